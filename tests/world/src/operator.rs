@@ -1,0 +1,180 @@
+//! The operator as a process.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::child::{self, Usage};
+use crate::crypto::install_crypto_provider;
+use crate::log::Log;
+use crate::programs::{Profile, program};
+
+const NAME: &str = "harbor-robot-operator";
+
+/// Names the operator's program, in place of the one in this workspace.
+const PROGRAM: &str = "HARBOR_ROBOT_OPERATOR";
+
+/// How long the start, or the end after SIGTERM, may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How an operator is started.
+#[derive(Clone, Debug, Default)]
+pub struct OperatorOptions {
+    /// How it reaches the API server.
+    pub kubeconfig: PathBuf,
+    /// Arguments after `run --allow-http --listen 127.0.0.1:0 --log-format json`.
+    pub args: Vec<String>,
+    /// Further environment variables.
+    pub env: Vec<(String, String)>,
+    /// Whether the release build runs.
+    pub release: bool,
+    /// The program, when it is not the one in this workspace.
+    pub binary: Option<PathBuf>,
+    /// A file for its log, besides memory.
+    pub log_file: Option<PathBuf>,
+}
+
+/// A running operator. Dropping it kills it; it also ends when this process does.
+pub struct Operator {
+    /// `host:port` of `/livez`, `/readyz` and `/metrics`.
+    pub address: String,
+    /// When the program was started.
+    pub started: Instant,
+    child: Child,
+    log: Log,
+    ended: Option<ExitStatus>,
+}
+
+impl Operator {
+    /// The operator's program: the option, else `$HARBOR_ROBOT_OPERATOR`, else the one built here.
+    pub fn binary(explicit: Option<&Path>, profile: Profile) -> Result<PathBuf> {
+        match (explicit, std::env::var_os(PROGRAM)) {
+            (Some(path), _) => Ok(path.to_path_buf()),
+            (None, Some(path)) => Ok(path.into()),
+            (None, None) => program(NAME, profile),
+        }
+    }
+
+    /// Starts one. Blocks until it says that it serves.
+    pub fn start(options: &OperatorOptions) -> Result<Self> {
+        install_crypto_provider();
+        let profile = if options.release { Profile::Release } else { Profile::Dev };
+        let binary = Self::binary(options.binary.as_deref(), profile)?;
+        let mut args: Vec<OsString> = vec![std::process::id().to_string().into(), binary.clone().into()];
+        args.extend(["run", "--allow-http", "--listen", "127.0.0.1:0", "--log-format", "json"].map(OsString::from));
+        args.extend(options.args.iter().map(OsString::from));
+        let mut command = child::command(program("with-parent", profile)?, args);
+        command.env("KUBECONFIG", &options.kubeconfig).envs(options.env.iter().map(|(key, value)| (key, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let file = options.log_file.as_ref().map(File::create).transpose()?;
+        let started = Instant::now();
+        let mut child = child::spawn(command)?;
+        let log = Log::default();
+        let second = file.as_ref().map(File::try_clone).transpose()?;
+        log.follow(child.stdout.take().context("stdout is piped")?, file);
+        log.follow(child.stderr.take().context("stderr is piped")?, second);
+        let mut operator = Self { address: String::new(), started, child, log, ended: None };
+        match operator.log.wait_for(PATIENCE, serving) {
+            Some(address) => operator.address = address,
+            None => bail!("{} does not serve; its log:\n{}", binary.display(), operator.log.text()),
+        }
+        Ok(operator)
+    }
+
+    /// The log so far, for waiting on lines.
+    pub fn lines(&self) -> &Log {
+        &self.log
+    }
+
+    /// The log so far as one text.
+    pub fn log(&self) -> String {
+        self.log.text()
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Memory and processor time so far.
+    pub fn usage(&self) -> Result<Usage> {
+        Usage::of(self.pid())
+    }
+
+    /// Body of `/metrics`.
+    pub async fn metrics(&self) -> Result<String> {
+        let (status, body) = self.get("/metrics").await?;
+        if status == 200 { Ok(body) } else { Err(anyhow!("/metrics answered {status}: {body}")) }
+    }
+
+    /// Whether `/readyz` answers 200.
+    pub async fn ready(&self) -> bool {
+        matches!(self.get("/readyz").await, Ok((200, _)))
+    }
+
+    /// Status and body of a path of the operator's own server.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build()?;
+        let answer = client.get(format!("http://{}{path}", self.address)).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Sends SIGTERM and waits for the end. Gives the status; an error when it takes longer than a minute.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        // The output ends when the process does.
+        if !self.log.wait_for_end(PATIENCE) {
+            bail!("still running {PATIENCE:?} after SIGTERM; its log:\n{}", self.log.tail(50));
+        }
+        let status = self.child.wait()?;
+        self.ended = Some(status);
+        Ok(status)
+    }
+
+    /// Sends SIGKILL and waits for the end.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        if self.ended.is_none() {
+            self.child.kill()?;
+            self.ended = Some(self.child.wait()?);
+        }
+        self.ended.context("it has just ended")
+    }
+
+    /// Sends SIGSTOP: it stands still until [`Operator::resume`].
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Sends SIGCONT.
+    pub fn resume(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        if self.ended.is_some() {
+            bail!("the operator has ended");
+        }
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).context("process ids are positive")?;
+        Ok(kill_process(pid, signal)?)
+    }
+}
+
+/// The address in the log line that says that the operator serves.
+fn serving(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    // tracing's JSON puts an event's fields aside unless told to flatten them.
+    let fields = if line["fields"].is_object() { &line["fields"] } else { &line };
+    (fields["message"] == "serving").then(|| fields["address"].as_str().map(str::to_owned)).flatten()
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
