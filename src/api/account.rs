@@ -1,0 +1,217 @@
+//! The parts of an account that `RobotAccount` and `SystemRobotAccount` share.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration::DurationString;
+use super::rules;
+use super::schema::{AnnotationMap, DateTime, LabelMap};
+
+/// Which kind of registry object is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum RegistryKind {
+    /// A cluster-scoped ClusterHarborRegistry.
+    ClusterHarborRegistry,
+    /// A HarborRegistry in the namespace of the account.
+    HarborRegistry,
+}
+
+impl std::fmt::Display for RegistryKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ClusterHarborRegistry => "ClusterHarborRegistry",
+            Self::HarborRegistry => "HarborRegistry",
+        })
+    }
+}
+
+/// The registry object that says where Harbor is and how the operator logs in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryRef {
+    /// `ClusterHarborRegistry`, or `HarborRegistry` for one in the account's own namespace.
+    pub kind: RegistryKind,
+    /// Name of that object.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: String,
+}
+
+/// How the credential is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum RotationStrategy {
+    /// A second robot takes over and the first one is deleted after `overlap`: nothing fails in between. The login
+    /// name alternates between `<name>` and `<name>.b`.
+    Overlap,
+    /// The same robot gets a new secret: the login name stays, a login in that moment may fail. Needs a registry
+    /// login that Harbor lets update robots.
+    InPlace,
+}
+
+/// When and how the credential is replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::no_overlap_in_place())]
+#[x_kube(validation = rules::overlap_within_interval())]
+pub struct Rotation {
+    /// `Overlap` or `InPlace`. Left out: `Overlap`, which never breaks a login but alternates the login name between
+    /// `<name>` and `<name>.b`. Whoever hard-codes the login name uses `InPlace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<RotationStrategy>,
+    /// Renew this long before the robot expires, like `10d`. Left out: a third of the lifetime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renew_before: Option<DurationString>,
+    /// With `Overlap`: how long the previous credential stays valid after a rotation, like `24h`. Left out: 24h, or
+    /// less where `renewBefore` or `interval` is shorter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<DurationString>,
+    /// Rotate at least this often, even if the robot lives longer, like `7d`. At least `1h`. Left out: only before
+    /// the expiry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::interval_minimum())]
+    pub interval: Option<DurationString>,
+}
+
+/// One key of a Secret in the account's own namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKeyRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: String,
+    /// Key in its data.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::data_key())]
+    pub key: String,
+}
+
+/// A further form of the credential in the Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum SecretFormatType {
+    /// The keys `username` and `password`.
+    BasicAuth,
+    /// The key `robot.json`, the file that Harbor's web page offers for download.
+    RobotFile,
+}
+
+/// A further form of the credential in the Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct SecretFormat {
+    /// `BasicAuth` adds the keys `username` and `password`, `RobotFile` adds the key `robot.json`.
+    #[serde(rename = "type")]
+    pub type_: SecretFormatType,
+}
+
+/// The Secret that the operator writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretOutput {
+    /// Name of the Secret, in the account's namespace. Left out: the account's name. Cannot be changed later. A Secret
+    /// of that name that the operator did not make is never overwritten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: Option<String>,
+    /// Labels for the Secret, beside the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<LabelMap>")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations for the Secret, beside the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<AnnotationMap>")]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Further forms of the credential, in the same Secret. `.dockerconfigjson` is always there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub additional_formats: Option<Vec<SecretFormat>>,
+}
+
+/// What happens in Harbor when the account is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum DeletionPolicy {
+    /// The robot and the Secret are deleted.
+    Delete,
+    /// Both stay, and an account of the same namespace and name takes both back.
+    Retain,
+}
+
+/// Whether a robot that somebody else made may be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum AdoptionPolicy {
+    /// A robot of that name that is not ours is an error.
+    Never,
+    /// A robot of that name without any operator's mark is taken over, if the grant allows adoption.
+    IfUnowned,
+}
+
+/// The registry an account uses. It is decided once and kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PinnedRegistry {
+    /// `ClusterHarborRegistry` or `HarborRegistry`.
+    pub kind: RegistryKind,
+    /// Name of the registry object.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// The registry's URL when the robot was last seen there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// The robot whose credential is published. Times are Harbor's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RobotRecord {
+    /// Harbor's id of the robot.
+    pub id: i64,
+    /// Full name of the robot, as Harbor gave it: the user name to log in with.
+    pub name: String,
+    /// When the robot was created.
+    #[schemars(with = "DateTime")]
+    pub created_at: Timestamp,
+    /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub updated_at: Option<Timestamp>,
+    /// When the credential expires. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The robot that was replaced, while its credential still works. Times are Harbor's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviousRobot {
+    /// Harbor's id of the robot.
+    pub id: i64,
+    /// Full name of the robot.
+    pub name: String,
+    /// When the robot was created.
+    #[schemars(with = "DateTime")]
+    pub created_at: Timestamp,
+    /// When it will be deleted.
+    #[schemars(with = "DateTime")]
+    pub revoke_at: Timestamp,
+}
+
+/// A Secret that holds the credential.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRecord {
+    /// Namespace of the Secret.
+    pub namespace: String,
+    /// Name of the Secret.
+    pub name: String,
+}

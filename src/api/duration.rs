@@ -1,0 +1,156 @@
+//! The two spellings of a span of time in our kinds.
+//!
+//! Both stay strings in the types: an object stored under an older schema must still be readable, so parsing is a
+//! separate step that can fail.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use kube::core::Rule;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// A span of time: a whole number of at most five digits and one unit, `d`, `h`, `m` or `s`. `36h`, not `1d12h`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DurationString(pub String);
+
+/// A lifetime in whole days, which is how Harbor counts, or `Never`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExpiresAfter(pub String);
+
+/// A text that is not in the grammar of its field.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {expected}")]
+pub struct InvalidDuration {
+    text: String,
+    expected: &'static str,
+}
+
+const DURATION: &str = "a duration: write a whole number and one unit (d, h, m or s), like 30d, 36h, 10m or 90s";
+const EXPIRES_AFTER: &str = "a lifetime: write whole days, like 30d, or Never";
+
+impl DurationString {
+    /// The span of time. Fails on a text outside the grammar.
+    pub fn parse(&self) -> Result<Duration, InvalidDuration> {
+        let invalid = || InvalidDuration { text: self.0.clone(), expected: DURATION };
+        let unit = self.0.chars().last().ok_or_else(invalid)?;
+        let seconds = match unit {
+            'd' => 86_400,
+            'h' => 3_600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(invalid()),
+        };
+        let count = number(&self.0[..self.0.len() - 1]).ok_or_else(invalid)?;
+        Ok(Duration::from_secs(u64::from(count) * seconds))
+    }
+}
+
+impl ExpiresAfter {
+    /// Whole days, `None` for `Never`. Fails on a text outside the grammar.
+    pub fn days(&self) -> Result<Option<u32>, InvalidDuration> {
+        if self.0 == "Never" {
+            return Ok(None);
+        }
+        let days = self.0.strip_suffix('d').and_then(number);
+        days.map(Some).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: EXPIRES_AFTER })
+    }
+}
+
+/// `[1-9][0-9]{0,4}`.
+fn number(digits: &str) -> Option<u32> {
+    let plain = digits.len() <= 5 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
+}
+
+/// A CEL expression that is true unless `text` is a span of time. `Never` is none, nor is a text that the rule of its
+/// own field refuses.
+pub(super) fn is_no_span(text: &str) -> String {
+    format!("!{text}.matches('^[0-9]{{1,5}}[dhms]$')")
+}
+
+/// A CEL expression for the seconds of a span of time. CEL's own `duration()` knows no `d`.
+pub(super) fn seconds(text: &str) -> String {
+    format!(
+        "int({text}.substring(0, size({text}) - 1)) \
+         * {{'d': 86400, 'h': 3600, 'm': 60, 's': 1}}[{text}.substring(size({text}) - 1)]"
+    )
+}
+
+/// A CEL expression that compares two texts as spans of time. True if either is none.
+pub(super) fn compared(left: &str, operator: &str, right: &str) -> String {
+    format!("{} || {} || {} {operator} {}", is_no_span(left), is_no_span(right), seconds(left), seconds(right))
+}
+
+fn text_schema(rule: Rule) -> Schema {
+    let mut schema = json_schema!({"type": "string", "maxLength": 6});
+    kube::core::validate(&mut schema, rule).expect("the schema is an object without rules");
+    schema
+}
+
+impl JsonSchema for DurationString {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "DurationString".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let rule = Rule::new("self.matches('^[1-9][0-9]{0,4}(d|h|m|s)$')");
+        text_schema(rule.message(format!("must be {DURATION}").as_str()))
+    }
+}
+
+impl JsonSchema for ExpiresAfter {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ExpiresAfter".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let rule = Rule::new("self.matches('^([1-9][0-9]{0,4}d|Never)$')");
+        text_schema(rule.message(format!("must be {EXPIRES_AFTER}").as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_whole_number_and_one_unit() {
+        let seconds = |text: &str| DurationString(text.into()).parse().map(|d| d.as_secs()).ok();
+        for (text, expected) in [("1s", 1), ("90s", 90), ("10m", 600), ("24h", 86_400), ("30d", 2_592_000)] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+        assert_eq!(seconds("99999d"), Some(99_999 * 86_400));
+        for text in ["", "d", "0s", "01h", "1d12h", "100000s", "1w", "1 h", "-1h", "+1h", "1.5h", "5", "1é", "é", "１h"]
+        {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_whole_days_or_never() {
+        let days = |text: &str| ExpiresAfter(text.into()).days().ok();
+        assert_eq!(days("Never"), Some(None));
+        assert_eq!(days("1d"), Some(Some(1)));
+        assert_eq!(days("99999d"), Some(Some(99_999)));
+        for text in ["", "never", "0d", "d", "24h", "-1d", "100000d", "1d "] {
+            assert_eq!(days(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_write() {
+        let error = DurationString("1w".into()).parse().unwrap_err();
+        assert!(error.to_string().contains("like 30d, 36h"), "{error}");
+    }
+}

@@ -1,0 +1,56 @@
+//! What a user may ask for: the ten names of Harbor's web page, and single resource/action pairs.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One of the ten permissions of Harbor's web page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Permission {
+    /// Push artifacts (`repository:push`). For a robot of one project Harbor's push includes pull.
+    PushArtifacts,
+    /// Pull artifacts (`repository:pull`).
+    PullArtifacts,
+    /// Delete artifacts (`artifact:delete`).
+    DeleteArtifacts,
+    /// Read Helm charts, which are artifacts today (`repository:pull`).
+    ReadHelmCharts,
+    /// Create Helm chart versions, which are artifacts today (`repository:push`).
+    CreateHelmChartVersions,
+    /// Delete Helm chart versions, which are artifacts today (`artifact:delete`).
+    DeleteHelmChartVersions,
+    /// Create tags (`tag:create`).
+    CreateTags,
+    /// Delete tags (`tag:delete`).
+    DeleteTags,
+    /// Create artifact labels (`artifact-label:create`).
+    CreateArtifactLabels,
+    /// Create scans (`scan:create`).
+    CreateScans,
+}
+
+impl Permission {
+    /// All ten, in the order of Harbor's web page.
+    pub const ALL: [Self; 10] = [
+        Self::PushArtifacts,
+        Self::PullArtifacts,
+        Self::DeleteArtifacts,
+        Self::ReadHelmCharts,
+        Self::CreateHelmChartVersions,
+        Self::DeleteHelmChartVersions,
+        Self::CreateTags,
+        Self::DeleteTags,
+        Self::CreateArtifactLabels,
+        Self::CreateScans,
+    ];
+}
+
+/// One resource/action pair of Harbor's permission catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct AccessRule {
+    /// Harbor's name of the resource, like `repository` or `tag`.
+    #[schemars(length(min = 1, max = 64))]
+    pub resource: String,
+    /// Harbor's name of the action, like `list` or `create`.
+    #[schemars(length(min = 1, max = 64))]
+    pub action: String,
+}

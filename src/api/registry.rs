@@ -1,0 +1,338 @@
+//! The kind `ClusterHarborRegistry`: where a Harbor is, how to log in, and which namespaces may ask for what.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::account::Rotation;
+use super::duration::{DurationString, ExpiresAfter};
+use super::permissions::{AccessRule, Permission};
+use super::rules;
+
+/// Where the Harbor is and how the operator uses it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::duplicated_attributes, reason = "each column is described by the same attributes")]
+#[kube(
+    group = "harbor-robots.io",
+    version = "v1alpha1",
+    kind = "ClusterHarborRegistry",
+    plural = "clusterharborregistries",
+    singular = "clusterharborregistry",
+    shortname = "chr",
+    category = "harbor",
+    category = "harbor-robots",
+    status = "ClusterHarborRegistryStatus",
+    derive = "PartialEq",
+    doc = "A Harbor registry for accounts of the whole cluster: where it is, how the operator logs in, and which namespaces may ask for what.",
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether the operator's login works"
+    ),
+    printcolumn(name = "URL", type_ = "string", json_path = ".spec.url", description = "Where the Harbor is"),
+    printcolumn(
+        name = "VERSION",
+        type_ = "string",
+        json_path = ".status.harborVersion",
+        description = "Harbor's version"
+    ),
+    printcolumn(
+        name = "LOGIN",
+        type_ = "string",
+        json_path = ".status.login.kind",
+        description = "What the operator logs in as: Administrator, User or Robot"
+    ),
+    printcolumn(
+        name = "ACCOUNTS",
+        type_ = "integer",
+        json_path = ".status.accounts",
+        description = "How many accounts use it"
+    ),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why the registry is ready or not",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterHarborRegistrySpec {
+    /// Scheme, host and optionally port, like `https://registry.example.com`. `http` works only if the operator runs
+    /// with `--allow-http`. May be changed when the Harbor moves.
+    #[schemars(length(min = 1, max = 300))]
+    #[x_kube(validation = rules::registry_url())]
+    pub url: String,
+    /// How the operator logs in.
+    pub auth: RegistryAuth,
+    /// Whose certificates are trusted. Left out: the system's certificate authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RegistryTls>,
+    /// `host` or `host:port` that images are pulled from, if it differs from what Harbor says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 300))]
+    #[x_kube(validation = rules::host())]
+    pub registry_host: Option<String>,
+    /// Further `host` or `host:port` names that the credential is written for, like those of mirrors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::hosts())]
+    pub hosts: Option<Vec<String>>,
+    /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it.
+    /// Left out: 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_interval: Option<DurationString>,
+    /// How hard the operator may press this Harbor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// For accounts that leave these fields out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<AccountDefaults>,
+    /// Which namespaces may ask for what. Without an entry, nobody may ask for anything. An entry counts only when
+    /// namespace and project match in that same entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub grants: Option<Vec<Grant>>,
+    /// How long an account that lost its grant keeps working, like `5m`. Renewals stop at once. Left out: 5m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_revocation_delay: Option<DurationString>,
+    /// Harbor's own settings for robots, written to Harbor. Needs the login of an administrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_settings: Option<ServerSettings>,
+    /// Robots that an account of this cluster made and that no account owns any more. `Report`: count them in the
+    /// status. `Delete`: delete them as well. Left out: `Report`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphan_policy: Option<OrphanPolicy>,
+    /// `true` stops the operator for every account of this registry: set it before a backup is restored and while two
+    /// clusters run on the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// How the operator logs in. Exactly one member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_login())]
+pub struct RegistryAuth {
+    /// A Secret with the keys `username` and `password`, in the operator's cluster resource namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LoginSecretRef>,
+}
+
+/// The Secret with the operator's login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginSecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: String,
+}
+
+/// Whose certificates are trusted. What is given replaces the system's certificate authorities.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_ca_source())]
+pub struct RegistryTls {
+    /// Certificates of the authorities, in PEM form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 131_072))]
+    #[x_kube(validation = rules::pem())]
+    pub ca_bundle: Option<String>,
+    /// A ConfigMap or Secret with the certificates, in the operator's cluster resource namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<CaBundleRef>,
+}
+
+/// What holds the certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum CaBundleKind {
+    /// A ConfigMap.
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
+/// One key of a ConfigMap or Secret with certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CaBundleRef {
+    /// `ConfigMap` or `Secret`.
+    pub kind: CaBundleKind,
+    /// Name of that object.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: String,
+    /// Key in its data, like `ca.crt`.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::data_key())]
+    pub key: String,
+}
+
+/// How hard the operator may press a Harbor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Calls started per second at most. Left out: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub requests_per_second: Option<i32>,
+    /// Calls under way at one time at most. Left out: 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub max_in_flight: Option<i32>,
+}
+
+/// For accounts that leave these fields out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::renewal_within_lifetime())]
+pub struct AccountDefaults {
+    /// Lifetime of a credential in whole days, like `30d`, or `Never`. Left out: 30d.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<ExpiresAfter>,
+    /// When and how credentials are replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+}
+
+/// Whether accounts of a grant may take over robots that somebody else made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum GrantAdoption {
+    /// They may not.
+    Denied,
+    /// They may, with `adoptionPolicy: IfUnowned`.
+    Allowed,
+}
+
+/// What some namespaces may ask for in some projects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_namespace_source())]
+pub struct Grant {
+    /// Name of the grant, which messages cite.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: String,
+    /// The namespaces, by name. Either this or `namespaceSelector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::namespace_names())]
+    pub namespaces: Option<Vec<String>>,
+    /// The namespaces, by their labels. An empty selector means every namespace. Either this or `namespaces`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// The projects: names in which `*` stands for any text and `$(namespace)` for the account's namespace. Between the
+    /// two there must be a `.` or `_`, like `$(namespace).*`.
+    #[schemars(length(max = 50), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::project_patterns(), validation = rules::project_pattern_wildcards())]
+    pub projects: Vec<String>,
+    /// The most an account may ask for, by the names of Harbor's web page. May be empty, if `access` says it all.
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub permissions: Vec<Permission>,
+    /// Further resource and action pairs that an account may ask for. `*` stands for any, but never for pairs that
+    /// could widen a robot's own rights, like `robot:create`: those must be written out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 140))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
+    #[x_kube(validation = rules::pairs_or_star())]
+    pub access: Option<Vec<AccessRule>>,
+    /// The longest lifetime an account may ask for, in whole days, like `90d`. Left out or `Never`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_expires_after: Option<ExpiresAfter>,
+    /// `Allowed`: accounts may take over robots that nobody's mark is on. Left out: `Denied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<GrantAdoption>,
+}
+
+/// Harbor's own settings for robots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerSettings {
+    /// The text that Harbor puts before every robot's name. Changing it renames every robot of that Harbor at once, also
+    /// those of others, so it is written only with the annotation `harbor-robots.io/confirm-prefix: <the new prefix>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = rules::robot_name_prefix())]
+    pub robot_name_prefix: Option<String>,
+    /// The lifetime that Harbor's web page offers for new robots, in whole days, like `30d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 6))]
+    #[x_kube(validation = rules::whole_days())]
+    pub robot_token_duration: Option<String>,
+}
+
+/// What happens to robots of this cluster without an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum OrphanPolicy {
+    /// They are counted.
+    Report,
+    /// They are deleted, after two looks at least ten minutes apart.
+    Delete,
+}
+
+/// What the operator found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterHarborRegistryStatus {
+    /// The `metadata.generation` that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Harbor's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harbor_version: Option<String>,
+    /// The host that images are pulled from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_host: Option<String>,
+    /// The name of this cluster in the marks of its robots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+    /// What the operator logs in as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginRecord>,
+    /// The text that Harbor puts before every robot's name, if the login may read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robot_name_prefix: Option<String>,
+    /// How many accounts use this registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<i32>,
+    /// How many robots of this cluster have no account any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphans: Option<i32>,
+    /// `Ready`: the login works. `Reconciling`, `Stalled` and `ClockSkew` are present only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// What a registry login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum LoginKind {
+    /// A person with Harbor's administrator right.
+    Administrator,
+    /// A person without it, like an administrator of a project.
+    User,
+    /// A robot.
+    Robot,
+}
+
+/// What the operator logs in as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginRecord {
+    /// `Administrator`, `User` or `Robot`.
+    pub kind: LoginKind,
+    /// The user name.
+    pub name: String,
+    /// Whether Harbor lets this login update robots; absent until it was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_update: Option<bool>,
+}

@@ -1,0 +1,267 @@
+//! The kind `RobotAccount`: a robot account of one Harbor project, for one namespace.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::account::{
+    AdoptionPolicy, DeletionPolicy, PinnedRegistry, PreviousRobot, RegistryRef, RobotRecord, Rotation, SecretKeyRef,
+    SecretOutput, SecretRecord,
+};
+use super::duration::ExpiresAfter;
+use super::permissions::{AccessRule, Permission};
+use super::rules;
+use super::schema::DateTime;
+
+/// What the robot account should be.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::duplicated_attributes, reason = "each column is described by the same attributes")]
+#[kube(
+    group = "harbor-robots.io",
+    version = "v1alpha1",
+    kind = "RobotAccount",
+    plural = "robotaccounts",
+    singular = "robotaccount",
+    shortname = "ra",
+    category = "harbor",
+    category = "harbor-robots",
+    namespaced,
+    status = "RobotAccountStatus",
+    derive = "PartialEq",
+    doc = "A robot account of one Harbor project. The operator makes it, keeps its credential in a Secret of type kubernetes.io/dockerconfigjson in the same namespace, and replaces that credential before it expires.",
+    selectable = ".spec.project",
+    selectable = ".spec.registryRef.name",
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether a credential that works is published now"
+    ),
+    printcolumn(
+        name = "LOGIN",
+        type_ = "string",
+        json_path = ".status.robot.name",
+        description = "The user name to log in with"
+    ),
+    printcolumn(name = "PROJECT", type_ = "string", json_path = ".spec.project", description = "The Harbor project"),
+    printcolumn(
+        name = "EXPIRES",
+        type_ = "string",
+        json_path = ".status.robot.expiresAt",
+        description = "When the credential expires; nothing means never"
+    ),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why the account is ready or not",
+        priority = 1
+    ),
+    printcolumn(
+        name = "DISABLED",
+        type_ = "boolean",
+        json_path = ".spec.disabled",
+        description = "Whether the account is switched off",
+        priority = 1
+    ),
+    printcolumn(
+        name = "RENEWS",
+        type_ = "string",
+        json_path = ".status.renewalTime",
+        description = "When the credential will be replaced",
+        priority = 1
+    ),
+    printcolumn(
+        name = "REGISTRY",
+        type_ = "string",
+        json_path = ".status.registry.name",
+        description = "The registry object in use",
+        priority = 1
+    ),
+    printcolumn(
+        name = "CREATED",
+        type_ = "string",
+        json_path = ".status.robot.createdAt",
+        description = "When the robot was created in Harbor",
+        priority = 1
+    ),
+    validation = rules::robot_name(),
+    validation = rules::robot_name_length(),
+    validation = rules::robot_name_stays(),
+    validation = rules::secret_name_stays(),
+    validation = rules::registry_stays(),
+    validation = rules::password_elsewhere()
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::stays_narrowed())]
+#[x_kube(validation = rules::renewal_within_lifetime())]
+pub struct RobotAccountSpec {
+    /// The registry object that says where Harbor is. Left out: the ClusterHarborRegistry with the annotation
+    /// `harbor-robots.io/is-default: "true"`; `status.registry` shows which one that was, and it is kept. Cannot be
+    /// changed later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_ref: Option<RegistryRef>,
+    /// Name of the Harbor project the robot belongs to. The project must exist. Cannot be changed later.
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = rules::project_name(), validation = rules::immutable("project"))]
+    pub project: String,
+    /// Name of the robot in Harbor, without Harbor's prefix and the project. Left out: the name of this object. Cannot
+    /// be changed later. Must not end in `.b`, which is the name of the second robot during a rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 252))]
+    pub name: Option<String>,
+    /// Text for people, shown in Harbor. The operator adds a mark that says which account owns the robot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = rules::no_mark())]
+    pub description: Option<String>,
+    /// `true` switches the robot off: nobody can log in with it. `false` or left out: it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// What the robot may do, by the names of Harbor's web page. With neither `permissions` nor `access`: all ten.
+    /// With `access` only: just that. Once either was given, one of them must stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub permissions: Option<Vec<Permission>>,
+    /// Further things the robot may do, as resource and action of Harbor's permission catalogue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 140))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
+    #[x_kube(validation = rules::pairs())]
+    pub access: Option<Vec<AccessRule>>,
+    /// Lifetime of a credential in whole days, like `30d`, or `Never`. Left out: the registry's default. The operator
+    /// renews before that; see `rotation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<ExpiresAfter>,
+    /// When and how the credential is replaced. What is left out comes from the registry's defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    /// A Secret in this namespace with a password of your own choice, which Harbor's rules for passwords apply to.
+    /// Left out: Harbor makes one. Needs a registry login that Harbor lets update robots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_secret_ref: Option<SecretKeyRef>,
+    /// The Secret that the operator writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretOutput>,
+    /// ServiceAccounts of this namespace that get the Secret in their `imagePullSecrets`. One that does not exist yet
+    /// gets it when it appears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::object_names())]
+    pub service_accounts: Option<Vec<String>>,
+    /// `Delete`: deleting this object deletes the robot and the Secret. `Retain`: both stay, and an account of the same
+    /// namespace and name takes both back. Left out: `Delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// `Never`: a robot of that name that somebody else made is an error. `IfUnowned`: it is taken over if it carries
+    /// no operator's mark, the grant allows adoption, and the registry login may update robots. Left out: `Never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption_policy: Option<AdoptionPolicy>,
+    /// `true` stops the operator for this account: no change in Harbor or to the Secret, no renewal. Deletion still
+    /// works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// What the operator found and did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RobotAccountStatus {
+    /// The `metadata.generation` that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The registry object in use, kept once it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<PinnedRegistry>,
+    /// The robot whose credential is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robot: Option<RobotRecord>,
+    /// The robot that was replaced, while its credential still works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousRobot>,
+    /// When the credential will be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub renewal_time: Option<Timestamp>,
+    /// When the credential was last replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub last_rotation_time: Option<Timestamp>,
+    /// The token of the annotation `harbor-robots.io/refresh` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_refresh: Option<String>,
+    /// The token of the annotation `harbor-robots.io/revoke` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_revoke: Option<String>,
+    /// The Secrets that hold the credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namespace", "name"]))]
+    pub secret_refs: Vec<SecretRecord>,
+    /// What the robot may do in effect, as `resource:action`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<String>,
+    /// The lifetime in effect: whole days, like `30d`, or `Never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<String>,
+    /// `true` when the robot is from before Harbor 2.2 and Harbor does not edit it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<bool>,
+    /// `Ready`: a credential that works is published now. `Synced`: Harbor equals the spec. `Reconciling`, `Stalled` and
+    /// `RenewalOverdue` are present only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+impl RobotAccount {
+    /// The robot's name in effect, without Harbor's prefix, the project and the slot.
+    pub fn robot_name(&self) -> String {
+        self.spec.name.clone().unwrap_or_else(|| self.name_any())
+    }
+
+    /// The name of our Secret in effect.
+    pub fn secret_name(&self) -> String {
+        self.spec.secret.as_ref().and_then(|secret| secret.name.clone()).unwrap_or_else(|| self.name_any())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_wrote_is_not_written() {
+        let object = json!({"metadata": {"name": "ci"}, "spec": {"project": "team-a"}});
+        let account: RobotAccount = serde_json::from_value(object.clone()).unwrap();
+        let written = serde_json::to_value(&account).unwrap();
+        assert_eq!(written["spec"], object["spec"]);
+        assert_eq!(serde_json::to_value(RobotAccountStatus::default()).unwrap(), json!({}));
+    }
+
+    #[test]
+    fn times_keep_their_milliseconds() {
+        let robot = json!({
+            "id": 1,
+            "name": "robot$team-a+ci",
+            "createdAt": "2026-01-01T00:00:00.123Z",
+            "updatedAt": "2026-01-01T00:00:00.007Z",
+        });
+        let record: RobotRecord = serde_json::from_value(robot.clone()).unwrap();
+        assert_eq!(record.created_at.as_millisecond() % 1_000, 123);
+        assert_eq!(serde_json::to_value(&record).unwrap(), robot);
+    }
+
+    #[test]
+    fn names_come_from_the_account_unless_given() {
+        let mut account = RobotAccount::new("ci", serde_json::from_value(json!({"project": "team-a"})).unwrap());
+        assert_eq!((account.robot_name(), account.secret_name()), ("ci".into(), "ci".into()));
+        account.spec.name = Some("pusher".into());
+        account.spec.secret = Some(SecretOutput { name: Some("pull".into()), ..SecretOutput::default() });
+        assert_eq!((account.robot_name(), account.secret_name()), ("pusher".into(), "pull".into()));
+    }
+}

@@ -1,0 +1,304 @@
+//! The rules that the API server checks, in CEL. Every message says what to write.
+
+use kube::core::Rule;
+
+use super::duration::{compared, is_no_span, seconds};
+
+/// Kubernetes' DNS subdomain, at most 253 characters.
+const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// Harbor's rule for project and robot names.
+const HARBOR_NAME: &str = "^[a-z0-9]+([._-][a-z0-9]+)*$";
+
+/// A host name or IPv4 address.
+const HOST: &str = "[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*";
+
+/// An optional port.
+const PORT: &str = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?";
+
+fn rule(expression: impl Into<String>, message: &str) -> Rule {
+    Rule::new(expression).message(message)
+}
+
+/// The name of another object.
+pub(super) fn object_name() -> Rule {
+    rule(
+        format!("self.matches('{OBJECT_NAME}')"),
+        "must be the name of an object: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
+    )
+}
+
+/// Names of other objects.
+pub(super) fn object_names() -> Rule {
+    rule(
+        format!("self.all(n, n.matches('{OBJECT_NAME}'))"),
+        "each must be the name of an object: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
+    )
+}
+
+/// Names of namespaces.
+pub(super) fn namespace_names() -> Rule {
+    rule(
+        "self.all(n, n.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'))",
+        "each must be the name of a namespace: lower-case letters, digits and '-'; patterns are not possible, use namespaceSelector",
+    )
+}
+
+/// A key in the data of a Secret or ConfigMap.
+pub(super) fn data_key() -> Rule {
+    rule("self.matches('^[-._a-zA-Z0-9]+$')", "must be a key of the data: letters, digits, '-', '_' and '.'")
+}
+
+/// Keys that do not belong to the operator.
+pub(super) fn free_keys() -> Rule {
+    rule(
+        "self.all(k, !k.startsWith('harbor-robots.io/') && k != 'app.kubernetes.io/managed-by')",
+        "keys that begin with harbor-robots.io/, and app.kubernetes.io/managed-by, are the operator's own: leave them out",
+    )
+}
+
+/// Keys of labels and annotations.
+pub(super) fn label_keys() -> Rule {
+    rule(
+        "self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+        "a key must be a name of at most 63 letters, digits, '-', '_' and '.', optionally after a DNS prefix and '/'",
+    )
+}
+
+/// Values of labels.
+pub(super) fn label_values() -> Rule {
+    rule(
+        "self.all(k, self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$'))",
+        "a value must be letters, digits, '-', '_' and '.', beginning and ending with a letter or digit",
+    )
+}
+
+/// A project of Harbor.
+pub(super) fn project_name() -> Rule {
+    rule(
+        format!("self.matches('{HARBOR_NAME}')"),
+        "must be the name of a Harbor project: lower-case letters and digits, with single '.', '_' or '-' between them",
+    )
+}
+
+/// A value that stays.
+pub(super) fn immutable(what: &str) -> Rule {
+    rule("self == oldSelf", &format!("{what} cannot be changed: make a new account and delete this one"))
+}
+
+/// Text that does not look like our mark, which is what decides whose a robot is.
+pub(super) fn no_mark() -> Rule {
+    rule(
+        "!self.contains('[harbor-robots.io/')",
+        "must not contain '[harbor-robots.io/': the operator writes its own mark there",
+    )
+}
+
+/// Pairs as Harbor's catalogue has them.
+pub(super) fn pairs() -> Rule {
+    rule(
+        "self.all(a, a.resource.matches('^[a-z][a-z0-9-]*$') && a.action.matches('^[a-z][a-z0-9-]*$'))",
+        "resource and action must be names of Harbor's catalogue, like resource: repository, action: list; '*' is not one",
+    )
+}
+
+/// Pairs of a grant.
+pub(super) fn pairs_or_star() -> Rule {
+    rule(
+        "self.all(a, a.resource.matches('^([a-z][a-z0-9-]*|[*])$') && a.action.matches('^([a-z][a-z0-9-]*|[*])$'))",
+        "resource and action must be names of Harbor's catalogue, like resource: repository, action: list, or '*'",
+    )
+}
+
+/// Once narrowed, a dropped field must not widen to all ten.
+pub(super) fn stays_narrowed() -> Rule {
+    rule(
+        "has(self.permissions) || has(self.access) || !(has(oldSelf.permissions) || has(oldSelf.access))",
+        "permissions or access must stay: with neither, the account would get all ten permissions; to want that, list them",
+    )
+}
+
+/// The overlap belongs to one strategy.
+pub(super) fn no_overlap_in_place() -> Rule {
+    rule(
+        "!(has(self.strategy) && self.strategy == 'InPlace' && has(self.overlap))",
+        "strategy InPlace has no overlap: leave overlap out, or set strategy: Overlap",
+    )
+}
+
+/// Never more than two live robots.
+pub(super) fn overlap_within_interval() -> Rule {
+    let compared = compared("self.overlap", "<=", "self.interval");
+    rule(format!("!has(self.overlap) || !has(self.interval) || {compared}"), "overlap must not be longer than interval")
+        .field_path(".overlap")
+}
+
+/// Faster rotation would only wear Harbor out.
+pub(super) fn interval_minimum() -> Rule {
+    rule(format!("{} || {} >= 3600", is_no_span("self"), seconds("self")), "interval must be at least 1h")
+}
+
+/// A renewal that is due when the robot is made is due for ever.
+pub(super) fn renewal_within_lifetime() -> Rule {
+    let compared = compared("self.rotation.renewBefore", "<", "self.expiresAfter");
+    rule(
+        format!("!has(self.expiresAfter) || !has(self.rotation) || !has(self.rotation.renewBefore) || {compared}"),
+        "rotation.renewBefore must be shorter than expiresAfter",
+    )
+    .field_path(".rotation.renewBefore")
+}
+
+/// CEL for the effective value of an optional name of `object`.
+fn effective(object: &str, parent: Option<&str>, field: &str) -> String {
+    let spec = format!("{object}.spec");
+    match parent {
+        None => format!("(has({spec}.{field}) ? {spec}.{field} : {object}.metadata.name)"),
+        Some(parent) => format!(
+            "(has({spec}.{parent}) && has({spec}.{parent}.{field}) ? {spec}.{parent}.{field} : {object}.metadata.name)"
+        ),
+    }
+}
+
+/// Rule of the root: the robot's name, given or taken from the account, is one that Harbor takes and no slot of another.
+pub(super) fn robot_name() -> Rule {
+    let name = effective("self", None, "name");
+    rule(
+        format!("{name}.matches('{HARBOR_NAME}') && !{name}.endsWith('.b')"),
+        "the robot's name (spec.name, or metadata.name without it) must be lower-case letters and digits with single '.', '_' or '-' between them, and must not end in '.b', which is the name of the second robot during a rotation: set spec.name",
+    )
+    .field_path(".spec.name")
+}
+
+/// Rule of the root: Harbor stores `<project>+<name>` in 255 characters, and the second slot ends in `.b`.
+pub(super) fn robot_name_length() -> Rule {
+    let name = effective("self", None, "name");
+    rule(
+        format!("size(self.spec.project) + 1 + size({name}) + 2 <= 255"),
+        "project and name together must have at most 252 characters: set a shorter spec.name",
+    )
+    .field_path(".spec.name")
+}
+
+/// Rule of the root: a rule of the field would not fire when the field comes or goes.
+pub(super) fn robot_name_stays() -> Rule {
+    let (new, old) = (effective("self", None, "name"), effective("oldSelf", None, "name"));
+    rule(
+        format!("{new} == {old}"),
+        "the robot's name cannot be changed (without spec.name it is metadata.name): make a new account and delete this one",
+    )
+    .field_path(".spec.name")
+}
+
+/// Rule of the root: pods name the Secret.
+pub(super) fn secret_name_stays() -> Rule {
+    let (new, old) = (effective("self", Some("secret"), "name"), effective("oldSelf", Some("secret"), "name"));
+    rule(
+        format!("{new} == {old}"),
+        "the Secret's name cannot be changed (without spec.secret.name it is metadata.name): make a new account and delete this one",
+    )
+    .field_path(".spec.secret.name")
+}
+
+/// Rule of the root: our own output as input would feed itself.
+pub(super) fn password_elsewhere() -> Rule {
+    let name = effective("self", Some("secret"), "name");
+    rule(
+        format!("!has(self.spec.passwordSecretRef) || self.spec.passwordSecretRef.name != {name}"),
+        "passwordSecretRef must name another Secret than the one that the operator writes (spec.secret.name, or metadata.name without it)",
+    )
+    .field_path(".spec.passwordSecretRef.name")
+}
+
+/// Rule of the root: the registry stays; a defaulted one may be written down later.
+pub(super) fn registry_stays() -> Rule {
+    rule(
+        "has(oldSelf.spec.registryRef) \
+         ? has(self.spec.registryRef) && self.spec.registryRef == oldSelf.spec.registryRef \
+         : !has(self.spec.registryRef) || (has(oldSelf.status) && has(oldSelf.status.registry) \
+         && self.spec.registryRef.kind == oldSelf.status.registry.kind \
+         && self.spec.registryRef.name == oldSelf.status.registry.name)",
+        "registryRef cannot be changed (without it, it may only be set to the registry in status.registry): make a new account and delete this one",
+    )
+    .field_path(".spec.registryRef")
+}
+
+/// Where a Harbor is.
+pub(super) fn registry_url() -> Rule {
+    rule(
+        format!("self.matches('^https?://({HOST}|[[][0-9A-Fa-f:.]+[]]){PORT}$')"),
+        "must be scheme, host and optionally port, like https://registry.example.com: no path, no trailing '/', no user name",
+    )
+}
+
+/// One host for the docker config. A kubelet treats keys of a docker config as globs, so an IPv6 address in brackets
+/// would be one.
+pub(super) fn host() -> Rule {
+    rule(
+        format!("self.matches('^{HOST}{PORT}$')"),
+        "must be host or host:port, like registry.example.com:5000: no scheme, path, '*', '?' or '['",
+    )
+}
+
+/// Hosts for the docker config.
+pub(super) fn hosts() -> Rule {
+    rule(
+        format!("self.all(h, h.matches('^{HOST}{PORT}$'))"),
+        "each must be host or host:port, like registry.example.com:5000: no scheme, path, '*', '?' or '['",
+    )
+}
+
+/// The login has one source.
+pub(super) fn one_login() -> Rule {
+    rule("has(self.secretRef)", "set secretRef.name to the Secret with the keys username and password")
+}
+
+/// The CA has one source.
+pub(super) fn one_ca_source() -> Rule {
+    rule("!(has(self.caBundle) && has(self.caBundleRef))", "set caBundle or caBundleRef, not both")
+}
+
+/// A CA bundle is text.
+pub(super) fn pem() -> Rule {
+    rule(
+        "self.contains('-----BEGIN CERTIFICATE-----')",
+        "must be certificates in PEM form, each beginning with -----BEGIN CERTIFICATE-----",
+    )
+}
+
+/// A grant says whom it means in one way.
+pub(super) fn one_namespace_source() -> Rule {
+    rule(
+        "has(self.namespaces) != has(self.namespaceSelector)",
+        "set exactly one of namespaces and namespaceSelector; an empty namespaceSelector means every namespace",
+    )
+}
+
+/// Project patterns.
+pub(super) fn project_patterns() -> Rule {
+    rule(
+        r"self.all(p, p.matches('^([a-z0-9._*-]|\\$\\(namespace\\))+$'))",
+        "each must be a project name in which '*' stands for any text and $(namespace) for the account's namespace",
+    )
+}
+
+/// `$(namespace)-*` would hand the namespace `team` the projects of `team-a`. Namespaces contain neither `.` nor `_`,
+/// so across one of them a wildcard is safe.
+pub(super) fn project_pattern_wildcards() -> Rule {
+    rule(
+        r"self.all(p, !p.matches('\\$\\(namespace\\)[^._]*\\*') && !p.matches('\\*[^._]*\\$\\(namespace\\)'))",
+        "between '*' and $(namespace) there must be a '.' or '_', like $(namespace).*: $(namespace)-* would give the namespace team the projects of team-a",
+    )
+}
+
+/// What Harbor takes as prefix of robot names.
+pub(super) fn robot_name_prefix() -> Rule {
+    rule(
+        r"self.matches('^[!-9;-~]+$')",
+        "must be printable ASCII without blanks and without ':', which ends the user name in a Basic login",
+    )
+}
+
+/// Harbor's default lifetime, in whole days.
+pub(super) fn whole_days() -> Rule {
+    rule("self.matches('^[1-9][0-9]{0,4}d$')", "must be whole days, like 30d")
+}
