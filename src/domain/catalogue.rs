@@ -1,0 +1,229 @@
+//! The pairs that each version of Harbor accepts, so that a typing error is told before any call.
+//!
+//! Harbor checks pairs from 2.10 on, by the permission's kind (`src/common/rbac/const.go`). Read from the releases
+//! 2.10.0 to 2.16 and compared with what 2.16 answers to `GET /permissions`.
+
+use std::fmt;
+
+use super::permissions::Access;
+use super::robot::Scope;
+
+/// A version of Harbor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// First number.
+    pub major: u32,
+    /// Second number.
+    pub minor: u32,
+    /// Third number.
+    pub patch: u32,
+}
+
+impl Version {
+    /// The first version that checks pairs.
+    pub const FIRST_CHECKED: Self = Self::new(2, 10, 0);
+    /// The last version whose list is built in.
+    pub const LAST_KNOWN: Self = Self::new(2, 16, u32::MAX);
+
+    /// A version from its numbers.
+    pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Self { major, minor, patch }
+    }
+
+    /// Reads `v2.16.0-c50c7ddd`, `2.15.2` or `v2.12`; builds differ in what they put after the numbers.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_start_matches('v');
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let mut numbers = text[..end].split('.').map(|number| number.parse().ok());
+        let (major, minor) = (numbers.next()??, numbers.next()??);
+        Some(Self::new(major, minor, numbers.next().flatten().unwrap_or_default()))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+/// Harbor's `kind` of a permission, which chooses the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Namespace `/`.
+    System,
+    /// A project or all of them.
+    Project,
+}
+
+impl From<&Scope> for Kind {
+    fn from(scope: &Scope) -> Self {
+        match scope {
+            Scope::System => Self::System,
+            Scope::AllProjects | Scope::Project(_) => Self::Project,
+        }
+    }
+}
+
+struct Row {
+    resource: &'static str,
+    actions: &'static str,
+    since: Version,
+    before: Option<Version>,
+}
+
+const fn row(resource: &'static str, actions: &'static str, (minor, patch): (u32, u32)) -> Row {
+    Row { resource, actions, since: Version::new(2, minor, patch), before: None }
+}
+
+const SYSTEM: &[Row] = &[
+    row("audit-log", "list", (10, 0)),
+    row("catalog", "read", (10, 0)),
+    // Moved to where it belongs in the next patch release.
+    Row { before: Some(Version::new(2, 12, 1)), ..row("export-cve", "create read", (12, 0)) },
+    row("garbage-collection", "read create list update stop", (10, 0)),
+    row("jobservice-monitor", "list stop", (10, 0)),
+    row("label", "read create delete update", (10, 0)),
+    row("ldap-user", "create list", (12, 0)),
+    row("preheat-instance", "read create delete list update", (10, 0)),
+    row("project", "list create", (10, 0)),
+    row("purge-audit", "read create list update stop", (10, 0)),
+    row("quota", "read list", (10, 1)),
+    row("quota", "update", (12, 0)),
+    row("registry", "read create delete list update", (10, 0)),
+    row("replication", "read create list", (10, 0)),
+    row("replication-adapter", "list", (10, 0)),
+    row("replication-policy", "read create delete list update", (10, 0)),
+    row("robot", "create read list delete", (12, 0)),
+    row("scan-all", "read update stop create", (10, 0)),
+    row("scanner", "read create delete list update", (10, 0)),
+    row("security-hub", "read list", (10, 0)),
+    row("system-volumes", "read", (10, 0)),
+    row("user", "create read update list delete", (12, 0)),
+    row("user-group", "create read update list delete", (12, 0)),
+];
+
+const PROJECT: &[Row] = &[
+    row("accessory", "list", (10, 0)),
+    row("artifact", "read create list delete", (10, 0)),
+    row("artifact-addition", "read", (10, 0)),
+    row("artifact-label", "create delete", (10, 0)),
+    row("export-cve", "create read", (12, 1)),
+    row("immutable-tag", "create delete list update", (10, 0)),
+    row("label", "read create delete list update", (10, 0)),
+    row("log", "list", (10, 0)),
+    row("member", "create read update list delete", (12, 0)),
+    row("metadata", "read create delete list update", (10, 0)),
+    row("notification-policy", "read create delete list update", (10, 0)),
+    row("preheat-policy", "read create delete list update", (10, 0)),
+    row("project", "read delete update", (10, 0)),
+    row("quota", "read", (10, 1)),
+    row("repository", "read update delete list pull push", (10, 0)),
+    row("robot", "create read list delete", (12, 0)),
+    row("sbom", "create stop read", (11, 0)),
+    row("scan", "create read stop", (10, 0)),
+    row("scanner", "create read", (10, 0)),
+    row("tag", "create list delete", (10, 0)),
+    row("tag-retention", "read create delete list update", (10, 0)),
+];
+
+/// The pairs of `version`; of the last known one for later versions.
+fn pairs(version: Version, kind: Kind) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let rows = match kind {
+        Kind::System => SYSTEM,
+        Kind::Project => PROJECT,
+    };
+    rows.iter()
+        .filter(move |row| row.since <= version && row.before.is_none_or(|before| version < before))
+        .flat_map(|row| row.actions.split(' ').map(|action| (row.resource, action)))
+}
+
+/// Whether the built-in list decides for this version: earlier ones check nothing, later ones may accept more, so there
+/// only Harbor's own answer counts.
+pub fn is_decisive(version: Version) -> bool {
+    (Version::FIRST_CHECKED..=Version::LAST_KNOWN).contains(&version)
+}
+
+/// Whether the list of `version` holds the pair (for versions after the last known one: that one's list). Before 2.10
+/// every pair passes, since Harbor checks none.
+pub fn known(version: Version, kind: Kind, access: &Access) -> bool {
+    version < Version::FIRST_CHECKED
+        || pairs(version, kind).any(|pair| pair == (access.resource.as_str(), access.action.as_str()))
+}
+
+/// The known pair that was perhaps meant, if one is close.
+pub fn suggestion(version: Version, kind: Kind, access: &Access) -> Option<Access> {
+    let wanted = access.to_string();
+    let closest = pairs(version, kind)
+        .map(|(resource, action)| Access { resource: resource.into(), action: action.into() })
+        .map(|pair| (strsim::damerau_levenshtein(&wanted, &pair.to_string()), pair))
+        .min()?;
+    (closest.0 <= wanted.len() / 4 + 1).then_some(closest.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn pair(text: &str) -> Access {
+        let (resource, action) = text.split_once(':').unwrap();
+        Access { resource: resource.into(), action: action.into() }
+    }
+
+    #[test]
+    fn the_last_list_is_what_harbor_2_16_answers() {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/data/permissions-v2.16.json");
+        let answer: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(data).unwrap()).unwrap();
+        for (key, kind) in [("system", Kind::System), ("project", Kind::Project)] {
+            let theirs: BTreeSet<(&str, &str)> = answer[key]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|pair| (pair["resource"].as_str().unwrap(), pair["action"].as_str().unwrap()))
+                .collect();
+            assert_eq!(pairs(Version::LAST_KNOWN, kind).collect::<BTreeSet<_>>(), theirs, "{key}");
+        }
+    }
+
+    #[test]
+    fn every_version_has_as_many_pairs_as_its_source() {
+        let counts = [((10, 0), 51, 55), ((10, 1), 53, 56), ((11, 0), 53, 59), ((12, 0), 72, 68), ((12, 1), 70, 70)];
+        for ((minor, patch), system, project) in counts {
+            let version = Version::new(2, minor, patch);
+            assert_eq!(pairs(version, Kind::System).count(), system, "{version}");
+            assert_eq!(pairs(version, Kind::Project).count(), project, "{version}");
+        }
+    }
+
+    #[test]
+    fn pairs_are_known_by_version_and_kind() {
+        let pull = pair("repository:pull");
+        let helm = pair("helm-chart:read");
+        let of = |minor| Version::new(2, minor, 0);
+        assert!(known(of(16), Kind::Project, &pull) && !known(of(16), Kind::System, &pull));
+        assert!(known(of(9), Kind::Project, &helm) && !known(of(10), Kind::Project, &helm));
+        assert!(!known(of(10), Kind::Project, &pair("sbom:read")) && known(of(11), Kind::Project, &pair("sbom:read")));
+        assert!(!known(of(16), Kind::Project, &pair("robot:update")));
+        assert!(is_decisive(of(16)) && !is_decisive(of(17)) && !is_decisive(of(9)));
+    }
+
+    #[test]
+    fn a_close_pair_is_suggested_and_a_far_one_is_not() {
+        let of = |text| suggestion(Version::LAST_KNOWN, Kind::Project, &pair(text)).map(|pair| pair.to_string());
+        assert_eq!(of("repositry:pull").as_deref(), Some("repository:pull"));
+        assert_eq!(of("repository:pul").as_deref(), Some("repository:pull"));
+        assert_eq!(of("tags:list").as_deref(), Some("tag:list"));
+        assert_eq!(of("helm-chart-version:create"), None);
+    }
+
+    #[test]
+    fn versions_are_read_loosely() {
+        assert_eq!(Version::parse("v2.16.0-c50c7ddd"), Some(Version::new(2, 16, 0)));
+        assert_eq!(Version::parse(" 2.15.2 "), Some(Version::new(2, 15, 2)));
+        assert_eq!(Version::parse("v2.12"), Some(Version::new(2, 12, 0)));
+        assert_eq!(Version::parse("dev"), None);
+        assert_eq!(Version::parse("2"), None);
+        assert!(Version::new(2, 9, 0) < Version::new(2, 10, 0));
+    }
+}

@@ -1,0 +1,167 @@
+//! The wish of an account: its spec with every default filled in, normalised for comparison.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::mark::{self, Identity};
+use super::observed::Tokens;
+use super::permissions::{self, AccessSet};
+use super::plan::Strategy;
+use super::robot::{Home, Lifetime, Permissions, Scope};
+use super::rotation::{self, Rotation};
+use crate::api::{
+    AccountDefaults, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter, InvalidDuration, RobotAccount,
+    RotationStrategy, SecretFormatType, keys,
+};
+
+/// `expiresAfter` when neither the account nor its registry says one (Harbor's own default).
+pub const DEFAULT_LIFETIME: &str = "30d";
+
+/// What an account wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// Who asks.
+    pub identity: Identity,
+    /// Level and project.
+    pub home: Home,
+    /// The short robot name; slots are built from it.
+    pub base_name: String,
+    /// `spec.description`, without the mark.
+    pub text: String,
+    /// `!spec.disabled`.
+    pub enabled: bool,
+    /// Everything the robot may do.
+    pub permissions: Permissions,
+    /// Days or never.
+    pub lifetime: Lifetime,
+    /// The same as the user writes it, for status.
+    pub expires_after: String,
+    /// How a credential is replaced.
+    pub strategy: Strategy,
+    /// When it is replaced.
+    pub rotation: Rotation,
+    /// The Secret.
+    pub secret: SecretWish,
+    /// Pull through these without naming the Secret in each pod.
+    pub service_accounts: Vec<String>,
+    /// `deletionPolicy: Retain`.
+    pub retain: bool,
+    /// `adoptionPolicy: IfUnowned`.
+    pub adopt: bool,
+    /// The tokens in the account's annotations.
+    pub tokens: Tokens,
+}
+
+/// The wished form of the Secret, apart from the credential and the registry's hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretWish {
+    /// `metadata.name`.
+    pub name: String,
+    /// Labels to keep on it.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations to keep on it.
+    pub annotations: BTreeMap<String, String>,
+    /// Keys `username` and `password`.
+    pub basic_auth: bool,
+    /// Key `robot.json`.
+    pub robot_file: bool,
+}
+
+impl Desired {
+    /// The description to send, mark included.
+    pub fn description(&self) -> String {
+        mark::write(&self.text, &self.identity, false)
+    }
+
+    /// All pairs, for status and grants.
+    pub fn pairs(&self) -> AccessSet {
+        self.permissions.values().flatten().cloned().collect()
+    }
+}
+
+/// Reads a `RobotAccount`. Fails only on text that the API server's rules would have refused (an object stored under
+/// an older schema).
+pub fn of_robot_account(
+    account: &RobotAccount,
+    cluster: &str,
+    defaults: Option<&AccountDefaults>,
+) -> Result<Desired, InvalidDuration> {
+    let spec = &account.spec;
+    let meta = &account.metadata;
+    let identity = Identity::new(
+        meta.uid.as_deref().unwrap_or_default(),
+        cluster,
+        meta.namespace.as_deref(),
+        meta.name.as_deref().unwrap_or_default(),
+    );
+    let expires_after = spec
+        .expires_after
+        .clone()
+        .or_else(|| defaults.and_then(|defaults| defaults.expires_after.clone()))
+        .unwrap_or_else(|| ExpiresAfter(DEFAULT_LIFETIME.to_owned()));
+    let access = permissions::wanted(spec.permissions.as_deref(), spec.access.as_deref());
+    let output = spec.secret.clone().unwrap_or_default();
+    let formats = output.additional_formats.unwrap_or_default();
+    let has_format = |wanted| formats.iter().any(|format| format.type_ == wanted);
+    let (strategy, rotation) = rotation_of(account, defaults)?;
+    Ok(Desired {
+        home: Home::Project(spec.project.clone()),
+        base_name: account.robot_name(),
+        text: spec.description.clone().unwrap_or_default(),
+        enabled: !spec.disabled.unwrap_or_default(),
+        permissions: Permissions::from([(Scope::Project(spec.project.clone()), access)]),
+        lifetime: expires_after.days()?.map_or(Lifetime::Never, Lifetime::Days),
+        expires_after: expires_after.0,
+        strategy,
+        rotation,
+        secret: SecretWish {
+            name: account.secret_name(),
+            labels: output.labels.unwrap_or_default(),
+            annotations: output.annotations.unwrap_or_default(),
+            basic_auth: has_format(SecretFormatType::BasicAuth),
+            robot_file: has_format(SecretFormatType::RobotFile),
+        },
+        service_accounts: spec.service_accounts.clone().unwrap_or_default(),
+        retain: spec.deletion_policy == Some(DeletionPolicy::Retain),
+        adopt: spec.adoption_policy == Some(AdoptionPolicy::IfUnowned),
+        tokens: tokens(meta.annotations.as_ref()),
+        identity,
+    })
+}
+
+/// The tokens a person wrote into the account's annotations.
+pub fn tokens(annotations: Option<&BTreeMap<String, String>>) -> Tokens {
+    let get = |key| annotations.and_then(|all| all.get(key)).filter(|token| !token.is_empty()).cloned();
+    Tokens { refresh: get(keys::ANNOTATION_REFRESH), revoke: get(keys::ANNOTATION_REVOKE) }
+}
+
+/// Each field of `rotation` falls back to the registry's default by itself.
+fn rotation_of(
+    account: &RobotAccount,
+    defaults: Option<&AccountDefaults>,
+) -> Result<(Strategy, Rotation), InvalidDuration> {
+    let own = account.spec.rotation.clone().unwrap_or_default();
+    let default = defaults.and_then(|defaults| defaults.rotation.clone()).unwrap_or_default();
+    let parse = |own: Option<DurationString>, default: Option<DurationString>| {
+        own.or(default).map(|text| text.parse().map(signed)).transpose()
+    };
+    let strategy = match own.strategy.or(default.strategy) {
+        Some(RotationStrategy::InPlace) => Strategy::InPlace,
+        Some(RotationStrategy::Overlap) | None => Strategy::Overlap,
+    };
+    let rotation = Rotation {
+        renew_before: parse(own.renew_before, default.renew_before)?,
+        overlap: parse(own.overlap, default.overlap)?.unwrap_or(rotation::DEFAULT_OVERLAP),
+        interval: parse(own.interval, default.interval)?,
+    };
+    Ok((strategy, rotation))
+}
+
+fn signed(duration: std::time::Duration) -> SignedDuration {
+    // The grammar ends at 99,999 days.
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Who may ask for what: the fence between teams. Pure, and checked before any call: a request outside the grants
+//! makes none.
+//!
+//! Grants add up, as roles do: an entry counts when its namespaces and its projects both fit in that same entry and it
+//! admits the lifetime; the request must lie within the pairs of all entries that count, and one of them must allow
+//! adoption where one is wished for. Pairs are compared, not names.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::desired::Desired;
+use super::permissions::{self, Access, AccessSet};
+use super::robot::{Home, Lifetime};
+use super::{catalogue, patterns};
+use crate::api::{AccessRule, ExpiresAfter, Grant, GrantAdoption};
+
+/// Stands for the account's namespace in `projects`.
+const NAMESPACE: &str = "$(namespace)";
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The account's namespace.
+    pub namespace: &'a str,
+    /// That namespace's labels; `None` if they cannot be known (a selector then never fits).
+    pub labels: Option<&'a BTreeMap<String, String>>,
+}
+
+/// Why a request is refused: what is asked too much, and what would be allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(String);
+
+/// What the grants allow beyond the request itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// An unmarked robot may be taken over.
+    pub adoption: bool,
+}
+
+/// Checks a request for a project robot.
+pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<Granted, Refusal> {
+    let Home::Project(project) = &desired.home else {
+        return Err(Refusal("grants cover project robots only".to_owned()));
+    };
+    let here: Vec<&Grant> = grants
+        .iter()
+        .filter(|grant| covers_namespace(grant, origin) && covers_project(grant, origin, project))
+        .collect();
+    if here.is_empty() {
+        return Err(Refusal(format!(
+            "no grant of the registry gives namespace {} the project {project}; ask its administrator for one",
+            origin.namespace
+        )));
+    }
+    let long_enough: Vec<&Grant> =
+        here.iter().copied().filter(|grant| admits(grant.max_expires_after.as_ref(), desired.lifetime)).collect();
+    if long_enough.is_empty() {
+        let longest = here
+            .iter()
+            .filter_map(|grant| grant.max_expires_after.as_ref())
+            .max_by_key(|max| max.days().ok().flatten());
+        return Err(Refusal(format!(
+            "expiresAfter {} is longer than the {} that {}",
+            desired.expires_after,
+            longest.map_or("lifetime", |max| max.0.as_str()),
+            cite(&here)
+        )));
+    }
+    let excess: Vec<String> = desired
+        .pairs()
+        .into_iter()
+        .filter(|pair| !long_enough.iter().any(|grant| covers_pair(grant, pair)))
+        .map(|pair| pair.to_string())
+        .collect();
+    if !excess.is_empty() {
+        return Err(Refusal(format!(
+            "{} not granted; {} {}",
+            excess.join(", "),
+            cite(&long_enough),
+            ceiling(&long_enough)
+        )));
+    }
+    Ok(Granted { adoption: long_enough.iter().any(|grant| grant.adoption == Some(GrantAdoption::Allowed)) })
+}
+
+fn cite(grants: &[&Grant]) -> String {
+    let names: Vec<&str> = grants.iter().map(|grant| grant.name.as_str()).collect();
+    if names.len() == 1 {
+        format!("grant {} allows", names[0])
+    } else {
+        format!("the grants {} allow", names.join(", "))
+    }
+}
+
+fn ceiling(grants: &[&Grant]) -> String {
+    let named: AccessSet =
+        grants.iter().flat_map(|grant| grant.permissions.iter().copied().map(permissions::pair)).collect();
+    let raw = grants.iter().flat_map(|grant| grant.access.as_deref().unwrap_or_default());
+    let pairs: std::collections::BTreeSet<String> = named
+        .iter()
+        .map(ToString::to_string)
+        .chain(raw.map(|rule| format!("{}:{}", rule.resource, rule.action)))
+        .collect();
+    if pairs.is_empty() { "nothing".to_owned() } else { pairs.into_iter().collect::<Vec<_>>().join(", ") }
+}
+
+fn admits(maximum: Option<&ExpiresAfter>, lifetime: Lifetime) -> bool {
+    match (maximum.map(ExpiresAfter::days), lifetime) {
+        (None | Some(Ok(None)), _) => true,
+        // A limit that cannot be read limits everything.
+        (Some(Err(_)), _) | (Some(Ok(Some(_))), Lifetime::Never) => false,
+        (Some(Ok(Some(most))), Lifetime::Days(days)) => days <= most,
+    }
+}
+
+fn covers_namespace(grant: &Grant, origin: Origin<'_>) -> bool {
+    let by_name = grant.namespaces.as_ref().is_some_and(|names| names.iter().any(|name| name == origin.namespace));
+    let by_selector = match (&grant.namespace_selector, origin.labels) {
+        (Some(selector), Some(labels)) => selects(selector, labels),
+        (Some(selector), None) => selects_all(selector),
+        (None, _) => false,
+    };
+    by_name || by_selector
+}
+
+fn covers_project(grant: &Grant, origin: Origin<'_>, project: &str) -> bool {
+    // Names of namespaces and projects cannot hold `*` or `$`, so replacing first is safe.
+    grant
+        .projects
+        .iter()
+        .any(|pattern| is_safe(pattern) && patterns::fits(&pattern.replace(NAMESPACE, origin.namespace), project))
+}
+
+/// `$(namespace)-*` would hand namespace `team` the project `team-a`: next to `$(namespace)` a wildcard may stand only
+/// across `.` or `_`, which no namespace name holds. The API server's rule says the same; this holds for objects that
+/// were stored without it.
+fn is_safe(pattern: &str) -> bool {
+    let Some((before, after)) = pattern.split_once(NAMESPACE) else { return true };
+    let split = |text: char| text == '.' || text == '_';
+    let after_ok = !after.contains('*') || after.starts_with(split);
+    let before_ok = !before.contains('*') || before.ends_with(split);
+    before_ok && after_ok && !after.contains(NAMESPACE)
+}
+
+fn covers_pair(grant: &Grant, pair: &Access) -> bool {
+    let named = grant.permissions.iter().any(|name| permissions::pair(*name) == *pair);
+    named || grant.access.iter().flatten().any(|rule| covers(rule, pair))
+}
+
+fn covers(rule: &AccessRule, pair: &Access) -> bool {
+    // A wildcard in a grant is a set of pairs; a robot that holds one would hold the escalating pairs, too.
+    if pair.resource.contains('*') || pair.action.contains('*') {
+        return false;
+    }
+    if rule.resource == pair.resource && rule.action == pair.action {
+        return true;
+    }
+    let wild =
+        (rule.resource == "*" || rule.resource == pair.resource) && (rule.action == "*" || rule.action == pair.action);
+    wild && !permissions::is_escalating(pair)
+        && catalogue::known(catalogue::Version::LAST_KNOWN, catalogue::Kind::Project, pair)
+}
+
+fn selects_all(selector: &LabelSelector) -> bool {
+    let no_labels = selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty);
+    no_labels && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
+}
+
+/// Kubernetes' label selectors: all of `matchLabels` and all of `matchExpressions`; one without terms fits everything.
+pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let exact = selector.match_labels.as_ref();
+    let terms = selector.match_expressions.as_deref().unwrap_or_default();
+    let exact_fit = exact.into_iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    exact_fit
+        && terms.iter().all(|term| {
+            let value = labels.get(&term.key);
+            let among = || value.is_some_and(|value| term.values.iter().flatten().any(|wanted| wanted == value));
+            match term.operator.as_str() {
+                "In" => among(),
+                "NotIn" => !among(),
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests;

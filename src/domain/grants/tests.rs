@@ -1,0 +1,284 @@
+use super::*;
+use crate::api::Permission;
+use crate::domain::fixtures::{desired, project};
+
+/// A grant of namespace `team-a` for the project of the same name.
+fn grant() -> Grant {
+    Grant {
+        name: "teams".into(),
+        namespaces: Some(vec!["team-a".into()]),
+        namespace_selector: None,
+        projects: vec!["$(namespace)".into()],
+        permissions: vec![Permission::PushArtifacts, Permission::PullArtifacts],
+        access: None,
+        max_expires_after: None,
+        adoption: None,
+    }
+}
+
+fn rule(resource: &str, action: &str) -> AccessRule {
+    AccessRule { resource: resource.into(), action: action.into() }
+}
+
+fn for_project(name: &str) -> Desired {
+    Desired { home: Home::Project(name.into()), ..desired() }
+}
+
+fn asking(pairs: &[&str]) -> Desired {
+    Desired { permissions: project(pairs), ..desired() }
+}
+
+fn from<'a>(namespace: &'a str, labels: Option<&'a BTreeMap<String, String>>) -> Origin<'a> {
+    Origin { namespace, labels }
+}
+
+fn granted(grants: &[Grant], desired: &Desired) -> bool {
+    check(grants, from("team-a", None), desired).is_ok()
+}
+
+fn refusal(grants: &[Grant], desired: &Desired) -> String {
+    check(grants, from("team-a", None), desired).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_is_granted_by_default() {
+    assert!(!granted(&[], &desired()));
+    assert!(granted(&[grant()], &desired()));
+    assert!(refusal(&[], &desired()).contains("no grant of the registry gives namespace team-a the project team-a"));
+}
+
+#[test]
+fn grants_never_cover_system_robots() {
+    let everything = Grant { projects: vec!["*".into()], access: Some(vec![rule("*", "*")]), ..grant() };
+    assert!(!granted(&[everything], &Desired { home: Home::System, ..desired() }));
+}
+
+#[test]
+fn namespace_and_project_must_fit_in_the_same_entry() {
+    let other_project = Grant { projects: vec!["team-b".into()], ..grant() };
+    let other_namespace = Grant { namespaces: Some(vec!["team-b".into()]), projects: vec!["*".into()], ..grant() };
+    assert!(!granted(&[other_project, other_namespace], &desired()));
+}
+
+#[test]
+fn namespaces_are_whole_names_and_never_patterns() {
+    for name in ["team-", "team-*", "*", "TEAM-A", "team-a ", "xteam-a"] {
+        let grant = Grant { namespaces: Some(vec![name.into()]), ..grant() };
+        assert!(!granted(&[grant], &desired()), "{name}");
+    }
+}
+
+#[test]
+fn project_patterns_fit_whole_names() {
+    for (pattern, name, expected) in [
+        ("team-a", "team-a", true),
+        ("team-a", "team-a.x", false),
+        ("team-*", "team-a", true),
+        ("team-*", "xteam-a", false),
+        ("*", "anything", true),
+        ("1*", "12", true),
+        ("12", "12", true),
+        ("12", "012", false),
+        ("", "team-a", false),
+    ] {
+        let grant = Grant { projects: vec![pattern.into()], ..grant() };
+        assert_eq!(granted(&[grant], &for_project(name)), expected, "{pattern} {name}");
+    }
+}
+
+#[test]
+fn the_accounts_namespace_in_a_pattern_never_reaches_a_neighbour() {
+    for (pattern, name, expected) in [
+        ("$(namespace)", "team-a", true),
+        ("$(namespace)", "team-a.x", false),
+        ("$(namespace).*", "team-a.x", true),
+        ("$(namespace)_*", "team-a_x", true),
+        ("$(namespace)-prod", "team-a-prod", true),
+        ("*.$(namespace)", "x.team-a", true),
+        ("shared.$(namespace).*", "shared.team-a.x", true),
+        // Namespace `team` would otherwise be handed the projects of namespace `team-a`.
+        ("$(namespace)*", "team-a", false),
+        ("$(namespace)*", "team-a-x", false),
+        ("$(namespace)-*", "team-a-x", false),
+        ("$(namespace)x*", "team-axy", false),
+        ("*$(namespace)", "xteam-a", false),
+        ("*-$(namespace)", "x-team-a", false),
+        ("*$(namespace)*", "team-a", false),
+        ("$(namespace)$(namespace)", "team-ateam-a", false),
+        ("$(namespace).*.$(namespace)", "team-a.x.team-a", false),
+        ("$(NAMESPACE)", "team-a", false),
+        ("$(namespace", "team-a", false),
+    ] {
+        let grant = Grant { projects: vec![pattern.into()], ..grant() };
+        assert_eq!(granted(&[grant], &for_project(name)), expected, "{pattern} {name}");
+    }
+}
+
+#[test]
+fn a_selector_fits_labels_as_kubernetes_does() {
+    let labels = BTreeMap::from([("team".to_owned(), "a".to_owned()), ("env".to_owned(), "prod".to_owned())]);
+    let selector = |json: serde_json::Value| serde_json::from_value::<LabelSelector>(json).unwrap();
+    let term = |key: &str, operator: &str, values: &[&str]| {
+        selector(serde_json::json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]}))
+    };
+    for (selector, expected) in [
+        (selector(serde_json::json!({})), true),
+        (selector(serde_json::json!({"matchLabels": {"team": "a"}})), true),
+        (selector(serde_json::json!({"matchLabels": {"team": "b"}})), false),
+        (selector(serde_json::json!({"matchLabels": {"team": "a", "x": "y"}})), false),
+        (term("team", "In", &["a", "b"]), true),
+        (term("team", "In", &["b"]), false),
+        (term("team", "NotIn", &["b"]), true),
+        (term("team", "NotIn", &["a"]), false),
+        (term("absent", "NotIn", &["a"]), true),
+        (term("absent", "In", &["a"]), false),
+        (term("team", "Exists", &[]), true),
+        (term("absent", "Exists", &[]), false),
+        (term("absent", "DoesNotExist", &[]), true),
+        (term("team", "DoesNotExist", &[]), false),
+        (term("team", "Gt", &["0"]), false),
+    ] {
+        assert_eq!(selects(&selector, &labels), expected, "{selector:?}");
+        let grant = Grant { namespaces: None, namespace_selector: Some(selector), ..grant() };
+        assert_eq!(check(&[grant], from("team-a", Some(&labels)), &desired()).is_ok(), expected);
+    }
+}
+
+#[test]
+fn labels_that_are_not_known_fit_only_a_selector_without_terms() {
+    let team = LabelSelector {
+        match_labels: Some(BTreeMap::from([("team".to_owned(), "a".to_owned())])),
+        ..LabelSelector::default()
+    };
+    for (selector, expected) in [(LabelSelector::default(), true), (team, false)] {
+        let grant = Grant { namespaces: None, namespace_selector: Some(selector), ..grant() };
+        assert_eq!(granted(&[grant], &desired()), expected);
+    }
+    let neither = Grant { namespaces: None, ..grant() };
+    assert!(!granted(&[neither], &desired()));
+}
+
+#[test]
+fn the_pairs_of_all_entries_that_count_add_up() {
+    let pull = Grant { name: "pull".into(), permissions: vec![Permission::PullArtifacts], ..grant() };
+    let push = Grant { name: "push".into(), permissions: vec![Permission::PushArtifacts], ..grant() };
+    assert!(granted(&[pull.clone(), push.clone()], &desired()));
+    assert!(!granted(std::slice::from_ref(&pull), &desired()));
+    let elsewhere = Grant { projects: vec!["team-b".into()], ..push };
+    assert_eq!(
+        refusal(&[pull, elsewhere], &desired()),
+        "repository:push not granted; grant pull allows repository:pull"
+    );
+}
+
+#[test]
+fn pairs_are_compared_and_not_names() {
+    let helm = Grant { permissions: vec![Permission::ReadHelmCharts, Permission::CreateHelmChartVersions], ..grant() };
+    assert!(granted(&[helm], &desired()));
+    let raw = Grant {
+        permissions: vec![],
+        access: Some(vec![rule("repository", "pull"), rule("repository", "push")]),
+        ..grant()
+    };
+    assert!(granted(&[raw], &desired()));
+    let nothing = Grant { permissions: vec![], ..grant() };
+    assert!(refusal(&[nothing], &desired()).ends_with("grant teams allows nothing"));
+}
+
+#[test]
+fn a_star_covers_known_pairs_that_do_not_escalate() {
+    let with = |resource: &str, action: &str| Grant { access: Some(vec![rule(resource, action)]), ..grant() };
+    for (star, pair, expected) in [
+        (with("*", "*"), "repository:list", true),
+        (with("*", "list"), "repository:list", true),
+        (with("repository", "*"), "repository:list", true),
+        (with("*", "list"), "tag:create", false),
+        (with("tag", "*"), "repository:list", false),
+        (with("*", "*"), "project:read", true),
+        (with("repositor*", "*"), "repository:list", false),
+    ] {
+        assert_eq!(granted(std::slice::from_ref(&star), &asking(&[pair])), expected, "{:?} {pair}", star.access);
+    }
+}
+
+#[test]
+fn pairs_that_escalate_or_are_unknown_must_be_written_out() {
+    let all = |rules: &[(&str, &str)]| Grant {
+        access: Some(rules.iter().map(|(resource, action)| rule(resource, action)).collect()),
+        ..grant()
+    };
+    for pair in [
+        "robot:create",
+        "robot:list",
+        "member:create",
+        "metadata:update",
+        "project:update",
+        "project:delete",
+        "notification-policy:create",
+        "preheat-policy:create",
+        "user:create",
+        "user-group:create",
+        "ldap-user:list",
+        "registry:read",
+        "replication:create",
+        "replication-policy:create",
+        "scanner:create",
+        "helm-chart:read",
+        "repository:invented",
+    ] {
+        let (resource, action) = pair.split_once(':').unwrap();
+        for star in [all(&[("*", "*")]), all(&[(resource, "*")]), all(&[("*", action)])] {
+            assert!(!granted(&[star], &asking(&[pair])), "{pair}");
+        }
+        assert!(granted(&[all(&[(resource, action)])], &asking(&[pair])), "{pair}");
+    }
+}
+
+#[test]
+fn a_star_in_a_request_is_never_granted() {
+    let all = Grant { access: Some(vec![rule("*", "*"), rule("repository", "*"), rule("*", "pull")]), ..grant() };
+    for pair in ["*:*", "repository:*", "*:pull"] {
+        assert!(!granted(std::slice::from_ref(&all), &asking(&[pair])), "{pair}");
+    }
+}
+
+#[test]
+fn a_lifetime_longer_than_an_entry_admits_does_not_count_there() {
+    let up_to = |max: &str| Grant { max_expires_after: Some(ExpiresAfter(max.into())), ..grant() };
+    let lasting = |text: &str, lifetime| Desired { expires_after: text.into(), lifetime, ..desired() };
+    for (max, lifetime, expected) in [
+        ("30d", Lifetime::Days(30), true),
+        ("29d", Lifetime::Days(30), false),
+        ("99999d", Lifetime::Never, false),
+        ("Never", Lifetime::Never, true),
+        ("a while", Lifetime::Days(1), false),
+    ] {
+        assert_eq!(granted(&[up_to(max)], &lasting("x", lifetime)), expected, "{max} {lifetime:?}");
+    }
+    assert!(granted(&[grant()], &lasting("Never", Lifetime::Never)));
+    let text = refusal(&[up_to("10d"), up_to("20d")], &desired());
+    assert_eq!(text, "expiresAfter 30d is longer than the 20d that the grants teams, teams allow");
+}
+
+#[test]
+fn an_entry_that_admits_the_lifetime_lends_no_pairs_to_one_that_does_not() {
+    let long_pull = Grant { permissions: vec![Permission::PullArtifacts], ..grant() };
+    let short_push = Grant {
+        permissions: vec![Permission::PushArtifacts],
+        max_expires_after: Some(ExpiresAfter("1d".into())),
+        ..grant()
+    };
+    assert!(!granted(&[long_pull, short_push], &desired()));
+}
+
+#[test]
+fn adoption_is_allowed_by_an_entry_that_counts() {
+    let adoption = |grants: &[Grant]| check(grants, from("team-a", None), &desired()).unwrap().adoption;
+    let allowed = Grant { adoption: Some(GrantAdoption::Allowed), ..grant() };
+    assert!(!adoption(&[grant()]));
+    assert!(!adoption(&[Grant { adoption: Some(GrantAdoption::Denied), ..grant() }]));
+    assert!(adoption(std::slice::from_ref(&allowed)));
+    let elsewhere = Grant { projects: vec!["team-b".into()], ..allowed.clone() };
+    let too_short = Grant { max_expires_after: Some(ExpiresAfter("1d".into())), ..allowed };
+    assert!(!adoption(&[grant(), elsewhere, too_short]));
+}

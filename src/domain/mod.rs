@@ -1,0 +1,21 @@
+//! The model, pure: no async, no Kubernetes client, no HTTP, no clock. Time is always an argument.
+
+pub mod catalogue;
+pub mod conditions;
+pub mod contest;
+pub mod desired;
+#[cfg(test)]
+mod explorer;
+#[cfg(test)]
+mod fixtures;
+pub mod grants;
+pub mod mark;
+pub mod observed;
+pub mod patterns;
+pub mod permissions;
+pub mod plan;
+pub mod report;
+pub mod robot;
+pub mod rotation;
+pub mod situation;
+pub mod slots;

@@ -1,0 +1,118 @@
+//! What a robot may do: Harbor's resource/action pairs and the ten names of Harbor's web page.
+
+use std::collections::BTreeSet;
+
+use crate::api::{AccessRule, Permission};
+
+/// One resource/action pair, e.g. `repository:pull`. Ordered, because lists are always sent in one sorted order:
+/// concurrent creates with differently ordered lists deadlock Harbor's database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Access {
+    /// Harbor's resource, e.g. `repository`.
+    pub resource: String,
+    /// Harbor's action, e.g. `pull`.
+    pub action: String,
+}
+
+impl Access {
+    /// A pair from its two words.
+    pub fn new(resource: &str, action: &str) -> Self {
+        Self { resource: resource.to_owned(), action: action.to_owned() }
+    }
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.resource, self.action)
+    }
+}
+
+/// A set of pairs.
+pub type AccessSet = BTreeSet<Access>;
+
+/// The pair behind a name of Harbor's page. Harbor 2.10 and newer has no Helm chart resources (charts are OCI
+/// artifacts), so the three Helm names mean what they come to today.
+pub fn pair(name: Permission) -> Access {
+    let (resource, action) = match name {
+        Permission::PushArtifacts | Permission::CreateHelmChartVersions => ("repository", "push"),
+        Permission::PullArtifacts | Permission::ReadHelmCharts => ("repository", "pull"),
+        Permission::DeleteArtifacts | Permission::DeleteHelmChartVersions => ("artifact", "delete"),
+        Permission::CreateTags => ("tag", "create"),
+        Permission::DeleteTags => ("tag", "delete"),
+        Permission::CreateArtifactLabels => ("artifact-label", "create"),
+        Permission::CreateScans => ("scan", "create"),
+    };
+    Access::new(resource, action)
+}
+
+/// The pairs that names and raw pairs come to. Neither given = all ten names, as Harbor's page has it; only raw pairs
+/// given = just those.
+pub fn wanted(names: Option<&[Permission]>, access: Option<&[AccessRule]>) -> AccessSet {
+    let names = match (names, access) {
+        (None, None) => &Permission::ALL[..],
+        (names, _) => names.unwrap_or_default(),
+    };
+    names.iter().copied().map(pair).chain(rules(access.unwrap_or_default())).collect()
+}
+
+fn rules(access: &[AccessRule]) -> impl Iterator<Item = Access> + '_ {
+    access.iter().map(|rule| Access::new(&rule.resource, &rule.action))
+}
+
+/// Pairs that widen their holder's own power, change who may do what, or reach outside the project. No `*` in a grant
+/// covers them: each must be written out.
+pub fn is_escalating(access: &Access) -> bool {
+    match access.resource.as_str() {
+        "robot"
+        | "member"
+        | "metadata"
+        | "notification-policy"
+        | "preheat-policy"
+        | "ldap-user"
+        | "registry"
+        | "scanner" => true,
+        "project" => matches!(access.action.as_str(), "update" | "delete"),
+        resource => resource.starts_with("user") || resource.starts_with("replication"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(set: &AccessSet) -> String {
+        set.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn all_ten_names_come_to_seven_pairs() {
+        assert_eq!(
+            text(&wanted(None, None)),
+            "artifact:delete artifact-label:create repository:pull repository:push scan:create tag:create tag:delete"
+        );
+    }
+
+    #[test]
+    fn only_raw_pairs_are_just_those() {
+        let access = [AccessRule { resource: "repository".into(), action: "list".into() }];
+        assert_eq!(text(&wanted(None, Some(&access))), "repository:list");
+        assert_eq!(text(&wanted(Some(&[Permission::PullArtifacts]), Some(&access))), "repository:list repository:pull");
+    }
+
+    #[test]
+    fn escalating_pairs_are_known() {
+        for (pair, expected) in [
+            ("robot:list", true),
+            ("user-group:read", true),
+            ("replication-policy:list", true),
+            ("project:update", true),
+            ("project:read", false),
+            ("repository:push", false),
+            ("scan:create", false),
+            ("scanner:read", true),
+        ] {
+            let (resource, action) = pair.split_once(':').unwrap();
+            assert_eq!(is_escalating(&Access::new(resource, action)), expected, "{pair}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Rows 7 and 14 to 24: what is done for an account that has a current robot.
+
+use super::super::slots::Slot;
+use super::{Age, Blocker, Named, Plan, Purpose, SecretView, Situation, SlotView, Step, Strategy, Target, Why, fill};
+
+/// What is wrong with the current robot and its credential.
+struct Condition {
+    slot: Slot,
+    robot: SlotView,
+    lost: bool,
+    dead: bool,
+    due: bool,
+    token: bool,
+    differs: bool,
+    confirmed: bool,
+    /// The other robot of ours.
+    other: Option<Slot>,
+    orphan: bool,
+    /// It is the previous, and status says so.
+    recorded: bool,
+}
+
+fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
+    let named = x.holds_credential_of(slot);
+    let dark = robot.disabled || robot.age == Age::Expired;
+    let refused = named && !x.untouched(slot) && !dark && x.login_works == Some(false);
+    let other = x.ours(slot.other()).map(|_| slot.other());
+    let orphan = other.is_some_and(|other| x.is_newer(other));
+    Condition {
+        slot,
+        robot,
+        lost: !named || refused,
+        dead: robot.age == Age::Expired || refused || (robot.disabled && x.enabled && !x.may_update),
+        due: robot.age >= Age::Due && x.enabled,
+        token: x.token && x.enabled,
+        differs: robot.differs || robot.disabled == x.enabled,
+        confirmed: x.untouched(slot) || (named && !dark && x.login_works == Some(true)),
+        other,
+        orphan,
+        recorded: other.is_some_and(|other| x.recorded.previous == Named::Alive(other))
+            && x.recorded.current == Named::Alive(slot),
+    }
+}
+
+/// Rows 7 and 14 to 24.
+pub(super) fn with_current(x: &Situation, slot: Slot) -> Plan {
+    let robot = x.ours(slot).expect("current() returns a slot with a robot of ours");
+    let c = examine(x, slot, robot);
+    let mut plan = Plan {
+        current: Some(Target::Seen(slot)),
+        previous: c.other,
+        confirmed: c.confirmed,
+        ready: x.enabled && !c.lost && robot.age < Age::Expired && (!robot.disabled || x.may_update),
+        ..Plan::default()
+    };
+    if !x.enabled {
+        disable(x, &c, &mut plan);
+        return plan;
+    }
+    let replaced = match x.strategy {
+        Strategy::InPlace => in_place(x, &c, &mut plan),
+        Strategy::Overlap => overlap(x, &c, &mut plan),
+    };
+    if !replaced {
+        settle(x, &c, &mut plan);
+    }
+    plan
+}
+
+/// Row 7: a login that may update. Renewal and tokens wait until the account is enabled.
+fn disable(x: &Situation, c: &Condition, plan: &mut Plan) {
+    plan.ready = false;
+    if c.differs && !c.lost {
+        plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Align));
+    }
+    if let Some(other) = plan.previous.take() {
+        plan.steps.push(Step::Delete(other, Why::Disabled));
+    }
+    if c.lost {
+        let target = fill(x, &mut plan.steps, c.slot, Why::Disabled);
+        publish(plan, target, None);
+        plan.ready = false;
+    } else {
+        reform(x, plan);
+    }
+}
+
+fn publish(plan: &mut Plan, target: Target, previous: Option<Slot>) {
+    plan.steps.push(Step::Publish(target));
+    plan.current = Some(target);
+    plan.previous = previous;
+    plan.ready = true;
+    plan.confirmed = true;
+}
+
+/// Rows 21 and 22. True if the credential is replaced.
+fn in_place(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
+    let older = c.other.filter(|_| !c.orphan);
+    if !(c.lost || c.due || c.token || c.dead) {
+        if c.differs && !x.may_update {
+            plan.blocker = Some(Blocker::LoginCannotUpdate);
+        }
+        align(x, c, plan);
+        return false;
+    }
+    if !x.may_update && !c.lost && !c.dead {
+        plan.blocker = Some(Blocker::LoginCannotUpdate);
+        return false;
+    }
+    if let (true, Some(other)) = (c.orphan, c.other) {
+        plan.steps.push(Step::Delete(other, Why::Orphan));
+    }
+    if !x.may_update {
+        let target = fill(x, &mut plan.steps, c.slot, Why::Dead);
+        publish(plan, target, older);
+        return true;
+    }
+    // Nothing may stand between PATCH and publish: the old secret is dead from here on.
+    plan.steps.push(Step::Refresh(Target::Seen(c.slot)));
+    publish(plan, Target::Seen(c.slot), older);
+    if c.due || c.differs {
+        plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Renew));
+    }
+    true
+}
+
+/// Rows 14 to 20. True if the credential is replaced.
+fn overlap(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
+    let change = c.differs && !x.may_update;
+    // Row 14: the robot may be all right but for this; enable it before anything is judged.
+    let enable_first = x.may_update && c.robot.disabled;
+    if enable_first || !(c.lost || c.due || c.token || change || c.dead) {
+        align(x, c, plan);
+        plan.look_again = enable_first;
+        return false;
+    }
+    let person = c.token || c.lost || change || c.dead;
+    let older = c.other.filter(|_| !c.orphan);
+    let other_slot = c.slot.other();
+    if c.dead {
+        // Row 15: repaired in its own slot, so that a running overlap is left alone.
+        if let (true, Some(other)) = (c.orphan, c.other) {
+            plan.steps.push(Step::Delete(other, Why::Orphan));
+        }
+        let target = fill(x, &mut plan.steps, c.slot, Why::Dead);
+        publish(plan, target, older);
+        return true;
+    }
+    match (x.slot(other_slot), c.other) {
+        // Row 16.
+        (None, _) => {}
+        // Row 17.
+        (Some(_), Some(_)) if c.orphan => plan.steps.push(Step::Delete(other_slot, Why::Orphan)),
+        // Rows 18 and 19.
+        (Some(_), Some(_)) => {
+            let ended = c.recorded && x.recorded.overlap_ended;
+            if !person && !ended {
+                plan.waits_for_overlap = true;
+                align(x, c, plan);
+                return false;
+            }
+            let why = if ended || !person { Why::OverlapEnded } else { Why::Retired };
+            plan.steps.push(Step::Delete(other_slot, why));
+        }
+        // Row 15, second half, and row 20: the other slot is a stranger's.
+        (Some(_), None) if c.lost => {
+            let target = fill(x, &mut plan.steps, c.slot, Why::Dead);
+            publish(plan, target, None);
+            return true;
+        }
+        (Some(_), None) => {
+            plan.blocker = Some(Blocker::NameTaken);
+            align(x, c, plan);
+            return false;
+        }
+    }
+    plan.steps.push(Step::Create(other_slot));
+    publish(plan, Target::New, Some(c.slot));
+    plan.retire_now = change && c.robot.exceeds;
+    true
+}
+
+/// Rows 14 and 23: what a PUT can put right, also while a renewal has to wait.
+fn align(x: &Situation, c: &Condition, plan: &mut Plan) {
+    if c.differs && x.may_update {
+        plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Align));
+    }
+}
+
+/// Row 24: what is left to tidy when the credential stays.
+fn settle(x: &Situation, c: &Condition, plan: &mut Plan) {
+    if let Some(other) = c.other {
+        let why = if c.orphan {
+            Some(Why::Orphan)
+        } else if c.recorded && x.recorded.overlap_ended {
+            Some(Why::OverlapEnded)
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            plan.steps.push(Step::Delete(other, why));
+            plan.previous = None;
+        }
+    }
+    if !c.lost {
+        reform(x, plan);
+    }
+}
+
+fn reform(x: &Situation, plan: &mut Plan) {
+    if matches!(x.secret, SecretView::Ours { current_form: false, .. }) {
+        plan.steps.push(Step::Reform);
+    }
+}

@@ -1,0 +1,371 @@
+//! From what a pass did to the account's status and its next wake-up. Pure.
+
+use jiff::Timestamp;
+
+use super::conditions::{self, State, Verdict};
+use super::desired::Desired;
+use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
+use super::plan::{Blocker, Plan, Target};
+use super::robot::Robot;
+use super::rotation;
+use super::situation::{self, Observed};
+use super::slots::Slot;
+use crate::api::{PinnedRegistry, PreviousRobot, RobotAccountStatus, SecretRecord, conditions as kinds};
+
+/// A robot that is an hour past its renewal time is reported.
+const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+
+/// What executing a plan came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// The robot of `plan.current` as it is now: made, read again after a write, or as seen.
+    pub robot: Option<Robot>,
+    /// The credential was written into the Secret.
+    pub published: bool,
+    /// A PUT or PATCH went to `robot` and no login has worked since.
+    pub unproven: bool,
+    /// The picture changed under the plan after it had published: what comes of the rest is for the next pass to see.
+    pub interrupted: bool,
+    /// What stopped the plan.
+    pub failure: Option<Failure>,
+    /// Something a user should know that stops nothing (a ServiceAccount that is missing, …).
+    pub notes: Vec<String>,
+    /// Something was left undone that a person has to see to; everything else is as wanted.
+    pub undone: Option<Failure>,
+}
+
+/// Why a pass could not do what it planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// From the table of reasons.
+    pub reason: &'static str,
+    /// What is wrong, where, and what to do.
+    pub message: String,
+    /// Needs a person: `Stalled`.
+    pub permanent: bool,
+}
+
+/// Everything a report depends on.
+pub struct Facts<'a> {
+    /// The account's status before.
+    pub status: &'a RobotAccountStatus,
+    /// `metadata.generation`.
+    pub generation: Option<i64>,
+    /// `metadata.namespace`.
+    pub namespace: &'a str,
+    /// The registry in use.
+    pub registry: PinnedRegistry,
+    /// What the account wants.
+    pub desired: &'a Desired,
+    /// What the pass read.
+    pub observed: &'a Observed<'a>,
+    /// What it planned.
+    pub plan: &'a Plan,
+    /// The grants' or an earlier answer's text for `plan.blocker`.
+    pub blocked_by: Option<String>,
+    /// What came of it.
+    pub outcome: &'a Outcome,
+    /// Registry time after the last step.
+    pub now: Timestamp,
+}
+
+/// The new status and the moment (registry time) to look again without an event.
+pub fn report(facts: &Facts<'_>) -> (RobotAccountStatus, Option<Timestamp>) {
+    let Facts { observed, plan, outcome, .. } = facts;
+    let mut status = facts.status.clone();
+    // Without a grant the Secret goes, so status is the only record of a robot that is left.
+    let known = match plan.blocker {
+        None | Some(Blocker::NotPermitted) => true,
+        Some(Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::SecretContested) => plan.current.is_some(),
+        Some(Blocker::SecretNotOwned) => false,
+    };
+    let settled = outcome.failure.is_none() && !observed.unreachable && known;
+    let rotated = outcome.published && observed.recorded.current.is_some();
+    status.observed_generation = facts.generation;
+    status.registry = Some(facts.registry.clone());
+    if rotated {
+        status.last_rotation_time = Some(facts.now);
+    }
+    if settled || outcome.published {
+        record(&mut status, facts);
+    }
+    if !outcome.interrupted {
+        let verdicts = verdicts(facts, &status);
+        status.conditions = conditions::apply(&status.conditions, &verdicts, facts.generation, facts.now);
+    }
+    let wake = wake(facts, &status);
+    (status, wake)
+}
+
+fn record(status: &mut RobotAccountStatus, facts: &Facts<'_>) {
+    let Facts { desired, observed, plan, outcome, .. } = facts;
+    let robot = outcome.robot.as_ref();
+    let confirmed = !outcome.unproven && (plan.confirmed || outcome.published);
+    let before = observed.recorded.current.as_ref();
+    status.robot = robot.map(|robot| {
+        let known = before.filter(|record| record.robot.is(robot)).and_then(|record| record.updated_at);
+        crate::api::RobotRecord {
+            id: robot.id,
+            name: robot.name.clone(),
+            created_at: robot.created_at,
+            updated_at: if confirmed { Some(settled_update_time(known, robot)) } else { known },
+            expires_at: robot.expires_at,
+        }
+    });
+    status.previous = plan.previous.and_then(|slot| observed.robot(slot)).map(|previous| {
+        let revoke_at = revoke_at(facts, previous);
+        PreviousRobot { id: previous.id, name: previous.name.clone(), created_at: previous.created_at, revoke_at }
+    });
+    status.renewal_time = robot
+        .filter(|_| desired.enabled && plan.blocker != Some(Blocker::NotPermitted))
+        .and_then(|robot| situation::renewal_time(desired, &recorded(status), robot));
+    if robot.is_some() && plan.blocker.is_some() {
+        // What is in effect is what was in effect.
+    } else if robot.is_some() {
+        status.expires_after = Some(desired.expires_after.clone());
+        status.permissions = desired.pairs().iter().map(ToString::to_string).collect();
+        status.secret_refs =
+            vec![SecretRecord { namespace: facts.namespace.to_owned(), name: desired.secret.name.clone() }];
+    } else {
+        status.permissions.clear();
+        status.expires_after = None;
+    }
+    let handled = handled(facts);
+    status.handled_refresh = handled.refresh;
+    status.handled_revoke = handled.revoke;
+}
+
+/// Keeps the recorded value while both mean "never updated", so that nothing is written for a millisecond.
+fn settled_update_time(known: Option<Timestamp>, robot: &Robot) -> Timestamp {
+    let fresh = |at: Timestamp| at.duration_since(robot.created_at) <= super::observed::NEVER_UPDATED;
+    match known {
+        Some(at) if fresh(at) && fresh(robot.updated_at) => at,
+        _ => robot.updated_at,
+    }
+}
+
+/// A recorded end of an overlap stays; a new overlap starts now.
+fn revoke_at(facts: &Facts<'_>, previous: &Robot) -> Timestamp {
+    let Facts { observed, desired, now, .. } = facts;
+    if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) {
+        return *now;
+    }
+    match observed.recorded_previous(previous) {
+        Some(record) => record.revoke_at,
+        None => *now + rotation::overlap(&desired.rotation, previous.expires_at, *now),
+    }
+}
+
+/// A revoke token was served by a publish that status does not know yet: the older robot must not get an overlap.
+fn revoke_was_cut_off(facts: &Facts<'_>) -> bool {
+    let Facts { observed, desired, .. } = facts;
+    let wish = desired.tokens.revoke.as_ref();
+    let served = match observed.secret {
+        SecretSeen::Ours { handled, .. } => handled.revoke.as_ref(),
+        SecretSeen::Absent | SecretSeen::Foreign => None,
+    };
+    let recorded = observed.recorded;
+    wish.is_some() && served == wish && recorded.handled.revoke.as_ref() != wish && recorded.current.is_some()
+}
+
+fn handled(facts: &Facts<'_>) -> Tokens {
+    let before = &facts.observed.recorded.handled;
+    let wished = &facts.desired.tokens;
+    let restored = facts.observed.recorded.current.is_none() && facts.outcome.robot.is_some();
+    if facts.outcome.published || restored {
+        // A token seen while status is empty (a restore) is recorded, not acted on.
+        return wished.clone();
+    }
+    let in_secret = match facts.observed.secret {
+        SecretSeen::Ours { handled, .. } => handled.clone(),
+        SecretSeen::Absent | SecretSeen::Foreign => Tokens::default(),
+    };
+    let mirror = |wish: &Option<String>, secret: Option<String>, before: &Option<String>| {
+        if wish.is_some() && secret == *wish { secret } else { before.clone() }
+    };
+    Tokens {
+        refresh: mirror(&wished.refresh, in_secret.refresh, &before.refresh),
+        revoke: mirror(&wished.revoke, in_secret.revoke, &before.revoke),
+    }
+}
+
+/// Status as the next pass will read it.
+pub fn recorded(status: &RobotAccountStatus) -> Recorded {
+    let reference = |id, name: &String, created_at| RobotRef { id, name: name.clone(), created_at };
+    Recorded {
+        current: status.robot.as_ref().map(|robot| RobotRecord {
+            robot: reference(robot.id, &robot.name, robot.created_at),
+            updated_at: robot.updated_at,
+            expires_at: robot.expires_at,
+        }),
+        previous: status.previous.as_ref().map(|robot| PreviousRecord {
+            robot: reference(robot.id, &robot.name, robot.created_at),
+            revoke_at: robot.revoke_at,
+        }),
+        handled: Tokens { refresh: status.handled_refresh.clone(), revoke: status.handled_revoke.clone() },
+        expires_after: status.expires_after.clone(),
+        last_rotation: status.last_rotation_time,
+    }
+}
+
+fn verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdict> {
+    let Facts { desired, plan, outcome, observed, .. } = facts;
+    let (reason, message, permanent) = match (&outcome.failure, plan.blocker) {
+        (Some(failure), _) => (failure.reason, failure.message.clone(), failure.permanent),
+        (None, Some(blocker)) => {
+            let text = facts.blocked_by.clone().unwrap_or_default();
+            (reason_of(blocker), message_of(blocker, desired, &text), true)
+        }
+        (None, None) => return settled_verdicts(facts, status),
+    };
+    let situation = observed.situation(desired);
+    let works = if plan.blocker == Some(Blocker::NotPermitted) {
+        false
+    } else if outcome.published {
+        desired.enabled
+    } else if observed.unreachable {
+        conditions::is_true(&facts.status.conditions, kinds::READY) && still_alive(facts)
+    } else {
+        // A plan that was cut off leaves the published credential as it was found.
+        situation.credential_works()
+    };
+    let off = !desired.enabled && !observed.unreachable && situation.is_switched_off();
+    let mut verdicts = vec![if works {
+        Verdict::new(kinds::READY, State::True, "Published", published(facts, status))
+    } else if off && plan.blocker != Some(Blocker::NotPermitted) {
+        disabled()
+    } else {
+        Verdict::new(kinds::READY, State::False, reason, message.clone())
+    }];
+    verdicts.push(Verdict::new(kinds::SYNCED, State::False, reason, message.clone()));
+    if permanent {
+        verdicts.push(Verdict::new(kinds::STALLED, State::True, reason, message));
+        verdicts.push(Verdict::absent(kinds::RECONCILING));
+    } else {
+        verdicts.push(Verdict::absent(kinds::STALLED));
+        verdicts.push(Verdict::new(kinds::RECONCILING, State::True, reason, message));
+    }
+    verdicts.push(overdue(facts, status));
+    verdicts
+}
+
+fn still_alive(facts: &Facts<'_>) -> bool {
+    facts.status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|expiry| expiry > facts.observed.now))
+}
+
+fn disabled() -> Verdict {
+    Verdict::new(kinds::READY, State::True, "Disabled", "the account is disabled, as spec.disabled asks for")
+}
+
+fn settled_verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdict> {
+    let Facts { desired, plan, .. } = facts;
+    let notes = &facts.outcome.notes;
+    let ready = if !desired.enabled {
+        disabled()
+    } else if plan.ready {
+        Verdict::new(kinds::READY, State::True, "Published", published(facts, status))
+    } else {
+        Verdict::new(kinds::READY, State::False, "Progressing", "a working credential is not published yet")
+    };
+    let (synced, stalled) = match &facts.outcome.undone {
+        Some(Failure { reason, message, .. }) => (
+            Verdict::new(kinds::SYNCED, State::False, reason, message.clone()),
+            Verdict::new(kinds::STALLED, State::True, reason, message.clone()),
+        ),
+        None if notes.is_empty() => (
+            Verdict::new(kinds::SYNCED, State::True, "InSync", "Harbor and the Secret are as the spec asks for"),
+            Verdict::absent(kinds::STALLED),
+        ),
+        None => (Verdict::new(kinds::SYNCED, State::True, "InSync", notes.join("; ")), Verdict::absent(kinds::STALLED)),
+    };
+    let reconciling = if desired.enabled && !plan.ready {
+        Verdict::new(kinds::RECONCILING, State::True, "Progressing", "a working credential is not published yet")
+    } else {
+        Verdict::absent(kinds::RECONCILING)
+    };
+    vec![ready, synced, reconciling, stalled, overdue(facts, status)]
+}
+
+fn published(facts: &Facts<'_>, status: &RobotAccountStatus) -> String {
+    let login = status.robot.as_ref().map_or("the robot", |robot| robot.name.as_str());
+    format!("Secret {} holds a working credential of {login}", facts.desired.secret.name)
+}
+
+fn overdue(facts: &Facts<'_>, status: &RobotAccountStatus) -> Verdict {
+    let late = status.renewal_time.is_some_and(|at| at + OVERDUE_AFTER <= facts.now);
+    if late && facts.desired.enabled {
+        let message = "the credential should have been renewed over an hour ago; see Synced for what is in the way";
+        Verdict::new(kinds::RENEWAL_OVERDUE, State::True, "RenewalOverdue", message)
+    } else {
+        Verdict::absent(kinds::RENEWAL_OVERDUE)
+    }
+}
+
+/// The reason word of a blocker.
+pub fn reason_of(blocker: Blocker) -> &'static str {
+    match blocker {
+        Blocker::NotPermitted => "NotPermitted",
+        Blocker::NameTaken => "NameTaken",
+        Blocker::SecretNotOwned => "SecretNotOwned",
+        Blocker::LoginCannotUpdate => "LoginCannotUpdate",
+        Blocker::SecretContested => "SecretContested",
+    }
+}
+
+fn message_of(blocker: Blocker, desired: &Desired, text: &str) -> String {
+    let robot = &desired.base_name;
+    match blocker {
+        Blocker::NotPermitted => text.to_owned(),
+        Blocker::NameTaken => format!(
+            "a robot named {robot} (or {robot}.b) that this account does not own exists in Harbor; delete it there, \
+             choose another spec.name, or take it over with adoptionPolicy: IfUnowned where a grant allows that"
+        ),
+        Blocker::SecretNotOwned => format!(
+            "Secret {} exists and was not made for this account; delete it or choose another spec.secret.name",
+            desired.secret.name
+        ),
+        Blocker::LoginCannotUpdate => "the registry's login may not update robots, which rotation.strategy: InPlace \
+                                       needs; use strategy: Overlap or a person's login"
+            .to_owned(),
+        Blocker::SecretContested => format!(
+            "Secret {} was changed or deleted three times within 10 minutes, last by {text}; it is left alone until 10 \
+             minutes have passed or the account is edited: find out who does that and stop it",
+            desired.secret.name
+        ),
+    }
+}
+
+/// The earliest of: renewal, an hour after it, end of the overlap, expiry, a refresh that came too early. A moment that
+/// has passed was acted upon by this pass or is held up by something that time does not cure; only an overlap that
+/// ended meanwhile is due at once.
+fn wake(facts: &Facts<'_>, status: &RobotAccountStatus) -> Option<Timestamp> {
+    let Facts { desired, observed, plan, .. } = facts;
+    let renewal = status.renewal_time;
+    let overdue = renewal.map(|at| at + OVERDUE_AFTER);
+    let expiry = status.robot.as_ref().and_then(|robot| robot.expires_at);
+    let timers =
+        [renewal, overdue, expiry, observed.refresh_allowed_at(desired)].into_iter().filter(|_| desired.enabled);
+    let overlap_end = status.previous.as_ref().map(|previous| previous.revoke_at);
+    let ends_now = overlap_end.filter(|_| plan.previous.is_some() && plan.blocker != Some(Blocker::NotPermitted));
+    let later = timers.chain([overlap_end]).flatten().filter(|&at| at > observed.now);
+    later.chain(ends_now).min()
+}
+
+/// The robot that a plan's `current` means among those seen.
+pub fn seen<'a>(observed: &'a Observed<'_>, target: Option<Target>) -> Option<&'a Robot> {
+    match target {
+        Some(Target::Seen(slot)) => observed.robot(slot),
+        Some(Target::New) | None => None,
+    }
+}
+
+/// Both slots empty: what a fresh account sees without asking.
+pub const NO_ROBOTS: [Option<Robot>; 2] = [None, None];
+
+/// The robot's slot, by its name.
+pub fn slot_of(robot: &Robot) -> Slot {
+    Slot::of(&robot.name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,441 @@
+use jiff::SignedDuration;
+
+use super::*;
+use crate::api::RegistryKind;
+use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, revoke, robot, secret_of};
+use crate::domain::plan::{self, Permit, Strategy};
+
+type Told = (RobotAccountStatus, Option<Timestamp>);
+
+fn pinned() -> PinnedRegistry {
+    PinnedRegistry { kind: RegistryKind::ClusterHarborRegistry, name: "main".into(), url: Some("https://h".into()) }
+}
+
+/// One pass: `view` is what it reads besides status, `outcome` what came of its plan.
+fn pass(view: &View, status: &RobotAccountStatus, wish: &Desired, outcome: impl FnOnce(&Plan) -> Outcome) -> Told {
+    let view = View { recorded: recorded(status), ..view.clone() };
+    let observed = view.observed();
+    let plan = plan::plan(&observed.situation(wish));
+    let outcome = outcome(&plan);
+    report(&Facts {
+        status,
+        generation: Some(3),
+        namespace: "team-a",
+        registry: pinned(),
+        desired: wish,
+        observed: &observed,
+        plan: &plan,
+        blocked_by: (plan.blocker == Some(Blocker::NotPermitted)).then(|| "no grant".to_owned()),
+        outcome: &outcome,
+        now: view.now + SignedDuration::from_secs(2),
+    })
+}
+
+/// A pass in which all goes well; a robot that is made is made in the plan's slot as `created` seconds.
+fn went_well(view: &View, created: i64) -> impl FnOnce(&Plan) -> Outcome + use<> {
+    let robots = view.robots.clone();
+    move |plan| Outcome {
+        robot: match plan.current {
+            Some(Target::Seen(slot)) => robots[slot.index()].clone(),
+            Some(Target::New) => plan.steps.iter().find_map(|step| match step {
+                plan::Step::Create(slot) => Some(robot(*slot, created)),
+                _ => None,
+            }),
+            None => None,
+        },
+        published: plan.publishes(),
+        ..Outcome::default()
+    }
+}
+
+fn failed(reason: &'static str, permanent: bool) -> impl FnOnce(&Plan) -> Outcome {
+    move |_| Outcome { failure: Some(Failure { reason, message: "it broke".into(), permanent }), ..Outcome::default() }
+}
+
+/// The status of an account whose robot in the first slot was made at 0 s.
+fn settled_status() -> RobotAccountStatus {
+    let view = View { now: at(-1), ..View::fresh() };
+    pass(&view, &RobotAccountStatus::default(), &desired(), went_well(&view, 0)).0
+}
+
+/// The status after a rotation at 1000 s: `View::in_overlap` is what the next pass reads.
+fn overlap_status() -> RobotAccountStatus {
+    let wish = Desired { tokens: refresh("t"), ..desired() };
+    let view = View { now: at(1_000), ..View::settled() };
+    pass(&view, &settled_status(), &wish, went_well(&view, 1_000)).0
+}
+
+/// `Ready Synced Stalled Reconciling` as `status/reason`.
+fn conditions_of(status: &RobotAccountStatus) -> [String; 4] {
+    [kinds::READY, kinds::SYNCED, kinds::STALLED, kinds::RECONCILING].map(|kind| {
+        conditions::find(&status.conditions, kind)
+            .map_or_else(|| "-".to_owned(), |found| format!("{}/{}", found.status, found.reason))
+    })
+}
+
+fn message_of(status: &RobotAccountStatus, kind: &str) -> String {
+    conditions::find(&status.conditions, kind).unwrap().message.clone()
+}
+
+const IN_ORDER: [&str; 4] = ["True/Published", "True/InSync", "-", "-"];
+
+#[test]
+fn the_first_pass_records_robot_tokens_and_what_is_in_effect() {
+    let view = View { now: at(-1), ..View::fresh() };
+    let wish = Desired { tokens: refresh("t"), ..desired() };
+    let (status, wake) = pass(&view, &RobotAccountStatus::default(), &wish, went_well(&view, 0));
+    assert_eq!(conditions_of(&status), IN_ORDER);
+    let made = status.robot.as_ref().unwrap();
+    assert_eq!((made.id, made.created_at, made.updated_at), (100, at(0), Some(at(0))));
+    assert_eq!(status.permissions, ["repository:pull", "repository:push"]);
+    assert_eq!(status.expires_after.as_deref(), Some("30d"));
+    assert_eq!(status.handled_refresh.as_deref(), Some("t"));
+    assert_eq!(status.secret_refs, [SecretRecord { namespace: "team-a".into(), name: "ci".into() }]);
+    assert_eq!((status.observed_generation, status.last_rotation_time), (Some(3), None));
+    assert_eq!(status.registry, Some(pinned()));
+    assert!(status.renewal_time.is_some() && wake == status.renewal_time);
+}
+
+#[test]
+fn a_second_pass_over_the_same_state_changes_nothing() {
+    let every_hour = Desired {
+        strategy: Strategy::InPlace,
+        rotation: rotation::Rotation { interval: Some(SignedDuration::from_hours(1)), ..desired().rotation },
+        tokens: refresh("t"),
+        ..desired()
+    };
+    let rotated_in_place = {
+        let mut view = View { now: at(4_000), ..View::settled() };
+        view.first().updated_at = at(4_001);
+        (pass(&view, &settled_status(), &every_hour, went_well(&view, 0)).0, view.served(refresh("t")), every_hour)
+    };
+    let off = Desired { enabled: false, ..desired() };
+    let disabled = {
+        let mut view = View::settled();
+        view.first().disabled = true;
+        view.first().updated_at = at(3_601);
+        let outcome = |plan: &Plan| Outcome { unproven: true, ..went_well(&view, 0)(plan) };
+        (pass(&View::settled(), &settled_status(), &off, outcome).0, view, off)
+    };
+    let cases = [
+        (settled_status(), View::settled(), desired()),
+        (overlap_status(), View::in_overlap(), desired()),
+        (overlap_status(), View::in_overlap().served(refresh("t")), Desired { tokens: refresh("t"), ..desired() }),
+        rotated_in_place,
+        disabled,
+    ];
+    for (status, view, wish) in cases {
+        let view = view.later(SignedDuration::from_secs(5));
+        let (again, wake) = pass(&view, &status, &wish, |plan| {
+            assert_eq!(plan.steps, []);
+            went_well(&view, 0)(plan)
+        });
+        assert_eq!(again, status);
+        assert!(wake.is_none_or(|wake| wake > view.now), "{wake:?}");
+    }
+}
+
+#[test]
+fn the_overlap_counts_from_the_publish_and_the_pass_wakes_at_its_end() {
+    let status = overlap_status();
+    let previous = status.previous.clone().unwrap();
+    assert_eq!((previous.id, previous.revoke_at), (100, at(1_002 + days(1))));
+    assert_eq!(status.last_rotation_time, Some(at(1_002)));
+    assert_eq!(status.robot.as_ref().unwrap().created_at, at(1_000));
+    let view = View::in_overlap();
+    let (_, wake) = pass(&view, &status, &desired(), went_well(&view, 0));
+    assert_eq!(wake, Some(previous.revoke_at));
+}
+
+#[test]
+fn an_overlap_ends_before_the_old_robot_expires_and_within_the_margin() {
+    let wish = |rotation| Desired { tokens: refresh("t"), rotation, ..desired() };
+    let view = View { now: at(1_000), ..View::settled() };
+    let short = rotation::Rotation { renew_before: Some(SignedDuration::from_hours(2)), ..desired().rotation };
+    let (status, _) = pass(&view, &settled_status(), &wish(short), went_well(&view, 1_000));
+    assert_eq!(status.previous.unwrap().revoke_at, at(1_002 + 7_200));
+    let late = View { now: at(days(30) - 100), ..View::settled() };
+    let (status, _) = pass(&late, &settled_status(), &desired(), went_well(&late, days(30) - 100));
+    assert_eq!(status.previous.unwrap().revoke_at, at(days(30)));
+}
+
+#[test]
+fn a_crash_before_status_makes_the_overlap_longer_and_never_shorter() {
+    let view = View { now: at(5_000), ..View::in_overlap() };
+    let (status, _) = pass(&view, &settled_status(), &desired(), went_well(&view, 0));
+    assert_eq!(status.robot.unwrap().created_at, at(1_000));
+    assert_eq!(status.previous.unwrap().revoke_at, at(5_002 + days(1)));
+}
+
+#[test]
+fn the_end_of_a_running_overlap_stays_when_a_dead_robot_is_repaired() {
+    let mut view = View::in_overlap();
+    view.robots[1].as_mut().unwrap().updated_at = at(1_005);
+    view.login_works = Some(false);
+    view.now = at(2_000);
+    let (status, _) = pass(&view, &overlap_status(), &desired(), went_well(&view, 2_000));
+    assert_eq!(status.robot.unwrap().created_at, at(2_000));
+    assert_eq!(status.previous.unwrap().revoke_at, at(1_002 + days(1)));
+}
+
+#[test]
+fn a_revoke_token_leaves_the_older_robot_no_overlap_even_across_a_crash() {
+    let wish = Desired { tokens: revoke("leak"), ..desired() };
+    let view = View { now: at(1_000), ..View::settled() };
+    let (status, wake) = pass(&view, &settled_status(), &wish, went_well(&view, 1_000));
+    assert_eq!(status.previous.unwrap().revoke_at, at(1_002));
+    assert_eq!((status.handled_revoke.as_deref(), wake), (Some("leak"), Some(at(1_002))));
+    let crashed = View::in_overlap().served(revoke("leak"));
+    let (status, wake) = pass(&crashed, &settled_status(), &wish, went_well(&crashed, 0));
+    assert_eq!(status.previous.unwrap().revoke_at, crashed.now + SignedDuration::from_secs(2));
+    assert_eq!(status.handled_revoke.as_deref(), Some("leak"));
+    assert!(wake.is_some_and(|at| at <= crashed.now + SignedDuration::from_secs(2)));
+}
+
+#[test]
+fn a_served_token_is_mirrored_from_the_secret_after_a_crash() {
+    let wish = Desired { tokens: refresh("t"), ..desired() };
+    let view = View::in_overlap().served(refresh("t"));
+    let (status, _) = pass(&view, &settled_status(), &wish, went_well(&view, 0));
+    assert_eq!(status.handled_refresh.as_deref(), Some("t"));
+    let other_wish = Desired { tokens: refresh("next"), ..desired() };
+    let (status, wake) = pass(&view, &overlap_status(), &other_wish, went_well(&view, 0));
+    assert_eq!(status.handled_refresh.as_deref(), Some("t"), "waits for its minute");
+    assert_eq!(wake, Some(at(1_062)));
+}
+
+#[test]
+fn the_update_time_is_recorded_only_after_a_login() {
+    let touched = |login_works| {
+        let mut view = View::settled();
+        view.first().updated_at = at(50);
+        View { login_works, ..view }
+    };
+    let updated_at = |view: &View, unproven| {
+        let outcome = |plan: &Plan| Outcome { unproven, ..went_well(view, 0)(plan) };
+        pass(view, &settled_status(), &desired(), outcome).0.robot.unwrap().updated_at
+    };
+    assert_eq!(updated_at(&touched(Some(true)), false), Some(at(50)));
+    assert_eq!(updated_at(&touched(None), false), Some(at(0)), "no login, no record");
+    assert_eq!(updated_at(&touched(Some(true)), true), Some(at(0)), "written since, and not proven");
+}
+
+#[test]
+fn a_plan_dropped_after_its_publish_records_what_is_published_and_proves_nothing() {
+    let wish = Desired { strategy: Strategy::InPlace, tokens: refresh("t"), ..desired() };
+    let view = View::settled();
+    let before = settled_status();
+    let outcome = |plan: &Plan| Outcome { unproven: true, interrupted: true, ..went_well(&view, 0)(plan) };
+    let (status, _) = pass(&view, &before, &wish, outcome);
+    assert_eq!((status.handled_refresh.as_deref(), &status.conditions), (Some("t"), &before.conditions));
+    assert_eq!(status.robot.unwrap().updated_at, Some(at(0)));
+}
+
+#[test]
+fn each_blocker_stalls_with_its_reason_and_a_message_that_says_what_to_do() {
+    let fresh = RobotAccountStatus::default();
+    let refused = View { permit: Permit::Refused, ..View::fresh() };
+    let mut taken = View::fresh();
+    taken.robots[0] = Some(robot(Slot::A, 0));
+    taken.first().description = others_mark();
+    let foreign = View { secret: SecretSeen::Foreign, ..View::fresh() };
+    for (view, reason, text) in [
+        (refused, "NotPermitted", "no grant"),
+        (taken, "NameTaken", "a robot named ci (or ci.b) that this account does not own exists in Harbor"),
+        (foreign, "SecretNotOwned", "Secret ci exists and was not made for this account"),
+    ] {
+        let (status, _) = pass(&view, &fresh, &desired(), went_well(&view, 0));
+        let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
+        assert_eq!(conditions_of(&status), [no.clone(), no, yes, "-".to_owned()]);
+        assert!(message_of(&status, kinds::STALLED).starts_with(text), "{status:#?}");
+        assert!(status.robot.is_none());
+    }
+}
+
+#[test]
+fn a_login_that_may_not_update_stalls_in_place_rotation_but_the_credential_works() {
+    let wish = Desired { strategy: Strategy::InPlace, tokens: refresh("t"), ..desired() };
+    let view = View { may_update: false, ..View::settled() };
+    let before = settled_status();
+    let (status, _) = pass(&view, &before, &wish, went_well(&view, 0));
+    let expected = ["True/Published", "False/LoginCannotUpdate", "True/LoginCannotUpdate", "-"];
+    assert_eq!(conditions_of(&status), expected);
+    assert_eq!((status.robot, status.handled_refresh), (before.robot, None));
+}
+
+#[test]
+fn a_stranger_in_the_other_slot_leaves_ready_while_the_credential_works() {
+    let mut view = View { now: at(days(25)), ..View::settled() };
+    let mut stranger = robot(Slot::B, 5);
+    stranger.description = others_mark();
+    view.robots[1] = Some(stranger);
+    let (status, wake) = pass(&view, &settled_status(), &desired(), went_well(&view, 0));
+    assert_eq!(conditions_of(&status), ["True/Published", "False/NameTaken", "True/NameTaken", "-"]);
+    assert_eq!(wake, Some(at(days(30))), "the renewal that is held up must not wake in a loop; the expiry does");
+}
+
+#[test]
+fn a_stranger_in_place_of_a_robot_that_is_gone_is_not_ready() {
+    let mut view = View::settled();
+    view.first().id += 1;
+    view.first().description = others_mark();
+    let before = settled_status();
+    let mut second = view.first().clone();
+    second.id += 1;
+    view.robots[1] = Some(second);
+    let (status, _) = pass(&view, &before, &desired(), went_well(&view, 0));
+    assert_eq!(conditions_of(&status)[0], "False/NameTaken");
+    assert_eq!(status.robot, before.robot, "what is known of the last robot stays");
+}
+
+#[test]
+fn a_withdrawn_grant_is_not_ready_at_once_and_keeps_the_record_until_the_robots_are_gone() {
+    let lapsing = View { permit: Permit::Lapsing, unreachable: true, robots: [None, None], ..View::settled() };
+    let (status, wake) = pass(&lapsing, &settled_status(), &desired(), went_well(&lapsing, 0));
+    assert_eq!(conditions_of(&status)[0], "False/NotPermitted");
+    assert_eq!(status.robot, settled_status().robot);
+    assert!(wake.is_none_or(|wake| wake > lapsing.now));
+    let refused = View { permit: Permit::Refused, may_update: false, ..View::settled() };
+    let (status, _) = pass(&refused, &settled_status(), &desired(), went_well(&refused, 0));
+    assert!(status.robot.is_none() && status.previous.is_none() && status.renewal_time.is_none());
+    let overdue = View { now: at(days(40)), unreachable: true, ..lapsing };
+    let (_, wake) = pass(&overdue, &overlap_status(), &desired(), went_well(&overdue, 0));
+    assert_eq!(wake, None, "nothing here is cured by time");
+}
+
+#[test]
+fn a_failure_is_told_by_its_class_and_ready_says_what_was_found() {
+    let view = View::settled();
+    let (status, _) = pass(&view, &settled_status(), &desired(), failed("Unreachable", false));
+    assert_eq!(conditions_of(&status), ["True/Published", "False/Unreachable", "-", "True/Unreachable"]);
+    let (status, _) = pass(&view, &settled_status(), &desired(), failed("PermissionUnknown", true));
+    assert_eq!(conditions_of(&status), ["True/Published", "False/PermissionUnknown", "True/PermissionUnknown", "-"]);
+    assert_eq!(message_of(&status, kinds::SYNCED), "it broke");
+    let gone = View { robots: [None, None], ..view.clone() };
+    let (status, _) = pass(&gone, &settled_status(), &desired(), failed("Unreachable", false));
+    assert_eq!(conditions_of(&status)[0], "False/Unreachable");
+    assert_eq!(status.robot, settled_status().robot);
+    let mut disabled = view;
+    disabled.first().disabled = true;
+    let (status, _) = pass(&disabled, &settled_status(), &desired(), failed("Unreachable", false));
+    assert_eq!(conditions_of(&status)[0], "False/Unreachable");
+    let off = Desired { enabled: false, ..desired() };
+    let (status, _) = pass(&disabled, &settled_status(), &off, failed("Conflict", false));
+    assert_eq!(conditions_of(&status)[..2], ["True/Disabled", "False/Conflict"]);
+}
+
+#[test]
+fn conditions_change_nothing_but_what_changed() {
+    let first = settled_status();
+    let view = View::settled();
+    let (down, _) = pass(&view, &first, &desired(), failed("Unreachable", false));
+    let (still_down, _) = pass(&view.clone().later(SignedDuration::from_hours(1)), &down, &desired(), |plan| {
+        failed("Unreachable", false)(plan)
+    });
+    assert_eq!(still_down, down);
+    let (up, _) = pass(&view, &down, &desired(), went_well(&view, 0));
+    assert_eq!(conditions_of(&up), IN_ORDER);
+    let since =
+        |status: &RobotAccountStatus, kind| conditions::find(&status.conditions, kind).unwrap().last_transition_time.0;
+    assert_eq!(since(&up, kinds::READY), since(&first, kinds::READY));
+    assert!(since(&up, kinds::SYNCED) > since(&first, kinds::SYNCED));
+}
+
+#[test]
+fn a_settled_disabled_account_is_ready_and_has_no_timers() {
+    let off = Desired { enabled: false, ..desired() };
+    let mut view = View::settled();
+    view.first().disabled = true;
+    let (status, wake) = pass(&view, &settled_status(), &off, went_well(&view, 0));
+    assert_eq!(conditions_of(&status), ["True/Disabled", "True/InSync", "-", "-"]);
+    assert_eq!((status.renewal_time, wake), (None, None));
+    let without_update = View { may_update: false, ..View::settled() };
+    let (status, _) = pass(&without_update, &settled_status(), &off, went_well(&without_update, 0));
+    assert_eq!(conditions_of(&status)[0], "True/Disabled");
+    assert!(status.robot.is_none() && status.permissions.is_empty() && status.expires_after.is_none());
+}
+
+#[test]
+fn a_renewal_an_hour_late_is_reported_and_not_before() {
+    let due = settled_status().renewal_time.unwrap();
+    let overdue = |now, wish: &Desired| {
+        let view = View { now, ..View::settled() };
+        let (status, wake) = pass(&view, &settled_status(), wish, failed("Unreachable", false));
+        (conditions::is_true(&status.conditions, kinds::RENEWAL_OVERDUE), wake)
+    };
+    let hour = SignedDuration::from_hours(1);
+    assert_eq!(overdue(due, &desired()), (false, Some(due + hour)));
+    assert!(overdue(due + hour, &desired()).0);
+    assert!(!overdue(due + hour, &Desired { enabled: false, ..desired() }).0);
+}
+
+#[test]
+fn a_renewal_that_waits_for_an_overlap_wakes_at_its_end() {
+    let mut view = View::in_overlap();
+    view.robots[1].as_mut().unwrap().expires_at = Some(at(1_500));
+    let mut status = overlap_status();
+    status.robot.as_mut().unwrap().expires_at = Some(at(1_500));
+    view.now = at(1_400);
+    let (told, wake) = pass(&view, &status, &desired(), |plan| {
+        assert!(plan.waits_for_overlap);
+        went_well(&view, 0)(plan)
+    });
+    assert_eq!(conditions_of(&told), IN_ORDER);
+    assert_eq!((told.previous, wake), (status.previous, Some(at(1_500))), "the expiry comes before that end");
+}
+
+#[test]
+fn a_missing_service_account_is_a_note_and_no_failure() {
+    let view = View::settled();
+    let outcome = |plan: &Plan| Outcome {
+        notes: vec!["ServiceAccount x does not exist yet".into()],
+        ..went_well(&view, 0)(plan)
+    };
+    let (status, _) = pass(&view, &settled_status(), &desired(), outcome);
+    assert_eq!(conditions_of(&status), IN_ORDER);
+    assert_eq!(message_of(&status, kinds::SYNCED), "ServiceAccount x does not exist yet");
+}
+
+#[test]
+fn a_lost_secret_shows_as_progress_until_it_is_published_again() {
+    let view = View { secret: SecretSeen::Absent, ..View::settled() };
+    let (status, _) = pass(&view, &settled_status(), &desired(), failed("Unreachable", false));
+    assert_eq!(conditions_of(&status)[0], "False/Unreachable");
+    let mut disabled = view;
+    disabled.first().disabled = true;
+    let (status, _) = pass(&disabled, &settled_status(), &desired(), |plan| {
+        assert!(plan.look_again);
+        went_well(&disabled, 0)(plan)
+    });
+    assert_eq!(conditions_of(&status), ["False/Progressing", "True/InSync", "-", "True/Progressing"]);
+}
+
+#[test]
+fn the_permissions_in_effect_are_kept_while_a_blocker_stands_in_the_way() {
+    let wish = Desired {
+        strategy: Strategy::InPlace,
+        permissions: crate::domain::fixtures::project(&["repository:pull"]),
+        expires_after: "60d".into(),
+        ..desired()
+    };
+    let view = View { may_update: false, secret: secret_of(&robot(Slot::A, 0)), ..View::settled() };
+    let before = settled_status();
+    let (status, _) = pass(&view, &before, &wish, went_well(&view, 0));
+    assert_eq!((status.permissions, status.expires_after), (before.permissions, before.expires_after));
+}
+
+#[test]
+fn without_a_grant_status_names_the_robot_that_is_left_since_its_secret_goes() {
+    let view = View { permit: Permit::Refused, ..View::in_overlap() };
+    let (status, wake) = pass(&view, &settled_status(), &desired(), went_well(&view, 0));
+    assert_eq!(status.robot.unwrap().created_at, at(1_000));
+    assert!(status.renewal_time.is_none() && wake.is_none_or(|wake| wake > view.now));
+}
+
+#[test]
+fn a_token_is_not_taken_as_seen_before_there_is_a_robot() {
+    let wish = Desired { enabled: false, tokens: refresh("t"), ..desired() };
+    let view = View { may_update: false, ..View::fresh() };
+    let (status, _) = pass(&view, &RobotAccountStatus::default(), &wish, went_well(&view, 0));
+    assert_eq!(status.handled_refresh, None);
+}

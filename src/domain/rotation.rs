@@ -1,0 +1,138 @@
+//! When a credential is renewed, how long the old one lives on, and what Harbor counts.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::robot::Lifetime;
+
+/// Seconds of a day as Harbor counts them (its clock runs in UTC).
+pub const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// `spec.rotation.overlap` when nothing is said.
+pub const DEFAULT_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+
+/// `spec.rotation` and the registry's defaults, as one wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Renew this long before expiry; `None` = a third of the lifetime.
+    pub renew_before: Option<SignedDuration>,
+    /// The previous credential stays valid this long.
+    pub overlap: SignedDuration,
+    /// Rotate at least this often.
+    pub interval: Option<SignedDuration>,
+}
+
+/// A number in [0, 1) that is always the same for an account: spreads accounts made together.
+pub fn spread(uid: &str) -> f64 {
+    // FNV-1a: stable over versions and processes, which std's hasher is not.
+    let hash = uid
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are plenty for spreading")]
+    let share = (hash >> 11) as f64 / (1_u64 << 53) as f64;
+    share
+}
+
+/// When the robot is due for renewal, in registry time: spread by the UID over [expiry − renewBefore,
+/// expiry − ⅔ renewBefore], or `interval` after it was made, whichever comes first. `None` = never.
+pub fn renewal_time(
+    rotation: &Rotation,
+    created_at: Timestamp,
+    last_rotation: Timestamp,
+    expires_at: Option<Timestamp>,
+    uid: &str,
+) -> Option<Timestamp> {
+    let before_expiry = expires_at.map(|expiry| {
+        // A robot renewed in place lives on: its life starts at the last rotation.
+        let life = expiry.duration_since(last_rotation.max(created_at)).max(SignedDuration::ZERO);
+        let margin = rotation.renew_before.unwrap_or(life / 3).min(life);
+        expiry - margin + (margin / 3).mul_f64(spread(uid))
+    });
+    let by_interval = rotation.interval.map(|interval| last_rotation + interval);
+    let due = before_expiry.into_iter().chain(by_interval).min();
+    // Whole seconds: people read it.
+    due.map(|at| Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// The overlap as it can be kept: never past the old robot's expiry, and no longer than `renewBefore` and `interval`.
+pub fn overlap(rotation: &Rotation, old_expiry: Option<Timestamp>, now: Timestamp) -> SignedDuration {
+    let left = old_expiry.map(|expiry| expiry.duration_since(now));
+    [Some(rotation.overlap), rotation.renew_before, rotation.interval, left]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(rotation.overlap)
+        .max(SignedDuration::ZERO)
+}
+
+/// The `duration` to PUT so that a robot lives for `wanted` from now on: Harbor counts days from creation.
+pub fn lifetime_from_now(wanted: Lifetime, created_at: Timestamp, now: Timestamp) -> Lifetime {
+    match wanted {
+        Lifetime::Never => Lifetime::Never,
+        Lifetime::Days(days) => {
+            let age = now.duration_since(created_at).max(SignedDuration::ZERO);
+            let full_days = age.as_secs() / DAY.as_secs();
+            let age_days = full_days + i64::from(age > SignedDuration::from_secs(full_days * DAY.as_secs()));
+            Lifetime::Days(days.saturating_add(u32::try_from(age_days).unwrap_or(u32::MAX)).min(MAX_DAYS))
+        }
+    }
+}
+
+/// Harbor refuses more (`duration` < 2³¹ − 1).
+const MAX_DAYS: u32 = 2_147_483_646;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn rotation() -> Rotation {
+        Rotation { renew_before: None, overlap: DEFAULT_OVERLAP, interval: None }
+    }
+
+    #[test]
+    fn renewal_is_spread_over_the_first_third_of_the_margin() {
+        let expiry = at(30 * 86_400);
+        for n in 0..200 {
+            let due = renewal_time(&rotation(), at(0), at(0), Some(expiry), &format!("uid-{n}")).unwrap();
+            let before = expiry.duration_since(due);
+            assert!(before <= DAY * 10 && before >= (DAY * 10) * 2 / 3, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn the_spread_fills_its_range() {
+        let values: Vec<f64> = (0..1000).map(|n| spread(&format!("2d1c1a3e-0000-4000-8000-{n:012}"))).collect();
+        assert!(values.iter().all(|v| (0.0..1.0).contains(v)));
+        assert!(values.iter().copied().fold(1.0, f64::min) < 0.05 && values.iter().copied().fold(0.0, f64::max) > 0.95);
+    }
+
+    #[test]
+    fn an_interval_rotates_robots_that_live_longer_or_for_ever() {
+        let weekly = Rotation { interval: Some(DAY * 7), ..rotation() };
+        assert_eq!(renewal_time(&weekly, at(0), at(0), None, "u"), Some(at(7 * 86_400)));
+        assert_eq!(renewal_time(&weekly, at(0), at(0), Some(at(90 * 86_400)), "u"), Some(at(7 * 86_400)));
+        assert_eq!(renewal_time(&rotation(), at(0), at(0), None, "u"), None);
+    }
+
+    #[test]
+    fn an_overlap_is_cut_by_expiry_margin_and_interval_and_never_negative() {
+        let r = Rotation { renew_before: Some(DAY / 2), ..rotation() };
+        assert_eq!(overlap(&r, Some(at(86_400)), at(0)), DAY / 2);
+        assert_eq!(overlap(&rotation(), Some(at(3_600)), at(0)), SignedDuration::from_hours(1));
+        assert_eq!(overlap(&rotation(), Some(at(-5)), at(0)), SignedDuration::ZERO);
+        assert_eq!(overlap(&rotation(), None, at(0)), DEFAULT_OVERLAP);
+    }
+
+    #[test]
+    fn a_lifetime_from_now_adds_the_age_rounded_up() {
+        let days = |n| Lifetime::Days(n);
+        assert_eq!(lifetime_from_now(days(30), at(0), at(0)), days(30));
+        assert_eq!(lifetime_from_now(days(30), at(0), at(1)), days(31));
+        assert_eq!(lifetime_from_now(days(30), at(0), at(40 * 86_400)), days(70));
+        assert_eq!(lifetime_from_now(days(30), at(0), at(-100)), days(30));
+        assert_eq!(lifetime_from_now(Lifetime::Never, at(0), at(5)), Lifetime::Never);
+        assert_eq!(lifetime_from_now(days(u32::MAX), at(0), at(5)), days(MAX_DAYS));
+    }
+}

@@ -1,0 +1,211 @@
+//! Compares what was read with the wish: real robots, Secret and status, reduced to what the decision table asks.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::desired::Desired;
+use super::mark::{self, Owner};
+use super::observed::{PreviousRecord, Recorded, RobotRef, SecretSeen, is_untouched};
+use super::plan::{self, Age, Holder, Named, Permit, SecretView, Situation, SlotView};
+use super::robot::{Lifetime, Robot};
+use super::rotation;
+use super::slots::Slot;
+
+/// A refresh needs the current robot to be this old, so that a storm of tokens cannot make a storm of robots.
+pub const REFRESH_MINIMUM_AGE: SignedDuration = SignedDuration::from_secs(60);
+/// Harbor's expiry may differ by a second between a create and a later PUT.
+const EXPIRY_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
+
+/// Everything one pass read.
+#[derive(Clone, Debug)]
+pub struct Observed<'a> {
+    /// Registry time.
+    pub now: Timestamp,
+    /// The robots in our two slots, whoever's they are.
+    pub robots: &'a [Option<Robot>; 2],
+    /// The Secret.
+    pub secret: &'a SecretSeen,
+    /// Status.
+    pub recorded: &'a Recorded,
+    /// The answer of a login with the published credential.
+    pub login_works: Option<bool>,
+    /// What the grants say.
+    pub permit: Permit,
+    /// Adoption is wished for and granted.
+    pub may_adopt: bool,
+    /// The login may PUT and PATCH.
+    pub may_update: bool,
+    /// Has a deletionTimestamp.
+    pub deleting: bool,
+    /// Has our finalizer.
+    pub finalizer: bool,
+    /// A write of unknown outcome may still commit.
+    pub unsettled: bool,
+    /// Harbor cannot be asked.
+    pub unreachable: bool,
+    /// Harbor cannot be asked for good.
+    pub abandoned: bool,
+}
+
+impl Observed<'_> {
+    /// The robot in a slot.
+    pub fn robot(&self, slot: Slot) -> Option<&Robot> {
+        self.robots[slot.index()].as_ref()
+    }
+
+    /// What the decision table sees.
+    pub fn situation(&self, desired: &Desired) -> Situation {
+        let slots = [Slot::A, Slot::B].map(|slot| self.robot(slot).map(|robot| self.view(desired, robot)));
+        let order = |slot| self.robot(slot).map(|robot| (robot.created_at, robot.id));
+        let current_robot = self.recorded.current.as_ref();
+        Situation {
+            slots,
+            second_is_newer: order(Slot::B) > order(Slot::A),
+            secret: match self.secret {
+                SecretSeen::Absent => SecretView::Absent,
+                SecretSeen::Foreign => SecretView::Foreign,
+                SecretSeen::Ours { robot, intact, current_form, .. } => {
+                    SecretView::Ours { names: self.named(robot.as_ref()), intact: *intact, current_form: *current_form }
+                }
+            },
+            recorded: plan::Recorded {
+                current: self.named(current_robot.map(|record| &record.robot)),
+                previous: self.named(self.recorded.previous.as_ref().map(|record| &record.robot)),
+                overlap_ended: self.recorded.previous.as_ref().is_some_and(|record| record.revoke_at <= self.now),
+                untouched: current_robot
+                    .is_some_and(|record| self.robots.iter().flatten().any(|robot| is_untouched(record, robot))),
+            },
+            login_works: self.login_works,
+            token: self.token_is_served_now(desired),
+            revoke: self.revoke_waits(desired),
+            enabled: desired.enabled,
+            permit: self.permit,
+            deleting: self.deleting,
+            retain: desired.retain,
+            finalizer: self.finalizer,
+            may_update: self.may_update,
+            may_adopt: self.may_adopt && desired.adopt,
+            strategy: desired.strategy,
+            unsettled: self.unsettled,
+            unreachable: self.unreachable,
+            abandoned: self.abandoned,
+        }
+    }
+
+    fn named(&self, record: Option<&RobotRef>) -> Named {
+        let Some(record) = record else { return Named::Nothing };
+        let alive = Slot::BOTH.into_iter().find(|&slot| self.robot(slot).is_some_and(|robot| record.is(robot)));
+        alive.map_or_else(|| Named::Gone(Slot::of(&record.name)), Named::Alive)
+    }
+
+    fn is_on_record(&self, robot: &Robot) -> bool {
+        let current = self.recorded.current.as_ref().map(|record| &record.robot);
+        let previous = self.recorded.previous.as_ref().map(|record| &record.robot);
+        [current, previous].into_iter().flatten().any(|record| record.is(robot))
+    }
+
+    fn view(&self, desired: &Desired, robot: &Robot) -> SlotView {
+        let holder = match mark::read(&robot.description, &desired.identity) {
+            _ if !robot.editable || robot.home != desired.home => Holder::Stranger,
+            Owner::Us | Owner::Predecessor => Holder::Ours,
+            Owner::Nobody if self.is_on_record(robot) => Holder::Ours,
+            Owner::Nobody => Holder::Unmarked,
+            Owner::Other => Holder::Stranger,
+        };
+        let exceeds = robot
+            .permissions
+            .iter()
+            .any(|(scope, pairs)| desired.permissions.get(scope).is_none_or(|wanted| !pairs.is_subset(wanted)));
+        SlotView {
+            holder,
+            differs: robot.description != desired.description()
+                || robot.permissions != desired.permissions
+                || robot.foreign_effect
+                || self.lifetime_differs(desired, robot),
+            exceeds,
+            disabled: robot.disabled,
+            retained: robot.description == mark::write(&desired.text, &desired.identity, true),
+            age: self.age(desired, robot),
+        }
+    }
+
+    /// An edited `expiresAfter` counts from now, so a robot keeps its expiry as long as the wish it was made with (in
+    /// status) is still the wish and nobody moved the expiry in Harbor.
+    pub fn lifetime_differs(&self, desired: &Desired, robot: &Robot) -> bool {
+        match (robot.expires_at, desired.lifetime) {
+            (None, Lifetime::Never) => false,
+            (None, Lifetime::Days(_)) | (Some(_), Lifetime::Never) => true,
+            (Some(expiry), Lifetime::Days(days)) => match &self.recorded.current {
+                Some(record) if record.robot.is(robot) => {
+                    let moved = record.expires_at.is_none_or(|at| expiry.duration_since(at).abs() > EXPIRY_TOLERANCE);
+                    moved || self.recorded.expires_after.as_ref().is_some_and(|wish| *wish != desired.expires_after)
+                }
+                _ => matches!(robot.lifetime, Lifetime::Days(stored) if stored < days),
+            },
+        }
+    }
+
+    fn age(&self, desired: &Desired, robot: &Robot) -> Age {
+        if robot.expires_at.is_some_and(|at| at <= self.now) {
+            Age::Expired
+        } else if self.renewal_time(desired, robot).is_some_and(|at| at <= self.now) {
+            Age::Due
+        } else {
+            Age::Fresh
+        }
+    }
+
+    /// When this robot is due for renewal.
+    pub fn renewal_time(&self, desired: &Desired, robot: &Robot) -> Option<Timestamp> {
+        renewal_time(desired, self.recorded, robot)
+    }
+
+    fn waiting<'t>(
+        &self,
+        wish: Option<&'t String>,
+        handled: impl Fn(&super::observed::Tokens) -> Option<&String>,
+    ) -> Option<&'t String> {
+        // Status empty: a restore. The token is recorded, not acted on.
+        self.recorded.current.as_ref()?;
+        let in_secret = match self.secret {
+            SecretSeen::Ours { handled: tokens, .. } => handled(tokens),
+            SecretSeen::Absent | SecretSeen::Foreign => None,
+        };
+        wish.filter(|wish| in_secret != Some(*wish) && handled(&self.recorded.handled) != Some(*wish))
+    }
+
+    fn refresh_waits(&self, desired: &Desired) -> bool {
+        self.waiting(desired.tokens.refresh.as_ref(), |tokens| tokens.refresh.as_ref()).is_some()
+    }
+
+    fn revoke_waits(&self, desired: &Desired) -> bool {
+        self.waiting(desired.tokens.revoke.as_ref(), |tokens| tokens.revoke.as_ref()).is_some()
+    }
+
+    /// When a refresh token that came too early after the last rotation may be served.
+    pub fn refresh_allowed_at(&self, desired: &Desired) -> Option<Timestamp> {
+        let made = self.recorded.current.as_ref().map(|record| record.robot.created_at);
+        let last = made.max(self.recorded.last_rotation).filter(|_| self.refresh_waits(desired));
+        last.map(|at| at + REFRESH_MINIMUM_AGE).filter(|&at| at > self.now)
+    }
+
+    /// Status' record of the robot that was replaced: it counts only while `status.robot` is the other robot.
+    pub fn recorded_previous(&self, previous: &Robot) -> Option<&PreviousRecord> {
+        let current = self.recorded.current.as_ref()?;
+        let lives = self.robots.iter().flatten().any(|robot| current.robot.is(robot)) && !current.robot.is(previous);
+        self.recorded.previous.as_ref().filter(|record| lives && record.robot.is(previous))
+    }
+
+    fn token_is_served_now(&self, desired: &Desired) -> bool {
+        self.revoke_waits(desired) || (self.refresh_waits(desired) && self.refresh_allowed_at(desired).is_none())
+    }
+}
+
+/// When a robot is due for renewal, in registry time; `None` = never.
+pub fn renewal_time(desired: &Desired, recorded: &Recorded, robot: &Robot) -> Option<Timestamp> {
+    let on_record = recorded.current.as_ref().is_some_and(|record| record.robot.is(robot));
+    let last_rotation = recorded.last_rotation.filter(|_| on_record).unwrap_or(robot.created_at).max(robot.created_at);
+    rotation::renewal_time(&desired.rotation, robot.created_at, last_rotation, robot.expires_at, &desired.identity.uid)
+}
+
+#[cfg(test)]
+mod tests;
