@@ -1,0 +1,182 @@
+//! What can go wrong with a registry call, by what has to happen next.
+
+use std::time::Duration;
+
+/// What has to happen after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Try again later, at the earliest after `after` where the server named a time.
+    Retry {
+        /// From `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// A person has to change something; trying again alone does not help.
+    UserFix,
+    /// It may or may not have happened: gather before the next change.
+    Unknown,
+    /// The picture was stale (409, 404 on a known robot): gather again at once.
+    Stale,
+}
+
+/// A failed registry call. Texts hold only Harbor's `code` and at most 256 printable characters of its `message`:
+/// never a URL, a header or a body.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// 401: Harbor does not accept the login (unknown, wrong, disabled or expired: it does not say which).
+    #[error("Harbor does not accept the login")]
+    Unauthorized,
+    /// 403: the login may not do this.
+    #[error("Harbor refuses this to the login: {message}")]
+    Forbidden {
+        /// Harbor's text.
+        message: String,
+    },
+    /// 403 DENIED on create: a robot login may hand out only what it holds itself.
+    #[error("the robot login may only hand out permissions that it holds itself: {message}")]
+    ScopeExceeded {
+        /// Harbor's text.
+        message: String,
+    },
+    /// 403 DENIED `denied` on create: a system robot cannot make project robots before Harbor 2.14.1.
+    #[error("this Harbor does not let a system robot create project robots (possible from 2.14.1 on)")]
+    LoginTooOld,
+    /// 403 DENIED on any write in read-only mode.
+    #[error("Harbor is in read-only mode")]
+    ReadOnly,
+    /// 403 DENIED: a robot from before Harbor 2.2.
+    #[error("Harbor does not edit this legacy robot")]
+    Legacy,
+    /// The project does not exist.
+    #[error("project {project} does not exist in Harbor")]
+    ProjectNotFound {
+        /// Its name.
+        project: String,
+    },
+    /// The project exists, but the login cannot learn its id.
+    #[error("the login can neither read nor list project {project}")]
+    CannotListProjects {
+        /// Its name.
+        project: String,
+    },
+    /// 404 on a robot.
+    #[error("the robot does not exist")]
+    NotFound,
+    /// DELETE answered 404 but the robot is still there: it has no permission (give it one, then delete).
+    #[error("Harbor cannot delete this robot, since it has no permission")]
+    Undeletable,
+    /// 409: the name is taken.
+    #[error("a robot of that name exists")]
+    Conflict,
+    /// 400 on update, `cannot update the level or name of robot`: the robot has another full name than was read, since
+    /// an administrator changed Harbor's name prefix in between.
+    #[error("the robot got another name in Harbor meanwhile")]
+    Renamed,
+    /// 400 `bad request permission: x:y`: this Harbor does not know the pair.
+    #[error("this Harbor does not know the permission {pair}")]
+    PermissionUnknown {
+        /// `resource:action`.
+        pair: String,
+    },
+    /// 400 or 422 otherwise.
+    #[error("Harbor refuses the request: {message}")]
+    Invalid {
+        /// Harbor's text.
+        message: String,
+    },
+    /// 429 or 503.
+    #[error("Harbor asks to wait")]
+    Busy {
+        /// From `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// Any other 5xx, with or without a body.
+    #[error("Harbor failed with status {status}")]
+    Server {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No connection: nothing was sent.
+    #[error("Harbor cannot be reached: {what}")]
+    Unreachable {
+        /// `connection refused`, `name not found`, `certificate not trusted`, …
+        what: &'static str,
+    },
+    /// The request was sent and no whole answer came: it may have happened.
+    #[error("Harbor did not answer: {what}")]
+    NoAnswer {
+        /// `timed out`, `connection lost`, …
+        what: &'static str,
+    },
+    /// An answer that is not what Harbor sends: not JSON, over 4 MiB, a redirect, a missing field.
+    #[error("unexpected answer from Harbor: {what}")]
+    BadAnswer {
+        /// What is wrong with it.
+        what: String,
+        /// True for a write that was accepted (2xx), so that it may have happened.
+        after_write: bool,
+    },
+}
+
+impl Error {
+    /// What has to happen next.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Busy { after } => Class::Retry { after: *after },
+            Self::ReadOnly | Self::Unreachable { .. } | Self::BadAnswer { after_write: false, .. } => {
+                Class::Retry { after: None }
+            }
+            Self::NotFound | Self::Conflict | Self::Renamed => Class::Stale,
+            Self::Server { .. } | Self::NoAnswer { .. } | Self::BadAnswer { after_write: true, .. } => Class::Unknown,
+            Self::Unauthorized
+            | Self::Forbidden { .. }
+            | Self::ScopeExceeded { .. }
+            | Self::LoginTooOld
+            | Self::Legacy
+            | Self::ProjectNotFound { .. }
+            | Self::CannotListProjects { .. }
+            | Self::Undeletable
+            | Self::PermissionUnknown { .. }
+            | Self::Invalid { .. } => Class::UserFix,
+        }
+    }
+
+    /// A short, stable word for conditions, events and metric labels.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unauthorized => "CredentialsRejected",
+            Self::Forbidden { .. } => "Forbidden",
+            Self::ScopeExceeded { .. } => "LoginLacksPermissions",
+            Self::LoginTooOld => "LoginTooOld",
+            Self::ReadOnly => "ReadOnly",
+            Self::Legacy => "LegacyRobot",
+            Self::ProjectNotFound { .. } => "ProjectNotFound",
+            Self::CannotListProjects { .. } => "LoginCannotListProjects",
+            Self::NotFound => "RobotNotFound",
+            Self::Undeletable => "RobotUndeletable",
+            Self::Conflict => "Conflict",
+            Self::Renamed => "RobotRenamed",
+            Self::PermissionUnknown { .. } => "PermissionUnknown",
+            Self::Invalid { .. } => "Refused",
+            Self::Busy { .. } => "RateLimited",
+            Self::Server { .. } => "ServerError",
+            Self::Unreachable { .. } => "Unreachable",
+            Self::NoAnswer { .. } => "NoAnswer",
+            Self::BadAnswer { .. } => "BadAnswer",
+        }
+    }
+
+    /// True if the server as a whole is out of order, so that other accounts need not try now.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            // Harbor itself says 500 of a single call, a proxy before a Harbor that is down says 502 or 504.
+            Self::Server { status } => *status != 500,
+            Self::Unauthorized
+            | Self::Busy { .. }
+            | Self::ReadOnly
+            | Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::BadAnswer { .. } => true,
+            _ => false,
+        }
+    }
+}

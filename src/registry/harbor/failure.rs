@@ -1,0 +1,300 @@
+//! What a refusal, a strange answer or a broken connection means.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::StatusCode;
+use rustls::CertificateError;
+use serde::Deserialize;
+
+use super::clock::http_date;
+use crate::registry::Error;
+
+/// The most of Harbor's text that is passed on, in characters.
+const LONGEST_MESSAGE: usize = 256;
+
+/// The requests the client makes, as metric labels and because the same status means different things to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    CurrentUser,
+    SystemInfo,
+    Configurations,
+    ProjectGet,
+    ProjectList,
+    ProjectExists,
+    RobotList,
+    RobotGet,
+    RobotCreate,
+    RobotUpdate,
+    RobotRefresh,
+    RobotDelete,
+    Verify,
+}
+
+impl Call {
+    /// The label.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::CurrentUser => "current_user",
+            Self::SystemInfo => "system_info",
+            Self::Configurations => "configurations",
+            Self::ProjectGet => "project_get",
+            Self::ProjectList => "project_list",
+            Self::ProjectExists => "project_exists",
+            Self::RobotList => "robot_list",
+            Self::RobotGet => "robot_get",
+            Self::RobotCreate => "robot_create",
+            Self::RobotUpdate => "robot_update",
+            Self::RobotRefresh => "robot_refresh",
+            Self::RobotDelete => "robot_delete",
+            Self::Verify => "verify",
+        }
+    }
+
+    /// Whether it changes something in Harbor.
+    pub(super) fn is_write(self) -> bool {
+        matches!(self, Self::RobotCreate | Self::RobotUpdate | Self::RobotRefresh | Self::RobotDelete)
+    }
+
+    /// Whether this status is an answer to the question and not a refusal.
+    pub(super) fn is_answered_by(self, status: StatusCode) -> bool {
+        status.is_success()
+            || match self {
+                // A robot has no user of its own.
+                Self::CurrentUser => status == StatusCode::PRECONDITION_FAILED,
+                Self::ProjectExists => status == StatusCode::NOT_FOUND,
+                Self::Verify => status == StatusCode::UNAUTHORIZED,
+                _ => false,
+            }
+    }
+}
+
+/// Harbor's error body: `{"errors":[{"code":"…","message":"…"}]}`.
+#[derive(Default, Deserialize)]
+struct Body {
+    errors: Vec<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+struct Entry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What a status other than an answer means. `secrets` are the texts that the request carried: a server that echoes one
+/// shall not bring it into a status or an event.
+pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option<Duration>, secrets: &[&str]) -> Error {
+    let entry = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
+    let has_text = entry.is_some();
+    let Entry { code, message: raw } = entry.unwrap_or_default();
+    let message =
+        if has_text { printable(&raw, secrets) } else { format!("status {} without a reason", status.as_u16()) };
+    let odd = |what: &str| Error::BadAnswer { what: format!("status {}{what}", status.as_u16()), after_write: false };
+    match status.as_u16() {
+        300..=399 => odd(", a redirect, which is not followed"),
+        401 => Error::Unauthorized,
+        403 if code == "DENIED" => denied(call, &raw, message),
+        403 => Error::Forbidden { message },
+        // A proxy in front says 404 as well when Harbor is not there: only Harbor's own text means that it looked.
+        404 if code == "NOT_FOUND" => missing(&raw, &message),
+        404 => odd(" without Harbor's error text"),
+        409 => Error::Conflict,
+        400 | 422 => invalid(call, &raw, message),
+        429 | 503 => Error::Busy { after },
+        500..=599 => Error::Server { status: status.as_u16() },
+        _ => odd(""),
+    }
+}
+
+fn denied(call: Call, raw: &str, message: String) -> Error {
+    if raw.contains("read only mode") {
+        Error::ReadOnly
+    } else if raw.contains("legacy robot") {
+        Error::Legacy
+    } else if call == Call::RobotCreate && raw.contains("permission scope is invalid") {
+        Error::ScopeExceeded { message }
+    } else if call == Call::RobotCreate && raw == "denied" {
+        Error::LoginTooOld
+    } else {
+        Error::Forbidden { message }
+    }
+}
+
+fn missing(raw: &str, message: &str) -> Error {
+    match message.strip_prefix("project ").and_then(|rest| rest.strip_suffix(" not found")) {
+        Some(project) => Error::ProjectNotFound { project: project.to_owned() },
+        None if raw.starts_with("path ") => {
+            Error::BadAnswer { what: "this Harbor does not have the robot API".into(), after_write: false }
+        }
+        None => Error::NotFound,
+    }
+}
+
+fn invalid(call: Call, raw: &str, message: String) -> Error {
+    if call == Call::RobotUpdate && raw.contains("cannot update the level or name of robot") {
+        return Error::Renamed;
+    }
+    match message.strip_prefix("bad request permission: ") {
+        Some(pair) => Error::PermissionUnknown { pair: pair.to_owned() },
+        None => Error::Invalid { message },
+    }
+}
+
+/// At most 256 printable characters, and nothing if the text holds one of `secrets`. Marks that turn the direction of
+/// writing or take no room are dropped, since they can make a text look like another.
+fn printable(text: &str, secrets: &[&str]) -> String {
+    if secrets.iter().any(|secret| !secret.is_empty() && text.contains(secret)) {
+        return "(withheld: the text holds a secret)".into();
+    }
+    let invisible = |c: &char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let visible = text.chars().filter(|c| !invisible(c)).map(|c| if c.is_control() { ' ' } else { c });
+    visible.take(LONGEST_MESSAGE).collect::<String>().trim().to_owned()
+}
+
+/// `Retry-After`: seconds, or a date by the server's own clock.
+pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let left = http_date(value)?.duration_since(now);
+    Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
+}
+
+/// A request that got no answer. Says nothing of the error's own text, which holds the URL.
+pub(super) fn no_answer(error: &reqwest::Error) -> Error {
+    if error.is_builder() {
+        Error::Unreachable { what: "the request cannot be built" }
+    } else if error.is_connect() {
+        Error::Unreachable { what: no_connection(error) }
+    } else if error.is_timeout() {
+        Error::NoAnswer { what: "timed out" }
+    } else {
+        Error::NoAnswer { what: "connection lost" }
+    }
+}
+
+fn no_connection(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        return "timed out while connecting";
+    }
+    for cause in causes(error) {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return no_trust(tls);
+        }
+        match cause.downcast_ref::<io::Error>().map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => return "connection refused",
+            Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => return "no route to it",
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) => {
+                return "connection closed while connecting";
+            }
+            _ => {}
+        }
+        // The type of this one is private to hyper-util.
+        if cause.to_string().starts_with("dns error") {
+            return "name not found";
+        }
+    }
+    "no connection"
+}
+
+fn no_trust(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(reason) => match reason {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate not valid yet",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "certificate is for another host"
+            }
+            CertificateError::Revoked => "certificate revoked",
+            _ => "certificate not trusted",
+        },
+        _ => "TLS handshake failed",
+    }
+}
+
+/// The chain of causes. An `io::Error` leaves out the error that it wraps, which is where rustls tells its reason.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(call: Call, status: u16, code: &str, message: &str) -> Error {
+        let body = serde_json::json!({"errors": [{"code": code, "message": message}]}).to_string();
+        refusal(call, StatusCode::from_u16(status).unwrap(), body.as_bytes(), None, &["s3cret"])
+    }
+
+    #[test]
+    fn each_refusal_of_harbor_has_its_meaning() {
+        use Call::{RobotCreate, RobotDelete, RobotGet, RobotList, RobotRefresh, RobotUpdate};
+        let scope = "permission scope is invalid. It must be equal to or more restrictive than the creator robot's permissions: robot$m";
+        let text = |text: &str| text.to_owned();
+        let cases = [
+            (told(RobotList, 401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
+            (told(RobotGet, 403, "FORBIDDEN", "forbidden"), Error::Forbidden { message: text("forbidden") }),
+            (told(RobotCreate, 403, "DENIED", scope), Error::ScopeExceeded { message: text(scope) }),
+            (told(RobotUpdate, 403, "DENIED", scope), Error::Forbidden { message: text(scope) }),
+            (told(RobotCreate, 403, "DENIED", "denied"), Error::LoginTooOld),
+            (told(RobotUpdate, 403, "DENIED", "editing of legacy robot is not allowed"), Error::Legacy),
+            (
+                told(RobotDelete, 403, "DENIED", "The system is in read only mode. Any modification is prohibited."),
+                Error::ReadOnly,
+            ),
+            (told(RobotRefresh, 404, "NOT_FOUND", "robot 7 not found"), Error::NotFound),
+            (
+                told(RobotCreate, 404, "NOT_FOUND", "project lib not found"),
+                Error::ProjectNotFound { project: text("lib") },
+            ),
+            (told(RobotCreate, 409, "CONFLICT", "robot account 0:x already exists"), Error::Conflict),
+            (
+                told(RobotCreate, 400, "BAD_REQUEST", "bad request permission: helm-chart:read"),
+                Error::PermissionUnknown { pair: text("helm-chart:read") },
+            ),
+            (told(RobotUpdate, 400, "BAD_REQUEST", "cannot update the level or name of robot"), Error::Renamed),
+            (told(RobotCreate, 422, "X", "validation failure list:\nno"), {
+                Error::Invalid { message: text("validation failure list: no") }
+            }),
+            (told(RobotList, 429, "", ""), Error::Busy { after: None }),
+            (told(RobotList, 502, "", ""), Error::Server { status: 502 }),
+        ];
+        for (got, want) in cases {
+            assert_eq!(got, want);
+        }
+    }
+
+    #[test]
+    fn a_404_that_harbor_did_not_write_says_nothing_about_the_robot() {
+        let html = refusal(Call::RobotGet, StatusCode::NOT_FOUND, b"<html>default backend</html>", None, &[]);
+        assert!(matches!(html, Error::BadAnswer { after_write: false, .. }), "{html}");
+        assert!(matches!(told(Call::RobotGet, 404, "NOT_FOUND", "path /x was not found"), Error::BadAnswer { .. }));
+    }
+
+    #[test]
+    fn texts_are_short_printable_and_free_of_secrets() {
+        let long = format!("a\u{7}\u{202e}\n{}", "é".repeat(400));
+        let Error::Invalid { message } = told(Call::RobotCreate, 400, "BAD_REQUEST", &long) else { panic!() };
+        assert_eq!(message.chars().count(), 256);
+        assert!(message.starts_with("a  é"), "{message}");
+        let echoed = told(Call::RobotRefresh, 400, "BAD_REQUEST", "bad secret s3cret here");
+        assert!(!format!("{echoed:?}{echoed}").contains("s3cret"));
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let now: Timestamp = "1994-11-06T08:49:07Z".parse().unwrap();
+        assert_eq!(retry_after(" 120 ", now), Some(Duration::from_mins(2)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(30)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:48:37 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+    }
+}

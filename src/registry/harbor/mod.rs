@@ -1,0 +1,23 @@
+//! The registry port over Harbor's REST API v2.0.
+//!
+//! `client` is the door and `config` what it is made of; `robots`, `projects` and `server` hold the calls by subject;
+//! `transport` sends one request and reads one answer within the limits of `limits`; `failure` says what a refusal or a
+//! broken connection means; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock`
+//! compares Harbor's clock with ours;
+
+mod bodies;
+mod client;
+mod clock;
+mod config;
+mod failure;
+mod limits;
+mod names;
+mod projects;
+mod robots;
+mod server;
+mod transport;
+mod wire;
+
+pub use client::Client;
+pub use config::{Clock, Config, ConfigError, Observer, Timeouts};
+pub use names::{prefix_of, short_name};

@@ -1,0 +1,283 @@
+//! The calls on robots.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::bodies::{RefreshBody, RobotBody};
+use super::client::Client;
+use super::failure::Call;
+use super::names;
+use super::transport::{Reply, Request, TOO_LARGE};
+use super::wire::{CreatedRow, Origin, RefreshedRow, RobotRow};
+use crate::domain::robot::{Home, Robot};
+use crate::registry::{CreatedRobot, Error, NewRobot, RobotUpdate};
+
+const ROBOTS: &str = "/api/v2.0/robots";
+
+/// Rows of a page: Harbor's largest, and a small one for robots so large that 100 of them pass the limit of an answer.
+const PAGE_SIZES: [usize; 2] = [100, 10];
+
+/// No list is read further than this.
+const MOST_PAGES: usize = 1000;
+
+/// Names in one query, well within one page and one line of a request.
+const NAMES_PER_QUERY: usize = 50;
+
+/// How often a list is begun anew because a robot vanished while it was read.
+const LIST_TRIES: usize = 3;
+
+/// More tries of a create or update that Harbor's database gave up (500, rolled back).
+const MORE_TRIES: usize = 3;
+
+/// What [`Error::BadAnswer`] says of a list under a project id that came to mean another project.
+const OTHER_PROJECT: &str = "a list with robots of another project";
+
+/// What becomes of a row: something to keep, nothing, or the end of the list.
+trait Take<T>: Fn(RobotRow) -> Result<Option<T>, Error> + Send + Sync {}
+
+impl<T, F: Fn(RobotRow) -> Result<Option<T>, Error> + Send + Sync> Take<T> for F {}
+
+impl Client {
+    /// All robots of a home, or those with the given stored names, each as `keep` leaves it.
+    pub(super) async fn robots<T: Send>(
+        &self,
+        home: &Home,
+        names: Option<&[&str]>,
+        keep: impl Fn(Robot) -> T + Send + Sync,
+    ) -> Result<Vec<T>, Error> {
+        let take = |row: RobotRow| {
+            let robot = row.into_robot(Origin::List(home));
+            if robot.editable
+                && let Home::Project(_) = home
+            {
+                let short = names::short_name(&robot.name, home, None);
+                self.learn_prefix(short.and_then(|short| names::prefix_of(&robot.name, home, short)));
+            }
+            keep(robot)
+        };
+        match home {
+            Home::System => {
+                let take = |row: RobotRow| Ok(row.is_system().then(|| take(row)));
+                self.pages(names::robot_query(home, 0, names).as_deref(), &take).await
+            }
+            Home::Project(project) => self.project_robots(home, project, names, &take).await,
+        }
+    }
+
+    /// A remembered project id that lists nothing, is refused, or lists robots of another project may belong to a
+    /// project that was made again: it is asked for anew, once.
+    async fn project_robots<T: Send>(
+        &self,
+        home: &Home,
+        project: &str,
+        names: Option<&[&str]>,
+        take: &(impl Fn(RobotRow) -> T + Send + Sync),
+    ) -> Result<Vec<T>, Error> {
+        let id = self.project_id(project).await?;
+        let first = self.robots_of(home, project, id, names, take).await;
+        let fresh = match &first {
+            Ok(robots) if robots.is_empty() => self.fresh_project_id(project).await?,
+            Err(error) if calls_project_in_doubt(error) => {
+                self.projects.forget(project);
+                self.project_id(project).await?
+            }
+            _ => id,
+        };
+        if fresh == id { first } else { self.robots_of(home, project, fresh, names, take).await }
+    }
+
+    async fn robots_of<T: Send>(
+        &self,
+        home: &Home,
+        project: &str,
+        id: i64,
+        names: Option<&[&str]>,
+        take: &(impl Fn(RobotRow) -> T + Send + Sync),
+    ) -> Result<Vec<T>, Error> {
+        let take = |row: RobotRow| {
+            if row.is_of(project) {
+                Ok(Some(take(row)))
+            } else {
+                Err(Error::BadAnswer { what: OTHER_PROJECT.into(), after_write: false })
+            }
+        };
+        let robots = self.pages(names::robot_query(home, id, names).as_deref(), &take).await?;
+        if !robots.is_empty() {
+            self.projects.confirm(project, id);
+        }
+        Ok(robots)
+    }
+
+    async fn pages<T: Send>(&self, q: Option<&str>, take: &impl Take<T>) -> Result<Vec<T>, Error> {
+        let mut result = Err(Error::BadAnswer { what: TOO_LARGE.into(), after_write: false });
+        for size in PAGE_SIZES {
+            result = self.pages_of(q, size, take).await;
+            if !matches!(&result, Err(Error::BadAnswer { what, .. }) if what == TOO_LARGE) {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Page by page, by id, so that a robot made meanwhile comes last. One deleted meanwhile moves another from the
+    /// next page to one already read: a total that shrank starts the list anew.
+    async fn pages_of<T: Send>(&self, q: Option<&str>, size: usize, take: &impl Take<T>) -> Result<Vec<T>, Error> {
+        let mut tries = 1;
+        'anew: loop {
+            let mut robots = Vec::new();
+            let mut seen = BTreeSet::new();
+            let mut first_total = None;
+            for page in 1..=MOST_PAGES {
+                let q = q.map(|q| format!("q={q}&")).unwrap_or_default();
+                let query = format!("{q}sort=id&page={page}&page_size={size}");
+                let reply =
+                    self.transport.send(&Request::new(Call::RobotList, Method::GET, ROBOTS).query(query)).await?;
+                let batch: Vec<RobotRow> = reply.json()?;
+                let shrank = reply.total.zip(first_total).is_some_and(|(now, first)| now < first);
+                if shrank && tries < LIST_TRIES {
+                    tries += 1;
+                    continue 'anew;
+                }
+                first_total = first_total.or(reply.total);
+                let last = batch.len() < size || reply.total.is_some_and(|total| page * size >= total);
+                for row in batch {
+                    if seen.insert(row.id()) {
+                        robots.extend(take(row)?);
+                    }
+                }
+                if last {
+                    return Ok(robots);
+                }
+            }
+            return Err(Error::BadAnswer { what: format!("a list of over {MOST_PAGES} pages"), after_write: false });
+        }
+    }
+
+    /// The robots of those short names. Names that Harbor cannot have are not asked for.
+    pub(super) async fn robots_named(&self, home: &Home, names: &[&str]) -> Result<Vec<Robot>, Error> {
+        let names: BTreeSet<&str> = names.iter().copied().filter(|name| names::possible(name)).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let mut found = Vec::new();
+        for some in names.chunks(NAMES_PER_QUERY) {
+            for robot in self.robots(home, Some(some), |robot| robot).await? {
+                let mut prefixes = some.iter().filter_map(|name| names::prefix_of(&robot.name, home, name));
+                let Some(prefix) = prefixes.next() else { continue };
+                // `x.ci` may be that, or `ci` behind a prefix that ends in `x.`: only a single match tells the prefix.
+                if robot.editable && prefixes.next().is_none() {
+                    self.learn_prefix(Some(prefix));
+                }
+                found.push(robot);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn robot(&self, id: i64) -> Result<Option<Robot>, Error> {
+        let reply =
+            match self.transport.send(&Request::new(Call::RobotGet, Method::GET, format!("{ROBOTS}/{id}"))).await {
+                Err(Error::NotFound) => return Ok(None),
+                reply => reply?,
+            };
+        let row: RobotRow = reply.json()?;
+        if row.id() != id {
+            return Err(reply.bad("another robot than asked for"));
+        }
+        Ok(Some(row.into_robot(Origin::Id { prefix: self.prefix().as_deref() })))
+    }
+
+    pub(super) async fn create_robot(&self, robot: &NewRobot) -> Result<CreatedRobot, Error> {
+        let reply = match self.post_in_either_style(robot).await {
+            Err(error @ (Error::Conflict | Error::ProjectNotFound { .. })) => {
+                // The caller looks again, and shall not be shown the empty list of a deleted project.
+                if let Home::Project(project) = &robot.home {
+                    self.projects.forget(project);
+                }
+                return Err(error);
+            }
+            reply => reply?,
+        };
+        let row: CreatedRow = reply.json()?;
+        match names::prefix_of(&row.name, &robot.home, &robot.name) {
+            Some(prefix) => self.learn_prefix(Some(prefix)),
+            None => return Err(reply.bad("another robot than was to be made")),
+        }
+        if row.has_secret() { Ok(row.into()) } else { Err(reply.bad("no secret")) }
+    }
+
+    /// A robot login may hold its pairs with the other text of `effect`, which Harbor compares literally.
+    async fn post_in_either_style(&self, robot: &NewRobot) -> Result<Reply, Error> {
+        let says_allow = self.says_allow();
+        let first = self.post(robot, says_allow).await;
+        if !matches!(first, Err(Error::ScopeExceeded { .. })) {
+            return first;
+        }
+        match self.post(robot, !says_allow).await {
+            Err(Error::ScopeExceeded { .. }) => first,
+            second => {
+                if second.is_ok() {
+                    self.learn_effect(!says_allow);
+                }
+                second
+            }
+        }
+    }
+
+    async fn post(&self, robot: &NewRobot, says_allow: bool) -> Result<Reply, Error> {
+        let body = RobotBody::create(robot, says_allow.then_some("allow"));
+        self.insist(&Request::new(Call::RobotCreate, Method::POST, ROBOTS).json(&body)).await
+    }
+
+    pub(super) async fn update_robot(&self, id: i64, robot: &RobotUpdate) -> Result<(), Error> {
+        let _alone = self.locks.lock(id).await;
+        let request = Request::new(Call::RobotUpdate, Method::PUT, format!("{ROBOTS}/{id}"));
+        self.insist(&request.json(&RobotBody::update(robot))).await?.empty()
+    }
+
+    pub(super) async fn refresh_robot(&self, id: i64, chosen: Option<SecretString>) -> Result<SecretString, Error> {
+        let _alone = self.locks.lock(id).await;
+        let body = RefreshBody { secret: chosen.as_ref().map(ExposeSecret::expose_secret) };
+        let request = Request::new(Call::RobotRefresh, Method::PATCH, format!("{ROBOTS}/{id}"));
+        let reply = self.transport.send(&request.json(&body).carrying(chosen.as_ref())).await?;
+        let answer: RefreshedRow = reply.json()?;
+        let drawn = answer.secret.filter(|secret| !secret.expose_secret().is_empty());
+        drawn.or(chosen).ok_or_else(|| reply.bad("no secret"))
+    }
+
+    pub(super) async fn delete_robot(&self, id: i64) -> Result<(), Error> {
+        let _alone = self.locks.lock(id).await;
+        let request = Request::new(Call::RobotDelete, Method::DELETE, format!("{ROBOTS}/{id}"));
+        match self.transport.send(&request).await {
+            // A robot without any permission answers 404 to DELETE and stays.
+            Err(Error::NotFound) => match self.robot(id).await? {
+                Some(_) => Err(Error::Undeletable),
+                None => Ok(()),
+            },
+            reply => reply?.empty(),
+        }
+    }
+
+    /// Concurrent writes with differently ordered lists, by other tools, deadlock in Harbor's database. It then answers
+    /// 500 and has rolled back.
+    async fn insist(&self, request: &Request<'_>) -> Result<Reply, Error> {
+        for _ in 0..MORE_TRIES {
+            match self.transport.send(request).await {
+                Err(Error::Server { status: 500 }) => {
+                    tokio::time::sleep(Duration::from_millis(rand::random_range(50..=400))).await;
+                }
+                reply => return reply,
+            }
+        }
+        self.transport.send(request).await
+    }
+}
+
+fn calls_project_in_doubt(error: &Error) -> bool {
+    match error {
+        Error::Forbidden { .. } | Error::NotFound => true,
+        Error::BadAnswer { what, .. } => what == OTHER_PROJECT,
+        _ => false,
+    }
+}

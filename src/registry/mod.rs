@@ -1,0 +1,135 @@
+//! The registry port: the few calls the operator needs from Harbor, and what can go wrong with each.
+//!
+//! `harbor` implements it over Harbor's REST API v2.0. Everything above speaks only in these terms.
+
+mod error;
+pub mod harbor;
+
+pub use error::{Class, Error};
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
+
+/// The answer of every call.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// What a login is. Learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginKind {
+    /// A person with `sysadmin_flag`.
+    Administrator,
+    /// Any other person, e.g. a project admin.
+    User,
+    /// A robot account.
+    Robot,
+}
+
+/// What the server says of itself to an authenticated caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// `harbor_version`, as written (`v2.16.0-c50c7ddd`); absent on builds that do not say.
+    pub version: Option<String>,
+    /// `registry_url`: host\[:port\] without a scheme, the key for docker's configuration.
+    pub registry_host: Option<String>,
+    /// What our login is.
+    pub login: LoginKind,
+    /// `robot_name_prefix`: read by administrators; for other logins as last seen in the name of a robot whose short
+    /// name is known, so `None` at first.
+    pub robot_name_prefix: Option<String>,
+    /// True in read-only mode: every write is 403 then.
+    pub read_only: bool,
+}
+
+/// A robot to be made. `disable` and `secret` are not here: Harbor ignores both on POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRobot {
+    /// Level and project.
+    pub home: Home,
+    /// The short name (a slot).
+    pub name: String,
+    /// With the mark.
+    pub description: String,
+    /// Days or never.
+    pub lifetime: Lifetime,
+    /// Never empty.
+    pub permissions: Permissions,
+}
+
+/// The answer to a create.
+#[derive(Clone, Debug)]
+pub struct CreatedRobot {
+    /// Harbor's id.
+    pub id: i64,
+    /// The full name, prefix included.
+    pub name: String,
+    /// Shown this once.
+    pub secret: SecretString,
+    /// Creation time, milliseconds.
+    pub created_at: Timestamp,
+    /// `None` = never.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A full replacement (PUT). Harbor overwrites description, disable and permissions with what is sent; the name must
+/// equal the present full name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RobotUpdate {
+    /// Level and project.
+    pub home: Home,
+    /// The full name just read.
+    pub name: String,
+    /// With the mark.
+    pub description: String,
+    /// Counted from creation; equal to the stored one = expiry untouched.
+    pub lifetime: Lifetime,
+    /// Disabled robots cannot log in.
+    pub disabled: bool,
+    /// Never empty.
+    pub permissions: Permissions,
+}
+
+/// A Harbor registry with a login. Implementations bound every call in time and size, keep to the rate and in-flight
+/// limits, and allow one write at a time per robot.
+pub trait Registry: Send + Sync + 'static {
+    /// Version, host and kind of login. Fails with [`Error::Unauthorized`] when the login is not accepted (Harbor
+    /// answers `/systeminfo` anonymously with 200, so the login is asked for by `/users/current`).
+    fn info(&self) -> Answer<'_, ServerInfo>;
+
+    /// Full name and digest of all visible robots of a home. They are read page by page and reduced at once, since a
+    /// project may hold many thousands. [`Error::ProjectNotFound`] if the project does not exist,
+    /// [`Error::CannotListProjects`] if it does but the login cannot learn its id.
+    fn digests<'a>(&'a self, home: &'a Home, digest: fn(&Robot) -> u64) -> Answer<'a, Vec<(Box<str>, u64)>>;
+
+    /// Those robots of a home whose short name is one of `names` (one call; absent ones are left out).
+    fn find<'a>(&'a self, home: &'a Home, names: &'a [&'a str]) -> Answer<'a, Vec<Robot>>;
+
+    /// One robot by id; `None` if there is none. The project in its home is empty in the rare case that neither its name
+    /// nor its permissions tell it (robots from before Harbor 2.2).
+    fn get(&self, id: i64) -> Answer<'_, Option<Robot>>;
+
+    /// Makes a robot. [`Error::Conflict`] if the name is taken.
+    fn create<'a>(&'a self, robot: &'a NewRobot) -> Answer<'a, CreatedRobot>;
+
+    /// Replaces description, lifetime, disable and permissions (PUT).
+    fn update<'a>(&'a self, id: i64, robot: &'a RobotUpdate) -> Answer<'a, ()>;
+
+    /// Sets a new secret (PATCH): the given one, or one that Harbor draws. The old one dies at once.
+    fn refresh(&self, id: i64, secret: Option<SecretString>) -> Answer<'_, SecretString>;
+
+    /// Deletes a robot; a robot that is not there counts as deleted.
+    fn delete(&self, id: i64) -> Answer<'_, ()>;
+
+    /// Whether this credential logs in (token service without a scope: 200 or 401). A refused one costs Harbor 1.5 s.
+    fn verify<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Answer<'a, bool>;
+
+    /// Harbor's clock minus ours, from the last answer's `Date` header; zero before the first answer.
+    fn clock_offset(&self) -> SignedDuration;
+
+    /// Up to when the server asked to be left alone (`Retry-After` of a 429 or 503), as time from now.
+    fn asked_to_wait(&self) -> Option<Duration>;
+}

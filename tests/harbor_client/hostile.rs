@@ -1,0 +1,286 @@
+//! Refusals, strange answers, slow answers, no answers.
+
+use std::time::Duration;
+
+use harbor_robot_operator::registry::harbor::{Client, ConfigError, Timeouts};
+use harbor_robot_operator::registry::{Class, Error, Registry as _};
+use serde_json::json;
+
+use super::stub::{Act, Stub, answer, error, raw};
+use super::{client, config, new_robot, update};
+
+/// What a read and a write make of the same answer.
+async fn both(act: Act) -> (Error, Error) {
+    both_within(Duration::from_secs(10), act).await
+}
+
+async fn both_within(total: Duration, act: Act) -> (Error, Error) {
+    let stub = Stub::always(act).await;
+    let mut config = config(&format!("http://{}", stub.address));
+    config.timeouts.total = total;
+    let client = Client::new(config).unwrap();
+    (client.get(7).await.unwrap_err(), client.refresh(7, None).await.unwrap_err())
+}
+
+fn bad(error: &Error) -> Option<bool> {
+    match error {
+        Error::BadAnswer { after_write, .. } => Some(*after_write),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_harbors_json_is_bad_and_after_a_write_it_may_have_happened() {
+    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(5 << 20));
+    let chunked =
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
+    for act in [
+        answer(200, &[], "<html>welcome</html>"),
+        answer(200, &[], ""),
+        answer(200, &[], "[]"),
+        answer(200, &[], r#"{"id":"7","secret":7}"#),
+        answer(200, &[], r#"{"id":7,"name":"robot$x""#),
+        answer(200, &[("Content-Encoding", "gzip")], "\u{1f}\u{b}"),
+        answer(200, &[], &large),
+        Act::Close(chunked.into_bytes()),
+    ] {
+        let (read, write) = both(act).await;
+        assert_eq!((bad(&read), bad(&write)), (Some(false), Some(true)), "{read} / {write}");
+        assert_eq!((read.class(), write.class()), (Class::Retry { after: None }, Class::Unknown));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_four_mebibytes_is_read_and_one_byte_more_is_not() {
+    let robot = |spaces: usize| {
+        let json = super::row(7, "library", "ci").to_string();
+        answer(200, &[], &format!("{json}{}", " ".repeat(spaces - json.len())))
+    };
+    let stub = Stub::script(vec![robot(4 << 20), robot((4 << 20) + 1)]).await;
+    let client = client(&stub);
+    assert!(client.get(7).await.unwrap().is_some());
+    assert_eq!(bad(&client.get(7).await.unwrap_err()), Some(false));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let other = Stub::always(answer(200, &[], "{}")).await;
+    let location = format!("http://{}/api/v2.0/robots/7", other.address);
+    for status in [301, 302, 303, 307, 308] {
+        let (read, write) = both(answer(status, &[("Location", &location)], "")).await;
+        assert_eq!((bad(&read), bad(&write)), (Some(false), Some(false)));
+    }
+    assert!(other.seen().is_empty());
+}
+
+#[tokio::test]
+async fn every_status_has_its_meaning() {
+    let text = |text: &str| text.to_owned();
+    let cases = [
+        (error(401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
+        (answer(401, &[], ""), Error::Unauthorized),
+        (error(403, "FORBIDDEN", "forbidden"), Error::Forbidden { message: text("forbidden") }),
+        (answer(403, &[], "<html>"), Error::Forbidden { message: text("status 403 without a reason") }),
+        (error(403, "DENIED", "The system is in read only mode. Any modification is prohibited."), Error::ReadOnly),
+        (error(403, "DENIED", "editing of legacy robot is not allowed"), Error::Legacy),
+        (error(409, "CONFLICT", "robot account 1:library+ci already exists"), Error::Conflict),
+        (
+            error(400, "BAD_REQUEST", "bad request empty access"),
+            Error::Invalid { message: text("bad request empty access") },
+        ),
+        (error(422, "UNPROCESSABLE_ENTITY", "no"), Error::Invalid { message: text("no") }),
+        (answer(500, &[], ""), Error::Server { status: 500 }),
+        (error(500, "UNKNOWN", "internal server error"), Error::Server { status: 500 }),
+        (answer(502, &[], "<html>bad gateway</html>"), Error::Server { status: 502 }),
+        (answer(504, &[], ""), Error::Server { status: 504 }),
+        (answer(503, &[], ""), Error::Busy { after: None }),
+        (answer(429, &[("Retry-After", "soon")], ""), Error::Busy { after: None }),
+    ];
+    for (act, want) in cases {
+        let (read, write) = both(act).await;
+        assert_eq!(read, want);
+        assert_eq!(write, want);
+    }
+    for status in [405, 407, 408, 413, 418, 451] {
+        let (read, write) = both(answer(status, &[], "")).await;
+        assert_eq!((bad(&read), bad(&write)), (Some(false), Some(false)), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_robot_is_believed_from_harbor_alone() {
+    let stub = Stub::always(error(404, "NOT_FOUND", "robot 7 not found")).await;
+    let harbor = client(&stub);
+    assert_eq!(harbor.get(7).await, Ok(None));
+    assert_eq!(harbor.delete(7).await, Ok(()));
+    assert_eq!(harbor.update(7, &update()).await, Err(Error::NotFound));
+    let stub = Stub::always(answer(404, &[], "default backend - 404")).await;
+    let proxy = client(&stub);
+    assert_eq!(bad(&proxy.get(7).await.unwrap_err()), Some(false));
+    assert_eq!(bad(&proxy.delete(7).await.unwrap_err()), Some(false));
+}
+
+#[tokio::test]
+async fn a_page_of_a_proxy_does_not_pass_for_a_done_delete_or_update() {
+    let stub = Stub::always(answer(200, &[], "<html>log in to the wifi</html>")).await;
+    let client = client(&stub);
+    assert_eq!(bad(&client.delete(7).await.unwrap_err()), Some(true));
+    assert_eq!(bad(&client.update(7, &update()).await.unwrap_err()), Some(true));
+    assert_eq!(bad(&client.verify("robot$x", &"Secret12".into()).await.unwrap_err()), Some(false));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_peace_is_left_alone() {
+    let date = "Sun, 06 Nov 1994 08:49:07 GMT";
+    let later = "Sun, 06 Nov 1994 08:49:37 GMT";
+    for (status, headers) in [
+        (429, vec![("Retry-After", "30")]),
+        (503, vec![("Retry-After", "30")]),
+        (429, vec![("Retry-After", later), ("Date", date)]),
+    ] {
+        let stub = Stub::always(answer(status, &headers, "")).await;
+        let client = client(&stub);
+        assert_eq!(client.asked_to_wait(), None);
+        assert_eq!(client.get(7).await, Err(Error::Busy { after: Some(Duration::from_secs(30)) }));
+        let left = client.asked_to_wait().unwrap();
+        assert!(left > Duration::from_secs(28) && left <= Duration::from_secs(30), "{left:?}");
+        assert!(matches!(client.create(&new_robot()).await, Err(Error::Busy { after: Some(_) })));
+        assert_eq!(stub.seen().len(), 1, "nothing more is sent");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_means_that_nothing_was_sent() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = Client::new(config(&format!("http://{address}"))).unwrap();
+    let error = client.create(&new_robot()).await.unwrap_err();
+    assert_eq!(error, Error::Unreachable { what: "connection refused" });
+    assert_eq!(error.class(), Class::Retry { after: None });
+}
+
+#[tokio::test]
+async fn an_unknown_host_is_told_as_such() {
+    let client = Client::new(config("http://no-such-host.invalid")).unwrap();
+    assert_eq!(client.get(7).await, Err(Error::Unreachable { what: "name not found" }));
+}
+
+#[tokio::test]
+async fn a_connection_that_never_stands_times_out_as_unreachable() {
+    // The handshake of TLS gets no answer, which counts to the connection.
+    let stub = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config(&format!("https://{}", stub.local_addr().unwrap()));
+    config.timeouts = Timeouts { connect: Duration::from_millis(200), total: Duration::from_secs(5) };
+    let client = Client::new(config).unwrap();
+    assert_eq!(client.get(7).await, Err(Error::Unreachable { what: "timed out while connecting" }));
+}
+
+#[tokio::test]
+async fn a_lost_or_late_answer_leaves_open_what_happened() {
+    let half = |what: Vec<u8>| what[..what.len() - 5].to_vec();
+    let robot = super::row(7, "library", "ci").to_string();
+    let lost = Error::NoAnswer { what: "connection lost" };
+    let late = Error::NoAnswer { what: "timed out" };
+    for (act, want) in [
+        (Act::Close(Vec::new()), &lost),
+        (Act::Close(b"HTTP/1.1 200 OK\r\nContent-".to_vec()), &lost),
+        (Act::Close(b"SSH-2.0-OpenSSH\r\n\r\n".to_vec()), &lost),
+        (Act::Close(half(raw(200, &[], &robot))), &lost),
+        (Act::Hang(Vec::new()), &late),
+        (Act::Hang(half(raw(200, &[], &robot))), &late),
+        (Act::Trickle(raw(200, &[], &robot), Duration::from_millis(50)), &late),
+    ] {
+        let (read, write) = both_within(Duration::from_millis(600), act).await;
+        assert_eq!((&read, &write), (want, want));
+        assert_eq!(write.class(), Class::Unknown);
+    }
+}
+
+#[tokio::test]
+async fn a_failing_status_counts_even_if_its_body_is_lost() {
+    let stub = Stub::always(Act::Close(b"HTTP/1.1 502 Bad\r\nContent-Length: 100\r\n\r\n<ht".to_vec())).await;
+    assert_eq!(client(&stub).get(7).await, Err(Error::Server { status: 502 }));
+}
+
+#[tokio::test]
+async fn cookies_are_not_kept() {
+    let robot = super::row(7, "library", "ci").to_string();
+    let stub = Stub::always(answer(200, &[("Set-Cookie", "sid=abc; Path=/; HttpOnly")], &robot)).await;
+    let client = client(&stub);
+    for _ in 0..3 {
+        client.get(7).await.unwrap();
+    }
+    assert!(stub.seen().iter().all(|request| request.header("cookie").is_none()));
+}
+
+#[tokio::test]
+async fn the_clock_offset_comes_from_the_date_of_answers() {
+    let robot = super::row(7, "library", "ci").to_string();
+    let stub = Stub::always(answer(200, &[("Date", "Sun, 06 Nov 1994 08:49:37 GMT")], &robot)).await;
+    let mut config = config(&format!("http://{}", stub.address));
+    let ours: jiff::Timestamp = "1994-11-06T08:48:37.500Z".parse().unwrap();
+    config.clock = std::sync::Arc::new(move || ours);
+    let client = Client::new(config).unwrap();
+    assert_eq!(client.clock_offset(), jiff::SignedDuration::ZERO);
+    client.get(7).await.unwrap();
+    assert_eq!(client.clock_offset(), jiff::SignedDuration::from_secs(60));
+}
+
+#[tokio::test]
+async fn the_rate_and_the_number_in_flight_are_kept() {
+    let stub = Stub::always(Act::Trickle(raw(404, &[], "x"), Duration::from_millis(20))).await;
+    let mut config = config(&format!("http://{}", stub.address));
+    config.requests_per_second = 10;
+    let client = Client::new(config).unwrap();
+    let started = tokio::time::Instant::now();
+    futures::future::join_all((0..25).map(|id| client.get(id))).await;
+    assert!(started.elapsed() >= Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(stub.seen().len(), 25);
+}
+
+#[tokio::test]
+async fn no_more_requests_are_in_flight_than_allowed() {
+    let stub = Stub::always(Act::Hang(Vec::new())).await;
+    let mut config = config(&format!("http://{}", stub.address));
+    config.max_in_flight = 3;
+    config.timeouts.total = Duration::from_millis(400);
+    let client = Client::new(config).unwrap();
+    let started = tokio::time::Instant::now();
+    futures::future::join_all((0..9).map(|id| client.get(id))).await;
+    assert!(started.elapsed() >= Duration::from_millis(1200), "{:?}", started.elapsed());
+    assert_eq!(stub.seen().len(), 9);
+}
+
+#[tokio::test]
+async fn a_url_with_more_than_a_host_and_a_ca_bundle_without_certificates_are_refused() {
+    for url in ["ftp://h", "http://h/path", "http://h/?q", "http://h/#f", "http://u:p@h", "unix:/x"] {
+        assert_eq!(Client::new(config(url)).err(), Some(ConfigError::Url), "{url}");
+    }
+    for bundle in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        let config = harbor_robot_operator::registry::harbor::Config {
+            roots: Some(bundle.into()),
+            ..config("https://localhost")
+        };
+        assert_eq!(Client::new(config).err(), Some(ConfigError::Roots), "{bundle}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_is_given_up() {
+    let page: Vec<_> = (0..100).map(|id| super::row(id, "library", "ci")).collect();
+    let page = json!(page).to_string();
+    let stub = Stub::start(move |request| {
+        if request.target.starts_with("/api/v2.0/projects") {
+            answer(200, &[], r#"{"project_id":1,"name":"library"}"#)
+        } else {
+            answer(200, &[("X-Total-Count", "99999999")], &page)
+        }
+    })
+    .await;
+    let mut config = config(&format!("http://{}", stub.address));
+    config.requests_per_second = 100_000;
+    let error = Client::new(config).unwrap().list(&super::library()).await.unwrap_err();
+    assert_eq!(bad(&error), Some(false));
+    assert_eq!(stub.seen().len(), 1001);
+}
