@@ -1,0 +1,265 @@
+//! Every metric of the operator. Labels are static words, so they stay bounded and cannot carry data; the one exception,
+//! `registry`, is bounded by the registry objects and removed with them.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Harbor answers a robot in 2-6 ms and a person in about 100 ms; calls are given up after 10 s.
+const CALL_BUCKETS: [f64; 10] = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+const PASS_BUCKETS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StepLabels {
+    step: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    call: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabel {
+    call: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WhatLabel {
+    what: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RegistryLabel {
+    registry: String,
+}
+
+/// A family without labels can have no sample at all.
+type NoLabels = [(&'static str, &'static str); 0];
+
+/// The metrics and their registry; share it in an `Arc`.
+pub struct Metrics {
+    registry: Registry,
+    passes: Family<ResultLabel, Counter>,
+    pass_duration: Histogram,
+    steps: Family<StepLabels, Counter>,
+    calls: Family<CallLabels, Counter>,
+    call_duration: Family<CallLabel, Histogram, fn() -> Histogram>,
+    kube_writes: Family<WhatLabel, Counter>,
+    accounts: Family<StateLabel, Gauge>,
+    queue: Family<StateLabel, Gauge>,
+    earliest_expiry: Family<NoLabels, Gauge>,
+    orphaned: Family<RegistryLabel, Gauge>,
+    registry_up: Family<RegistryLabel, Gauge>,
+    abandoned: Counter,
+    leading: Gauge,
+}
+
+impl Metrics {
+    /// All metrics at zero. `version` is the operator's own.
+    pub fn new(version: &'static str) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("harbor_robots"),
+            passes: Family::default(),
+            pass_duration: Histogram::new(PASS_BUCKETS),
+            steps: Family::default(),
+            calls: Family::default(),
+            call_duration: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
+            kube_writes: Family::default(),
+            accounts: Family::default(),
+            queue: Family::default(),
+            earliest_expiry: Family::default(),
+            orphaned: Family::default(),
+            registry_up: Family::default(),
+            abandoned: Counter::default(),
+            leading: Gauge::default(),
+        };
+        metrics.register(version);
+        metrics
+    }
+
+    fn register(&mut self, version: &'static str) {
+        let to = &mut self.registry;
+        to.register("passes", "Passes over one account or registry object, by result", self.passes.clone());
+        to.register_with_unit("pass_duration", "How long passes took", Unit::Seconds, self.pass_duration.clone());
+        to.register("steps", "Executed steps of plans, by step and result", self.steps.clone());
+        to.register("registry_calls", "Requests to Harbor, by call and outcome", self.calls.clone());
+        to.register_with_unit(
+            "registry_call_duration",
+            "How long Harbor took to answer",
+            Unit::Seconds,
+            self.call_duration.clone(),
+        );
+        to.register("kube_writes", "Writes to the Kubernetes API, by what was written", self.kube_writes.clone());
+        to.register("accounts", "Accounts, by state", self.accounts.clone());
+        to.register("queue", "Keys in the work queue, by state", self.queue.clone());
+        to.register(
+            "earliest_expiry_timestamp_seconds",
+            "When the first published credential expires, as Unix time; absent if none does",
+            self.earliest_expiry.clone(),
+        );
+        to.register("orphaned", "Robots in Harbor with our mark whose account is gone", self.orphaned.clone());
+        to.register("registry_up", "1 while the registry answers and accepts the login", self.registry_up.clone());
+        to.register("abandoned", "Robots left behind because login or registry were gone", self.abandoned.clone());
+        to.register("leading", "1 while this process may change things", self.leading.clone());
+        to.register("build", "The operator's version", Info::new([("version", version)]));
+    }
+
+    /// A pass has ended with `result` after `took`.
+    pub fn pass(&self, result: &'static str, took: Duration) {
+        self.passes.get_or_create(&ResultLabel { result }).inc();
+        self.pass_duration.observe(took.as_secs_f64());
+    }
+
+    /// A step of a plan was executed; `result` is `ok` or the error's reason.
+    pub fn step(&self, step: &'static str, result: &'static str) {
+        self.steps.get_or_create(&StepLabels { step, result }).inc();
+    }
+
+    /// Harbor was called; `outcome` is `ok` or the error's reason.
+    pub fn registry_call(&self, call: &'static str, outcome: &'static str, took: Duration) {
+        self.calls.get_or_create(&CallLabels { call, outcome }).inc();
+        self.call_duration.get_or_create(&CallLabel { call }).observe(took.as_secs_f64());
+    }
+
+    /// Something was written to the Kubernetes API.
+    pub fn kube_write(&self, what: &'static str) {
+        self.kube_writes.get_or_create(&WhatLabel { what }).inc();
+    }
+
+    /// How many accounts are in `state` (`ready`, `not_ready`, `suspended`, …).
+    pub fn accounts(&self, state: &'static str, count: usize) {
+        self.accounts.get_or_create(&StateLabel { state }).set(whole(count));
+    }
+
+    /// How many keys of the work queue are in `state`.
+    pub fn queue(&self, state: &'static str, count: usize) {
+        self.queue.get_or_create(&StateLabel { state }).set(whole(count));
+    }
+
+    /// When the first published credential expires, in seconds since 1970; `None` if none does.
+    pub fn earliest_expiry(&self, unix_seconds: Option<i64>) {
+        match unix_seconds {
+            Some(seconds) => {
+                self.earliest_expiry.get_or_create(&[]).set(seconds);
+            }
+            None => self.earliest_expiry.clear(),
+        }
+    }
+
+    /// Whether a registry answers and accepts the login.
+    pub fn registry_up(&self, registry: &str, up: bool) {
+        self.registry_up.get_or_create(&RegistryLabel { registry: registry.to_owned() }).set(up.into());
+    }
+
+    /// How many robots of a registry have our mark but no account.
+    pub fn orphaned(&self, registry: &str, count: usize) {
+        self.orphaned.get_or_create(&RegistryLabel { registry: registry.to_owned() }).set(whole(count));
+    }
+
+    /// The registry object is gone, and its samples with it.
+    pub fn forget_registry(&self, registry: &str) {
+        let label = RegistryLabel { registry: registry.to_owned() };
+        self.registry_up.remove(&label);
+        self.orphaned.remove(&label);
+    }
+
+    /// A robot was left behind in Harbor because login or registry were gone.
+    pub fn abandoned(&self) {
+        self.abandoned.inc();
+    }
+
+    /// Whether this process leads.
+    pub fn leading(&self, leads: bool) {
+        self.leading.set(leads.into());
+    }
+
+    /// All metrics as `OpenMetrics` text, of [`CONTENT_TYPE`].
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
+        out
+    }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(metrics: &Metrics) -> Vec<String> {
+        metrics.encode().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_metric_appears_under_its_documented_name() {
+        let metrics = Metrics::new("1.2.3");
+        metrics.pass("settled", Duration::from_millis(3));
+        metrics.step("create_robot", "ok");
+        metrics.registry_call("create_robot", "ok", Duration::from_millis(4));
+        metrics.kube_write("secret");
+        metrics.accounts("ready", 7);
+        metrics.queue("queued", 2);
+        metrics.earliest_expiry(Some(1_800_000_000));
+        metrics.registry_up("main", true);
+        metrics.orphaned("main", 1);
+        metrics.abandoned();
+        metrics.leading(true);
+        let lines = lines(&metrics);
+        for line in [
+            r#"harbor_robots_passes_total{result="settled"} 1"#,
+            "harbor_robots_pass_duration_seconds_count 1",
+            r#"harbor_robots_steps_total{step="create_robot",result="ok"} 1"#,
+            r#"harbor_robots_registry_calls_total{call="create_robot",outcome="ok"} 1"#,
+            r#"harbor_robots_registry_call_duration_seconds_bucket{le="0.005",call="create_robot"} 1"#,
+            r#"harbor_robots_kube_writes_total{what="secret"} 1"#,
+            r#"harbor_robots_accounts{state="ready"} 7"#,
+            r#"harbor_robots_queue{state="queued"} 2"#,
+            "harbor_robots_earliest_expiry_timestamp_seconds{} 1800000000",
+            r#"harbor_robots_registry_up{registry="main"} 1"#,
+            r#"harbor_robots_orphaned{registry="main"} 1"#,
+            "harbor_robots_abandoned_total 1",
+            "harbor_robots_leading 1",
+            r#"harbor_robots_build_info{version="1.2.3"} 1"#,
+        ] {
+            assert!(lines.iter().any(|found| found == line), "{line} is missing in\n{}", lines.join("\n"));
+        }
+        assert!(metrics.encode().ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_is_gone_leaves_no_sample() {
+        let metrics = Metrics::new("1");
+        metrics.registry_up("main", false);
+        metrics.orphaned("main", 0);
+        metrics.earliest_expiry(Some(1));
+        metrics.forget_registry("main");
+        metrics.earliest_expiry(None);
+        assert!(lines(&metrics).iter().all(|line| !line.contains("main") && !line.contains("expiry")));
+    }
+}
