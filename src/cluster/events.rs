@@ -1,0 +1,76 @@
+//! Kubernetes events: one line for a user about what happened to an account. A failed event is logged and forgotten.
+//!
+//! kube's recorder would keep every event in memory for minutes and walk over all of them for each new one, to aggregate
+//! repeats. Here there are none to speak of: an event is published when something changes, not while it lasts.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
+
+use super::secrets::MANAGER;
+use super::within;
+
+/// Publishes events.
+#[derive(Clone)]
+pub struct Events {
+    client: Client,
+    instance: String,
+}
+
+/// What an event says.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// `Warning` rather than `Normal`.
+    pub warning: bool,
+    /// A short PascalCase word.
+    pub reason: String,
+    /// What was done: a step's name.
+    pub action: String,
+    /// One sentence, at most 1 kB.
+    pub text: String,
+}
+
+impl Events {
+    /// Events of this operator; `instance` is the pod's name.
+    pub fn new(client: Client, instance: Option<String>) -> Self {
+        Self { client, instance: instance.unwrap_or_else(|| MANAGER.to_owned()) }
+    }
+
+    /// Publishes a note about an object. Events of cluster-scoped objects are in the namespace `default`.
+    pub async fn publish(&self, object: &ObjectReference, note: Note, now: Timestamp) {
+        let namespace = object.namespace.as_deref().unwrap_or("default");
+        let name = object.name.as_deref().unwrap_or(MANAGER);
+        let event = Event {
+            metadata: ObjectMeta {
+                namespace: Some(namespace.to_owned()),
+                name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+                ..ObjectMeta::default()
+            },
+            type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(note.reason),
+            action: Some(note.action),
+            note: Some(cut(&note.text)),
+            event_time: Some(MicroTime(now)),
+            regarding: Some(object.clone()),
+            reporting_controller: Some(MANAGER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            ..Event::default()
+        };
+        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        if let Err(error) = within(api.create(&PostParams::default(), &event)).await {
+            tracing::warn!(object = name, %error, "an event was not published");
+        }
+    }
+}
+
+/// The API server refuses notes over 1 kB.
+fn cut(text: &str) -> String {
+    let mut end = text.len().min(1000);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}

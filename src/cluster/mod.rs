@@ -1,0 +1,78 @@
+//! Everything that touches Kubernetes. Small functions, each one call or one careful pair of calls; nothing here decides.
+
+pub mod client;
+pub mod events;
+pub mod login;
+pub mod namespaces;
+pub mod objects;
+pub mod secret_form;
+pub mod secrets;
+pub mod service_accounts;
+
+use std::time::Duration;
+
+use crate::registry::Class;
+
+/// A failed Kubernetes call, as far as the operator cares.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody wrote in between, or the object is not as it was: gather again.
+    #[error("the object changed in between")]
+    Conflict,
+    /// The object is not there.
+    #[error("not found")]
+    NotFound,
+    /// RBAC or an admission rule says no.
+    #[error("Kubernetes refuses this: {0}")]
+    Refused(String),
+    /// Anything else: try again later.
+    #[error("Kubernetes failed: {0}")]
+    Failed(String),
+}
+
+impl Error {
+    /// What has to happen next.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Conflict | Self::NotFound => Class::Stale,
+            Self::Refused(_) => Class::UserFix,
+            Self::Failed(_) => Class::Retry { after: None },
+        }
+    }
+
+    /// A short, stable word for conditions, events and metric labels.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Conflict => "Conflict",
+            Self::NotFound => "ObjectNotFound",
+            Self::Refused(_) => "KubernetesRefused",
+            Self::Failed(_) => "KubernetesError",
+        }
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                404 => Self::NotFound,
+                409 => Self::Conflict,
+                403 | 422 => Self::Refused(status.message.clone()),
+                _ => Self::Failed(status.reason.clone()),
+            },
+            // The Display of a transport error can hold a URL, never a body.
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// Longest time one Kubernetes call may take.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bounds a call in time and maps its error.
+pub async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(TIMEOUT, call).await {
+        Ok(result) => result.map_err(Error::from),
+        Err(_) => Err(Error::Failed("timed out".to_owned())),
+    }
+}

@@ -1,0 +1,389 @@
+//! What our Secret looks like: rendering it, and reading one back. No calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::objects;
+use crate::api::keys;
+use crate::domain::desired::SecretWish;
+use crate::domain::observed::{RobotRef, Tokens};
+
+/// The only type we write.
+pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
+const DOCKER_CONFIG: &str = ".dockerconfigjson";
+const USERNAME: &str = "username";
+const PASSWORD: &str = "password";
+const ROBOT_FILE: &str = "robot.json";
+
+/// A login with the facts that the Secret records about its robot.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The robot; its full name is the user name.
+    pub robot: RobotRef,
+    /// `None` = never.
+    pub expires_at: Option<Timestamp>,
+    /// The password.
+    pub secret: SecretString,
+}
+
+/// What the Secret should be, apart from its credential.
+#[derive(Clone, Debug)]
+pub struct Form<'a> {
+    /// The account: kind, name and UID for the owner reference.
+    pub owner: &'a OwnerReference,
+    /// Name, labels, annotations, formats.
+    pub wish: &'a SecretWish,
+    /// Keys of the docker configuration, in order.
+    pub hosts: &'a [String],
+    /// ServiceAccounts that are to carry our entry: recorded before they are changed.
+    pub service_accounts: &'a [String],
+}
+
+impl Form<'_> {
+    /// A digest of everything but the credential: after a start it tells whether the Secret has the wanted form without
+    /// rendering it. See [`at_rest`] for its counterpart.
+    pub fn digest(&self, expires_at: Option<Timestamp>) -> u64 {
+        let SecretWish { labels, annotations, basic_auth, robot_file, .. } = self.wish;
+        Outline {
+            hosts: self.hosts.iter().map(String::as_str).collect(),
+            labels: outline(labels),
+            annotations: outline(annotations),
+            basic_auth: *basic_auth,
+            robot_file: robot_file.then_some(expiry(expires_at)),
+            owner: &self.owner.uid,
+            service_accounts: self.service_accounts.iter().map(String::as_str).collect(),
+        }
+        .digest()
+    }
+}
+
+/// What a Secret's form comes to, wanted or found.
+#[derive(Hash)]
+struct Outline<'a> {
+    hosts: BTreeSet<&'a str>,
+    labels: BTreeMap<&'a str, &'a str>,
+    annotations: BTreeMap<&'a str, &'a str>,
+    basic_auth: bool,
+    /// The expiry in it.
+    robot_file: Option<i64>,
+    owner: &'a str,
+    service_accounts: BTreeSet<&'a str>,
+}
+
+impl Outline<'_> {
+    fn digest(&self) -> u64 {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hash = DefaultHasher::new();
+        self.hash(&mut hash);
+        hash.finish()
+    }
+}
+
+fn outline(map: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
+    map.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}
+
+/// A Secret of ours reduced to what a start needs: no secret bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtRest {
+    /// See [`objects::version`].
+    pub version: u64,
+    /// The robot it names.
+    pub robot: Option<(i64, Timestamp)>,
+    /// Its credential fits the checksum.
+    pub intact: bool,
+    /// See [`Form::digest`].
+    pub form: Option<u64>,
+}
+
+/// Reduces a Secret that the watch delivered; also says whose account's it is.
+pub fn at_rest(secret: &Secret) -> Option<(String, AtRest)> {
+    // Whatever of label, annotation and owner reference was edited away: one that is left tells the account.
+    let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
+    let owner =
+        owners.iter().find(|owner| owner.controller == Some(true) && owner.api_version.starts_with(keys::PREFIX));
+    let account = owner.map(|owner| owner.name.as_str()).or_else(|| annotation(secret, keys::ANNOTATION_ACCOUNT))?;
+    let account = account.to_owned();
+    let uid = owner.map(|owner| owner.uid.as_str()).unwrap_or_default();
+    let credential = credential(secret, uid);
+    let writable = secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE);
+    let rest = AtRest {
+        version: objects::version(&secret.metadata),
+        robot: robot(secret).map(|robot| (robot.id, robot.created_at)),
+        intact: credential.is_some() && writable,
+        form: credential.and_then(|credential| found(secret, uid, &credential)),
+    };
+    Some((account, rest))
+}
+
+/// The digest of the form that a Secret has; `None` if it is none that we write.
+fn found(secret: &Secret, owner: &str, credential: &Credential) -> Option<u64> {
+    let data = secret.data.as_ref()?;
+    let is = |key: &str, text: &str| data.get(key).is_some_and(|value| value.0 == text.as_bytes());
+    let ours = owned_keys(secret);
+    let has = |key: &str| ours.iter().any(|ours| ours == key);
+    let (login, password) = (&credential.robot.name, credential.secret.expose_secret());
+    let file: Option<Value> = data.get(ROBOT_FILE).and_then(|file| serde_json::from_slice(&file.0).ok());
+    let said = file.as_ref().and_then(|file| file.get("expires_at")?.as_i64());
+    let expires_at = said.filter(|said| *said >= 0).and_then(|said| Timestamp::from_second(said).ok());
+    let in_file = Credential { expires_at, ..credential.clone() };
+    let config: Value = serde_json::from_slice(&data.get(DOCKER_CONFIG)?.0).ok()?;
+    let auths = config.get("auths")?.as_object()?;
+    let meta = &secret.metadata;
+    let kept = |map: &'_ Option<BTreeMap<String, String>>, record| {
+        let names = listed(annotation(secret, record));
+        names.into_iter().map(|name| Some((name, map.as_ref()?.get(name)?.clone()))).collect::<Option<BTreeMap<_, _>>>()
+    };
+    let labels = kept(&meta.labels, keys::ANNOTATION_LABELS)?;
+    let annotations = kept(&meta.annotations, keys::ANNOTATION_ANNOTATIONS)?;
+    let by_label = meta.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ACCOUNT_UID)).map(String::as_str);
+    let whole = auths.values().all(|entry| *entry == docker_entry(login, password))
+        && by_label == Some(owner)
+        && annotation(secret, keys::ANNOTATION_ACCOUNT).is_some()
+        && (!has(USERNAME) || is(USERNAME, login) && is(PASSWORD, password))
+        && (!has(ROBOT_FILE) || file == Some(robot_file(&in_file)));
+    let recorded = listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS));
+    let outline = Outline {
+        hosts: auths.keys().map(String::as_str).collect(),
+        labels: labels.iter().map(|(key, value)| (*key, value.as_str())).collect(),
+        annotations: annotations.iter().map(|(key, value)| (*key, value.as_str())).collect(),
+        basic_auth: has(USERNAME),
+        robot_file: said.filter(|_| has(ROBOT_FILE)),
+        owner,
+        service_accounts: recorded.into_iter().collect(),
+    };
+    whole.then(|| outline.digest())
+}
+
+fn listed(record: Option<&str>) -> Vec<&str> {
+    record.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect()
+}
+
+fn docker_entry(login: &str, password: &str) -> Value {
+    json!({"username": login, "password": password, "auth": STANDARD.encode(format!("{login}:{password}"))})
+}
+
+/// As Harbor writes it.
+fn expiry(expires_at: Option<Timestamp>) -> i64 {
+    expires_at.map_or(-1, Timestamp::as_second)
+}
+
+/// Puts form and credential into a Secret, keeping whatever others added to it.
+pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, tokens: Option<&Tokens>) {
+    let login = &credential.robot.name;
+    let password = credential.secret.expose_secret();
+    let entry = docker_entry(login, password);
+    let auths: serde_json::Map<String, Value> = form.hosts.iter().map(|host| (host.clone(), entry.clone())).collect();
+    let mut data = BTreeMap::from([(DOCKER_CONFIG.to_owned(), bytes(&json!({"auths": auths})))]);
+    if form.wish.basic_auth {
+        data.insert(USERNAME.to_owned(), ByteString(login.clone().into_bytes()));
+        data.insert(PASSWORD.to_owned(), ByteString(password.as_bytes().to_vec()));
+    }
+    if form.wish.robot_file {
+        data.insert(ROBOT_FILE.to_owned(), bytes(&robot_file(credential)));
+    }
+    let ours_before = owned_keys(secret);
+    let all = secret.data.get_or_insert_default();
+    all.retain(|key, _| !ours_before.iter().any(|ours| ours == key));
+    let keys_now: Vec<&str> = data.keys().map(String::as_str).collect();
+    let keys_now = keys_now.join(",");
+    all.extend(data);
+    secret.type_ = Some(TYPE.to_owned());
+    let mut notes = vec![
+        (keys::ANNOTATION_ROBOT_ID, credential.robot.id.to_string()),
+        (keys::ANNOTATION_ROBOT_NAME, credential.robot.name.clone()),
+        (keys::ANNOTATION_ROBOT_CREATED, credential.robot.created_at.to_string()),
+        (keys::ANNOTATION_CHECKSUM, checksum(&form.owner.uid, credential)),
+        (keys::ANNOTATION_KEYS, keys_now),
+    ];
+    let mut recorded = service_accounts(secret);
+    recorded.extend(form.service_accounts.iter().filter(|name| !recorded.contains(name)).cloned().collect::<Vec<_>>());
+    if !recorded.is_empty() {
+        notes.push((keys::ANNOTATION_SERVICE_ACCOUNTS, recorded.join(",")));
+    }
+    if let Some(Tokens { refresh, revoke }) = tokens {
+        let served = [(keys::ANNOTATION_HANDLED_REFRESH, refresh), (keys::ANNOTATION_HANDLED_REVOKE, revoke)];
+        notes.extend(served.into_iter().filter_map(|(key, token)| Some((key, token.clone()?))));
+    }
+    mark(secret, form, notes);
+}
+
+/// Labels, annotations and the owner reference.
+fn mark(secret: &mut Secret, form: &Form<'_>, notes: Vec<(&str, String)>) {
+    let meta = &mut secret.metadata;
+    meta.name = Some(form.wish.name.clone());
+    let annotations = meta.annotations.get_or_insert_default();
+    let labels = meta.labels.get_or_insert_default();
+    wanted(annotations, keys::ANNOTATION_LABELS, &form.wish.labels, Some(labels));
+    wanted(annotations, keys::ANNOTATION_ANNOTATIONS, &form.wish.annotations, None);
+    labels.insert(keys::LABEL_MANAGED_BY.to_owned(), keys::MANAGED_BY.to_owned());
+    labels.insert(keys::LABEL_ACCOUNT_UID.to_owned(), form.owner.uid.clone());
+    annotations.insert(keys::ANNOTATION_ACCOUNT.to_owned(), form.owner.name.clone());
+    annotations.extend(notes.into_iter().map(|(key, value)| (key.to_owned(), value)));
+    let owners = meta.owner_references.get_or_insert_default();
+    owners.retain(|owner| !(owner.kind == form.owner.kind && owner.name == form.owner.name));
+    owners.push(form.owner.clone());
+}
+
+/// Puts the wanted labels (`into`) or annotations (`None`) in and takes out those of our last write that are wanted no
+/// longer; which were ours is kept in the annotation `record`.
+fn wanted(
+    annotations: &mut BTreeMap<String, String>,
+    record: &str,
+    wish: &BTreeMap<String, String>,
+    into: Option<&mut BTreeMap<String, String>>,
+) {
+    let ours = annotations.remove(record).unwrap_or_default();
+    let names = wish.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+    {
+        let all = match into {
+            Some(labels) => labels,
+            None => &mut *annotations,
+        };
+        // Whatever a tenant writes into the record: our own keys stay.
+        for key in ours.split(',').filter(|key| !key.starts_with(keys::PREFIX)) {
+            all.remove(key);
+        }
+        all.extend(wish.clone());
+    }
+    if !names.is_empty() {
+        annotations.insert(record.to_owned(), names);
+    }
+}
+
+/// The Secret that stands in for a missing one while an old leader is fenced off: no credential.
+pub fn write_empty(secret: &mut Secret, form: &Form<'_>) {
+    let data = BTreeMap::from([(DOCKER_CONFIG.to_owned(), bytes(&json!({"auths": {}})))]);
+    secret.data.get_or_insert_default().extend(data);
+    secret.type_ = Some(TYPE.to_owned());
+    mark(secret, form, vec![(keys::ANNOTATION_KEYS, DOCKER_CONFIG.to_owned())]);
+}
+
+fn bytes(value: &Value) -> ByteString {
+    ByteString(value.to_string().into_bytes())
+}
+
+/// Exactly the five keys of the file that Harbor's page offers for download, with its types.
+fn robot_file(credential: &Credential) -> Value {
+    json!({
+        "creation_time": credential.robot.created_at.to_string(),
+        "expires_at": expiry(credential.expires_at),
+        "id": credential.robot.id,
+        "name": credential.robot.name,
+        "secret": credential.secret.expose_secret(),
+    })
+}
+
+/// The data keys that our last write put there: those are ours to remove.
+fn owned_keys(secret: &Secret) -> Vec<String> {
+    listed(annotation(secret, keys::ANNOTATION_KEYS)).into_iter().map(ToOwned::to_owned).collect()
+}
+
+/// Binds user name and password to the account, so that an edited Secret shows without a login.
+fn checksum(uid: &str, credential: &Credential) -> String {
+    hex(&[uid, &credential.robot.name, credential.secret.expose_secret()])
+}
+
+fn hex(parts: &[&str]) -> String {
+    use std::fmt::Write as _;
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update(&[0]);
+    }
+    hash.finish().as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The ServiceAccounts that carry (or are about to carry) our entry, as recorded on the Secret.
+pub fn service_accounts(secret: &Secret) -> Vec<String> {
+    listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)).into_iter().map(ToOwned::to_owned).collect()
+}
+
+fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    secret.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+/// The robot that the Secret's annotations name.
+pub fn robot(secret: &Secret) -> Option<RobotRef> {
+    Some(RobotRef {
+        id: annotation(secret, keys::ANNOTATION_ROBOT_ID)?.parse().ok()?,
+        name: annotation(secret, keys::ANNOTATION_ROBOT_NAME)?.to_owned(),
+        created_at: annotation(secret, keys::ANNOTATION_ROBOT_CREATED)?.parse().ok()?,
+    })
+}
+
+/// The tokens that its publish served.
+pub fn handled(secret: &Secret) -> Tokens {
+    let token = |key| annotation(secret, key).map(ToOwned::to_owned);
+    Tokens { refresh: token(keys::ANNOTATION_HANDLED_REFRESH), revoke: token(keys::ANNOTATION_HANDLED_REVOKE) }
+}
+
+/// The passwords that the docker configuration holds for a user name. Entries that others added are none of ours.
+fn passwords(secret: &Secret, username: &str) -> Option<Vec<SecretString>> {
+    let config: Value = serde_json::from_slice(&secret.data.as_ref()?.get(DOCKER_CONFIG)?.0).ok()?;
+    let entries = config.get("auths")?.as_object()?.values().filter_map(|entry| {
+        let text = |key: &str| entry.get(key).and_then(Value::as_str);
+        Some((text("username")?, text("password")?))
+    });
+    Some(entries.filter(|(name, _)| *name == username).map(|(_, password)| password.into()).collect())
+}
+
+/// The credential that the Secret holds, if it is whole: robot, user name and password fit the checksum that was
+/// written with them for this account.
+pub fn credential(secret: &Secret, owner_uid: &str) -> Option<Credential> {
+    let robot = robot(secret)?;
+    let noted = annotation(secret, keys::ANNOTATION_CHECKSUM)?;
+    // A restored account has another UID than the one that the checksum was made for, which its label still names.
+    let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ACCOUNT_UID));
+    let uids: Vec<&str> = [Some(owner_uid), label.map(String::as_str)].into_iter().flatten().collect();
+    let candidates = passwords(secret, &robot.name)?.into_iter();
+    candidates
+        .map(|secret| Credential { robot: robot.clone(), expires_at: None, secret })
+        .find(|credential| uids.iter().any(|uid| checksum(uid, credential) == noted))
+}
+
+/// True if writing the form around the credential would change nothing.
+pub fn is_current(secret: &Secret, form: &Form<'_>, credential: &Credential) -> bool {
+    let mut written = secret.clone();
+    write(&mut written, form, credential, None);
+    written.data == secret.data && written.metadata == secret.metadata && written.type_ == secret.type_
+}
+
+/// Whose Secret it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours, with our owner reference or one that is missing or stale (a restore, `Retain`).
+    Ours,
+    /// Anybody else's: never written to.
+    Foreign,
+}
+
+/// A Secret of the wanted name is ours if our owner reference is on it; or if it carries our label and our account's
+/// name and no other object controls it. Writing over anything else would let whoever may create an account replace
+/// any Secret of the namespace.
+pub fn ownership(secret: &Secret, owner: &OwnerReference) -> Ownership {
+    let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
+    if owners.iter().any(|other| other.uid == owner.uid) {
+        return Ownership::Ours;
+    }
+    let labelled = secret
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(keys::LABEL_MANAGED_BY))
+        .is_some_and(|by| by == keys::MANAGED_BY);
+    let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(owner.name.as_str());
+    let only_stale = owners.iter().all(|other| other.kind == owner.kind && other.name == owner.name);
+    if labelled && same_account && only_stale { Ownership::Ours } else { Ownership::Foreign }
+}

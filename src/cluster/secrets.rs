@@ -1,0 +1,225 @@
+//! Our Secret: read it live, publish a credential into it, and its few other changes. Each write is conditional on the
+//! version that was read, so that two operators cannot both succeed.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+
+use super::secret_form::{self, AtRest, Credential, Form, Ownership};
+use super::{Error, objects, within};
+use crate::api::keys;
+use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
+use crate::domain::robot::Robot;
+
+/// `fieldManager` of everything the operator writes.
+pub const MANAGER: &str = "harbor-robot-operator";
+
+/// A Secret as it was read.
+#[derive(Clone, Default)]
+pub struct Live {
+    object: Option<Secret>,
+    ours: bool,
+    /// The credential in it, if it is whole.
+    pub credential: Option<Credential>,
+    robot_named: Option<RobotRef>,
+}
+
+impl Live {
+    /// The Secret for the model. Name and expiry of the robot that it names belong to its form: Harbor renames all
+    /// robots when the server's prefix changes.
+    pub fn seen<'r>(&self, form: &Form<'_>, robots: impl IntoIterator<Item = &'r Robot>) -> SecretSeen {
+        let Some(secret) = &self.object else { return SecretSeen::Absent };
+        if !self.ours {
+            return SecretSeen::Foreign;
+        }
+        let named = self.robot_named.as_ref();
+        let robot = robots.into_iter().find(|robot| named.is_some_and(|named| named.is(robot)));
+        let current_form = match (&self.credential, robot) {
+            (Some(credential), Some(robot)) => {
+                Self::is_writable(secret) && secret_form::is_current(secret, form, &with_facts_of(credential, robot))
+            }
+            _ => true,
+        };
+        SecretSeen::Ours {
+            robot: self.robot_named.clone(),
+            intact: self.credential.is_some(),
+            current_form,
+            handled: secret_form::handled(secret),
+        }
+    }
+
+    /// An immutable Secret, or one of another type, cannot be updated: it is deleted and made again.
+    fn is_writable(secret: &Secret) -> bool {
+        secret.immutable != Some(true) && secret.type_.as_deref() == Some(secret_form::TYPE)
+    }
+
+    /// True if there is no Secret of that name.
+    pub fn is_absent(&self) -> bool {
+        self.object.is_none()
+    }
+
+    /// The ServiceAccounts that carry our entry, as recorded on the Secret.
+    pub fn service_accounts(&self) -> Vec<String> {
+        self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
+    }
+
+    /// See [`objects::version`]; 0 if there is no Secret.
+    pub fn version(&self) -> u64 {
+        self.object.as_ref().map_or(0, |secret| objects::version(&secret.metadata))
+    }
+
+    /// The last field manager besides us that wrote to the Secret.
+    pub fn other_manager(&self) -> Option<&str> {
+        let managers = self.object.as_ref()?.metadata.managed_fields.as_deref()?;
+        let others = managers.iter().filter_map(|entry| entry.manager.as_deref().map(|name| (&entry.time, name)));
+        others
+            .filter(|(_, name)| *name != MANAGER)
+            .max_by_key(|(time, _)| time.as_ref().map(|t| t.0))
+            .map(|(_, name)| name)
+    }
+}
+
+/// Reads the Secret from the API server, past every cache.
+pub async fn read(client: &Client, namespace: &str, form: &Form<'_>) -> Result<Live, Error> {
+    let found = within(api(client, namespace).get_opt(&form.wish.name)).await?;
+    Ok(found.map_or_else(Live::default, |secret| examine(secret, form)))
+}
+
+/// Reads a Secret of ours by name and reduces it at once; `None` if there is none or it is somebody else's.
+pub async fn read_at_rest(client: &Client, namespace: &str, name: &str) -> Result<Option<AtRest>, Error> {
+    let found = within(api(client, namespace).get_opt(name)).await?;
+    Ok(found.and_then(|secret| secret_form::at_rest(&secret)).map(|(_, rest)| rest))
+}
+
+fn examine(secret: Secret, form: &Form<'_>) -> Live {
+    let ours = secret_form::ownership(&secret, form.owner) == Ownership::Ours;
+    Live {
+        credential: secret_form::credential(&secret, &form.owner.uid).filter(|_| ours),
+        robot_named: secret_form::robot(&secret).filter(|_| ours),
+        object: Some(secret),
+        ours,
+    }
+}
+
+/// Writes the credential, the robot's id and the served tokens in one write.
+pub async fn publish(
+    client: &Client,
+    namespace: &str,
+    live: &Live,
+    form: &Form<'_>,
+    credential: &Credential,
+    tokens: &Tokens,
+) -> Result<Live, Error> {
+    save(client, namespace, live, form, |secret| secret_form::write(secret, form, credential, Some(tokens))).await
+}
+
+fn with_facts_of(credential: &Credential, robot: &Robot) -> Credential {
+    let name = robot.name.clone();
+    Credential {
+        robot: RobotRef { name, ..credential.robot.clone() },
+        expires_at: robot.expires_at,
+        secret: credential.secret.clone(),
+    }
+}
+
+/// Writes the form anew around the credential that the Secret holds.
+pub async fn reform(
+    client: &Client,
+    namespace: &str,
+    live: &Live,
+    form: &Form<'_>,
+    robot: &Robot,
+) -> Result<Live, Error> {
+    let Some(credential) = &live.credential else { return Err(Error::Conflict) };
+    let credential = with_facts_of(credential, robot);
+    save(client, namespace, live, form, |secret| secret_form::write(secret, form, &credential, None)).await
+}
+
+/// Changes the Secret's version, so that a publish prepared against the old one is refused.
+pub async fn fence(client: &Client, namespace: &str, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
+    save(client, namespace, live, form, |secret| {
+        if secret.data.is_none() {
+            secret_form::write_empty(secret, form);
+        }
+        let value = format!("{:016x}", rand::random::<u64>());
+        secret.metadata.annotations.get_or_insert_default().insert(keys::ANNOTATION_FENCE.to_owned(), value);
+    })
+    .await
+}
+
+/// Records which ServiceAccounts carry our entry.
+pub async fn record_service_accounts(
+    client: &Client,
+    namespace: &str,
+    live: &Live,
+    form: &Form<'_>,
+    names: &[String],
+) -> Result<Live, Error> {
+    save(client, namespace, live, form, |secret| {
+        let annotations = secret.metadata.annotations.get_or_insert_default();
+        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), names.join(","));
+    })
+    .await
+}
+
+/// Takes our owner reference off, so that the Secret outlives its account.
+pub async fn release(client: &Client, namespace: &str, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
+    if live.is_absent() || !live.ours {
+        return Ok(live.clone());
+    }
+    save(client, namespace, live, form, |secret| {
+        let owners = secret.metadata.owner_references.get_or_insert_default();
+        owners.retain(|owner| owner.uid != form.owner.uid);
+    })
+    .await
+}
+
+/// Deletes the very version of the Secret that was read, so that nobody's publish is lost; one that is not there counts as deleted.
+pub async fn delete(client: &Client, namespace: &str, live: &Live) -> Result<Live, Error> {
+    let Some(secret) = live.object.as_ref().filter(|_| live.ours) else { return Ok(live.clone()) };
+    let name = secret.metadata.name.as_deref().unwrap_or_default();
+    let version =
+        Preconditions { uid: secret.metadata.uid.clone(), resource_version: secret.metadata.resource_version.clone() };
+    let params = DeleteParams { preconditions: Some(version), ..DeleteParams::default() };
+    match within(api(client, namespace).delete(name, &params)).await {
+        Ok(_) | Err(Error::NotFound) => Ok(Live::default()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn save(
+    client: &Client,
+    namespace: &str,
+    live: &Live,
+    form: &Form<'_>,
+    change: impl FnOnce(&mut Secret),
+) -> Result<Live, Error> {
+    let api = api(client, namespace);
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let mut secret = live.object.clone().unwrap_or_default();
+    let writable = live.object.as_ref().is_some_and(Live::is_writable);
+    change(&mut secret);
+    secret.metadata.managed_fields = None;
+    let name = form.wish.name.as_str();
+    if writable {
+        let saved = within(api.replace(name, &params, &secret)).await.map_err(gone_is_conflict)?;
+        return Ok(examine(saved, form));
+    }
+    if live.object.is_some() {
+        delete(client, namespace, live).await?;
+        secret.immutable = None;
+        secret.metadata.uid = None;
+        secret.metadata.resource_version = None;
+        secret.metadata.creation_timestamp = None;
+    }
+    let saved = within(api.create(&params, &secret)).await?;
+    Ok(examine(saved, form))
+}
+
+fn gone_is_conflict(error: Error) -> Error {
+    if matches!(error, Error::NotFound) { Error::Conflict } else { error }
+}
+
+fn api(client: &Client, namespace: &str) -> Api<Secret> {
+    Api::namespaced(client.clone(), namespace)
+}
