@@ -1,0 +1,349 @@
+//! What is kept in memory of each account between passes: a few hundred bytes, no object and no secret.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use super::Key;
+use crate::cluster::secret_form::AtRest;
+use crate::domain::contest::Contest;
+use crate::domain::observed::NEVER_UPDATED;
+use crate::domain::robot::{Home, Robot};
+
+/// One account at rest.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// `metadata.uid`, hashed: tells an account from a namesake made later.
+    pub uid: u64,
+    /// The registry it uses.
+    pub registry: Arc<str>,
+    /// Where its robots live.
+    pub home: Arc<Home>,
+    /// Its first slot's short name.
+    pub base_name: Box<str>,
+    /// The Secret's name, where it is not the account's.
+    pub secret_name: Option<Box<str>>,
+    /// The digest of spec, annotations and deletion that the last pass saw.
+    pub wish: u64,
+    /// The version of the account that the last pass left.
+    pub object: u64,
+    /// The one that the watch saw last. Our own writes come back as events, sometimes before the pass is over.
+    pub object_seen: u64,
+    /// The digest of both slots as the last pass left them; `None` = not known, the next sweep looks.
+    pub slots: Option<u64>,
+    /// The version of the Secret that the last pass left; 0 = none.
+    pub secret: u64,
+    /// The one that the watch saw last.
+    pub secret_seen: u64,
+    /// Something else asks for a look: a sweep, a ServiceAccount, the registry.
+    pub look: bool,
+    /// When to look again without an event.
+    pub wake: Option<Instant>,
+    /// A call of unknown outcome may commit until then.
+    pub unsettled_until: Option<Instant>,
+    /// It has our finalizer: it may have robots. Without it no call is made on its behalf.
+    pub may_have_robots: bool,
+    /// Deleted with `Retain`, and a registry call failed: the next pass goes without.
+    pub gave_up: bool,
+    /// The account's state, for the metrics.
+    pub state: State,
+    /// When the published credential expires, in Unix seconds, for the metrics.
+    pub expires: Option<i64>,
+    /// Others who undid our work lately; `None` for nearly every account.
+    pub contests: Option<Box<Contests>>,
+}
+
+/// Where others undid our work.
+#[derive(Clone, Debug, Default)]
+pub struct Contests {
+    /// Our Secret.
+    pub secret: Contest,
+    /// Our entry in ServiceAccounts.
+    pub service_accounts: Contest,
+}
+
+impl Entry {
+    /// Others undid our work: notes it where `which` says. Answers until when we stand back, if that happens too often.
+    pub fn contest(&mut self, which: impl FnOnce(&mut Contests) -> &mut Contest) -> Option<Instant> {
+        let now = Instant::now();
+        let contest = which(self.contests.get_or_insert_default());
+        contest.note(now);
+        contest.until(now)
+    }
+
+    /// True if there is nothing new since the last pass.
+    pub fn is_quiet(&self) -> bool {
+        !self.look && self.object_seen <= self.object && self.secret_seen <= self.secret
+    }
+}
+
+/// Coarse state of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Ready.
+    Ready,
+    /// Not ready.
+    NotReady,
+    /// Suspended.
+    Suspended,
+}
+
+/// All accounts, and which ServiceAccounts they wait for.
+#[derive(Default)]
+pub struct Index {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    entries: HashMap<Key, Entry>,
+    names: HashSet<Arc<str>>,
+    homes: HashSet<Arc<Home>>,
+    /// Labels of namespaces.
+    labels: HashMap<Arc<str>, BTreeMap<String, String>>,
+    /// ServiceAccounts that accounts name, by namespace.
+    service_accounts: HashMap<Arc<str>, HashMap<Box<str>, Named>>,
+    /// Our Secrets as the watch saw them before their account: what a start needs to leave settled accounts alone.
+    secrets: HashMap<Key, AtRest>,
+}
+
+/// A ServiceAccount that accounts name.
+#[derive(Default)]
+struct Named {
+    /// Each with the version that its last pass left; 0 = none.
+    users: Vec<(Key, u64)>,
+    /// The version that the watch saw last.
+    seen: u64,
+}
+
+impl Index {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("nothing panics while it holds the index")
+    }
+
+    /// The key of an object; equal names share their memory.
+    pub fn key(&self, namespace: &str, name: &str) -> Key {
+        let mut inner = self.lock();
+        let namespace = intern(&mut inner.names, namespace);
+        Key { namespace, name: name.into() }
+    }
+
+    /// A registry's name, shared.
+    pub fn name(&self, name: &str) -> Arc<str> {
+        intern(&mut self.lock().names, name)
+    }
+
+    /// A home, shared.
+    pub fn home(&self, home: &Home) -> Arc<Home> {
+        let mut inner = self.lock();
+        if let Some(known) = inner.homes.get(home) {
+            return Arc::clone(known);
+        }
+        let shared = Arc::new(home.clone());
+        inner.homes.insert(Arc::clone(&shared));
+        shared
+    }
+
+    /// The entry of an account.
+    pub fn get(&self, key: &Key) -> Option<Entry> {
+        self.lock().entries.get(key).cloned()
+    }
+
+    /// Sets the entry of an account.
+    pub fn set(&self, key: Key, entry: Entry) {
+        self.lock().entries.insert(key, entry);
+    }
+
+    /// Changes the entry of an account, if there is one.
+    pub fn update(&self, key: &Key, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.lock().entries.get_mut(key) {
+            change(entry);
+        }
+    }
+
+    /// Forgets an account; answers with the registry it used.
+    pub fn remove(&self, key: &Key) -> Option<Arc<str>> {
+        let mut inner = self.lock();
+        inner.forget_service_accounts(key);
+        inner.entries.remove(key).map(|entry| entry.registry)
+    }
+
+    /// The accounts of a registry that may have robots, by home, each with [`Entry::slots`].
+    pub fn by_home(&self, registry: &str) -> BTreeMap<Arc<Home>, Vec<(Key, Option<u64>)>> {
+        let mut homes: BTreeMap<Arc<Home>, Vec<(Key, Option<u64>)>> = BTreeMap::new();
+        for (key, entry) in &self.lock().entries {
+            if *entry.registry == *registry && entry.may_have_robots {
+                homes.entry(Arc::clone(&entry.home)).or_default().push((key.clone(), entry.slots));
+            }
+        }
+        homes
+    }
+
+    /// The keys of all accounts that fit.
+    pub fn keys(&self, fits: impl Fn(&Key, &Entry) -> bool) -> Vec<Key> {
+        self.lock().entries.iter().filter(|(key, entry)| fits(key, entry)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Notes what the watch saw of an account's Secret in this version (`None`: it is gone). True if a pass should look.
+    pub fn see_secret(&self, account: &Key, version: u64, secret: Option<AtRest>) -> bool {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.entries.get_mut(account) {
+            entry.secret_seen = version;
+            return version > entry.secret;
+        }
+        match secret {
+            Some(secret) => inner.secrets.insert(account.clone(), secret),
+            None => inner.secrets.remove(account),
+        };
+        false
+    }
+
+    /// What was noted of an account's Secret before the account was known.
+    pub fn secret_at_rest(&self, account: &Key) -> Option<AtRest> {
+        self.lock().secrets.get(account).cloned()
+    }
+
+    /// Takes what was noted of an account's Secret before the account was known.
+    pub fn take_secret(&self, account: &Key) -> Option<AtRest> {
+        let mut inner = self.lock();
+        let secret = inner.secrets.remove(account);
+        // Filled at a start and emptied by the accounts right after: what it took goes back.
+        if inner.secrets.len() < inner.secrets.capacity() / 4 {
+            inner.secrets.shrink_to_fit();
+        }
+        secret
+    }
+
+    /// How many accounts use a registry.
+    pub fn count(&self, registry: &str) -> usize {
+        self.lock().entries.values().filter(|entry| *entry.registry == *registry).count()
+    }
+
+    /// How many accounts are in each state.
+    pub fn states(&self) -> HashMap<State, usize> {
+        let mut states = HashMap::new();
+        for entry in self.lock().entries.values() {
+            *states.entry(entry.state).or_default() += 1;
+        }
+        states
+    }
+
+    /// When the first published credential expires, in Unix seconds.
+    pub fn earliest_expiry(&self) -> Option<i64> {
+        self.lock().entries.values().filter_map(|entry| entry.expires).min()
+    }
+
+    /// Sets a namespace's labels; true if they changed.
+    pub fn set_labels(&self, namespace: &str, labels: BTreeMap<String, String>) -> bool {
+        let mut inner = self.lock();
+        let name = intern(&mut inner.names, namespace);
+        inner.labels.insert(name, labels.clone()) != Some(labels)
+    }
+
+    /// Forgets a namespace.
+    pub fn remove_labels(&self, namespace: &str) {
+        self.lock().labels.remove(namespace);
+    }
+
+    /// A namespace's labels; `None` if namespaces are not watched or this one is not known yet.
+    pub fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+        self.lock().labels.get(namespace).cloned()
+    }
+
+    /// Notes which ServiceAccounts an account names.
+    pub fn set_service_accounts(&self, account: &Key, names: &[String]) {
+        let mut inner = self.lock();
+        if names.is_empty() {
+            inner.forget_service_accounts(account);
+            return;
+        }
+        let here = inner.service_accounts.entry(Arc::clone(&account.namespace)).or_default();
+        here.retain(|name, named| {
+            if !names.iter().any(|wanted| **wanted == **name) {
+                named.users.retain(|(user, _)| user != account);
+            }
+            !named.users.is_empty()
+        });
+        for name in names {
+            let users = &mut here.entry(name.as_str().into()).or_default().users;
+            if !users.iter().any(|(user, _)| user == account) {
+                users.push((account.clone(), 0));
+            }
+        }
+    }
+
+    /// Notes the version of a ServiceAccount that an account's pass found and the one that it left. A write of ours
+    /// concerns one account's entry only: whoever knew the version before it knows the one after it.
+    pub fn leave_service_account(&self, account: &Key, name: &str, found: u64, left: u64) {
+        let mut inner = self.lock();
+        let here = inner.service_accounts.get_mut(&account.namespace);
+        let Some(named) = here.and_then(|here| here.get_mut(name)) else { return };
+        for (user, known) in &mut named.users {
+            if user == account || *known == found {
+                *known = left;
+            }
+        }
+    }
+
+    /// Notes the version of a ServiceAccount that the watch saw; the accounts that should look.
+    pub fn see_service_account(&self, namespace: &str, name: &str, version: u64) -> Vec<Key> {
+        let mut inner = self.lock();
+        let here = inner.service_accounts.get_mut(namespace);
+        let Some(named) = here.and_then(|here| here.get_mut(name)) else { return Vec::new() };
+        named.seen = version;
+        named.users.iter().filter(|(_, left)| version > *left).map(|(user, _)| user.clone()).collect()
+    }
+
+    /// True if there is nothing new about an account since its last pass.
+    pub fn is_quiet(&self, key: &Key) -> bool {
+        let inner = self.lock();
+        let here = inner.service_accounts.get(&key.namespace);
+        let changed = |named: &Named| named.users.iter().any(|(user, left)| user == key && named.seen > *left);
+        inner.entries.get(key).is_some_and(Entry::is_quiet) && !here.is_some_and(|here| here.values().any(changed))
+    }
+}
+
+impl Inner {
+    fn forget_service_accounts(&mut self, account: &Key) {
+        let Some(here) = self.service_accounts.get_mut(&account.namespace) else { return };
+        here.retain(|_, named| {
+            named.users.retain(|(user, _)| user != account);
+            !named.users.is_empty()
+        });
+        if here.is_empty() {
+            self.service_accounts.remove(&account.namespace);
+        }
+    }
+}
+
+fn intern(names: &mut HashSet<Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(known) = names.get(name) {
+        return Arc::clone(known);
+    }
+    let shared: Arc<str> = name.into();
+    names.insert(Arc::clone(&shared));
+    shared
+}
+
+/// The digest of a robot: changes whenever Harbor shows anything that a pass would act on.
+pub fn robot_digest(robot: &Robot) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let fresh = robot.updated_at.duration_since(robot.created_at) <= NEVER_UPDATED;
+    (robot.id, robot.created_at, &robot.name, &robot.description).hash(&mut hash);
+    (robot.disabled, robot.foreign_effect, robot.expires_at, &robot.permissions).hash(&mut hash);
+    (!fresh).then_some(robot.updated_at).hash(&mut hash);
+    hash.finish()
+}
+
+/// The digest of both slots, from that of the robot in each.
+pub fn slots_digest(robots: [Option<u64>; 2]) -> u64 {
+    digest(robots)
+}
+
+/// A digest of anything that can be hashed.
+pub fn digest(value: impl Hash) -> u64 {
+    let mut hash = DefaultHasher::new();
+    value.hash(&mut hash);
+    hash.finish()
+}

@@ -1,0 +1,119 @@
+//! Brings objects and Harbor together. `robots` keeps accounts (gather → plan → execute → report), `registries` keeps
+//! logins, `sweep` compares what Harbor holds with what was left there, `watch` turns events into work.
+
+pub mod index;
+pub mod registries;
+pub mod robots;
+pub mod sweep;
+pub mod watch;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kube::Client;
+
+use crate::cluster::events::Events;
+use crate::engine;
+use crate::leader::Claim;
+use crate::metrics::Metrics;
+
+/// A namespaced object's name, small and cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Shared by all keys of the namespace.
+    pub namespace: Arc<str>,
+    /// The object's name.
+    pub name: Arc<str>,
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl engine::Key for Key {
+    type Group = Arc<str>;
+
+    fn group(&self) -> Arc<str> {
+        Arc::clone(&self.namespace)
+    }
+}
+
+/// Work on a registry. Both kinds of one registry may run side by side.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RegistryWork {
+    /// Read the login, ask Harbor who it is, write status.
+    Probe(Arc<str>),
+    /// Compare its robots with what was left there.
+    Sweep(Arc<str>),
+}
+
+impl engine::Key for RegistryWork {
+    type Group = Arc<str>;
+
+    fn group(&self) -> Arc<str> {
+        match self {
+            Self::Probe(name) | Self::Sweep(name) => Arc::clone(name),
+        }
+    }
+}
+
+/// What the operator was started with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where cluster-scoped registries find their Secrets and ConfigMaps.
+    pub resource_namespace: String,
+    /// In each mark; tells two clusters that share a Harbor apart.
+    pub cluster_name: String,
+    /// Only these namespaces' accounts; empty = all.
+    pub namespaces: Vec<String>,
+    /// Only registries with these labels.
+    pub registry_selector: Option<String>,
+    /// List and watch our Secrets; otherwise they are read at each poll.
+    pub watch_secrets: bool,
+    /// Accept `http://` registries.
+    pub allow_http: bool,
+    /// How long a registry has to be out of reach before accounts of a namespace that is being deleted give it up.
+    pub abandon_after: Duration,
+    /// Passes over accounts at once.
+    pub concurrency: usize,
+}
+
+/// Everything a pass needs.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What the operator was started with.
+    pub settings: Settings,
+    /// Work on accounts; the payload is the object of a watch event.
+    pub accounts: engine::Handle<Key, Box<crate::api::RobotAccount>>,
+    /// Work on registries.
+    pub registry_work: engine::Handle<RegistryWork, ()>,
+    /// What is known of each account between passes.
+    pub index: index::Index,
+    /// The registries and their logins.
+    pub registries: registries::Registries,
+    /// Events for users.
+    pub events: Events,
+    /// Counters and gauges.
+    pub metrics: Arc<Metrics>,
+    /// Checked before each changing step.
+    pub claim: Claim,
+    /// A call of a leader before us may commit until then; `None` = there is none under way.
+    pub unsettled_until: Option<Instant>,
+}
+
+impl Context {
+    /// The time, for status and deadlines.
+    pub fn now(&self) -> jiff::Timestamp {
+        crate::clock::now()
+    }
+
+    /// A moment in registry time as a moment of the local monotonic clock; a past one is now.
+    pub fn instant_of(&self, at: jiff::Timestamp, registry_now: jiff::Timestamp) -> Instant {
+        let wait = Duration::try_from(at.duration_since(registry_now)).unwrap_or(Duration::ZERO);
+        let now = Instant::now();
+        now.checked_add(wait).unwrap_or(now)
+    }
+}

@@ -1,0 +1,183 @@
+//! Registries and their logins.
+
+mod probe;
+mod state;
+
+pub use probe::{look_at_users, probe};
+pub use state::{Learned, RegistryState, Trouble, doubted, is_plain_host};
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt as _;
+
+use super::index::digest;
+use super::{Context, RegistryWork};
+use crate::api::{ClusterHarborRegistry, keys};
+use crate::cluster::objects;
+use crate::domain::robot::Home;
+use crate::registry::Error;
+use state::{in_doubt, trouble_of};
+
+/// What a watch event told of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing new but status.
+    Nothing,
+    /// Its accounts have to be looked at.
+    Changed,
+    /// The same, but only once it was asked at its present URL who it is.
+    Connection,
+}
+
+/// All registries by name.
+#[derive(Default)]
+pub struct Registries {
+    states: RwLock<HashMap<Arc<str>, Arc<RegistryState>>>,
+    probed: tokio::sync::Notify,
+    /// Since when accounts that are being deleted miss a registry object.
+    missed: Mutex<HashMap<Arc<str>, Instant>>,
+}
+
+impl Registries {
+    /// A registry's state.
+    pub fn get(&self, name: &str) -> Option<Arc<RegistryState>> {
+        self.states.read().expect("nothing panics while it holds the registries").get(name).cloned()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<RegistryState>> {
+        self.states.read().expect("nothing panics while it holds the registries").values().cloned().collect()
+    }
+
+    /// The registries that are annotated as the default.
+    pub fn defaults(&self) -> Vec<String> {
+        let is_default = |state: &Arc<RegistryState>| {
+            state.object.annotations().get(keys::ANNOTATION_IS_DEFAULT).is_some_and(|value| value == "true")
+        };
+        let mut names: Vec<String> =
+            self.all().iter().filter(|state| is_default(state)).map(|state| state.object.name_any()).collect();
+        names.sort();
+        names
+    }
+
+    /// Puts the object of a watch event in, and says what changed.
+    pub fn see(&self, name: &Arc<str>, object: ClusterHarborRegistry) -> Seen {
+        self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
+        let mut states = self.states.write().expect("nothing panics while it holds the registries");
+        let object = Arc::new(object);
+        let Some(known) = states.get(name) else {
+            states.insert(Arc::clone(name), Arc::new(RegistryState::new(object)));
+            return Seen::Connection;
+        };
+        if !is_later(&object, &known.object) {
+            return Seen::Nothing;
+        }
+        let wish = |object: &ClusterHarborRegistry| {
+            (object.metadata.generation, object.metadata.uid.clone(), object.metadata.annotations.clone())
+        };
+        let changed = wish(&known.object) != wish(&object)
+            || known.object.metadata.deletion_timestamp != object.metadata.deletion_timestamp;
+        let moved = known.object.spec.url != object.spec.url;
+        let mut next = RegistryState { object, ..(**known).clone() };
+        if changed {
+            next.trouble = Some(in_doubt(name));
+            next.probed = false;
+        }
+        states.insert(Arc::clone(name), Arc::new(next));
+        match (moved, changed) {
+            (true, _) => Seen::Connection,
+            (false, true) => Seen::Changed,
+            (false, false) => Seen::Nothing,
+        }
+    }
+
+    /// Takes over what we wrote ourselves, unless the watch delivered something later meanwhile.
+    pub(super) fn wrote(&self, name: &str, object: ClusterHarborRegistry) {
+        self.change(name, |state| {
+            if is_later(&object, &state.object) {
+                state.object = Arc::new(object);
+            }
+        });
+    }
+
+    /// Since when a registry object is missed, by whoever asked first.
+    pub fn missed_since(&self, name: &Arc<str>) -> Instant {
+        let mut missed = self.missed.lock().expect("nothing panics while it holds the registries");
+        *missed.entry(Arc::clone(name)).or_insert_with(Instant::now)
+    }
+
+    /// Forgets a registry.
+    pub fn remove(&self, name: &str) {
+        self.states.write().expect("nothing panics while it holds the registries").remove(name);
+    }
+
+    /// Notes Harbor's clock; true if it jumped, so that timers set by it are wrong.
+    pub fn see_clock(&self, name: &str, offset: jiff::SignedDuration) -> bool {
+        let jumped = self.get(name).is_some_and(|state| (state.clock_offset - offset).abs() > JUMP);
+        if jumped {
+            self.change(name, |state| state.clock_offset = offset);
+        }
+        jumped
+    }
+
+    pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut RegistryState)) {
+        let mut states = self.states.write().expect("nothing panics while it holds the registries");
+        if let Some(state) = states.get_mut(name) {
+            let mut next = (**state).clone();
+            change(&mut next);
+            *state = Arc::new(next);
+        }
+        drop(states);
+        self.probed.notify_waiters();
+    }
+
+    /// Waits until each registry that is known passed its first probe, at most for `time`.
+    pub async fn wait_until_probed(&self, time: Duration) {
+        let all_probed = async {
+            loop {
+                let changed = self.probed.notified();
+                if self.all().iter().all(|state| state.probed) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = tokio::time::timeout(time, all_probed).await;
+    }
+}
+
+/// True if `next` is not an older picture of the object than `known`.
+fn is_later(next: &ClusterHarborRegistry, known: &ClusterHarborRegistry) -> bool {
+    next.metadata.uid != known.metadata.uid || objects::version(&next.metadata) >= objects::version(&known.metadata)
+}
+
+/// `Date` headers have whole seconds, so smaller differences are noise.
+const JUMP: jiff::SignedDuration = jiff::SignedDuration::from_secs(3);
+
+/// The queue tag of accounts that wait for a registry.
+pub fn tag(registry: &str) -> u64 {
+    digest(("registry", registry))
+}
+
+/// The queue tag of accounts that wait for a project to appear.
+pub fn project_tag(registry: &str, home: &Home) -> u64 {
+    digest(("project", registry, home))
+}
+
+impl Context {
+    /// An account met an error that concerns the registry as a whole: probe it now, and let everybody else wait.
+    pub fn suspect(&self, name: &Arc<str>, error: &Error) {
+        let doubtful = matches!(error, Error::Unauthorized);
+        let trouble = if doubtful { doubted(name) } else { trouble_of(name, error) };
+        self.registries.change(name, |state| {
+            if state.trouble.is_none() {
+                state.trouble = Some(trouble);
+                state.probed = !doubtful;
+                state.trouble_since.get_or_insert_with(Instant::now);
+            }
+        });
+        self.registry_work.hint(RegistryWork::Probe(Arc::clone(name)), None);
+    }
+}

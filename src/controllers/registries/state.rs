@@ -1,0 +1,208 @@
+//! A registry between passes: its object, its login, and what stands in the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt as _;
+
+use crate::api::{ClusterHarborRegistry, ClusterHarborRegistrySpec, RegistryAuth};
+use crate::domain::robot::Home;
+use crate::registry::{Error, Registry, ServerInfo};
+
+/// `pollInterval` when nothing is said.
+const DEFAULT_POLL: Duration = Duration::from_mins(10);
+const DEFAULT_REQUESTS_PER_SECOND: u32 = 100;
+
+/// Why a registry cannot be used now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// From the table of reasons.
+    pub reason: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The same for accounts, whose namespaces may not learn what is in the operator's; `None` = `message`.
+    pub for_accounts: Option<String>,
+    /// Needs a person.
+    pub permanent: bool,
+}
+
+/// What was learned by trying, kept as long as the login is the same.
+#[derive(Debug, Default)]
+pub struct Learned {
+    project_updates: AtomicU8,
+    system_updates: AtomicU8,
+}
+
+const UNKNOWN: u8 = 0;
+const MAY: u8 = 1;
+const MAY_NOT: u8 = 2;
+
+impl Learned {
+    fn cell(&self, home: &Home) -> &AtomicU8 {
+        match home {
+            Home::System => &self.system_updates,
+            Home::Project(_) => &self.project_updates,
+        }
+    }
+
+    /// Whether Harbor accepts PUT and PATCH from the login; `None` if not tried yet.
+    pub fn may_update(&self, home: &Home) -> Option<bool> {
+        match self.cell(home).load(Ordering::Relaxed) {
+            MAY => Some(true),
+            MAY_NOT => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Notes the answer of a try.
+    pub fn set_may_update(&self, home: &Home, may: bool) {
+        self.cell(home).store(if may { MAY } else { MAY_NOT }, Ordering::Relaxed);
+    }
+
+    pub(super) fn reset(&self) {
+        self.project_updates.store(UNKNOWN, Ordering::Relaxed);
+        self.system_updates.store(UNKNOWN, Ordering::Relaxed);
+    }
+}
+
+/// A registry between passes. Replaced as a whole, never changed in place.
+#[derive(Clone)]
+pub struct RegistryState {
+    /// The object as last seen.
+    pub object: Arc<ClusterHarborRegistry>,
+    /// The client of the present login; `None` until there is one.
+    pub client: Option<Arc<dyn Registry>>,
+    /// What Harbor said of itself.
+    pub info: Option<ServerInfo>,
+    /// The login's name.
+    pub login_name: String,
+    /// What stands in the way; `None` = usable.
+    pub trouble: Option<Trouble>,
+    /// Since when there is trouble, without a break.
+    pub trouble_since: Option<Instant>,
+    /// Learned by trying.
+    pub learned: Arc<Learned>,
+    /// The digest of login and connection settings that `client` was made with.
+    pub(super) connection: u64,
+    /// Harbor's clock minus ours when timers were last set by it.
+    pub clock_offset: jiff::SignedDuration,
+    /// The last probe is still true: nothing about the object changed since and nobody met a 401. Until then accounts
+    /// wait without a word.
+    pub probed: bool,
+}
+
+impl RegistryState {
+    pub(super) fn new(object: Arc<ClusterHarborRegistry>) -> Self {
+        let trouble = in_doubt(&object.name_any());
+        Self {
+            object,
+            client: None,
+            info: None,
+            login_name: String::new(),
+            trouble: Some(trouble),
+            trouble_since: None,
+            learned: Arc::default(),
+            connection: 0,
+            clock_offset: jiff::SignedDuration::ZERO,
+            probed: false,
+        }
+    }
+
+    /// Stands for a registry object that does not exist, for accounts that are on their way out.
+    pub fn missing(name: &str, url: String, since: Instant) -> Self {
+        let auth = RegistryAuth { secret_ref: None };
+        let spec = ClusterHarborRegistrySpec { url, auth, ..ClusterHarborRegistrySpec::default() };
+        let mut state = Self::new(Arc::new(ClusterHarborRegistry::new(name, spec)));
+        state.trouble = Some(Trouble {
+            reason: "RegistryNotFound",
+            message: format!("ClusterHarborRegistry {name} does not exist"),
+            for_accounts: None,
+            permanent: true,
+        });
+        state.trouble_since = Some(since);
+        state.probed = true;
+        state
+    }
+
+    /// `spec.pollInterval`.
+    pub fn poll_interval(&self) -> Duration {
+        self.object.spec.poll_interval.as_ref().and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_POLL)
+    }
+
+    /// `spec.rateLimit.requestsPerSecond`.
+    pub fn requests_per_second(&self) -> u32 {
+        let wanted = self.object.spec.rate_limit.as_ref().and_then(|limit| limit.requests_per_second);
+        wanted.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_REQUESTS_PER_SECOND).max(1)
+    }
+
+    /// The keys of the docker configuration: the registry host (ours to override), then `hosts`.
+    pub fn hosts(&self) -> Option<Vec<String>> {
+        let spec = &self.object.spec;
+        let said = self.info.as_ref().and_then(|info| info.registry_host.clone());
+        let kept = self.object.status.as_ref().and_then(|status| status.registry_host.clone());
+        let first = spec.registry_host.clone().or(said.filter(|host| is_plain_host(host))).or(kept)?;
+        let mut hosts = vec![first];
+        for host in spec.hosts.iter().flatten() {
+            if !hosts.contains(host) {
+                hosts.push(host.clone());
+            }
+        }
+        Some(hosts)
+    }
+
+    /// True while the object is on its way out: it serves its accounts and takes no new ones.
+    pub fn is_deleting(&self) -> bool {
+        self.object.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether PUT and PATCH may be planned: known, or worth a try. Persons may; robots may not, but for one with
+    /// `project:update` on all projects, so that a robot's first try may be refused.
+    pub fn may_update(&self, home: &Home) -> bool {
+        self.learned.may_update(home).unwrap_or(true)
+    }
+}
+
+/// A kubelet reads the keys of a docker configuration as globs and a scheme or path changes what they match: Harbor's
+/// own answer is held to the rule of `spec.hosts`.
+pub fn is_plain_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) => (name, Some(port)),
+        None => (host, None),
+    };
+    let name_ok = !name.is_empty()
+        && name.len() <= 253
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+        && !name.starts_with(['-', '.'])
+        && !name.ends_with(['-', '.']);
+    name_ok && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+pub(super) fn in_doubt(name: &str) -> Trouble {
+    let message = format!("registry {name} has not been reached yet");
+    Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false }
+}
+
+/// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
+pub fn doubted(name: &str) -> Trouble {
+    Trouble {
+        reason: "RegistryNotReady",
+        message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
+        for_accounts: None,
+        permanent: false,
+    }
+}
+
+pub(super) fn trouble_of(name: &str, error: &Error) -> Trouble {
+    let advice = match error {
+        Error::Unauthorized => "; check the Secret that spec.auth names, and the login's expiry in Harbor",
+        Error::Unreachable { .. } => "; check spec.url, spec.tls and the network",
+        _ => "",
+    };
+    Trouble {
+        reason: error.reason(),
+        message: format!("registry {name}: {error}{advice}"),
+        for_accounts: None,
+        permanent: matches!(error, Error::Unauthorized),
+    }
+}

@@ -1,0 +1,207 @@
+//! Accounts as the watch delivers them: what a person changed, what are echoes of our own writes, and, after a start,
+//! which accounts are settled and can be left alone without a single call.
+
+use std::sync::Arc;
+
+use super::{gather, registry_of, wish_digest};
+use crate::api::{RobotAccount, conditions as kinds, keys};
+use crate::cluster::objects;
+use crate::cluster::secret_form::Form;
+use crate::controllers::index::{Entry, State, digest, robot_digest, slots_digest};
+use crate::controllers::{Context, Key};
+use crate::domain::conditions;
+use crate::domain::desired::{self, Desired};
+use crate::domain::grants::{self, Origin};
+use crate::domain::report;
+use crate::domain::robot::{Home, Robot};
+use crate::domain::situation;
+use crate::domain::slots::Slot;
+
+/// A watch event about an account.
+pub fn see(ctx: &Arc<Context>, account: RobotAccount) {
+    let (Some(namespace), Some(name)) = (&account.metadata.namespace, &account.metadata.name) else { return };
+    let key = ctx.index.key(namespace, name);
+    let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
+        if !settle(ctx, &key, &account) {
+            ctx.accounts.change(key, Some(Box::new(account)));
+        }
+        return;
+    };
+    let version = objects::version(&account.metadata);
+    ctx.index.update(&key, |entry| entry.object_seen = version);
+    if entry.wish != wish_digest(&account) {
+        ctx.accounts.change(key, Some(Box::new(account)));
+    } else if version > entry.object {
+        ctx.accounts.hint(key, None);
+    }
+}
+
+fn uid_digest(account: &RobotAccount) -> u64 {
+    digest(&account.metadata.uid)
+}
+
+/// Coarse state for the metrics.
+pub(super) fn state_of(account: &RobotAccount) -> State {
+    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    if conditions::find(conditions, kinds::SYNCED).is_some_and(|synced| synced.reason == "Suspended") {
+        State::Suspended
+    } else if conditions::is_true(conditions, kinds::READY) {
+        State::Ready
+    } else {
+        State::NotReady
+    }
+}
+
+/// When the published credential expires, in Unix seconds.
+pub(super) fn expiry_of(account: &RobotAccount) -> Option<i64> {
+    account.status.as_ref()?.robot.as_ref()?.expires_at.map(jiff::Timestamp::as_second)
+}
+
+/// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
+pub(super) fn remember(
+    ctx: &Context,
+    key: &Key,
+    account: &RobotAccount,
+    registry: &Arc<str>,
+    desired: Option<&Desired>,
+) {
+    let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
+    let (object, wish) = (objects::version(&account.metadata), wish_digest(account));
+    let home = desired.map_or_else(|| Home::Project(account.spec.project.clone()), |desired| desired.home.clone());
+    let entry = Entry {
+        uid: uid_digest(account),
+        registry: Arc::clone(registry),
+        home: ctx.index.home(&home),
+        base_name: account.robot_name().into(),
+        secret_name: Some(account.secret_name()).filter(|name| **name != *key.name).map(Into::into),
+        wish,
+        object,
+        object_seen: before.as_ref().map_or(object, |entry| entry.object_seen),
+        slots: before.as_ref().and_then(|entry| entry.slots),
+        secret: before.as_ref().map_or(0, |entry| entry.secret),
+        secret_seen: before.as_ref().map_or(0, |entry| entry.secret_seen),
+        look: false,
+        wake: before.as_ref().and_then(|entry| entry.wake),
+        unsettled_until: before.as_ref().and_then(|entry| entry.unsettled_until),
+        may_have_robots: objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT),
+        gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
+        state: state_of(account),
+        expires: expiry_of(account),
+        // A person who edits the account may have settled the matter.
+        contests: before.filter(|entry| entry.wish == wish).and_then(|entry| entry.contests),
+    };
+    ctx.index.set(key.clone(), entry);
+    ctx.index.set_service_accounts(key, account.spec.service_accounts.as_deref().unwrap_or_default());
+    if let Some(secret) = ctx.index.take_secret(key) {
+        ctx.index.see_secret(key, secret.version, Some(secret));
+    }
+}
+
+/// After a start: true if status, Secret and wish agree that there is nothing to do. Then the account is noted with its
+/// timers, and the first sweep compares Harbor with it. No call is made.
+fn settle(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> bool {
+    let Some(known) = settled(ctx, key, account) else { return false };
+    remember(ctx, key, account, &known.registry, Some(&known.desired));
+    let wake = known.wake.map(|at| ctx.instant_of(at, known.now));
+    ctx.index.update(key, |entry| {
+        entry.slots = Some(known.slots);
+        entry.secret = entry.secret_seen;
+        entry.wake = wake;
+    });
+    if let Some(wake) = wake {
+        ctx.accounts.wake_at(key.clone(), wake);
+    }
+    true
+}
+
+struct Settled {
+    registry: Arc<str>,
+    desired: Desired,
+    slots: u64,
+    wake: Option<jiff::Timestamp>,
+    now: jiff::Timestamp,
+}
+
+fn settled(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> Option<Settled> {
+    let status = account.status.as_ref()?;
+    let meta = &account.metadata;
+    let finalizer = objects::has_finalizer(meta, keys::FINALIZER_ROBOT);
+    let said = |kind, reason: &str| {
+        conditions::find(&status.conditions, kind).is_some_and(|found| found.status == "True" && found.reason == reason)
+    };
+    let quiet = finalizer
+        && !objects::is_deleting(meta)
+        && status.observed_generation == meta.generation
+        && status.previous.is_none()
+        && said(kinds::READY, "Published")
+        && said(kinds::SYNCED, "InSync")
+        && !account.spec.suspend.unwrap_or_default();
+    let record = status.robot.as_ref().filter(|_| quiet)?;
+    let name = ctx.index.name(&registry_of::resolve(&ctx.registries, account).ok()?);
+    let registry = ctx.registries.get(&name)?;
+    let spec = &registry.object.spec;
+    let hosts = registry.hosts()?;
+    let pinned_here = status.registry.as_ref().is_some_and(|pinned| pinned.url.as_deref() == Some(spec.url.as_str()));
+    let desired = desired::of_robot_account(account, &ctx.settings.cluster_name, spec.defaults.as_ref()).ok()?;
+    let labels = ctx.index.labels(&key.namespace);
+    let origin = Origin { namespace: &key.namespace, labels: labels.as_ref() };
+    let granted = grants::check(spec.grants.as_deref().unwrap_or_default(), origin, &desired).is_ok();
+    let as_wished = status.expires_after.as_ref() == Some(&desired.expires_after)
+        && status.permissions == desired.pairs().iter().map(ToString::to_string).collect::<Vec<_>>()
+        && status.handled_refresh == desired.tokens.refresh
+        && status.handled_revoke == desired.tokens.revoke
+        && desired.enabled;
+    if !(granted && as_wished && pinned_here) || spec.suspend.unwrap_or_default() || registry.is_deleting() {
+        return None;
+    }
+    let robot = expected(&desired, record);
+    let owner = gather::owner(account);
+    let form =
+        Form { owner: &owner, wish: &desired.secret, hosts: &hosts, service_accounts: &desired.service_accounts };
+    if ctx.settings.watch_secrets {
+        let secret = ctx.index.secret_at_rest(key)?;
+        let whole = secret.intact
+            && secret.robot == Some((record.id, record.created_at))
+            && secret.form == Some(form.digest(record.expires_at));
+        if !whole {
+            return None;
+        }
+    }
+    let now = ctx.now() + registry.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
+    let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
+    let due = [renewal, record.expires_at].into_iter().flatten().min();
+    if due.is_some_and(|at| at <= now) {
+        return None;
+    }
+    let slots = match Slot::of(&record.name) {
+        Slot::A => slots_digest([Some(robot_digest(&robot)), None]),
+        Slot::B => slots_digest([None, Some(robot_digest(&robot))]),
+    };
+    Some(Settled { registry: name, desired, slots, wake: due, now })
+}
+
+/// The robot that Harbor holds if nothing happened since status was written.
+fn expected(desired: &Desired, record: &crate::api::RobotRecord) -> Robot {
+    Robot {
+        id: record.id,
+        name: record.name.clone(),
+        description: desired.description(),
+        home: desired.home.clone(),
+        lifetime: desired.lifetime,
+        expires_at: record.expires_at,
+        editable: true,
+        disabled: false,
+        permissions: desired.permissions.clone(),
+        foreign_effect: false,
+        created_at: record.created_at,
+        updated_at: record.updated_at.unwrap_or(record.created_at),
+    }
+}
+
+/// The account is gone from the API server.
+pub fn gone(ctx: &Arc<Context>, account: &RobotAccount) {
+    let (Some(namespace), Some(name)) = (&account.metadata.namespace, &account.metadata.name) else { return };
+    let key = ctx.index.key(namespace, name);
+    ctx.accounts.forget(&key);
+    super::forget(ctx, &key);
+}

@@ -1,0 +1,283 @@
+//! What a pass reads before it plans: grants (no call), the Secret (live), the robots in our slots (one call), and one
+//! login where nothing else can tell whether the credential still works.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource as _;
+
+use super::Pass;
+use crate::api::{RobotAccount, conditions as kinds, keys};
+use crate::cluster::secret_form::Form;
+use crate::cluster::secrets::{self, Live};
+use crate::cluster::{self, namespaces, objects};
+use crate::controllers::registries::Trouble;
+use crate::domain::conditions;
+use crate::domain::grants::{self, Origin};
+use crate::domain::observed::{Recorded, SecretSeen};
+use crate::domain::plan::Permit;
+use crate::domain::report;
+use crate::domain::robot::Robot;
+use crate::domain::situation::Observed;
+use crate::domain::slots::Slot;
+use crate::registry::{self, Registry};
+
+/// `grantRevocationDelay` when nothing is said.
+const REVOCATION_DELAY: SignedDuration = SignedDuration::from_mins(5);
+
+/// Why gathering ended early.
+pub(super) enum Stop {
+    /// A Kubernetes call failed.
+    Kube(cluster::Error),
+    /// A registry call failed.
+    Registry(registry::Error),
+    /// The registry cannot be used now.
+    Trouble(Trouble),
+    /// The registry is being probed at this moment.
+    Wait,
+}
+
+impl From<cluster::Error> for Stop {
+    fn from(error: cluster::Error) -> Self {
+        Self::Kube(error)
+    }
+}
+
+/// What was read.
+pub(super) struct Gathered {
+    pub(super) client: Option<Arc<dyn Registry>>,
+    pub(super) owner: OwnerReference,
+    pub(super) hosts: Vec<String>,
+    pub(super) robots: [Option<Robot>; 2],
+    pub(super) live: Live,
+    pub(super) seen: SecretSeen,
+    pub(super) login_works: Option<bool>,
+    pub(super) permit: Permit,
+    pub(super) refusal: Option<String>,
+    pub(super) may_adopt: bool,
+    pub(super) may_update: bool,
+    pub(super) finalizer: bool,
+    pub(super) unsettled: bool,
+    pub(super) unreachable: bool,
+    pub(super) abandoned: bool,
+    /// Others keep changing our Secret: it is left alone until then.
+    pub(super) secret_contested: Option<Instant>,
+    /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
+    pub(super) service_accounts_contested: Option<Instant>,
+    /// Registry time.
+    pub(super) now: Timestamp,
+    /// When to look again for a reason that is not in status.
+    pub(super) wake: Option<Timestamp>,
+}
+
+impl Gathered {
+    pub(super) fn observed<'a>(&'a self, recorded: &'a Recorded, deleting: bool) -> Observed<'a> {
+        Observed {
+            now: self.now,
+            robots: &self.robots,
+            secret: &self.seen,
+            recorded,
+            login_works: self.login_works,
+            permit: self.permit,
+            may_adopt: self.may_adopt,
+            may_update: self.may_update,
+            deleting,
+            finalizer: self.finalizer,
+            unsettled: self.unsettled,
+            unreachable: self.unreachable,
+            abandoned: self.abandoned,
+        }
+    }
+}
+
+impl Pass<'_> {
+    pub(super) async fn gather(&self) -> Result<Gathered, Stop> {
+        let deleting = objects::is_deleting(&self.account.metadata);
+        let mut gathered = Gathered {
+            client: self.registry.client.clone(),
+            owner: owner(&self.account),
+            hosts: self.registry.hosts().unwrap_or_default(),
+            robots: report::NO_ROBOTS,
+            live: Live::default(),
+            seen: SecretSeen::Absent,
+            login_works: None,
+            permit: Permit::Granted,
+            refusal: None,
+            may_adopt: false,
+            may_update: self.registry.may_update(&self.desired.home),
+            finalizer: objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT),
+            unsettled: false,
+            unreachable: false,
+            abandoned: false,
+            secret_contested: None,
+            service_accounts_contested: None,
+            now: self.registry_now(),
+            wake: None,
+        };
+        if !deleting {
+            self.check_grants(&mut gathered);
+            let no_call_needed = gathered.permit == Permit::Lapsing || !gathered.finalizer;
+            if gathered.permit != Permit::Granted && no_call_needed {
+                gathered.unreachable = true;
+                return Ok(gathered);
+            }
+        }
+        self.check_unsettled(&mut gathered);
+        if let Some(trouble) = &self.registry.trouble {
+            if !self.registry.probed {
+                return Err(Stop::Wait);
+            }
+            if !deleting {
+                return Err(Stop::Trouble(trouble.clone()));
+            }
+            gathered.unreachable = true;
+            gathered.abandoned = self.is_abandoned().await?;
+            if !gathered.abandoned && !self.desired.retain {
+                return Err(Stop::Trouble(trouble.clone()));
+            }
+        }
+        let gave_up = self.ctx.index.get(self.key).is_some_and(|entry| entry.gave_up);
+        gathered.unreachable |= deleting && self.desired.retain && gave_up;
+        let (owner, hosts) = (gathered.owner.clone(), gathered.hosts.clone());
+        let form = self.form(&owner, &hosts);
+        gathered.live = secrets::read(&self.ctx.client, &self.key.namespace, &form).await?;
+        if !gathered.unreachable {
+            self.find_robots(&mut gathered, deleting).await?;
+        }
+        gathered.seen = gathered.live.seen(&form, gathered.robots.iter().flatten());
+        if !deleting {
+            self.check_contests(&mut gathered);
+        }
+        if !gathered.unreachable {
+            self.ask_login(&mut gathered, deleting).await?;
+        }
+        Ok(gathered)
+    }
+
+    /// The form of our Secret.
+    pub(super) fn form<'a>(&'a self, owner: &'a OwnerReference, hosts: &'a [String]) -> Form<'a> {
+        Form { owner, wish: &self.desired.secret, hosts, service_accounts: &self.desired.service_accounts }
+    }
+
+    fn check_grants(&self, gathered: &mut Gathered) {
+        let spec = &self.registry.object.spec;
+        let labels = self.ctx.index.labels(&self.key.namespace);
+        let origin = Origin { namespace: &self.key.namespace, labels: labels.as_ref() };
+        match grants::check(spec.grants.as_deref().unwrap_or_default(), origin, &self.desired) {
+            Ok(granted) => gathered.may_adopt = granted.adoption,
+            Err(refusal) => {
+                let text = format!("registry {}: {refusal}", self.registry_name);
+                gathered.refusal = Some(text);
+                gathered.permit = Permit::Refused;
+                if gathered.finalizer {
+                    self.check_revocation(gathered);
+                }
+            }
+        }
+    }
+
+    /// The delay counts from the moment that status said so first, in local time as status does.
+    fn check_revocation(&self, gathered: &mut Gathered) {
+        let delay = self.registry.object.spec.grant_revocation_delay.as_ref().and_then(|text| text.parse().ok());
+        let delay = delay.and_then(|delay| SignedDuration::try_from(delay).ok()).unwrap_or(REVOCATION_DELAY);
+        let now = self.ctx.now();
+        let said = self.account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let since = conditions::since(said, kinds::READY, "NotPermitted").unwrap_or(now);
+        let left = (since + delay).duration_since(now);
+        if left > SignedDuration::ZERO {
+            gathered.permit = Permit::Lapsing;
+            gathered.wake = Some(gathered.now + left);
+        }
+    }
+
+    fn check_unsettled(&self, gathered: &mut Gathered) {
+        let deleting = objects::is_deleting(&self.account.metadata);
+        let own = self.ctx.index.get(self.key).and_then(|entry| entry.unsettled_until);
+        let until = own.max(self.ctx.unsettled_until.filter(|_| deleting));
+        let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if !left.is_zero() {
+            gathered.unsettled = true;
+            gathered.wake = SignedDuration::try_from(left).ok().map(|left| gathered.now + left);
+        }
+    }
+
+    /// A Secret that is neither as it should be nor as the last pass left it was changed by somebody else.
+    fn check_contests(&self, gathered: &mut Gathered) {
+        let disturbed = match gathered.seen {
+            SecretSeen::Absent => true,
+            SecretSeen::Ours { intact, current_form, .. } => !intact || !current_form,
+            SecretSeen::Foreign => false,
+        };
+        let version = gathered.live.version();
+        self.ctx.index.update(self.key, |entry| {
+            if disturbed && entry.secret != 0 && entry.secret != version {
+                let _ = entry.contest(|contests| &mut contests.secret);
+            }
+            entry.secret = version;
+            if let Some(contests) = &entry.contests {
+                let now = Instant::now();
+                gathered.secret_contested = contests.secret.until(now).filter(|_| disturbed);
+                gathered.service_accounts_contested = contests.service_accounts.until(now);
+            }
+        });
+    }
+
+    /// Nobody can delete the robot and the namespace waits for nothing else.
+    async fn is_abandoned(&self) -> Result<bool, Stop> {
+        let long = self.registry.trouble_since.is_some_and(|since| since.elapsed() >= self.ctx.settings.abandon_after);
+        Ok(long && namespaces::is_terminating(&self.ctx.client, &self.key.namespace).await?)
+    }
+
+    async fn find_robots(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
+        let Some(client) = gathered.client.clone() else { return Ok(()) };
+        let status = self.account.status.as_ref();
+        let nothing_recorded = status.is_none_or(|status| status.robot.is_none() && status.previous.is_none());
+        // The finalizer comes after the first grant check and before the first call, so without it, without a record
+        // and without a Secret from a former life nothing of ours is in Harbor. If something is, POST says so (409).
+        if !gathered.finalizer && nothing_recorded && gathered.live.is_absent() && !deleting {
+            return Ok(());
+        }
+        let names = Slot::BOTH.map(|slot| slot.name(&self.desired.base_name));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        match client.find(&self.desired.home, &names).await {
+            Ok(robots) => {
+                for robot in robots {
+                    let slot = report::slot_of(&robot);
+                    gathered.robots[slot.index()] = Some(robot);
+                }
+                Ok(())
+            }
+            // With the project its robots went.
+            Err(registry::Error::ProjectNotFound { .. }) if deleting => Ok(()),
+            // Under `Retain` no failing call holds the account.
+            Err(error) if deleting && self.desired.retain => {
+                tracing::warn!(account = %self.key, %error, "the robot is left as it is");
+                gathered.unreachable = true;
+                Ok(())
+            }
+            Err(error) => Err(Stop::Registry(error)),
+        }
+    }
+
+    async fn ask_login(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
+        let recorded = report::recorded(&self.account.status.clone().unwrap_or_default());
+        let situation = gathered.observed(&recorded, deleting).situation(&self.desired);
+        let current = situation.current().and_then(|slot| gathered.robots[slot.index()].as_ref());
+        let (Some(client), Some(robot), Some(credential)) = (&gathered.client, current, &gathered.live.credential)
+        else {
+            return Ok(());
+        };
+        if situation.wants_login() {
+            let answer = client.verify(&robot.name, &credential.secret).await.map_err(Stop::Registry)?;
+            gathered.login_works = Some(answer);
+        }
+        Ok(())
+    }
+}
+
+/// The owner reference of everything made for an account.
+pub(super) fn owner(account: &RobotAccount) -> OwnerReference {
+    account.controller_owner_ref(&()).unwrap_or_default()
+}

@@ -1,0 +1,365 @@
+//! Keeps accounts: one pass is gather → plan → execute → report.
+
+mod at_rest;
+mod execute;
+mod gather;
+mod outcome;
+mod registry_of;
+mod tell;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use at_rest::{gone, see};
+pub use execute::UNSETTLED;
+
+use super::index::digest;
+use super::registries::{self, RegistryState};
+use super::{Context, Key};
+use crate::api::{PinnedRegistry, RegistryKind, RobotAccount, RobotAccountStatus, conditions as kinds, keys};
+use crate::cluster::objects;
+use crate::domain::conditions::{self, State, Verdict};
+use crate::domain::contest;
+use crate::domain::desired::{self, Desired};
+use crate::domain::plan::{self, Blocker};
+use crate::domain::report::{self, Facts, Failure};
+use crate::engine::{Cause, Outcome};
+use crate::registry;
+use kube::ResourceExt as _;
+
+/// One account in one pass.
+struct Pass<'a> {
+    ctx: &'a Arc<Context>,
+    key: &'a Key,
+    account: RobotAccount,
+    registry_name: Arc<str>,
+    registry: Arc<RegistryState>,
+    desired: Desired,
+    /// The pass before this one ended since its picture was stale.
+    again: bool,
+}
+
+/// One pass over an account.
+pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<RobotAccount>>, cause: Cause) -> Outcome {
+    if cause == Cause::Hint && ctx.index.is_quiet(&key) {
+        return Outcome::Settled { wake: ctx.index.get(&key).and_then(|entry| entry.wake) };
+    }
+    let account = match payload.filter(|_| cause == Cause::Change) {
+        Some(account) => *account,
+        None => match objects::read(&objects::robot_accounts(&ctx.client, &key.namespace), &key.name).await {
+            Ok(Some(account)) => account,
+            Ok(None) => return forget(&ctx, &key),
+            Err(error) => return outcome::of_kube(&error),
+        },
+    };
+    let started = Instant::now();
+    let mut outcome = Box::pin(reconcile(&ctx, &key, account, cause == Cause::Again)).await;
+    if let Outcome::Parked(tag) = outcome {
+        // The release may have come while the pass was on its way to wait for it.
+        let registry = ctx.index.get(&key).and_then(|entry| ctx.registries.get(&entry.registry));
+        if registry.is_some_and(|state| state.trouble.is_none() && tag == registries::tag(&state.object.name_any())) {
+            outcome = Outcome::Again;
+        }
+    }
+    ctx.metrics.pass(outcome::label(&outcome), started.elapsed());
+    outcome
+}
+
+/// Drops what is known of an account that is gone, and lets a registry go that waited for it.
+fn forget(ctx: &Arc<Context>, key: &Key) -> Outcome {
+    if let Some(registry) = ctx.index.remove(key)
+        && ctx.registries.get(&registry).is_some_and(|state| state.is_deleting())
+    {
+        ctx.registry_work.change(super::RegistryWork::Probe(registry), None);
+    }
+    Outcome::Gone
+}
+
+async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, again: bool) -> Outcome {
+    let deleting = objects::is_deleting(&account.metadata);
+    let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
+    if deleting && !finalizer {
+        return Outcome::Settled { wake: None };
+    }
+    let registry_name = match registry_of::resolve(&ctx.registries, &account) {
+        Ok(name) => ctx.index.name(&name),
+        Err(failure) => return without_registry(ctx, key, account, &failure).await,
+    };
+    let registry = match ctx.registries.get(&registry_name) {
+        Some(registry) => registry,
+        None => match registry_of::served_elsewhere(ctx, &registry_name).await {
+            Err(error) => return outcome::of_kube(&error),
+            Ok(true) => {
+                tracing::debug!(account = %key, registry = %registry_name, "another operator serves this registry");
+                return Outcome::Parked(registries::tag(&registry_name));
+            }
+            Ok(false) if deleting => registry_of::stand_in(ctx, &registry_name, &account),
+            Ok(false) => {
+                let failure = registry_of::missing(&registry_name);
+                at_rest::remember(ctx, key, &account, &registry_name, None);
+                return without_registry(ctx, key, account, &failure).await;
+            }
+        },
+    };
+    let defaults = registry.object.spec.defaults.as_ref();
+    let desired = match desired::of_robot_account(&account, &ctx.settings.cluster_name, defaults) {
+        Ok(desired) => desired,
+        Err(error) => {
+            let failure = Failure { reason: "InvalidSpec", message: error.to_string(), permanent: true };
+            return without_registry(ctx, key, account, &failure).await;
+        }
+    };
+    at_rest::remember(ctx, key, &account, &registry_name, Some(&desired));
+    if account.spec.password_secret_ref.is_some() && !deleting {
+        let message = "this version does not serve spec.passwordSecretRef; remove it and the secret is drawn by Harbor";
+        let failure = Failure { reason: "NotSupported", message: message.to_owned(), permanent: true };
+        return without_registry(ctx, key, account, &failure).await;
+    }
+    let pass = Pass { ctx, key, account, registry_name, registry, desired, again };
+    if !deleting && pass.is_suspended() {
+        return pass.suspend().await;
+    }
+    if !finalizer && pass.registry.is_deleting() {
+        let message = format!("registry {} is being deleted and takes no new accounts", pass.registry_name);
+        let failure = Failure { reason: "RegistryDeleting", message, permanent: true };
+        let outcome = without_registry(ctx, key, pass.account, &failure).await;
+        ctx.index.remove(key);
+        return outcome;
+    }
+    Box::pin(pass.run()).await
+}
+
+impl Pass<'_> {
+    async fn run(mut self) -> Outcome {
+        let gathered = match self.gather().await {
+            Ok(gathered) => gathered,
+            Err(stop) => return self.stopped(stop).await,
+        };
+        let status = self.account.status.clone().unwrap_or_default();
+        let recorded = report::recorded(&status);
+        let observed = gathered.observed(&recorded, self.account.metadata.deletion_timestamp.is_some());
+        let situation = observed.situation(&self.desired);
+        let plan = match gathered.secret_contested {
+            Some(_) => contest::stand_back(&situation),
+            None => plan::plan(&situation),
+        };
+        let names: Vec<&str> = plan.steps.iter().map(|step| step.name()).collect();
+        tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
+        let done = self.execute(&gathered, &observed, &plan).await;
+        if done.removed {
+            return forget(self.ctx, self.key);
+        }
+        if done.stale {
+            self.ctx.index.update(self.key, |entry| {
+                entry.slots = None;
+                entry.secret = done.live.version();
+            });
+            return done.next.unwrap_or(Outcome::Again);
+        }
+        let blocked_by = match plan.blocker {
+            Some(Blocker::NotPermitted) => gathered.refusal.clone(),
+            Some(Blocker::SecretContested) => Some(gathered.live.other_manager().unwrap_or("somebody").to_owned()),
+            _ => None,
+        };
+        let facts = Facts {
+            status: &status,
+            generation: self.account.metadata.generation,
+            namespace: &self.key.namespace,
+            registry: self.pinned(),
+            desired: &self.desired,
+            observed: &observed,
+            plan: &plan,
+            blocked_by,
+            outcome: &done.outcome,
+            now: self.registry_now(),
+        };
+        let (next, wake) = report::report(&facts);
+        let wake = wake.into_iter().chain(gathered.wake).min();
+        let wake = wake.map(|at| self.ctx.instant_of(at, facts.now));
+        let wake = [wake, done.wake, self.unwatched(&plan, &gathered)].into_iter().flatten().min();
+        let slots = done.slots;
+        let secret = done.live.version();
+        self.tell(&status, &next, &done.outcome, &plan);
+        if let Err(error) = self.write_status(next).await {
+            return outcome::of_kube(&error);
+        }
+        self.ctx.index.update(self.key, |entry| {
+            entry.slots = slots;
+            entry.secret = secret;
+            entry.wake = wake;
+        });
+        if plan.look_again && done.outcome.failure.is_none() {
+            return Outcome::Again;
+        }
+        match done.next {
+            Some(outcome) => outcome,
+            None => Outcome::Settled { wake },
+        }
+    }
+
+    /// When to look again at what no watch and no sweep tells of.
+    fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
+        match plan.blocker? {
+            // A stranger's Secret carries no label of ours.
+            Blocker::SecretNotOwned => Some(Instant::now() + self.registry.poll_interval()),
+            Blocker::SecretContested => gathered.secret_contested,
+            Blocker::NotPermitted | Blocker::NameTaken | Blocker::LoginCannotUpdate => None,
+        }
+    }
+
+    fn pinned(&self) -> PinnedRegistry {
+        PinnedRegistry {
+            kind: RegistryKind::ClusterHarborRegistry,
+            name: self.registry_name.to_string(),
+            url: Some(self.registry.object.spec.url.clone()),
+        }
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.account.spec.suspend.unwrap_or_default() || self.registry.object.spec.suspend.unwrap_or_default()
+    }
+
+    /// Stops all but deletion; Ready stays what it was.
+    async fn suspend(mut self) -> Outcome {
+        let mut status = self.account.status.clone().unwrap_or_default();
+        let by =
+            if self.account.spec.suspend.unwrap_or_default() { "spec.suspend" } else { "the registry's spec.suspend" };
+        let message = format!("nothing is changed or renewed: {by} is set");
+        let verdicts = [
+            Verdict::new(kinds::SYNCED, State::False, "Suspended", message),
+            Verdict::absent(kinds::RECONCILING),
+            Verdict::absent(kinds::STALLED),
+        ];
+        let generation = self.account.metadata.generation;
+        status.observed_generation = generation;
+        status.conditions = conditions::apply(&status.conditions, &verdicts, generation, self.ctx.now());
+        match self.write_status(status).await {
+            Ok(()) => Outcome::Settled { wake: None },
+            Err(error) => outcome::of_kube(&error),
+        }
+    }
+
+    /// Gathering ended early: says why and waits for the right thing.
+    async fn stopped(mut self, stop: gather::Stop) -> Outcome {
+        let mut robot_gone = false;
+        let failure = match stop {
+            gather::Stop::Kube(error) => return outcome::of_kube(&error),
+            gather::Stop::Wait => return Outcome::Parked(registries::tag(&self.registry_name)),
+            gather::Stop::Registry(crate::registry::Error::Unauthorized) => {
+                self.ctx.suspect(&self.registry_name, &crate::registry::Error::Unauthorized);
+                // Not parked: if the probe is content, only the backoff keeps the two from chasing one another.
+                return Outcome::Failed { not_before: None };
+            }
+            gather::Stop::Registry(error) => {
+                robot_gone = matches!(error, registry::Error::ProjectNotFound { .. });
+                let registry = &self.registry.object.spec.url;
+                let next = outcome::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
+                (outcome::failure(registry, &self.registry_name, &error), next)
+            }
+            gather::Stop::Trouble(trouble) => {
+                let registries::Trouble { reason, message, for_accounts, permanent } = trouble;
+                let message = for_accounts.unwrap_or(message);
+                let tag = registries::tag(&self.registry_name);
+                (Failure { reason, message, permanent }, Outcome::Parked(tag))
+            }
+        };
+        let (failure, next) = failure;
+        if next == Outcome::Again {
+            return next;
+        }
+        let status = self.failed_status(&failure, robot_gone);
+        self.warn(&failure);
+        match self.write_status(status).await {
+            Ok(()) => next,
+            Err(error) => outcome::of_kube(&error),
+        }
+    }
+
+    /// Status when nothing could be read: what is published is as good as it was, unless the robot went with its
+    /// project.
+    fn failed_status(&self, failure: &Failure, robot_gone: bool) -> RobotAccountStatus {
+        let status = self.account.status.clone().unwrap_or_default();
+        let registry_now = self.registry_now();
+        let alive = status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|at| at > registry_now));
+        let works = !robot_gone && (alive || !self.desired.enabled);
+        let ready = conditions::is_true(&status.conditions, kinds::READY) && works;
+        with_failure(status, failure, ready, self.account.metadata.generation, self.ctx.now())
+    }
+
+    fn registry_now(&self) -> jiff::Timestamp {
+        let offset = self.registry.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
+        self.ctx.now() + offset
+    }
+
+    /// Writes status if it differs.
+    async fn write_status(&mut self, status: RobotAccountStatus) -> Result<(), crate::cluster::Error> {
+        write_status(self.ctx, self.key, &mut self.account, status).await
+    }
+}
+
+/// The conditions of a pass that could not even look.
+fn with_failure(
+    mut status: RobotAccountStatus,
+    failure: &Failure,
+    ready: bool,
+    generation: Option<i64>,
+    now: jiff::Timestamp,
+) -> RobotAccountStatus {
+    let Failure { reason, message, permanent } = failure;
+    let mut verdicts = vec![Verdict::new(kinds::SYNCED, State::False, reason, message.clone())];
+    if !ready {
+        verdicts.push(Verdict::new(kinds::READY, State::False, reason, message.clone()));
+    }
+    let (stalled, reconciling) = (*permanent, !*permanent);
+    let when = |kind, yes| {
+        if yes { Verdict::new(kind, State::True, reason, message.clone()) } else { Verdict::absent(kind) }
+    };
+    verdicts.push(when(kinds::STALLED, stalled));
+    verdicts.push(when(kinds::RECONCILING, reconciling));
+    status.observed_generation = generation;
+    status.conditions = conditions::apply(&status.conditions, &verdicts, generation, now);
+    status
+}
+
+/// An account whose registry is not there or not clear: says so and waits for a registry.
+async fn without_registry(ctx: &Arc<Context>, key: &Key, mut account: RobotAccount, failure: &Failure) -> Outcome {
+    let name = registry_of::wanted(&account);
+    let status = account.status.clone().unwrap_or_default();
+    let ready = conditions::is_true(&status.conditions, kinds::READY);
+    let next = with_failure(status, failure, ready, account.metadata.generation, ctx.now());
+    match write_status(ctx, key, &mut account, next).await {
+        Ok(()) => Outcome::Parked(registries::tag(name.as_deref().unwrap_or_default())),
+        Err(error) => outcome::of_kube(&error),
+    }
+}
+
+async fn write_status(
+    ctx: &Arc<Context>,
+    key: &Key,
+    account: &mut RobotAccount,
+    status: RobotAccountStatus,
+) -> Result<(), crate::cluster::Error> {
+    if account.status.as_ref() != Some(&status) {
+        let object = RobotAccount { status: Some(status.clone()), ..account.clone() };
+        ctx.metrics.kube_write("status");
+        account.metadata = objects::write_status(&objects::robot_accounts(&ctx.client, &key.namespace), object).await?;
+        account.status = Some(status);
+    }
+    let left = objects::version(&account.metadata);
+    let (state, expires) = (at_rest::state_of(account), at_rest::expiry_of(account));
+    let may_have_robots = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
+    ctx.index.update(key, |entry| {
+        entry.may_have_robots = may_have_robots;
+        entry.object = left;
+        entry.state = state;
+        entry.expires = expires;
+    });
+    Ok(())
+}
+
+/// A digest of what a person can change on the account.
+fn wish_digest(account: &RobotAccount) -> u64 {
+    let meta = &account.metadata;
+    let annotations = desired::tokens(meta.annotations.as_ref());
+    digest((meta.generation, &meta.uid, annotations.refresh, annotations.revoke, meta.deletion_timestamp.is_some()))
+}

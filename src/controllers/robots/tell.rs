@@ -1,0 +1,61 @@
+//! One line for the user about what a pass did, or what newly stands in the way: an event, and a line in the log.
+
+use super::Pass;
+use crate::api::{RobotAccountStatus, conditions as kinds};
+use crate::domain::report::{self, Failure};
+use crate::domain::{conditions, plan};
+
+impl Pass<'_> {
+    /// One event at most: what was done, or what newly stands in the way.
+    pub(super) fn tell(
+        &self,
+        before: &RobotAccountStatus,
+        after: &RobotAccountStatus,
+        outcome: &report::Outcome,
+        plan: &plan::Plan,
+    ) {
+        let reason = |status: &RobotAccountStatus| {
+            conditions::find(&status.conditions, kinds::SYNCED)
+                .map(|synced| (synced.status.clone(), synced.reason.clone()))
+        };
+        if outcome.published {
+            let robot = after.robot.as_ref().map(|robot| robot.name.clone()).unwrap_or_default();
+            let (reason, what) = match (&before.robot, plan.current) {
+                (None, Some(plan::Target::Seen(_))) => ("Adopted", "taken over and given a new secret, which is in"),
+                (None, _) => ("Created", "made, its credential is in"),
+                (Some(_), Some(plan::Target::New)) => {
+                    ("Replaced", "made instead of the former one, its credential is in")
+                }
+                (Some(_), _) => ("Refreshed", "given a new secret, which is in"),
+            };
+            let text = format!("Robot {robot} was {what} Secret {}", self.desired.secret.name);
+            self.event(false, reason, text);
+        } else if reason(before) != reason(after) {
+            let synced = conditions::find(&after.conditions, kinds::SYNCED);
+            if let Some(synced) = synced.filter(|synced| synced.status == "False") {
+                tracing::warn!(account = %self.key, reason = synced.reason, message = synced.message, "not in sync");
+                self.event(true, &synced.reason, synced.message.clone());
+            }
+        }
+    }
+
+    pub(super) fn warn(&self, failure: &Failure) {
+        let status = self.account.status.as_ref();
+        let before = status.and_then(|status| conditions::find(&status.conditions, kinds::SYNCED));
+        if before.is_none_or(|synced| synced.reason != failure.reason || synced.status != "False") {
+            tracing::warn!(account = %self.key, reason = failure.reason, message = failure.message, "not in sync");
+            self.event(true, failure.reason, failure.message.clone());
+        }
+    }
+
+    /// Publishes an event beside the pass: nobody waits for it.
+    pub(super) fn event(&self, warning: bool, reason: &str, text: String) {
+        let note =
+            crate::cluster::events::Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
+        let reference = kube::Resource::object_ref(&self.account, &());
+        let events = self.ctx.events.clone();
+        self.ctx.metrics.kube_write("event");
+        let now = self.ctx.now();
+        tokio::spawn(async move { events.publish(&reference, note, now).await });
+    }
+}
