@@ -1,0 +1,95 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::logging::{Format, Level};
+
+/// Harbor robot accounts as Kubernetes objects.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The sub-commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator.
+    Run(Box<RunArgs>),
+    /// Print the custom resource definitions as YAML.
+    Crds,
+}
+
+/// Flags of `run`; each can be given as an environment variable, too.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Namespace of the Secrets and ConfigMaps that cluster-scoped registries name.
+    #[arg(long, env = "CLUSTER_RESOURCE_NAMESPACE", default_value = "harbor-robots", value_name = "NAMESPACE")]
+    pub cluster_resource_namespace: String,
+    /// Name of this cluster in the mark on each robot [default: the UID of the namespace kube-system].
+    #[arg(long, env = "CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
+    pub cluster_name: Option<String>,
+    /// Only keep accounts of these namespaces, and watch nothing outside them.
+    #[arg(long, env = "NAMESPACES", value_delimiter = ',', value_name = "A,B")]
+    pub namespaces: Vec<String>,
+    /// Only serve registries with these labels, so that several operators can share the registries of a cluster.
+    #[arg(long, env = "REGISTRY_SELECTOR", value_name = "SELECTOR")]
+    pub registry_selector: Option<String>,
+    /// Watch the generated Secrets, so that a lost or edited one is put right at once. With false they are read by name
+    /// at each poll instead, and the operator needs no list or watch on Secrets.
+    #[arg(long, env = "WATCH_SECRETS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub watch_secrets: bool,
+    /// Accept registries with http:// URLs. Credentials then travel in the clear.
+    #[arg(long, env = "ALLOW_HTTP")]
+    pub allow_http: bool,
+    /// Seconds that a registry has to be out of reach before accounts of a namespace that is being deleted go without
+    /// their robots.
+    #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]
+    pub abandon_after: u64,
+    /// Accounts reconciled at the same time.
+    #[arg(long, env = "CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
+    pub concurrency: u16,
+    /// Let only one of several replicas act at a time, by a Lease in the cluster resource namespace.
+    #[arg(long, env = "LEADER_ELECT")]
+    pub leader_elect: bool,
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: Format,
+    /// How much is logged. Never secrets, at any level.
+    #[arg(long, env = "LOG_LEVEL", value_enum, default_value_t)]
+    pub log_level: Level,
+}
+
+/// The name stands between spaces and slashes in a mark.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    if fits { Ok(text.to_owned()) } else { Err("1 to 63 letters, digits, '.', '-' or '_'".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cluster_name_cannot_break_a_mark() {
+        for (name, fits) in [("prod-1", true), ("", false), ("a b", false), ("a/b", false), ("a]", false)] {
+            assert_eq!(cluster_name(name).is_ok(), fits, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Puts the parts together, starts them in order, and ends them on SIGTERM.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::RunArgs;
+use crate::cluster::{client, events::Events, namespaces};
+use crate::controllers::index::{Index, State};
+use crate::controllers::registries::{self, Registries};
+use crate::controllers::{Context, RegistryWork, Settings, robots, sweep, watch};
+use crate::leader::{self, Claim, Election, Leadership, Takeover};
+use crate::metrics::Metrics;
+use crate::server::{Endpoints, Server};
+use crate::{clock, engine};
+
+/// Name of the Lease.
+const LEASE: &str = "harbor-robot-operator";
+/// Passes in flight get this long to end after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(15);
+/// A registry that does not answer at start holds nobody up for longer than this.
+const FIRST_PROBE: Duration = Duration::from_secs(5);
+/// Registries probed or swept at the same time.
+const REGISTRY_CONCURRENCY: usize = 32;
+
+/// Why the operator stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No cluster to talk to.
+    #[error("no access to a Kubernetes API server: {0}")]
+    NoCluster(String),
+    /// The API server does not answer what is needed at start.
+    #[error("{0}")]
+    Start(String),
+    /// Port in use, or no right to bind it.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// `--listen`.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Another replica took over.
+    #[error("no longer the leader: {0}")]
+    NotLeading(#[from] leader::Lost),
+    /// A part ended that should not.
+    #[error("{0} ended unexpectedly")]
+    Ended(&'static str),
+    /// A pass panicked.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+}
+
+/// Runs the operator on a runtime of its own until SIGTERM or SIGINT.
+pub fn block_on(args: RunArgs) -> Result<(), Error> {
+    // Before anything speaks TLS: kube and reqwest take the process's provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // One thread: nearly all time goes by waiting for servers, and each further thread brings a heap of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Start(error.to_string()))?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: RunArgs) -> Result<(), Error> {
+    let shutdown = CancellationToken::new();
+    stop_on_signal(&shutdown)?;
+    let config = kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
+    let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let state = Arc::new(Progress::default());
+    let server = Server::bind(args.listen).await.map_err(|error| Error::Listen { address: args.listen, error })?;
+    let settings = settings(&args, &client).await?;
+    let leadership = if args.leader_elect {
+        let identity = leader::identity(&std::env::var("HOSTNAME").unwrap_or_else(|_| "operator".to_owned()));
+        let namespace = &args.cluster_resource_namespace;
+        Some(Election::new(client.clone(), namespace, LEASE, identity, leader::Params::default(), clock::now))
+    } else {
+        None
+    };
+    state.standby.store(leadership.is_some(), Ordering::Relaxed);
+    let served = CancellationToken::new();
+    let (context, serving) = {
+        // A standby answers its probes, too, so the server starts before the lead is won.
+        let shared = Arc::new(std::sync::OnceLock::new());
+        let endpoints = endpoints(&state, &shared, &metrics);
+        let serving = tokio::spawn(server.serve(endpoints, served.clone()));
+        let leadership = match leadership {
+            None => None,
+            Some(election) => match shutdown.run_until_cancelled(election.acquire()).await {
+                Some(leadership) => Some(leadership),
+                None => return Ok(()),
+            },
+        };
+        let claim = leadership.as_ref().map_or_else(Claim::always, Leadership::claim);
+        let unclean = leadership.as_ref().is_some_and(|leadership| leadership.takeover() == Takeover::Unclean);
+        let unsettled_until = unclean.then(|| Instant::now() + robots::UNSETTLED);
+        metrics.leading(true);
+        state.standby.store(false, Ordering::Relaxed);
+        let context = Arc::new(Context {
+            events: Events::new(client.clone(), std::env::var("HOSTNAME").ok()),
+            client,
+            settings,
+            accounts: engine::Handle::new(engine::Config::default()),
+            registry_work: engine::Handle::new(registry_queue()),
+            index: Index::default(),
+            registries: Registries::default(),
+            metrics,
+            claim,
+            unsettled_until,
+        });
+        let _ = shared.set(Arc::clone(&context));
+        ((context, leadership), serving)
+    };
+    let (context, leadership) = context;
+    let result = lead(context, leadership, &state, shutdown).await;
+    served.cancel();
+    let _ = serving.await;
+    result
+}
+
+/// A registry that is down is asked at least twice a minute, so that everything due drains soon after it is back.
+fn registry_queue() -> engine::Config {
+    let backoff = engine::Backoff { limit: Duration::from_secs(30), ..engine::Backoff::default() };
+    engine::Config { backoff, ..engine::Config::default() }
+}
+
+/// What has been reached so far, for the probes.
+#[derive(Default)]
+struct Progress {
+    /// All initial lists were read.
+    ready: AtomicBool,
+    /// Waiting for the lead.
+    standby: AtomicBool,
+}
+
+async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
+    let cluster_name = match &args.cluster_name {
+        Some(name) => name.clone(),
+        None => namespaces::uid(client, "kube-system")
+            .await
+            .map_err(|error| {
+                Error::Start(format!("cannot read the namespace kube-system (set --cluster-name): {error}"))
+            })?
+            .ok_or_else(|| Error::Start("there is no namespace kube-system; set --cluster-name".to_owned()))?,
+    };
+    Ok(Settings {
+        resource_namespace: args.cluster_resource_namespace.clone(),
+        cluster_name,
+        namespaces: args.namespaces.clone(),
+        registry_selector: args.registry_selector.clone(),
+        watch_secrets: args.watch_secrets,
+        allow_http: args.allow_http,
+        abandon_after: Duration::from_secs(args.abandon_after),
+        concurrency: usize::from(args.concurrency),
+    })
+}
+
+fn endpoints(
+    state: &Arc<Progress>,
+    context: &Arc<std::sync::OnceLock<Arc<Context>>>,
+    metrics: &Arc<Metrics>,
+) -> Endpoints {
+    let (state, context, metrics) = (Arc::clone(state), Arc::clone(context), Arc::clone(metrics));
+    Endpoints {
+        // A part that ends or panics ends the process, so a process that answers is alive.
+        live: Box::new(|| true),
+        ready: Box::new(move || {
+            if state.ready.load(Ordering::Relaxed) || state.standby.load(Ordering::Relaxed) {
+                Ok(())
+            } else {
+                Err("the accounts were not listed yet".to_owned())
+            }
+        }),
+        metrics: Box::new(move || {
+            if let Some(context) = context.get() {
+                refresh(context);
+            }
+            metrics.encode()
+        }),
+    }
+}
+
+/// Gauges are computed when somebody asks.
+fn refresh(context: &Context) {
+    let states = context.index.states();
+    for (state, label) in [(State::Ready, "ready"), (State::NotReady, "not_ready"), (State::Suspended, "suspended")] {
+        context.metrics.accounts(label, states.get(&state).copied().unwrap_or_default());
+    }
+    context.metrics.earliest_expiry(context.index.earliest_expiry());
+    let counts = context.accounts.counts();
+    for (label, count) in [
+        ("queued", counts.queued),
+        ("in_progress", counts.in_progress),
+        ("backing_off", counts.backing_off),
+        ("parked", counts.parked),
+        ("timers", counts.timers),
+    ] {
+        context.metrics.queue(label, count);
+    }
+}
+
+/// Everything from the moment that this process may act.
+async fn lead(
+    context: Arc<Context>,
+    mut leadership: Option<Leadership>,
+    state: &Arc<Progress>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let registry_driver = {
+        let context = Arc::clone(&context);
+        let queue = context.registry_work.clone();
+        let pass = move |work, _, _| {
+            let context = Arc::clone(&context);
+            async move {
+                match work {
+                    RegistryWork::Probe(name) => registries::probe(&context, &name).await,
+                    RegistryWork::Sweep(name) => sweep::sweep(&context, &name).await,
+                }
+            }
+        };
+        engine::run(queue, REGISTRY_CONCURRENCY, pass, shutdown.clone(), DRAIN)
+    };
+    let account_driver = {
+        let context = Arc::clone(&context);
+        let queue = context.accounts.clone();
+        let concurrency = context.settings.concurrency;
+        let pass = move |key, payload, cause| robots::pass(Arc::clone(&context), key, payload, cause);
+        engine::run(queue, concurrency, pass, shutdown.clone(), DRAIN)
+    };
+    let drivers = async { tokio::try_join!(registry_driver, account_driver) };
+    let watching = async {
+        let mut watches = JoinSet::new();
+        start_watches(&context, state, &mut watches).await;
+        match watches.join_next().await {
+            Some(Ok(name)) => name,
+            Some(Err(_)) | None => "a watch",
+        }
+    };
+    let lost = async {
+        match &mut leadership {
+            Some(leadership) => leadership.keep().await,
+            None => std::future::pending().await,
+        }
+    };
+    let stopped = tokio::select! {
+        stopped = drivers => stopped?,
+        lost = lost => return Err(lost.into()),
+        name = watching => return Err(Error::Ended(name)),
+    };
+    if let (Some(leadership), (0, 0)) = (leadership, (stopped.0.cut_off, stopped.1.cut_off)) {
+        leadership.release().await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts the watches in the order that lets settled accounts be recognised: registries and their logins, namespaces
+/// and our Secrets first, accounts last.
+async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &mut JoinSet<&'static str>) {
+    let settings = &context.settings;
+    let (registries_read, registries_listed) = oneshot::channel();
+    let (namespaces_read, namespaces_listed) = oneshot::channel();
+    let (secrets_read, secrets_listed) = oneshot::channel();
+    let tell = |sender: oneshot::Sender<()>| {
+        move || {
+            // Nobody listens any more if the start was cut short.
+            let _ = sender.send(());
+        }
+    };
+    let share = || Arc::clone(context);
+    spawn(watches, "the watch on registries", watch::registries(share(), tell(registries_read)));
+    spawn(watches, "the watch on logins", watch::logins(share()));
+    // All at once: each list waits for the server far longer than it takes here.
+    if settings.namespaces.is_empty() {
+        spawn(watches, "the watch on namespaces", watch::namespaces(share(), tell(namespaces_read)));
+    } else {
+        drop(namespaces_read);
+    }
+    if settings.watch_secrets {
+        spawn(watches, "the watch on Secrets", watch::secrets(share(), tell(secrets_read)));
+    } else {
+        drop(secrets_read);
+    }
+    // An error here means only that there is nothing to wait for.
+    let _ = tokio::join!(registries_listed, namespaces_listed, secrets_listed);
+    context.registries.wait_until_probed(FIRST_PROBE).await;
+    let (accounts_read, accounts_listed) = oneshot::channel();
+    spawn(watches, "the watch on accounts", watch::accounts(share(), tell(accounts_read)));
+    let _ = accounts_listed.await;
+    // After the accounts, since only what they name is looked at: an entry may have been taken out meanwhile.
+    spawn(watches, "the watch on ServiceAccounts", watch::service_accounts(share()));
+    state.ready.store(true, Ordering::Relaxed);
+    tracing::info!("ready");
+    for registry in context.registries.all() {
+        let name = registry.object.metadata.name.clone().unwrap_or_default();
+        sweep::soon(context, &context.index.name(&name));
+    }
+}
+
+fn spawn(watches: &mut JoinSet<&'static str>, name: &'static str, watch: impl Future<Output = ()> + Send + 'static) {
+    watches.spawn(async move {
+        watch.await;
+        name
+    });
+}
+
+fn stop_on_signal(shutdown: &CancellationToken) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::Start(format!("cannot handle signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        shutdown.cancel();
+    });
+    Ok(())
+}
