@@ -1,0 +1,201 @@
+//! The layers of `src` as `src/lib.rs` draws them, read off the source: which module may name which, which crates a layer
+//! may use, and where the bytes of a secret may be looked at.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Layer, the layers it may name, the crates it may use (`*`: any).
+const LAYERS: [(&str, &[&str], &[&str]); 8] = [
+    ("api", &[], &["k8s_openapi", "kube", "schemars", "serde", "serde_json", "serde_saphyr", "thiserror", "jiff"]),
+    ("domain", &["api"], &["jiff", "k8s_openapi", "serde", "strsim", "thiserror"]),
+    ("registry", &["domain", "api"], &["*"]),
+    ("cluster", &["registry", "domain", "api"], &["*"]),
+    ("engine", &[], &["futures", "hashbrown", "thiserror", "tokio", "tokio_util", "tracing"]),
+    ("leader", &[], &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"]),
+    ("metrics", &[], &["prometheus_client"]),
+    ("controllers", &["cluster", "registry", "domain", "api", "engine", "leader", "metrics", "clock"], &["*"]),
+];
+
+/// Of the registry port, the cluster modules share the classes of errors and nothing else.
+const CLUSTER_FROM_REGISTRY: &str = "crate::registry::Class";
+
+/// What a pure layer has no use for: waiting, reading clocks (a moment may be handed in), and the outside world.
+const IMPURE: [&str; 8] = ["async ", ".await", "SystemTime", "::now()", "std::fs", "std::io", "std::net", "std::env"];
+
+/// The only places that look at the bytes of a secret.
+const SEES_SECRETS: [&str; 4] =
+    ["src/cluster/secrets.rs", "src/cluster/secret_form.rs", "src/cluster/login.rs", "src/registry/harbor/"];
+
+struct Source {
+    /// Relative to the package.
+    path: String,
+    /// Without comments and without unit tests, which may use what they like.
+    code: String,
+}
+
+fn sources(folder: &Path, found: &mut Vec<Source>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs")
+            && name != "tests.rs"
+            && !name.ends_with("_tests.rs")
+            && !name.ends_with("_properties.rs")
+        {
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let path = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+            found.push(Source { path, code: code.join("\n") });
+        }
+    }
+}
+
+fn all_sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    assert!(found.len() > 50, "{} files", found.len());
+    found
+}
+
+/// `src/domain/plan.rs` and `src/metrics.rs` → `domain`, `metrics`.
+fn layer_of(path: &str) -> String {
+    let inside: PathBuf = path.strip_prefix("src/").unwrap().into();
+    inside.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// How often `super::` may follow on itself before the path leaves the layer.
+fn depth(path: &str) -> usize {
+    let levels = path.matches('/').count();
+    if path.ends_with("/mod.rs") { levels - 2 } else { levels - 1 }
+}
+
+/// The names of all paths that begin with `from`, like `crate::`, one segment long; groups are opened.
+fn names_after(code: &str, from: &str) -> BTreeSet<String> {
+    let segment = |text: &str| {
+        text.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned()
+    };
+    let mut names = BTreeSet::new();
+    for (at, _) in code.match_indices(from) {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let rest = &code[at + from.len()..];
+        match rest.strip_prefix('{') {
+            None => drop(names.insert(segment(rest))),
+            Some(group) => {
+                let mut level = 0;
+                let mut piece = String::new();
+                for c in group.chars() {
+                    match c {
+                        '{' => level += 1,
+                        '}' if level == 0 => break,
+                        '}' => level -= 1,
+                        ',' if level == 0 => names.extend([segment(&std::mem::take(&mut piece))]),
+                        _ => {}
+                    }
+                    if c != ',' || level > 0 {
+                        piece.push(c);
+                    }
+                }
+                names.insert(segment(&piece));
+            }
+        }
+    }
+    names.remove("");
+    names
+}
+
+/// The package's dependencies as they are written in code.
+fn crates() -> Vec<String> {
+    let manifest = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
+    let names =
+        section.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split([' ', '.', '=']).next());
+    names.filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
+}
+
+fn uses_crate(code: &str, name: &str) -> bool {
+    let path = format!("{name}::");
+    let starts_a_path = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+    code.match_indices(&path).any(|(at, _)| starts_a_path(at)) || code.contains(&format!("use {name};"))
+}
+
+/// Every breach of a file, as text.
+fn breaches(source: &Source, crates: &[String]) -> Vec<String> {
+    let Source { path, code } = source;
+    let layer = layer_of(path);
+    let Some((_, layers, allowed)) = LAYERS.iter().find(|(name, _, _)| *name == layer) else { return Vec::new() };
+    let mut found = Vec::new();
+    for name in names_after(code, "crate::") {
+        if name != layer && !layers.contains(&name.as_str()) {
+            found.push(format!("{path} names crate::{name}"));
+        }
+    }
+    let out = "super::".repeat(depth(path) + 1);
+    if code.contains(&out) {
+        found.push(format!("{path} leaves its layer by {out}"));
+    }
+    if layer == "cluster" && code.matches("crate::registry::").count() != code.matches(CLUSTER_FROM_REGISTRY).count() {
+        found.push(format!("{path} names more of crate::registry than Class"));
+    }
+    let foreign = crates.iter().filter(|name| uses_crate(code, name));
+    let foreign = foreign.filter(|name| !allowed.contains(&"*") && !allowed.contains(&name.as_str()));
+    found.extend(foreign.map(|name| format!("{path} uses the crate {name}")));
+    if layer == "domain" {
+        found.extend(IMPURE.iter().filter(|word| code.contains(*word)).map(|word| format!("{path} has {word}")));
+    }
+    found
+}
+
+#[test]
+fn imports_only_point_down_the_layers() {
+    let crates = crates();
+    assert!(crates.contains(&"kube".to_owned()) && crates.contains(&"k8s_openapi".to_owned()), "{crates:?}");
+    let found: Vec<String> = all_sources().iter().flat_map(|source| breaches(source, &crates)).collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn secrets_are_looked_at_in_four_places_only() {
+    let others: Vec<String> = all_sources()
+        .into_iter()
+        .filter(|source| source.code.contains("expose_secret") || source.code.contains("ExposeSecret"))
+        .map(|source| source.path)
+        .filter(|path| !SEES_SECRETS.iter().any(|allowed| path.starts_with(allowed)))
+        .collect();
+    assert_eq!(others, Vec::<String>::new());
+}
+
+#[test]
+fn a_breach_is_seen() {
+    let crates = crates();
+    let of =
+        |path: &str, code: &str| breaches(&Source { path: path.to_owned(), code: code.to_owned() }, &crates).join("; ");
+    let plan = "src/domain/plan.rs";
+    assert_eq!(of(plan, "use kube::Client;"), "src/domain/plan.rs uses the crate kube");
+    assert_eq!(of(plan, "let c = kube::Client::x();"), "src/domain/plan.rs uses the crate kube");
+    assert_eq!(
+        of(plan, "use crate::{api::keys, cluster::{Error, within}};"),
+        "src/domain/plan.rs names crate::cluster"
+    );
+    assert_eq!(of(plan, "use super::super::cluster;"), "src/domain/plan.rs leaves its layer by super::super::");
+    assert_eq!(of("src/domain/mod.rs", "use super::cluster;"), "src/domain/mod.rs leaves its layer by super::");
+    assert_eq!(of(plan, "async fn f() {}"), "src/domain/plan.rs has async ");
+    assert_eq!(
+        of("src/cluster/mod.rs", "use crate::registry::Error;"),
+        "src/cluster/mod.rs names more of crate::registry than Class"
+    );
+    assert_eq!(of(plan, "use crate::api::keys;\nuse super::slots::Slot;\nuse jiff::Timestamp;"), "");
+    assert_eq!(
+        of("src/controllers/robots/mod.rs", "use super::Key;\nuse super::super::x;"),
+        "src/controllers/robots/mod.rs leaves its layer by super::super::"
+    );
+}

@@ -1,0 +1,160 @@
+//! What other hands do in a scene, and what can be seen of the operator from outside.
+
+use harbor_robot_world::eventually;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::scene::{SOON, Scene};
+
+/// The field manager of [`Scene::edit_secret`].
+pub const SOMEBODY: &str = "somebody";
+
+const LIST: &str = "GET /api/v2.0/robots";
+
+impl Scene {
+    /// Changes a Secret by a JSON merge patch, as a person would.
+    pub async fn edit_secret(&self, name: &str, patch: Value) -> Secret {
+        let params = PatchParams { field_manager: Some(SOMEBODY.to_owned()), ..PatchParams::default() };
+        self.secrets().patch(name, &params, &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// Waits until a Secret fits.
+    pub async fn secret_is(&self, what: &str, name: &str, fits: impl Fn(&Secret) -> bool) -> Secret {
+        eventually(&format!("Secret {name}: {what}"), SOON, || async {
+            let secret = self.secrets().get_opt(name).await.map_err(|error| error.to_string())?;
+            let secret = secret.ok_or("there is none")?;
+            if fits(&secret) { Ok(secret) } else { Err(format!("{:?} {}", secret.metadata, self.log())) }
+        })
+        .await
+    }
+
+    /// Deletes a Secret.
+    pub async fn delete_secret(&self, name: &str) {
+        self.secrets().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Makes a Secret that is none of the operator's.
+    pub async fn foreign_secret(&self, name: &str) -> Secret {
+        let secret = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"mine": "untouched"},
+        }));
+        self.secrets().create(&PostParams::default(), &secret.unwrap()).await.unwrap()
+    }
+
+    /// Waits for two sweeps over the project that began after this call: what the operator wanted to do, it has done.
+    /// Forgets earlier calls, and gives those since.
+    pub async fn two_sweeps(&self) -> harbor_robot_world::Calls {
+        self.harbor.reset_calls().await.unwrap();
+        eventually("two more sweeps", SOON, || async {
+            let calls = self.harbor.calls().await.map_err(|error| error.to_string())?;
+            // The first list may have begun before.
+            if calls.count(LIST) > 2 { Ok(calls) } else { Err(format!("{:?}", calls.by)) }
+        })
+        .await
+    }
+
+    /// Makes a robot in the project past the operator; gives it as Harbor shows it.
+    pub async fn stranger(&self, name: &str, description: &str) -> Value {
+        let body = json!({
+            "name": name, "level": "project", "duration": 30, "description": description,
+            "permissions": [{
+                "kind": "project", "namespace": self.namespace,
+                "access": [{"resource": "repository", "action": "pull"}],
+            }],
+        });
+        let made = self.harbor.api(Method::POST, "/robots", Some(body)).await.unwrap().ok().unwrap();
+        self.robot(made["id"].as_i64().unwrap()).await
+    }
+
+    /// A robot as Harbor shows it.
+    pub async fn robot(&self, id: i64) -> Value {
+        self.harbor.api(Method::GET, &format!("/robots/{id}"), None).await.unwrap().ok().unwrap()
+    }
+
+    /// Deletes a robot past the operator.
+    pub async fn delete_robot(&self, id: i64) {
+        self.harbor.api(Method::DELETE, &format!("/robots/{id}"), None).await.unwrap().ok().unwrap();
+    }
+
+    /// Wipes an account's status.
+    pub async fn wipe_status(&self, name: &str) {
+        let patch = Patch::Merge(json!({"status": null}));
+        self.accounts().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Type, reason and note of all events about an account.
+    pub async fn events(&self, account: &str) -> Vec<(String, String, String)> {
+        let all = Api::<Event>::namespaced(self.client.clone(), &self.namespace).list(&ListParams::default()).await;
+        let about = |event: &Event| event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some(account));
+        let told = all.unwrap().items.into_iter().filter(about);
+        told.map(|event| {
+            let text = |text: Option<String>| text.unwrap_or_default();
+            (text(event.type_), text(event.reason), text(event.note))
+        })
+        .collect()
+    }
+
+    /// The scene's ServiceAccounts.
+    pub fn service_accounts(&self) -> Api<ServiceAccount> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Makes a ServiceAccount that names these Secrets.
+    pub async fn service_account(&self, name: &str, pull_secrets: &[&str]) {
+        let secrets: Vec<Value> = pull_secrets.iter().map(|name| json!({"name": name})).collect();
+        let account = serde_json::from_value(json!({"metadata": {"name": name}, "imagePullSecrets": secrets}));
+        self.service_accounts().create(&PostParams::default(), &account.unwrap()).await.unwrap();
+    }
+
+    /// Overwrites what a ServiceAccount names.
+    pub async fn set_pull_secrets(&self, name: &str, pull_secrets: &[&str]) {
+        let secrets: Vec<Value> = pull_secrets.iter().map(|name| json!({"name": name})).collect();
+        let patch = Patch::Merge(json!({"imagePullSecrets": secrets}));
+        self.service_accounts().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// The Secrets that a ServiceAccount names, in order.
+    pub async fn pull_secrets(&self, name: &str) -> Vec<String> {
+        let account = self.service_accounts().get(name).await.unwrap();
+        account.image_pull_secrets.unwrap_or_default().into_iter().map(|entry| entry.name).collect()
+    }
+
+    /// Waits until a ServiceAccount names exactly these Secrets, in order.
+    pub async fn pull_secrets_are(&self, name: &str, wanted: &[&str]) {
+        eventually(&format!("ServiceAccount {name} names {wanted:?}"), SOON, || async {
+            let found = self.pull_secrets(name).await;
+            if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    }
+}
+
+/// How many calls changed something in Harbor.
+pub fn changes(calls: &harbor_robot_world::Calls) -> u64 {
+    let changing = |operation: &str| !operation.starts_with("GET ") && !operation.starts_with("HEAD ");
+    calls.by.iter().filter(|(operation, _)| changing(operation)).map(|(_, count)| count).sum()
+}
+
+/// Text of a Secret's key.
+pub fn text(secret: &Secret, key: &str) -> Option<String> {
+    let bytes = &secret.data.as_ref()?.get(key)?.0;
+    Some(String::from_utf8(bytes.clone()).unwrap())
+}
+
+/// A Secret's label.
+pub fn label<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    secret.metadata.labels.as_ref()?.get(key).map(String::as_str)
+}
+
+/// A Secret's annotation.
+pub fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    secret.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+/// The ids of robots.
+pub fn ids(robots: &[Value]) -> Vec<i64> {
+    robots.iter().map(|robot| robot["id"].as_i64().unwrap()).collect()
+}

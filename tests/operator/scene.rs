@@ -1,0 +1,418 @@
+//! What a test stands on: its own namespace, Harbor, registry object and operator, on the control plane that all share.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use harbor_robot_operator::api::crds::crds_yaml;
+use harbor_robot_operator::api::{ClusterHarborRegistry, RobotAccount};
+use harbor_robot_world::{ControlPlane, Harbor, HarborOptions, Login, Operator, OperatorOptions, eventually, scratch};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+/// How long anything may take that should happen at once; generous, since the tests share two cores.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// Who the operator logs in as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginAs {
+    /// The administrator: may PUT and PATCH.
+    Person,
+    /// A system robot with create, read, list and delete on robots: may not.
+    Robot,
+}
+
+/// Both kinds, for tests of what must hold with each.
+pub const BOTH_LOGINS: [LoginAs; 2] = [LoginAs::Person, LoginAs::Robot];
+
+/// How a scene differs from the usual one.
+pub struct Setting {
+    /// Who the operator logs in as.
+    pub login: LoginAs,
+    /// Merged over the registry's spec (a JSON merge patch).
+    pub registry: Value,
+    /// Further arguments of the operator.
+    pub args: Vec<String>,
+    /// Serve Harbor by TLS with an authority of its own.
+    pub tls: bool,
+    /// Keep accounts of all namespaces.
+    pub all_namespaces: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { login: LoginAs::Person, registry: json!({}), args: Vec::new(), tls: false, all_namespaces: false }
+    }
+}
+
+/// A running world.
+pub struct Scene {
+    /// Shared by all tests.
+    pub plane: &'static ControlPlane,
+    /// This scene's own.
+    pub harbor: Harbor,
+    /// This scene's own; `None` while it is stopped.
+    pub operator: Option<Operator>,
+    /// The accounts' namespace and the name of the project in Harbor.
+    pub namespace: String,
+    /// The registry object's name.
+    pub registry: String,
+    /// Where the login Secret is.
+    pub system: String,
+    /// The operator's login.
+    pub login: Login,
+    /// An administrator's client.
+    pub client: Client,
+    /// Who the operator is to Kubernetes; `None` = the administrator.
+    pub kubeconfig: Option<std::path::PathBuf>,
+    args: Vec<String>,
+}
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// The control plane with our kinds.
+fn plane() -> &'static ControlPlane {
+    static INSTALLED: Once = Once::new();
+    let plane = ControlPlane::shared();
+    INSTALLED.call_once(|| {
+        plane.apply(&crds_yaml()).expect("the CRDs are accepted");
+        plane.kubectl(["wait", "--for=condition=Established", "crd", "--all"]).ok().expect("the kinds are served");
+    });
+    plane
+}
+
+impl Scene {
+    /// A scene with the operator running and the registry Ready.
+    pub async fn new(setting: Setting) -> Self {
+        let mut scene = Self::without_operator(setting).await;
+        scene.start();
+        scene.registry_is("Ready", "True").await;
+        scene
+    }
+
+    /// The same before the operator is started.
+    pub async fn without_operator(setting: Setting) -> Self {
+        let plane = tokio::task::spawn_blocking(plane).await.expect("the control plane starts");
+        let tls = setting.tls;
+        let options = HarborOptions { registry: Some(plane.registry.clone()), tls, ..HarborOptions::default() };
+        let harbor =
+            tokio::task::spawn_blocking(move || Harbor::start(&options)).await.unwrap().expect("the stand-in starts");
+        let client = plane.client().await.unwrap();
+        let name = format!("t{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let system = format!("{name}-system");
+        harbor.create_project(&name).await.unwrap();
+        let login = match setting.login {
+            LoginAs::Person => harbor.admin.clone(),
+            LoginAs::Robot => harbor.create_robot_login("operator", &[]).await.unwrap(),
+        };
+        let mut args = [
+            vec![format!("--cluster-resource-namespace={system}"), format!("--registry-selector=scene={name}")],
+            if setting.all_namespaces { Vec::new() } else { vec![format!("--namespaces={name}")] },
+            setting.args,
+        ]
+        .concat();
+        if !args.iter().any(|arg| arg.starts_with("--log-level")) {
+            args.push("--log-level=debug".to_owned());
+        }
+        let scene = Self {
+            plane,
+            harbor,
+            operator: None,
+            namespace: name.clone(),
+            registry: name,
+            system,
+            login,
+            client,
+            kubeconfig: None,
+            args,
+        };
+        for namespace in [&scene.namespace, &scene.system] {
+            scene.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
+        }
+        scene.write_login(&scene.login);
+        let mut spec = json!({
+            "url": scene.harbor.url,
+            "auth": {"secretRef": {"name": "login"}},
+            "pollInterval": "1s",
+            "grants": [{
+                "name": "all", "namespaces": [scene.namespace], "projects": ["*"], "permissions": [],
+                "access": [{"resource": "*", "action": "*"}], "adoption": "Allowed",
+            }],
+        });
+        if let Some(ca) = &scene.harbor.ca {
+            spec["tls"] = json!({"caBundle": ca});
+        }
+        merge(&mut spec, &setting.registry);
+        scene.apply(json!({
+            "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
+            "metadata": {"name": scene.registry, "labels": {"scene": scene.registry}}, "spec": spec,
+        }));
+        scene
+    }
+
+    /// Starts the operator (again).
+    pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts the operator with further arguments.
+    pub fn start_with(&mut self, further: &[&str]) {
+        let log_file = scratch().unwrap().join(format!("{}.log", self.namespace));
+        let options = OperatorOptions {
+            kubeconfig: self.kubeconfig.clone().unwrap_or_else(|| self.plane.kubeconfig.clone()),
+            args: self.args.iter().cloned().chain(further.iter().map(ToString::to_string)).collect(),
+            log_file: Some(log_file),
+            ..OperatorOptions::default()
+        };
+        self.operator = Some(Operator::start(&options).expect("the operator starts"));
+    }
+
+    /// The operator's log so far.
+    pub fn log(&self) -> String {
+        self.operator.as_ref().map(Operator::log).unwrap_or_default()
+    }
+
+    /// Applies a manifest.
+    pub fn apply(&self, manifest: Value) {
+        self.plane.apply(&manifest.to_string()).unwrap();
+    }
+
+    /// Writes the operator's login Secret.
+    pub fn write_login(&self, login: &Login) {
+        self.apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": self.system},
+            "stringData": {"username": login.name, "password": login.secret},
+        }));
+    }
+
+    /// Makes an account; `spec` is merged over the usual one (the scene's project, pull only, the scene's registry).
+    pub async fn account(&self, name: &str, spec: Value) {
+        let mut whole = json!({
+            "registryRef": {"kind": "ClusterHarborRegistry", "name": self.registry},
+            "project": self.namespace,
+            "permissions": ["PullArtifacts"],
+        });
+        merge(&mut whole, &spec);
+        let account = serde_json::from_value(json!({
+            "apiVersion": "harbor-robots.io/v1alpha1", "kind": "RobotAccount",
+            "metadata": {"name": name, "namespace": self.namespace}, "spec": whole,
+        }));
+        self.accounts().create(&PostParams::default(), &account.unwrap()).await.unwrap();
+    }
+
+    /// Changes an account's spec by a JSON merge patch.
+    pub async fn edit(&self, name: &str, spec: Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.accounts().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Changes the registry's spec by a JSON merge patch.
+    pub async fn edit_registry(&self, spec: Value) {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        self.registries().patch(&self.registry, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Deletes an account (returns at once; see [`Scene::gone`]).
+    pub async fn delete(&self, name: &str) {
+        self.accounts().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Waits until the account is gone.
+    pub async fn gone(&self, name: &str) {
+        eventually(&format!("{name} is gone"), SOON, || async {
+            match self.accounts().get_opt(name).await {
+                Ok(None) => Ok(()),
+                Ok(Some(account)) => Err(format!("{:?}", account.status)),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// The account as it is.
+    pub async fn get(&self, name: &str) -> RobotAccount {
+        self.accounts().get(name).await.unwrap()
+    }
+
+    /// Waits until the account fits.
+    pub async fn account_is(&self, what: &str, name: &str, fits: impl Fn(&RobotAccount) -> bool) -> RobotAccount {
+        eventually(&format!("{name}: {what}"), SOON, || async {
+            let account = self.accounts().get(name).await.map_err(|error| error.to_string())?;
+            if fits(&account) { Ok(account) } else { Err(format!("{:?}", account.status)) }
+        })
+        .await
+    }
+
+    /// Waits until the account is Ready, in sync and up to date with its spec.
+    pub async fn settled(&self, name: &str) -> RobotAccount {
+        self.account_is("settled", name, |account| {
+            condition(account, "Ready").is_some_and(|(status, _, _)| status == "True")
+                && condition(account, "Synced").is_some_and(|(status, _, _)| status == "True")
+                && account.status.as_ref().is_some_and(|s| s.observed_generation == account.metadata.generation)
+        })
+        .await
+    }
+
+    /// Waits for a condition with this status and reason; gives its message.
+    pub async fn reason_is(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let account = self
+            .account_is(&format!("{kind}={status}/{reason}"), name, |account| {
+                condition(account, kind).is_some_and(|(s, r, _)| s == status && r == reason)
+            })
+            .await;
+        condition(&account, kind).unwrap().2
+    }
+
+    /// Waits for a condition of the registry.
+    pub async fn registry_is(&self, kind: &str, status: &str) -> ClusterHarborRegistry {
+        eventually(&format!("registry {kind}={status}"), SOON, || async {
+            let registry = self.registries().get(&self.registry).await.map_err(|error| error.to_string())?;
+            let conditions = registry.status.iter().flat_map(|status| &status.conditions);
+            let found = conditions.clone().any(|c| c.type_ == kind && c.status == status);
+            if found { Ok(registry) } else { Err(format!("{:?}\n{}", registry.status, self.log())) }
+        })
+        .await
+    }
+
+    /// A Secret of the scene's namespace.
+    pub async fn secret(&self, name: &str) -> Option<Secret> {
+        self.secrets().get_opt(name).await.unwrap()
+    }
+
+    /// User name and password in a Secret's docker configuration, and its hosts.
+    pub async fn credential(&self, name: &str) -> (Login, Vec<String>) {
+        let secret = self.secret(name).await.expect("the Secret exists");
+        let config: Value = serde_json::from_slice(&secret.data.unwrap()[".dockerconfigjson"].0).unwrap();
+        let auths = config["auths"].as_object().unwrap();
+        let entry = auths.values().next().expect("the Secret holds a credential");
+        let text = |key: &str| entry[key].as_str().unwrap().to_owned();
+        (Login { name: text("username"), secret: text("password") }, auths.keys().cloned().collect())
+    }
+
+    /// Waits until the Secret holds a credential that logs in.
+    pub async fn logs_in(&self, secret: &str) -> Login {
+        eventually(&format!("Secret {secret} logs in"), SOON, || async {
+            if self.secret(secret).await.is_none() {
+                return Err("no Secret".to_owned());
+            }
+            let (login, _) = self.credential(secret).await;
+            let works = self.harbor.verify(&login.name, &login.secret).await.map_err(|error| error.to_string())?;
+            if works { Ok(login) } else { Err(format!("{} is refused", login.name)) }
+        })
+        .await
+    }
+
+    /// The robots in the scene's project.
+    pub async fn robots(&self) -> Vec<Value> {
+        self.harbor.robots(&self.namespace).await.unwrap()
+    }
+
+    /// Waits until the project's robots fit.
+    pub async fn robots_are(&self, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        eventually(what, SOON, || async {
+            let robots = self.robots().await;
+            if fits(&robots) { Ok(robots) } else { Err(serde_json::to_string(&robots).unwrap()) }
+        })
+        .await
+    }
+
+    /// The scene's accounts.
+    pub fn accounts(&self) -> Api<RobotAccount> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// All registries.
+    pub fn registries(&self) -> Api<ClusterHarborRegistry> {
+        Api::all(self.client.clone())
+    }
+
+    /// The scene's Secrets.
+    pub fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Waits for a condition of the registry with this reason; gives its message.
+    pub async fn registry_reason_is(&self, reason: &str) -> String {
+        eventually(&format!("registry {reason}"), SOON, || async {
+            let registry = self.registries().get(&self.registry).await.map_err(|error| error.to_string())?;
+            let conditions = registry.status.iter().flat_map(|status| &status.conditions);
+            let found = conditions.clone().find(|c| c.type_ == "Ready" && c.reason == reason);
+            found.map(|c| c.message.clone()).ok_or(format!("{:?}", registry.status))
+        })
+        .await
+    }
+
+    /// Waits until the operator listed robots this many times more: with one project in use, so many polls.
+    pub async fn sweeps(&self, more: u64) {
+        let lists = || async { self.harbor.calls().await.map(|calls| calls.count("GET /api/v2.0/robots")) };
+        let before = lists().await.unwrap();
+        eventually("further polls", SOON, || async {
+            let now = lists().await.map_err(|error| error.to_string())?;
+            if now >= before + more { Ok(()) } else { Err(format!("{} of {more}", now - before)) }
+        })
+        .await;
+    }
+
+    /// How often an operation was called so far, like `POST /api/v2.0/robots`.
+    pub async fn calls(&self, operation: &str) -> u64 {
+        self.harbor.calls().await.unwrap().count(operation)
+    }
+
+    /// Puts faults into Harbor: what is in the list, and nothing else.
+    pub async fn faults(&self, faults: Value) {
+        self.harbor.quirks(json!({"reset": true, "fail": faults})).await.unwrap();
+    }
+
+    /// The robot whose credential is in a Secret.
+    pub async fn published(&self, secret: &str) -> Option<Value> {
+        self.secret(secret).await?;
+        let (login, _) = self.credential(secret).await;
+        self.robots().await.into_iter().find(|robot| robot["name"] == login.name)
+    }
+
+    /// Calls Harbor's API as its administrator and expects success; the path comes after `/api/v2.0`.
+    pub async fn harbor_api(&self, method: &str, path: &str, body: Value) -> Value {
+        let method = method.parse().unwrap();
+        let body = Some(body).filter(|body| !body.is_null());
+        self.harbor.api(method, path, body).await.unwrap().ok().unwrap()
+    }
+
+    /// Ends the operator by SIGTERM.
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        self.operator.take().expect("the operator runs").terminate().unwrap()
+    }
+}
+
+/// Status, reason and message of an account's condition.
+pub fn condition(account: &RobotAccount, kind: &str) -> Option<(String, String, String)> {
+    let conditions = &account.status.as_ref()?.conditions;
+    let found = conditions.iter().find(|condition| condition.type_ == kind)?;
+    Some((found.status.clone(), found.reason.clone(), found.message.clone()))
+}
+
+/// `resource:action` pairs of a robot as Harbor shows it.
+pub fn pairs(robot: &Value) -> Vec<String> {
+    let groups = robot["permissions"].as_array().into_iter().flatten();
+    let mut pairs: Vec<String> = groups
+        .flat_map(|group| group["access"].as_array().into_iter().flatten())
+        .map(|access| format!("{}:{}", access["resource"].as_str().unwrap(), access["action"].as_str().unwrap()))
+        .collect();
+    pairs.sort();
+    pairs
+}
+
+fn merge(to: &mut Value, patch: &Value) {
+    let (Some(to), Some(patch)) = (to.as_object_mut(), patch.as_object()) else {
+        *to = patch.clone();
+        return;
+    };
+    for (key, value) in patch {
+        if value.is_null() {
+            to.remove(key);
+        } else {
+            merge(to.entry(key.clone()).or_insert(json!({})), value);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Our entry in `imagePullSecrets`.
+
+use harbor_robot_world::eventually;
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use crate::hands::changes;
+use crate::scene::{SOON, Scene, Setting, condition};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_entry_comes_last_and_goes_with_the_spec_and_the_account() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.service_account("builder", &["z", "a"]).await;
+    scene.service_account("deployer", &[]).await;
+    scene.account("ci", json!({"serviceAccounts": ["builder", "deployer"]})).await;
+    scene.settled("ci").await;
+    assert_eq!(scene.pull_secrets("builder").await, ["z", "a", "ci"]);
+    assert_eq!(scene.pull_secrets("deployer").await, ["ci"]);
+
+    scene.set_pull_secrets("builder", &["z", "ci", "a", "m"]).await;
+    scene.edit("ci", json!({"serviceAccounts": ["builder"]})).await;
+    scene.pull_secrets_are("deployer", &[]).await;
+    scene.settled("ci").await;
+    assert_eq!(scene.pull_secrets("builder").await, ["z", "ci", "a", "m"]);
+
+    scene.edit("ci", json!({"serviceAccounts": null})).await;
+    scene.pull_secrets_are("builder", &["z", "a", "m"]).await;
+
+    scene.edit("ci", json!({"serviceAccounts": ["deployer"]})).await;
+    scene.pull_secrets_are("deployer", &["ci"]).await;
+    scene.delete("ci").await;
+    scene.gone("ci").await;
+    assert!(scene.pull_secrets("deployer").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_deleted_together_with_its_secret_takes_its_entry_along() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.service_account("builder", &["z"]).await;
+    scene.account("ci", json!({"serviceAccounts": ["builder"]})).await;
+    scene.settled("ci").await;
+    let operator = scene.operator.as_ref().unwrap();
+    operator.pause().unwrap();
+    scene.delete("ci").await;
+    scene.delete_secret("ci").await;
+    operator.resume().unwrap();
+    scene.gone("ci").await;
+    assert_eq!(scene.pull_secrets("builder").await, ["z"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_service_account_is_waited_for() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.account("ci", json!({"serviceAccounts": ["later"]})).await;
+    let account = scene.settled("ci").await;
+    let message = condition(&account, "Synced").unwrap().2;
+    assert!(message.contains("ServiceAccount later does not exist yet"), "{message}");
+    scene.service_account("later", &["other"]).await;
+    scene.pull_secrets_are("later", &["other", "ci"]).await;
+    scene
+        .account_is("nothing is missing", "ci", |account| {
+            condition(account, "Synced").is_some_and(|(_, _, message)| !message.contains("later"))
+        })
+        .await;
+
+    scene.service_accounts().delete("later", &DeleteParams::default()).await.unwrap();
+    scene
+        .account_is("it is missing again", "ci", |account| {
+            condition(account, "Synced").is_some_and(|(_, _, message)| message.contains("later"))
+        })
+        .await;
+    scene.service_account("later", &[]).await;
+    scene.pull_secrets_are("later", &["ci"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_several_accounts_taken_out_at_once_all_come_back() {
+    let mut scene = Scene::new(Setting::default()).await;
+    scene.service_account("builder", &["z"]).await;
+    let names = ["one", "two", "three"];
+    for name in names {
+        scene.account(name, json!({"serviceAccounts": ["builder"]})).await;
+    }
+    for name in names {
+        scene.settled(name).await;
+    }
+    let all_there = async |scene: &Scene| {
+        eventually("all entries are there", SOON, || async {
+            let mut found = scene.pull_secrets("builder").await;
+            found.sort();
+            if found == ["one", "three", "two", "z"] { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    };
+    all_there(&scene).await;
+    scene.set_pull_secrets("builder", &["z"]).await;
+    all_there(&scene).await;
+    assert!(scene.terminate().success());
+    scene.set_pull_secrets("builder", &["z"]).await;
+    scene.start();
+    all_there(&scene).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_taken_out_by_hand_is_put_back_twice_and_then_left_until_the_account_is_edited() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.service_account("builder", &["z"]).await;
+    scene.account("ci", json!({"serviceAccounts": ["builder"]})).await;
+    scene.settled("ci").await;
+    for _ in 1..=2 {
+        scene.set_pull_secrets("builder", &["z"]).await;
+        scene.pull_secrets_are("builder", &["z", "ci"]).await;
+    }
+    scene.set_pull_secrets("builder", &["z"]).await;
+    let message = scene.reason_is("ci", "Synced", "False", "ServiceAccountContested").await;
+    assert!(message.contains("ServiceAccount builder"), "{message}");
+    let account = scene.get("ci").await;
+    assert_eq!(condition(&account, "Ready").unwrap().0, "True");
+    let calls = scene.two_sweeps().await;
+    assert_eq!(changes(&calls), 0, "{:?}", calls.by);
+    assert_eq!(scene.pull_secrets("builder").await, ["z"]);
+    assert_eq!(scene.get("ci").await.metadata.resource_version, account.metadata.resource_version);
+
+    scene.edit("ci", json!({"description": "settled with the other tool"})).await;
+    scene.pull_secrets_are("builder", &["z", "ci"]).await;
+    scene.settled("ci").await;
+}
