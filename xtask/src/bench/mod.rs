@@ -1,0 +1,101 @@
+//! `cargo xtask bench`: the figures of `docs/benchmarks.md`, measured with release builds on a real control plane. Memory
+//! and processor time are read from `/proc`, calls are counted at the servers, and Harbor answers after 5 ms.
+
+mod accounts;
+mod apply;
+mod counts;
+mod memory;
+mod report;
+mod start;
+mod writes;
+
+use anyhow::{Result, bail};
+use harbor_robot_world::{Login, Operator, note};
+use serde_json::json;
+
+use crate::stage::{Stage, Wanted};
+use report::Report;
+
+/// Milliseconds that the stand-in adds to each call.
+const LATENCY_MS: u32 = 5;
+
+/// Identifier and one line for each benchmark.
+const CATALOGUE: [(&str, &str); 4] = [
+    ("P1", "start on an empty cluster with one account: exec to Ready, median of 5"),
+    ("P3", "200 single applies, one after another, robot login: apply to a Secret that logs in, p50 and p99"),
+    ("P5", "10,000 settled accounts, as 5 to a project and all in one: memory, and what a restart costs"),
+    ("P15", "1,000 creates: calls to Harbor and to the API server per account"),
+];
+
+#[derive(clap::Args)]
+#[command(after_help = after_help())]
+pub(crate) struct Options {
+    /// Which to run [default: all]
+    ids: Vec<String>,
+    /// Run P5 with this many accounts
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    accounts: usize,
+    /// Run debug builds: quick to try a benchmark with, but its figures mean nothing and are not kept
+    #[arg(long)]
+    dev: bool,
+}
+
+fn after_help() -> String {
+    let lines: Vec<String> = CATALOGUE.iter().map(|(id, line)| format!("  {id:<4} {line}")).collect();
+    format!("Benchmarks:\n{}\n\nFigures go to stdout, tab-separated, and to target/bench/<ID>.json.", lines.join("\n"))
+}
+
+pub(crate) async fn run(options: Options) -> Result<()> {
+    let known: Vec<&str> = CATALOGUE.iter().map(|(id, _)| *id).collect();
+    let wanted: Vec<String> = options.ids.iter().map(|id| id.to_uppercase()).collect();
+    if let Some(unknown) = wanted.iter().find(|id| !known.contains(&id.as_str())) {
+        bail!("no benchmark {unknown}; there are {}", known.join(", "));
+    }
+    let release = !options.dev;
+    println!("# {}", report::machine());
+    println!("{}", report::HEADER);
+    for (id, line) in CATALOGUE {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == id) {
+            continue;
+        }
+        note(&format!("\n{id}: {line}"));
+        let mut report = Report::new(id, line);
+        match id {
+            "P1" => start::measure(&mut report, release).await?,
+            "P3" => apply::measure(&mut report, release).await?,
+            "P5" => memory::measure(&mut report, release, options.accounts).await?,
+            _ => writes::measure(&mut report, release).await?,
+        }
+        if release {
+            report.write()?;
+        }
+    }
+    Ok(())
+}
+
+/// A stage with release builds, a namespace and projects, whose operator logs in as a robot and is not held back by its
+/// rate limit. Harbor takes its time from the end of this on.
+async fn stage(release: bool, projects: &[String]) -> Result<(Stage, Login)> {
+    let stage = tokio::task::spawn_blocking(move || Stage::start(Wanted { release, ..Wanted::default() })).await??;
+    stage.plane.kubectl(["create", "namespace", accounts::NAMESPACE]).ok()?;
+    stage.harbor().seed_projects(projects).await?;
+    let login = stage.harbor().create_robot_login("bench", &[]).await?;
+    register(&stage, &login)?;
+    stage.harbor().quirks(json!({"latencyMs": LATENCY_MS})).await?;
+    Ok((stage, login))
+}
+
+/// Makes the registry object and the Secret with its login.
+fn register(stage: &Stage, login: &Login) -> Result<()> {
+    let limit = json!({"requestsPerSecond": 10_000, "maxInFlight": 64});
+    stage.apply_registry(login, &json!({"rateLimit": limit, "pollInterval": "1h"}))
+}
+
+/// Starts the operator while others go on.
+async fn operator(stage: Stage) -> Result<(Stage, Operator)> {
+    tokio::task::spawn_blocking(move || {
+        let operator = stage.operator()?;
+        Ok((stage, operator))
+    })
+    .await?
+}

@@ -1,0 +1,64 @@
+//! Developer commands. `cargo xtask --help` lists them.
+
+mod bench;
+mod check;
+mod crds;
+mod demo;
+mod harbor;
+mod samples;
+mod stage;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Developer commands of harbor-robot-operator")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the operator at work: a RobotAccount becomes a robot, a Secret and a pulled image
+    Demo,
+    /// Run every check: format, lints, tests, contract, generated files, licences
+    Test,
+    /// Leave a control plane, a Harbor and the operator running until Ctrl-C
+    Up(up::Options),
+    /// Run the Harbor stand-in alone
+    Harbor(harbor::Options),
+    /// Write crds/ from the types
+    Crds(crds::Options),
+    /// Measure what docs/benchmarks.md reports
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    harbor_robot_world::install_crypto_provider();
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Test => check::run(),
+        Command::Harbor(options) => harbor::run(&options),
+        Command::Crds(options) => crds::run(&options),
+        Command::Demo => runtime()?.block_on(demo::run()),
+        Command::Up(options) => runtime()?.block_on(up::run(options)),
+        Command::Bench(options) => runtime()?.block_on(bench::run(options)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
