@@ -6,13 +6,14 @@ use crate::control::calls::Calls;
 use crate::control::quirks::Quirks;
 use crate::http::proxy::Upstream;
 use crate::http::token_key::TokenKey;
-use crate::state::State;
 use crate::state::locks::{NameLocks, Upserts};
+use crate::state::{Backup, State};
 
 /// Everything that calls share. Instances have nothing in common, so several run in one process.
 #[derive(Debug)]
 pub struct App {
     state: Mutex<State>,
+    backup: Mutex<Option<Backup>>,
     quirks: Mutex<Quirks>,
     calls: Mutex<Calls>,
     names: Mutex<NameLocks>,
@@ -34,6 +35,7 @@ impl App {
     pub fn new(state: State, external_url: String, has_ca: bool, upstream: Option<Upstream>) -> Self {
         Self {
             state: Mutex::new(state),
+            backup: Mutex::default(),
             quirks: Mutex::default(),
             calls: Mutex::default(),
             names: Mutex::default(),
@@ -48,6 +50,11 @@ impl App {
     /// The memory, locked.
     pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    /// The last backup, locked.
+    pub fn backup(&self) -> MutexGuard<'_, Option<Backup>> {
+        lock(&self.backup)
     }
 
     /// The quirks, locked.

@@ -1,8 +1,8 @@
-//! The stand-in's clock: real time plus what the tests moved it forward by.
+//! The stand-in's clock: real time plus what the tests moved it by.
 
 use jiff::Timestamp;
 
-/// A clock that runs with the machine's and can be moved forward.
+/// A clock that runs with the machine's and can be set.
 #[derive(Debug, Default)]
 pub struct Clock {
     ahead_ms: i64,
@@ -15,7 +15,7 @@ impl Clock {
         Timestamp::now().as_millisecond() + self.ahead_ms
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock forward, or back.
     pub fn advance(&mut self, seconds: i64) {
         self.ahead_ms += seconds.saturating_mul(1000);
     }

@@ -220,9 +220,22 @@ async fn calls_are_counted_by_template_and_login() {
     assert_eq!(calls["by"], by);
     let read = &calls["calls"][0];
     assert_eq!((&read["login"], &read["status"], &read["method"]), (&json!("admin"), &json!(200), &json!("GET")));
+    assert_eq!(read["target"], format!("/api/v2.0/robots/{}", robot["id"]));
     assert_eq!(calls["calls"].as_array().unwrap().len(), 2);
     harbor.control("DELETE", "calls", Value::Null).await;
     assert_eq!(harbor.stand_in.app().calls().count("POST /api/v2.0/robots"), 0);
+}
+
+#[tokio::test]
+async fn the_most_calls_at_one_time_are_counted_until_they_are_forgotten() {
+    let harbor = Harbor::start().await;
+    harbor.quirks(json!({"latencyMs": 300})).await;
+    let ping = || harbor.call("", "GET", "/api/v2.0/ping", None);
+    tokio::join!(ping(), ping(), ping());
+    assert_eq!(harbor.control("GET", "calls", Value::Null).await["mostInFlight"], 3);
+    harbor.control("DELETE", "calls", Value::Null).await;
+    ping().await;
+    assert_eq!(harbor.control("GET", "calls", Value::Null).await["mostInFlight"], 1);
 }
 
 #[tokio::test]
@@ -272,5 +285,29 @@ async fn unknown_controls_and_quirks_are_refused() {
     let harbor = Harbor::start().await;
     assert_eq!(harbor.call("", "GET", "/_stand-in/nothing", None).await.status, 404);
     assert_eq!(harbor.call("", "PUT", "/_stand-in/quirks", Some(json!({"latency": 1}))).await.status, 400);
-    assert_eq!(harbor.call("", "POST", "/_stand-in/advance", Some(json!({"seconds": -1}))).await.status, 400);
+    assert_eq!(harbor.call("", "POST", "/_stand-in/advance", Some(json!({"seconds": "soon"}))).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_restored_database_brings_robots_back_and_uses_ids_again() {
+    let harbor = Harbor::start().await;
+    let kept = harbor.robot("kept").await;
+    harbor.control("POST", "snapshot", json!({})).await;
+    let later = harbor.robot("later").await;
+    harbor.api("DELETE", &format!("/robots/{}", kept["id"]), None).await;
+    for _ in 0..2 {
+        harbor.control("POST", "restore", json!({})).await;
+        assert!(harbor.logs_in(&login_of(&kept)).await, "alive again");
+        assert!(!harbor.logs_in(&login_of(&later)).await, "gone");
+        let other = harbor.robot("other").await;
+        assert_eq!(other["id"], later["id"], "used again");
+    }
+}
+
+#[tokio::test]
+async fn the_clock_can_be_set_back() {
+    let harbor = Harbor::start().await;
+    let before = harbor.control("POST", "advance", json!({"seconds": 0})).await;
+    let after = harbor.control("POST", "advance", json!({"seconds": -3_600})).await;
+    assert!(after["now"].as_i64().unwrap() < before["now"].as_i64().unwrap() - 3_590_000, "{before} {after}");
 }

@@ -32,18 +32,31 @@ fn act(app: &App, parts: &Parts, path: &str, body: Value) -> Result<Option<Value
         }
         ("POST", ["advance"]) => {
             let seconds = number("seconds")?;
-            if seconds < 0 {
-                return Err("seconds must not be negative: the clock runs forward only".into());
-            }
             let mut state = app.state();
             state.clock.advance(seconds);
             json!({"now": state.clock.now_ms()})
         }
-        ("GET", ["calls"]) => app.calls().view(last(parts)),
-        ("DELETE", ["calls"]) => {
-            *app.calls() = calls::Calls::default();
+        ("POST", ["snapshot"]) => {
+            let backup = app.state().backup();
+            *app.backup() = Some(backup);
             json!({})
         }
+        ("POST", ["restore"]) => {
+            let backup = app.backup().clone().ok_or("there is no snapshot")?;
+            app.state().restore(backup);
+            json!({})
+        }
+        ("GET", ["calls"]) => app.calls().view(last(parts)),
+        ("DELETE", ["calls"]) => {
+            app.calls().reset();
+            json!({})
+        }
+        ("POST", ["sessions", "forget"]) => json!({"forgotten": app.state().sessions.forget()}),
+        ("POST", ["sessions", "csrf-key"]) => {
+            app.state().sessions.change_csrf_key();
+            json!({})
+        }
+        ("GET", ["sessions"]) => json!({"loggedIn": app.state().sessions.ids()}),
         ("GET", ["quirks"]) => quirks_view(app),
         ("PUT", ["quirks"]) => {
             let read_only = app.quirks().change(body)?;

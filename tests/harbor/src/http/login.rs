@@ -38,6 +38,19 @@ pub fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((name.to_owned(), password.to_owned()))
 }
 
+/// How a caller shows who it is, for the call log.
+pub fn auth(headers: &HeaderMap) -> &'static str {
+    if basic(headers).is_some() {
+        "basic"
+    } else if bearer(headers).is_some() {
+        "bearer"
+    } else if cookie(headers, SESSION_COOKIE).is_some() {
+        "session"
+    } else {
+        ""
+    }
+}
+
 /// Finds out who calls. A credential that is no good makes nobody of the caller, not an error.
 pub async fn caller(app: &App, headers: &HeaderMap, registry: bool, session: Option<&str>) -> Caller {
     if registry && let Some(bearer) = bearer(headers) {
@@ -55,8 +68,8 @@ pub async fn caller(app: &App, headers: &HeaderMap, registry: bool, session: Opt
         }
     }
     let mut state = app.state();
-    let (now, minutes) = (state.clock.now_ms(), state.settings.session_minutes());
-    let user = session.and_then(|session| state.sessions.user(session, now, minutes));
+    let now = state.clock.now_ms();
+    let user = session.and_then(|session| state.sessions.user(session, now));
     match user.and_then(|id| state.users.get(id)) {
         Some(user) => Caller::Person { id: user.id, name: user.name.clone() },
         None => Caller::Nobody,
@@ -68,8 +81,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Checks a person's password. With `lockUserName` a wrong one (of anybody, also of a name that does not exist) locks the
-/// name and costs 1.5 s; while it is locked the right one fails at once.
+/// Checks a person's password. A wrong one of somebody who exists takes 1.5 s. With `lockUserName` so does any name, and
+/// the name is locked meanwhile: then the right password fails, too, and at once.
 async fn person(app: &App, name: &str, password: &str) -> Option<Caller> {
     let (cost, locks) = {
         let quirks = app.quirks();
@@ -87,6 +100,8 @@ async fn person(app: &App, name: &str, password: &str) -> Option<Caller> {
     }
     if found.is_none() && locks {
         app.names().lock(name, Instant::now());
+    }
+    if found.is_none() && (locks || exists) {
         tokio::time::sleep(LOCKED).await;
     }
     found
@@ -109,8 +124,8 @@ pub fn csrf(app: &App, method: &Method, path: &str, headers: &HeaderMap) -> Csrf
     }
     let mut answer = Csrf::default();
     let state = app.state();
-    let held = cookie(headers, CSRF_COOKIE).filter(|value| state.sessions.issued(value));
-    let real = held.map_or_else(|| state.sessions.issue(), str::to_owned);
+    let held = cookie(headers, CSRF_COOKIE).filter(|value| state.sessions.issued_csrf(value));
+    let real = held.map_or_else(|| state.sessions.issue_csrf(), str::to_owned);
     if held.is_none() {
         let cookie = format!("{CSRF_COOKIE}={real}; Path=/; HttpOnly; SameSite=Strict");
         answer.headers.push(("Set-Cookie".into(), cookie));
@@ -142,13 +157,16 @@ fn unmasked(text: &str) -> Option<Vec<u8>> {
     Some(pad.iter().zip(mixed).map(|(a, b)| a ^ b).collect())
 }
 
+/// A field of the login form.
+pub fn field(body: &[u8], key: &str) -> String {
+    let mut fields = form_urlencoded::parse(body);
+    fields.find(|(name, _)| name == key).map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
 /// `/c/login`: a form; success begins a new session.
 pub async fn log_in(app: &App, call: &Call) -> ApiResult<Reply> {
-    let field = |key: &str| {
-        let mut fields = form_urlencoded::parse(&call.body);
-        fields.find(|(name, _)| name == key).map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
-    let Some(Caller::Person { id, .. }) = person(app, &field("principal"), &field("password")).await else {
+    let (name, password) = (field(&call.body, "principal"), field(&call.body, "password"));
+    let Some(Caller::Person { id, .. }) = person(app, &name, &password).await else {
         return Ok(Reply::empty(401));
     };
     let mut state = app.state();

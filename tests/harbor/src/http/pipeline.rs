@@ -1,6 +1,7 @@
 //! A call's way: quirks, then Harbor's middlewares in their order, then the operation, then the log.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -14,7 +15,7 @@ use super::route::{self, Endpoint, Route};
 use super::{configurations, front, login, members, projects, robots, robots_v1, system, token, users};
 use crate::app::App;
 use crate::clock::http_date;
-use crate::control::{self, calls::Record};
+use crate::control::{self, calls::Record, calls::UnderWay};
 use crate::error::{ApiError, ApiResult};
 use crate::state::Caller;
 
@@ -40,16 +41,22 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Respons
     if let Some(rest) = path.strip_prefix("/_stand-in/") {
         return Ok(control::answer(&app, &parts, rest, &read(body).await).into_response());
     }
+    let _under_way = UnderWay::begin(&app);
     let route = route::find(&path);
     let template = route.as_ref().map_or("(unknown)", |route| route.template);
     let plan = app.quirks().plan(parts.method.as_str(), template);
+    let started = Instant::now();
     tokio::time::sleep(plan.delay).await;
     let mut record = Record {
         method: parts.method.to_string(),
         path: template.to_owned(),
+        target: path.clone(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
         login: login::basic(&parts.headers).map(|(name, _)| name).unwrap_or_default(),
+        auth: login::auth(&parts.headers),
         status: 0,
         at: app.state().clock.now_ms(),
+        took: 0,
     };
     let served = match &plan.fault {
         Some(fault) if !fault.after_commit => None,
@@ -57,6 +64,7 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Respons
     };
     let answer = match plan.fault {
         Some(fault) if fault.drop => {
+            record.took = micros(started);
             app.calls().note(record);
             return Err(Dropped);
         }
@@ -64,8 +72,13 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Respons
         None => served.unwrap_or_else(|| Reply::from(ApiError::internal()).into_response()),
     };
     record.status = answer.status().as_u16();
+    record.took = micros(started);
     app.calls().note(record);
     Ok(finished(&app, &parts, answer))
+}
+
+fn micros(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Harbor takes several slashes for one.
@@ -97,7 +110,7 @@ async fn serve(
     }
     let csrf = login::csrf(app, &parts.method, &path, &parts.headers);
     let session = login::cookie(&parts.headers, login::SESSION_COOKIE);
-    let session = session.filter(|session| app.state().sessions.issued(session)).map(str::to_owned);
+    let session = session.filter(|session| app.state().knows_session(session)).map(str::to_owned);
     let mut answer = if let Some(refused) = csrf.refused {
         Reply::from(refused).into_response()
     } else {
@@ -112,7 +125,7 @@ async fn serve(
         } else if registry {
             front::answer(app, parts, body, &caller).await
         } else {
-            operate(app, parts, body, path, query, route, caller, session.clone()).await
+            operate(app, parts, body, path, query, route, caller, session.clone(), record).await
         }
     };
     let headers = answer.headers_mut();
@@ -149,8 +162,12 @@ async fn operate(
     route: Option<Route>,
     caller: Caller,
     session: Option<String>,
+    record: &mut Record,
 ) -> Response<Body> {
     let body = read(body).await;
+    if route.as_ref().is_some_and(|route| matches!(route.endpoint, Endpoint::Login)) {
+        (record.login, record.auth) = (login::field(&body, "principal"), "form");
+    }
     let call =
         Call { method: parts.method.clone(), path, query, headers: parts.headers.clone(), body, caller, session };
     let old = |route: &Route| matches!(route.endpoint, Endpoint::RobotsV1(_) | Endpoint::RobotV1(..));

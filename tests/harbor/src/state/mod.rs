@@ -87,6 +87,15 @@ impl Caller {
     }
 }
 
+/// A backup of the database: all that a restore brings back. Sessions and the clock are not in it.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    robots: Robots,
+    projects: Projects,
+    users: Users,
+    settings: Settings,
+}
+
 impl State {
     /// A fresh Harbor: the administrator, and the public project `library`.
     pub fn new(admin: &str, password: &str) -> Self {
@@ -105,8 +114,29 @@ impl State {
         }
     }
 
+    /// Whether an id is of a session that is kept, anybody's.
+    pub fn knows_session(&mut self, id: &str) -> bool {
+        self.sessions.expire(self.clock.now_ms(), self.settings.session_minutes());
+        self.sessions.issued(id)
+    }
+
     /// Makes all robots older: their times move back, `now` stays.
     pub fn age(&mut self, days: i64) {
         self.robots.age(days);
+    }
+
+    /// Everything in the database.
+    pub fn backup(&self) -> Backup {
+        let (robots, projects) = (self.robots.clone(), self.projects.clone());
+        Backup { robots, projects, users: self.users.clone(), settings: self.settings.clone() }
+    }
+
+    /// Puts the database back. Ids run on from where they were then, so those used since are used again.
+    pub fn restore(&mut self, backup: Backup) {
+        let Backup { robots, projects, users, settings } = backup;
+        self.robots = robots;
+        self.projects = projects;
+        self.users = users;
+        self.settings = settings;
     }
 }

@@ -82,7 +82,7 @@ impl Project {
 }
 
 /// All projects.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Projects {
     by_id: HashMap<i64, Project>,
     by_name: BTreeMap<String, i64>,

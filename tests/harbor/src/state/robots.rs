@@ -122,7 +122,7 @@ impl Robot {
 }
 
 /// All robots.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Robots {
     by_id: HashMap<i64, Robot>,
     by_name: HashMap<String, i64>,

@@ -7,7 +7,7 @@ use crate::gojson::{Place, field};
 use crate::version::Version;
 
 /// Settings as recorded from v2.16, with what was written over them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     values: Map<String, Value>,
 }

@@ -37,7 +37,7 @@ impl User {
 }
 
 /// All persons.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Users {
     by_id: BTreeMap<i64, User>,
     next_id: i64,

@@ -96,11 +96,20 @@ pub struct HarborClient {
 impl HarborClient {
     /// A client of the Harbor at `url`.
     pub fn new(url: &str, admin: Login, ca: Option<String>) -> Result<Self> {
-        install_crypto_provider();
         // Connections belong to the runtime they were made in, and each test has its own: none is kept.
+        Self::with_idle_connections(url, admin, ca, 0)
+    }
+
+    /// A client of the same Harbor that keeps its connections, for many calls from one runtime.
+    pub fn with_kept_connections(&self) -> Result<Self> {
+        Self::with_idle_connections(&self.url, self.admin.clone(), self.ca.clone(), usize::MAX)
+    }
+
+    fn with_idle_connections(url: &str, admin: Login, ca: Option<String>, idle: usize) -> Result<Self> {
+        install_crypto_provider();
         let mut builder = reqwest::Client::builder()
             .timeout(TIMEOUT)
-            .pool_max_idle_per_host(0)
+            .pool_max_idle_per_host(idle)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
         if let Some(ca) = &ca {
