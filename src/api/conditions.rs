@@ -16,5 +16,8 @@ pub const STALLED: &str = "Stalled";
 /// An hour has passed since the time of renewal. Present only while true.
 pub const RENEWAL_OVERDUE: &str = "RenewalOverdue";
 
+/// The operator's own login at a registry expires soon. Present only while true.
+pub const LOGIN_EXPIRING: &str = "LoginExpiring";
+
 /// A registry's clock is more than five minutes off ours. Present only while true.
 pub const CLOCK_SKEW: &str = "ClockSkew";

@@ -1,5 +1,6 @@
 //! The kind `ClusterHarborRegistry`: where a Harbor is, how to log in, and which namespaces may ask for what.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use super::account::Rotation;
 use super::duration::{DurationString, ExpiresAfter};
 use super::permissions::{AccessRule, Permission};
 use super::rules;
+use super::schema::DateTime;
 
 /// Where the Harbor is and how the operator uses it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -56,6 +58,20 @@ use super::rules;
         type_ = "string",
         json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
         description = "Why the registry is ready or not",
+        priority = 1
+    ),
+    printcolumn(
+        name = "LOGIN-EXPIRES",
+        type_ = "string",
+        json_path = ".status.login.expiresAt",
+        description = "When the operator's login expires; nothing means never, or that the login may not see it",
+        priority = 1
+    ),
+    printcolumn(
+        name = "ORPHANS",
+        type_ = "integer",
+        json_path = ".status.orphans",
+        description = "How many robots of this cluster have no account any more",
         priority = 1
     )
 )]
@@ -303,10 +319,11 @@ pub struct ClusterHarborRegistryStatus {
     /// How many accounts use this registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accounts: Option<i32>,
-    /// How many robots of this cluster have no account any more.
+    /// How many robots in projects in use, and on the level of the system, carry a mark of this cluster and have no
+    /// account any more. Robots that `deletionPolicy: Retain` left are not among them, if their mark says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<i32>,
-    /// `Ready`: the login works. `Reconciling`, `Stalled` and `ClockSkew` are present only while true.
+    /// `Ready`: the login works. `Stalled`, `ClockSkew` and `LoginExpiring` are present only while true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -335,4 +352,8 @@ pub struct LoginRecord {
     /// Whether Harbor lets this login update robots; absent until it was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_update: Option<bool>,
+    /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub expires_at: Option<Timestamp>,
 }

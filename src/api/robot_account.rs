@@ -139,8 +139,10 @@ pub struct RobotAccountSpec {
     /// When and how the credential is replaced. What is left out comes from the registry's defaults.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
-    /// A Secret in this namespace with a password of your own choice, which Harbor's rules for passwords apply to.
-    /// Left out: Harbor makes one. Needs a registry login that Harbor lets update robots.
+    /// A Secret in this namespace (type Opaque or kubernetes.io/basic-auth) with a password of your own choice: 8 to
+    /// 128 bytes with an upper-case letter, a lower-case letter and a digit; a line end at its end is left out. A changed
+    /// one is applied within the registry's `pollInterval`. Left out: Harbor makes one. Needs a registry login that Harbor
+    /// lets update robots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
     /// The Secret that the operator writes.
