@@ -3,10 +3,11 @@
 //! Harbor checks pairs from 2.10 on, by the permission's kind (`src/common/rbac/const.go`). Read from the releases
 //! 2.10.0 to 2.16 and compared with what 2.16 answers to `GET /permissions`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use super::permissions::Access;
-use super::robot::Scope;
+use super::permissions::{Access, AccessSet};
+use super::robot::{Permissions, Scope};
 
 /// A version of Harbor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +151,31 @@ pub fn known(version: Version, kind: Kind, access: &Access) -> bool {
         || pairs(version, kind).any(|pair| pair == (access.resource.as_str(), access.action.as_str()))
 }
 
+/// The pairs of a wish that a Harbor of this version does not know: by the built-in list where that decides, and those
+/// that this Harbor refused (`told`, as `resource:action`).
+pub fn unknown(version: Option<Version>, wish: &Permissions, told: &BTreeSet<String>) -> AccessSet {
+    let listed = version.filter(|version| is_decisive(*version));
+    let pairs = wish.iter().flat_map(|(scope, pairs)| pairs.iter().map(move |pair| (Kind::from(scope), pair)));
+    pairs
+        .filter(|(kind, pair)| {
+            listed.is_some_and(|version| !known(version, *kind, pair)) || told.contains(&pair.to_string())
+        })
+        .map(|(_, pair)| pair.clone())
+        .collect()
+}
+
+/// What is said of unknown pairs, with the known ones that were perhaps meant.
+pub fn describe(version: Option<Version>, kind: Kind, unknown: &AccessSet) -> String {
+    let guess = |pair: &Access| suggestion(version.unwrap_or(Version::LAST_KNOWN), kind, pair);
+    let each = unknown.iter().map(|pair| match guess(pair).filter(|near| !unknown.contains(near)) {
+        Some(near) => format!("{pair} (perhaps {near}?)"),
+        None => pair.to_string(),
+    });
+    let each: Vec<String> = each.collect();
+    let harbor = version.map_or("this Harbor".to_owned(), |version| format!("Harbor {version}"));
+    format!("{harbor} does not know {}", each.join(", "))
+}
+
 /// The known pair that was perhaps meant, if one is close.
 pub fn suggestion(version: Version, kind: Kind, access: &Access) -> Option<Access> {
     let wanted = access.to_string();
@@ -162,8 +188,6 @@ pub fn suggestion(version: Version, kind: Kind, access: &Access) -> Option<Acces
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn pair(text: &str) -> Access {
@@ -215,6 +239,26 @@ mod tests {
         assert_eq!(of("repository:pul").as_deref(), Some("repository:pull"));
         assert_eq!(of("tags:list").as_deref(), Some("tag:list"));
         assert_eq!(of("helm-chart-version:create"), None);
+    }
+
+    #[test]
+    fn what_a_version_or_its_own_answer_does_not_know_is_told_with_a_guess() {
+        let wish = Permissions::from([(
+            Scope::Project("team-a".into()),
+            ["repository:pull", "repositry:push", "helm-chart:read", "tag:list"].map(pair).into(),
+        )]);
+        let texts = |unknown: AccessSet| unknown.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let of = |version, told: &[&str]| {
+            unknown(version, &wish, &told.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
+        };
+        let latest = Some(Version::new(2, 16, 0));
+        assert_eq!(texts(of(latest, &[])), ["helm-chart:read", "repositry:push"]);
+        assert_eq!(texts(of(Some(Version::new(2, 99, 0)), &["tag:list"])), ["tag:list"], "a later one may know more");
+        assert_eq!(texts(of(None, &[])), [""; 0]);
+        assert_eq!(
+            describe(latest, Kind::Project, &of(latest, &[])),
+            "Harbor 2.16.0 does not know helm-chart:read, repositry:push (perhaps repository:push?)"
+        );
     }
 
     #[test]

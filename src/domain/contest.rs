@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::plan::{self, Blocker, Named, Permit, Plan, SecretView, Situation};
+use super::plan::{self, Blocker, Named, Own, Permit, Plan, SecretView, Situation};
 
 /// So often within [`WINDOW`] is put down to an adversary rather than to a slip of the hand.
 const LIMIT: usize = 3;
@@ -43,11 +43,15 @@ pub fn stand_back(x: &Situation) -> Plan {
     let usual = plan::plan(x);
     let Some(current) = x.current().filter(|_| !x.deleting && x.permit == Permit::Granted) else { return usual };
     let as_wanted = SecretView::Ours { names: Named::Alive(current), intact: true, current_form: true };
-    let mut calm = plan::plan(&Situation { secret: as_wanted, ..*x });
+    // With what the Secret held, the sign went that the account's own password was changed.
+    let own = if x.own == Own::Differs && !x.holds_credential_of(current) { Own::Published } else { x.own };
+    let mut calm = plan::plan(&Situation { secret: as_wanted, own, ..*x });
     if x.secret == SecretView::Foreign || calm == usual || calm.publishes() {
         return usual;
     }
     calm.ready &= !usual.publishes();
+    // Whether the credential works shows only after the PUT that enables its robot.
+    calm.look_again |= x.enabled && x.may_update && x.ours(current).is_some_and(|robot| robot.disabled);
     calm.blocker = calm.blocker.or(Some(Blocker::SecretContested));
     calm
 }
@@ -113,6 +117,7 @@ mod tests {
             may_update: true,
             may_adopt: false,
             strategy: Strategy::Overlap,
+            own: Own::NotWished,
             unsettled: false,
             unreachable: false,
             abandoned: false,
@@ -139,6 +144,18 @@ mod tests {
     }
 
     #[test]
+    fn a_robot_disabled_by_hand_is_enabled_beside_a_contested_secret_and_looked_at_again() {
+        for strategy in [Strategy::Overlap, Strategy::InPlace] {
+            let secret = SecretView::Ours { names: Named::Alive(Slot::A), intact: true, current_form: false };
+            let mut x = Situation { secret, strategy, ..settled() };
+            x.slots[0] = x.slots[0].map(|robot| SlotView { disabled: true, ..robot });
+            let plan = stand_back(&x);
+            assert_eq!(plan.steps, [Step::Update(plan::Target::Seen(Slot::A), plan::Purpose::Align)]);
+            assert!(plan.look_again);
+        }
+    }
+
+    #[test]
     fn a_secret_that_is_as_wanted_again_is_not_contested_any_more() {
         assert_eq!(stand_back(&settled()), plan::plan(&settled()));
     }
@@ -149,6 +166,18 @@ mod tests {
         due.slots[0] = due.slots[0].map(|robot| SlotView { age: Age::Due, ..robot });
         let plan = stand_back(&due);
         assert!(plan.publishes() && plan.blocker.is_none(), "{plan:?}");
+    }
+
+    #[test]
+    fn an_own_password_is_published_into_a_contested_secret_only_if_it_changed() {
+        let own = Own::Differs;
+        let damaged = SecretView::Ours { names: Named::Nothing, intact: false, current_form: true };
+        for secret in [SecretView::Absent, damaged] {
+            let plan = stand_back(&Situation { secret, own, ..settled() });
+            assert_eq!((plan.steps, plan.blocker), (vec![], Some(Blocker::SecretContested)));
+        }
+        let reshaped = SecretView::Ours { names: Named::Alive(Slot::A), intact: true, current_form: false };
+        assert!(stand_back(&Situation { secret: reshaped, own, ..settled() }).publishes());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::robot::{Home, Lifetime, Permissions, Scope};
 use super::rotation::{self, Rotation};
 use crate::api::{
     AccountDefaults, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter, InvalidDuration, RobotAccount,
-    RotationStrategy, SecretFormatType, keys,
+    RotationStrategy, SecretFormatType, SecretKeyRef, keys,
 };
 
 /// `expiresAfter` when neither the account nor its registry says one (Harbor's own default).
@@ -33,6 +33,8 @@ pub struct Desired {
     pub enabled: bool,
     /// Everything the robot may do.
     pub permissions: Permissions,
+    /// What was asked for besides, but this Harbor does not know.
+    pub unknown: AccessSet,
     /// Days or never.
     pub lifetime: Lifetime,
     /// The same as the user writes it, for status.
@@ -49,6 +51,8 @@ pub struct Desired {
     pub retain: bool,
     /// `adoptionPolicy: IfUnowned`.
     pub adopt: bool,
+    /// Where the account's own password is; `None` = Harbor draws one.
+    pub own_password: Option<SecretKeyRef>,
     /// The tokens in the account's annotations.
     pub tokens: Tokens,
 }
@@ -74,10 +78,27 @@ impl Desired {
         mark::write(&self.text, &self.identity, false)
     }
 
+    /// Takes pairs out of the wish that Harbor does not know. What a robot holds of them from before an upgrade of Harbor
+    /// means nothing any more and is not taken for a difference.
+    pub fn give_up(&mut self, unknown: AccessSet) {
+        self.permissions = without(&self.permissions, &unknown);
+        self.unknown = unknown;
+    }
+
+    /// A robot's permissions, apart from those that Harbor does not know any more.
+    pub fn meaningful(&self, held: &Permissions) -> Permissions {
+        without(held, &self.unknown)
+    }
+
     /// All pairs, for status and grants.
     pub fn pairs(&self) -> AccessSet {
         self.permissions.values().flatten().cloned().collect()
     }
+}
+
+fn without(permissions: &Permissions, pairs: &AccessSet) -> Permissions {
+    let left = permissions.iter().map(|(scope, held)| (scope.clone(), held - pairs));
+    left.filter(|(_, held)| !held.is_empty()).collect()
 }
 
 /// Reads a `RobotAccount`. Fails only on text that the API server's rules would have refused (an object stored under
@@ -111,6 +132,7 @@ pub fn of_robot_account(
         text: spec.description.clone().unwrap_or_default(),
         enabled: !spec.disabled.unwrap_or_default(),
         permissions: Permissions::from([(Scope::Project(spec.project.clone()), access)]),
+        unknown: AccessSet::new(),
         lifetime: expires_after.days()?.map_or(Lifetime::Never, Lifetime::Days),
         expires_after: expires_after.0,
         strategy,
@@ -125,6 +147,7 @@ pub fn of_robot_account(
         service_accounts: spec.service_accounts.clone().unwrap_or_default(),
         retain: spec.deletion_policy == Some(DeletionPolicy::Retain),
         adopt: spec.adoption_policy == Some(AdoptionPolicy::IfUnowned),
+        own_password: spec.password_secret_ref.clone(),
         tokens: tokens(meta.annotations.as_ref()),
         identity,
     })
@@ -150,11 +173,12 @@ fn rotation_of(
         Some(RotationStrategy::InPlace) => Strategy::InPlace,
         Some(RotationStrategy::Overlap) | None => Strategy::Overlap,
     };
-    let rotation = Rotation {
-        renew_before: parse(own.renew_before, default.renew_before)?,
-        overlap: parse(own.overlap, default.overlap)?.unwrap_or(rotation::DEFAULT_OVERLAP),
-        interval: parse(own.interval, default.interval)?,
-    };
+    let renew_before = parse(own.renew_before, default.renew_before)?;
+    let interval = parse(own.interval, default.interval)?;
+    let overlap = parse(own.overlap, default.overlap)?;
+    let shortest = renew_before.into_iter().chain(interval).min().unwrap_or(SignedDuration::MAX);
+    let rotation =
+        Rotation { overlap: overlap.unwrap_or(rotation::DEFAULT_OVERLAP.min(shortest)), renew_before, interval };
     Ok((strategy, rotation))
 }
 

@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::desired::{Desired, SecretWish};
 use super::mark::{self, Identity};
 use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
-use super::permissions::Access;
-use super::plan::{Permit, Situation, Strategy};
+use super::permissions::{Access, AccessSet};
+use super::plan::{Own, Permit, Situation, Strategy};
 use super::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use super::rotation::{self, Rotation};
 use super::situation::Observed;
@@ -37,6 +37,7 @@ pub(super) fn desired() -> Desired {
         text: "pushes".into(),
         enabled: true,
         permissions: project(&["repository:pull", "repository:push"]),
+        unknown: AccessSet::new(),
         lifetime: Lifetime::Days(30),
         expires_after: "30d".into(),
         strategy: Strategy::Overlap,
@@ -45,6 +46,7 @@ pub(super) fn desired() -> Desired {
         service_accounts: Vec::new(),
         retain: false,
         adopt: false,
+        own_password: None,
         tokens: Tokens::default(),
     }
 }
@@ -96,6 +98,7 @@ pub(super) struct View {
     pub(super) secret: SecretSeen,
     pub(super) recorded: Recorded,
     pub(super) login_works: Option<bool>,
+    pub(super) own: Own,
     pub(super) permit: Permit,
     pub(super) may_adopt: bool,
     pub(super) may_update: bool,
@@ -116,6 +119,7 @@ impl View {
             },
             robots: [Some(robot), None],
             login_works: None,
+            own: Own::NotWished,
             permit: Permit::Granted,
             may_adopt: false,
             may_update: true,
@@ -167,6 +171,7 @@ impl View {
             secret: &self.secret,
             recorded: &self.recorded,
             login_works: self.login_works,
+            own: self.own,
             permit: self.permit,
             may_adopt: self.may_adopt,
             may_update: self.may_update,
@@ -175,6 +180,7 @@ impl View {
             unsettled: false,
             unreachable: self.unreachable,
             abandoned: false,
+            paced_until: None,
         }
     }
 

@@ -57,12 +57,30 @@ pub fn read(description: &str, identity: &Identity) -> Owner {
     }
 }
 
-/// True if the description carries a mark of this cluster, whoever's: such a robot is managed from here.
-pub fn is_of_cluster(description: &str, cluster: &str) -> bool {
-    description.rfind(OPENING).is_some_and(|at| {
-        let path = description[at + OPENING.len()..].split([' ', ']']).nth(2).unwrap_or_default();
-        path.split('/').next() == Some(cluster)
-    })
+/// What a mark says, whoever reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark<'d> {
+    /// `metadata.uid` of the account.
+    pub uid: &'d str,
+    /// The cluster's name.
+    pub cluster: &'d str,
+    /// The account's namespace; empty for cluster-scoped accounts.
+    pub namespace: &'d str,
+    /// The account's name.
+    pub name: &'d str,
+    /// The account was deleted and left the robot on purpose.
+    pub retained: bool,
+}
+
+/// The mark in a description, if there is one of a format that this version reads.
+pub fn parse(description: &str) -> Option<Mark<'_>> {
+    let inside = &description[description.rfind(OPENING)? + OPENING.len()..];
+    let mut words = inside[..inside.find(']')?].split(' ');
+    let (VERSION, uid, path) = (words.next()?, words.next()?, words.next()?) else { return None };
+    // Names of namespaces and accounts hold no slash.
+    let (rest, name) = path.rsplit_once('/')?;
+    let (cluster, namespace) = rest.rsplit_once('/')?;
+    Some(Mark { uid, cluster, namespace, name, retained: words.next() == Some(RETAINED) })
 }
 
 #[cfg(test)]
@@ -106,9 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_tells_its_cluster() {
-        assert!(is_of_cluster(&write("x", &me(), false), "c"));
-        assert!(!is_of_cluster(&write("x", &me(), false), "d"));
-        assert!(!is_of_cluster("x", "c"));
+    fn a_mark_tells_its_account() {
+        let mark = Mark { uid: "u-1", cluster: "c", namespace: "team-a", name: "ci", retained: false };
+        assert_eq!(parse(&write("x", &me(), false)), Some(mark));
+        assert_eq!(parse(&write("", &me(), true)), Some(Mark { retained: true, ..mark }));
+        let odd = Identity::new("u-1", "a/b", None, "all");
+        let mark = Mark { cluster: "a/b", namespace: "", name: "all", ..mark };
+        assert_eq!(parse(&write("", &odd, false)), Some(mark));
+        for text in ["x", "[harbor-robots.io/v9 u c/n/x]", "[harbor-robots.io/v1 u c/n/x", "[harbor-robots.io/v1 u x]"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
     }
 }

@@ -11,6 +11,8 @@ mod fixtures;
 pub mod grants;
 pub mod mark;
 pub mod observed;
+pub mod pace;
+pub mod password;
 pub mod patterns;
 pub mod permissions;
 pub mod plan;

@@ -13,7 +13,7 @@ mod step;
 mod view;
 
 pub use step::{Blocker, Plan, Purpose, Step, Target, Why};
-pub use view::{Age, Holder, Named, Permit, Recorded, SecretView, Situation, SlotView, Strategy};
+pub use view::{Age, Holder, Named, Own, Permit, Recorded, SecretView, Situation, SlotView, Strategy};
 
 use super::slots::Slot;
 
@@ -133,7 +133,15 @@ fn fill(x: &Situation, steps: &mut Vec<Step>, slot: Slot, why: Why) -> Target {
     if x.slot(slot).is_some() {
         steps.push(Step::Delete(slot, why));
     }
+    make(x, steps, slot)
+}
+
+/// A new robot in a free slot, with the secret it is to have.
+fn make(x: &Situation, steps: &mut Vec<Step>, slot: Slot) -> Target {
     steps.push(Step::Create(slot));
+    if x.own != Own::NotWished {
+        steps.push(Step::Refresh(Target::New));
+    }
     if !x.enabled {
         steps.push(Step::Update(Target::New, Purpose::Disable));
     }
@@ -172,6 +180,10 @@ fn without_current(x: &Situation) -> Plan {
     let Some(target) = plan.current else {
         return Plan::blocked(Blocker::NameTaken);
     };
+    if x.cannot_publish() {
+        // A robot of ours that is left may still be what pods use.
+        return Plan::blocked(Blocker::LoginCannotUpdate);
+    }
     if !x.enabled
         && let Some(slot) = plan.previous.take()
     {

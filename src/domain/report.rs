@@ -5,9 +5,8 @@ use jiff::Timestamp;
 use super::conditions::{self, State, Verdict};
 use super::desired::Desired;
 use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
-use super::plan::{Blocker, Plan, Target};
+use super::plan::{Blocker, Plan, Purpose, Step, Strategy, Target};
 use super::robot::Robot;
-use super::rotation;
 use super::situation::{self, Observed};
 use super::slots::Slot;
 use crate::api::{PinnedRegistry, PreviousRobot, RobotAccountStatus, SecretRecord, conditions as kinds};
@@ -76,15 +75,20 @@ pub fn report(facts: &Facts<'_>) -> (RobotAccountStatus, Option<Timestamp>) {
     // Without a grant the Secret goes, so status is the only record of a robot that is left.
     let known = match plan.blocker {
         None | Some(Blocker::NotPermitted) => true,
-        Some(Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::SecretContested) => plan.current.is_some(),
+        Some(Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::SecretContested | Blocker::RepairsPaused) => {
+            plan.current.is_some()
+        }
         Some(Blocker::SecretNotOwned) => false,
     };
     let settled = outcome.failure.is_none() && !observed.unreachable && known;
-    let rotated = outcome.published && observed.recorded.current.is_some();
+    // A robot that keeps its own password is renewed without being published again.
+    let prolonged = plan.steps.iter().any(|step| matches!(step, Step::Update(_, Purpose::Renew)));
+    let rotated = (outcome.published || (prolonged && settled)) && observed.recorded.current.is_some();
     status.observed_generation = facts.generation;
+    status.legacy = blocked::by_legacy(facts).then_some(true);
     status.registry = Some(facts.registry.clone());
     if rotated {
-        status.last_rotation_time = Some(facts.now);
+        status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
     }
     if settled || outcome.published {
         record(&mut status, facts);
@@ -112,17 +116,28 @@ fn record(status: &mut RobotAccountStatus, facts: &Facts<'_>) {
             expires_at: robot.expires_at,
         }
     });
-    status.previous = plan.previous.and_then(|slot| observed.robot(slot)).map(|previous| {
-        let revoke_at = revoke_at(facts, previous);
-        PreviousRobot { id: previous.id, name: previous.name.clone(), created_at: previous.created_at, revoke_at }
-    });
-    status.renewal_time = robot
+    let renewal = robot
         .filter(|_| desired.enabled && plan.blocker != Some(Blocker::NotPermitted))
         .and_then(|robot| situation::renewal_time(desired, &recorded(status), robot));
-    if robot.is_some() && plan.blocker.is_some() {
-        // What is in effect is what was in effect.
+    let latest = overlap::latest_end(desired, renewal, robot);
+    status.previous = plan.previous.and_then(|slot| observed.robot(slot)).map(|previous| {
+        let revoke_at = overlap::end(facts, previous, latest);
+        PreviousRobot { id: previous.id, name: previous.name.clone(), created_at: previous.created_at, revoke_at }
+    });
+    // Another robot is made only when the overlap that holds its slot is over.
+    let slot_is_free = status.previous.as_ref().map(|previous| previous.revoke_at);
+    status.renewal_time = renewal.map(|at| match (desired.strategy, slot_is_free) {
+        (Strategy::Overlap, Some(free)) => at.max(overlap::whole_seconds(free)),
+        _ => at,
+    });
+    if let Some(robot) = robot.filter(|_| plan.blocker.is_some()) {
+        // What is in effect is what was in effect. The expiry is recorded as Harbor has it, so of one that somebody moved
+        // nothing would tell any more but that the wish is not in effect.
+        let moved = observed.lifetime_differs(desired, robot);
+        status.expires_after.take_if(|wish| moved && *wish == desired.expires_after);
     } else if robot.is_some() {
-        status.expires_after = Some(desired.expires_after.clone());
+        // Without a record of the wish that is in effect, the next pass sends the PUT that this one owes.
+        status.expires_after = Some(desired.expires_after.clone()).filter(|_| !owes_update(facts));
         status.permissions = desired.pairs().iter().map(ToString::to_string).collect();
         status.secret_refs =
             vec![SecretRecord { namespace: facts.namespace.to_owned(), name: desired.secret.name.clone() }];
@@ -135,6 +150,13 @@ fn record(status: &mut RobotAccountStatus, facts: &Facts<'_>) {
     status.handled_revoke = handled.revoke;
 }
 
+/// The plan was cut off, and a PUT to the published robot was, or may have been, among the steps that it did not reach.
+fn owes_update(facts: &Facts<'_>) -> bool {
+    let Facts { plan, outcome, .. } = facts;
+    let cut_off = outcome.failure.is_some() || outcome.interrupted;
+    cut_off && plan.steps.iter().any(|step| matches!(step, Step::Update(target, _) if plan.current == Some(*target)))
+}
+
 /// Keeps the recorded value while both mean "never updated", so that nothing is written for a millisecond.
 fn settled_update_time(known: Option<Timestamp>, robot: &Robot) -> Timestamp {
     let fresh = |at: Timestamp| at.duration_since(robot.created_at) <= super::observed::NEVER_UPDATED;
@@ -144,37 +166,15 @@ fn settled_update_time(known: Option<Timestamp>, robot: &Robot) -> Timestamp {
     }
 }
 
-/// A recorded end of an overlap stays; a new overlap starts now.
-fn revoke_at(facts: &Facts<'_>, previous: &Robot) -> Timestamp {
-    let Facts { observed, desired, now, .. } = facts;
-    if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) {
-        return *now;
-    }
-    match observed.recorded_previous(previous) {
-        Some(record) => record.revoke_at,
-        None => *now + rotation::overlap(&desired.rotation, previous.expires_at, *now),
-    }
-}
-
-/// A revoke token was served by a publish that status does not know yet: the older robot must not get an overlap.
-fn revoke_was_cut_off(facts: &Facts<'_>) -> bool {
-    let Facts { observed, desired, .. } = facts;
-    let wish = desired.tokens.revoke.as_ref();
-    let served = match observed.secret {
-        SecretSeen::Ours { handled, .. } => handled.revoke.as_ref(),
-        SecretSeen::Absent | SecretSeen::Foreign => None,
-    };
-    let recorded = observed.recorded;
-    wish.is_some() && served == wish && recorded.handled.revoke.as_ref() != wish && recorded.current.is_some()
-}
-
 fn handled(facts: &Facts<'_>) -> Tokens {
     let before = &facts.observed.recorded.handled;
     let wished = &facts.desired.tokens;
     let restored = facts.observed.recorded.current.is_none() && facts.outcome.robot.is_some();
     if facts.outcome.published || restored {
-        // A token seen while status is empty (a restore) is recorded, not acted on.
-        return wished.clone();
+        // A token seen while status is empty (a restore) is recorded, not acted on. One that was taken away stays
+        // served.
+        let or = |wish: &Option<String>, before: &Option<String>| wish.clone().or_else(|| before.clone());
+        return Tokens { refresh: or(&wished.refresh, &before.refresh), revoke: or(&wished.revoke, &before.revoke) };
     }
     let in_secret = match facts.observed.secret {
         SecretSeen::Ours { handled, .. } => handled.clone(),
@@ -213,8 +213,8 @@ fn verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdict> {
     let (reason, message, permanent) = match (&outcome.failure, plan.blocker) {
         (Some(failure), _) => (failure.reason, failure.message.clone(), failure.permanent),
         (None, Some(blocker)) => {
-            let text = facts.blocked_by.clone().unwrap_or_default();
-            (reason_of(blocker), message_of(blocker, desired, &text), true)
+            let (reason, message) = blocked::told(facts, blocker);
+            (reason, message, blocker != Blocker::RepairsPaused)
         }
         (None, None) => return settled_verdicts(facts, status),
     };
@@ -245,7 +245,7 @@ fn verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdict> {
         verdicts.push(Verdict::absent(kinds::STALLED));
         verdicts.push(Verdict::new(kinds::RECONCILING, State::True, reason, message));
     }
-    verdicts.push(overdue(facts, status));
+    verdicts.push(overdue(status, desired.enabled, facts.now));
     verdicts
 }
 
@@ -259,7 +259,7 @@ fn disabled() -> Verdict {
 
 fn settled_verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdict> {
     let Facts { desired, plan, .. } = facts;
-    let notes = &facts.outcome.notes;
+    let notes = [facts.outcome.notes.clone(), notes::of(facts, status)].concat();
     let ready = if !desired.enabled {
         disabled()
     } else if plan.ready {
@@ -283,7 +283,7 @@ fn settled_verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdi
     } else {
         Verdict::absent(kinds::RECONCILING)
     };
-    vec![ready, synced, reconciling, stalled, overdue(facts, status)]
+    vec![ready, synced, reconciling, stalled, overdue(status, desired.enabled, facts.now)]
 }
 
 fn published(facts: &Facts<'_>, status: &RobotAccountStatus) -> String {
@@ -291,47 +291,14 @@ fn published(facts: &Facts<'_>, status: &RobotAccountStatus) -> String {
     format!("Secret {} holds a working credential of {login}", facts.desired.secret.name)
 }
 
-fn overdue(facts: &Facts<'_>, status: &RobotAccountStatus) -> Verdict {
-    let late = status.renewal_time.is_some_and(|at| at + OVERDUE_AFTER <= facts.now);
-    if late && facts.desired.enabled {
+/// The condition `RenewalOverdue` at `now` (registry time).
+pub fn overdue(status: &RobotAccountStatus, enabled: bool, now: Timestamp) -> Verdict {
+    let late = status.renewal_time.is_some_and(|at| at + OVERDUE_AFTER <= now);
+    if late && enabled {
         let message = "the credential should have been renewed over an hour ago; see Synced for what is in the way";
         Verdict::new(kinds::RENEWAL_OVERDUE, State::True, "RenewalOverdue", message)
     } else {
         Verdict::absent(kinds::RENEWAL_OVERDUE)
-    }
-}
-
-/// The reason word of a blocker.
-pub fn reason_of(blocker: Blocker) -> &'static str {
-    match blocker {
-        Blocker::NotPermitted => "NotPermitted",
-        Blocker::NameTaken => "NameTaken",
-        Blocker::SecretNotOwned => "SecretNotOwned",
-        Blocker::LoginCannotUpdate => "LoginCannotUpdate",
-        Blocker::SecretContested => "SecretContested",
-    }
-}
-
-fn message_of(blocker: Blocker, desired: &Desired, text: &str) -> String {
-    let robot = &desired.base_name;
-    match blocker {
-        Blocker::NotPermitted => text.to_owned(),
-        Blocker::NameTaken => format!(
-            "a robot named {robot} (or {robot}.b) that this account does not own exists in Harbor; delete it there, \
-             choose another spec.name, or take it over with adoptionPolicy: IfUnowned where a grant allows that"
-        ),
-        Blocker::SecretNotOwned => format!(
-            "Secret {} exists and was not made for this account; delete it or choose another spec.secret.name",
-            desired.secret.name
-        ),
-        Blocker::LoginCannotUpdate => "the registry's login may not update robots, which rotation.strategy: InPlace \
-                                       needs; use strategy: Overlap or a person's login"
-            .to_owned(),
-        Blocker::SecretContested => format!(
-            "Secret {} was changed or deleted three times within 10 minutes, last by {text}; it is left alone until 10 \
-             minutes have passed or the account is edited: find out who does that and stop it",
-            desired.secret.name
-        ),
     }
 }
 
@@ -346,7 +313,9 @@ fn wake(facts: &Facts<'_>, status: &RobotAccountStatus) -> Option<Timestamp> {
     let timers =
         [renewal, overdue, expiry, observed.refresh_allowed_at(desired)].into_iter().filter(|_| desired.enabled);
     let overlap_end = status.previous.as_ref().map(|previous| previous.revoke_at);
-    let ends_now = overlap_end.filter(|_| plan.previous.is_some() && plan.blocker != Some(Blocker::NotPermitted));
+    // What is held back now has a moment of its own.
+    let held = matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::RepairsPaused));
+    let ends_now = overlap_end.filter(|_| plan.previous.is_some() && !held);
     let later = timers.chain([overlap_end]).flatten().filter(|&at| at > observed.now);
     later.chain(ends_now).min()
 }
@@ -366,6 +335,10 @@ pub const NO_ROBOTS: [Option<Robot>; 2] = [None, None];
 pub fn slot_of(robot: &Robot) -> Slot {
     Slot::of(&robot.name)
 }
+
+mod blocked;
+mod notes;
+mod overlap;
 
 #[cfg(test)]
 mod tests;

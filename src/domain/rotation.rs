@@ -14,7 +14,7 @@ pub const DEFAULT_OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 pub struct Rotation {
     /// Renew this long before expiry; `None` = a third of the lifetime.
     pub renew_before: Option<SignedDuration>,
-    /// The previous credential stays valid this long.
+    /// The previous credential stays valid this long, as far as it can.
     pub overlap: SignedDuration,
     /// Rotate at least this often.
     pub interval: Option<SignedDuration>,
@@ -52,15 +52,43 @@ pub fn renewal_time(
     due.map(|at| Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
-/// The overlap as it can be kept: never past the old robot's expiry, and no longer than `renewBefore` and `interval`.
-pub fn overlap(rotation: &Rotation, old_expiry: Option<Timestamp>, now: Timestamp) -> SignedDuration {
-    let left = old_expiry.map(|expiry| expiry.duration_since(now));
-    [Some(rotation.overlap), rotation.renew_before, rotation.interval, left]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(rotation.overlap)
-        .max(SignedDuration::ZERO)
+/// What ends an overlap before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// `renewBefore` is shorter.
+    RenewBefore,
+    /// `interval` is shorter.
+    Interval,
+    /// The old robot expires first.
+    OldExpires,
+    /// The new robot would come too close to its own expiry: its renewal needs the old one's slot.
+    NewExpires,
+}
+
+/// The overlap as it can be kept from `now` on, and what cuts it: never past the old robot's expiry, no longer than
+/// `renewBefore` and `interval`, and not past `latest` (see [`latest_overlap_end`]).
+pub fn overlap(
+    rotation: &Rotation,
+    old_expiry: Option<Timestamp>,
+    latest: Option<Timestamp>,
+    now: Timestamp,
+) -> (SignedDuration, Option<Cut>) {
+    let until = |at: Option<Timestamp>| at.map(|at| at.duration_since(now).max(SignedDuration::ZERO));
+    let limits = [
+        (until(old_expiry), Cut::OldExpires),
+        (rotation.renew_before, Cut::RenewBefore),
+        (rotation.interval, Cut::Interval),
+        (until(latest), Cut::NewExpires),
+    ];
+    let shorter = limits.into_iter().filter_map(|(limit, cut)| Some((limit.filter(|l| *l < rotation.overlap)?, cut)));
+    shorter.min_by_key(|(limit, _)| *limit).map_or((rotation.overlap, None), |(limit, cut)| (limit, Some(cut)))
+}
+
+/// A renewal waits for the end of a running overlap, which holds the slot it needs. Half of the time between renewal
+/// and expiry is kept for the renewal itself.
+pub fn latest_overlap_end(renewal: Option<Timestamp>, expires_at: Option<Timestamp>) -> Option<Timestamp> {
+    let (renewal, expiry) = (renewal?, expires_at?);
+    Some(renewal + expiry.duration_since(renewal) / 2)
 }
 
 /// The `duration` to PUT so that a robot lives for `wanted` from now on: Harbor counts days from creation.
@@ -119,10 +147,21 @@ mod tests {
     #[test]
     fn an_overlap_is_cut_by_expiry_margin_and_interval_and_never_negative() {
         let r = Rotation { renew_before: Some(DAY / 2), ..rotation() };
-        assert_eq!(overlap(&r, Some(at(86_400)), at(0)), DAY / 2);
-        assert_eq!(overlap(&rotation(), Some(at(3_600)), at(0)), SignedDuration::from_hours(1));
-        assert_eq!(overlap(&rotation(), Some(at(-5)), at(0)), SignedDuration::ZERO);
-        assert_eq!(overlap(&rotation(), None, at(0)), DEFAULT_OVERLAP);
+        assert_eq!(overlap(&r, Some(at(86_400)), None, at(0)), (DAY / 2, Some(Cut::RenewBefore)));
+        let r = Rotation { interval: Some(DAY / 4), ..r };
+        assert_eq!(overlap(&r, Some(at(86_400)), None, at(0)), (DAY / 4, Some(Cut::Interval)));
+        let hour = SignedDuration::from_hours(1);
+        assert_eq!(overlap(&rotation(), Some(at(3_600)), None, at(0)), (hour, Some(Cut::OldExpires)));
+        assert_eq!(overlap(&rotation(), Some(at(-5)), None, at(0)), (SignedDuration::ZERO, Some(Cut::OldExpires)));
+        assert_eq!(overlap(&rotation(), None, Some(at(3_600)), at(0)), (hour, Some(Cut::NewExpires)));
+        assert_eq!(overlap(&rotation(), None, Some(at(86_400)), at(0)), (DEFAULT_OVERLAP, None));
+    }
+
+    #[test]
+    fn an_overlap_leaves_half_of_the_margin_to_the_renewal_that_waits_for_it() {
+        let (renewal, expiry) = (at(20 * 86_400), at(30 * 86_400));
+        assert_eq!(latest_overlap_end(Some(renewal), Some(expiry)), Some(at(25 * 86_400)));
+        assert_eq!(latest_overlap_end(Some(renewal), None), None);
     }
 
     #[test]

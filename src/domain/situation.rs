@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::desired::Desired;
 use super::mark::{self, Owner};
 use super::observed::{PreviousRecord, Recorded, RobotRef, SecretSeen, is_untouched};
-use super::plan::{self, Age, Holder, Named, Permit, SecretView, Situation, SlotView};
+use super::plan::{self, Age, Holder, Named, Own, Permit, SecretView, Situation, SlotView};
 use super::robot::{Lifetime, Robot};
 use super::rotation;
 use super::slots::Slot;
@@ -28,6 +28,8 @@ pub struct Observed<'a> {
     pub recorded: &'a Recorded,
     /// The answer of a login with the published credential.
     pub login_works: Option<bool>,
+    /// The account's own password, if it wishes one, against the published credential.
+    pub own: Own,
     /// What the grants say.
     pub permit: Permit,
     /// Adoption is wished for and granted.
@@ -44,6 +46,8 @@ pub struct Observed<'a> {
     pub unreachable: bool,
     /// Harbor cannot be asked for good.
     pub abandoned: bool,
+    /// Repairs and refreshes wait until then; see [`super::pace`].
+    pub paced_until: Option<Timestamp>,
 }
 
 impl Observed<'_> {
@@ -85,6 +89,7 @@ impl Observed<'_> {
             may_update: self.may_update,
             may_adopt: self.may_adopt && desired.adopt,
             strategy: desired.strategy,
+            own: self.own,
             unsettled: self.unsettled,
             unreachable: self.unreachable,
             abandoned: self.abandoned,
@@ -105,20 +110,20 @@ impl Observed<'_> {
 
     fn view(&self, desired: &Desired, robot: &Robot) -> SlotView {
         let holder = match mark::read(&robot.description, &desired.identity) {
-            _ if !robot.editable || robot.home != desired.home => Holder::Stranger,
+            _ if robot.home != desired.home => Holder::Stranger,
             Owner::Us | Owner::Predecessor => Holder::Ours,
             Owner::Nobody if self.is_on_record(robot) => Holder::Ours,
-            Owner::Nobody => Holder::Unmarked,
-            Owner::Other => Holder::Stranger,
+            Owner::Nobody if robot.editable => Holder::Unmarked,
+            Owner::Nobody | Owner::Other => Holder::Stranger,
         };
-        let exceeds = robot
-            .permissions
+        let held = desired.meaningful(&robot.permissions);
+        let exceeds = held
             .iter()
             .any(|(scope, pairs)| desired.permissions.get(scope).is_none_or(|wanted| !pairs.is_subset(wanted)));
         SlotView {
             holder,
             differs: robot.description != desired.description()
-                || robot.permissions != desired.permissions
+                || held != desired.permissions
                 || robot.foreign_effect
                 || self.lifetime_differs(desired, robot),
             exceeds,
@@ -129,7 +134,7 @@ impl Observed<'_> {
     }
 
     /// An edited `expiresAfter` counts from now, so a robot keeps its expiry as long as the wish it was made with (in
-    /// status) is still the wish and nobody moved the expiry in Harbor.
+    /// status) is still the wish and nobody moved the expiry in Harbor. A wish that is not on record is not in effect.
     pub fn lifetime_differs(&self, desired: &Desired, robot: &Robot) -> bool {
         match (robot.expires_at, desired.lifetime) {
             (None, Lifetime::Never) => false,
@@ -137,7 +142,7 @@ impl Observed<'_> {
             (Some(expiry), Lifetime::Days(days)) => match &self.recorded.current {
                 Some(record) if record.robot.is(robot) => {
                     let moved = record.expires_at.is_none_or(|at| expiry.duration_since(at).abs() > EXPIRY_TOLERANCE);
-                    moved || self.recorded.expires_after.as_ref().is_some_and(|wish| *wish != desired.expires_after)
+                    moved || self.recorded.expires_after.as_ref() != Some(&desired.expires_after)
                 }
                 _ => matches!(robot.lifetime, Lifetime::Days(stored) if stored < days),
             },
@@ -145,7 +150,8 @@ impl Observed<'_> {
     }
 
     fn age(&self, desired: &Desired, robot: &Robot) -> Age {
-        if robot.expires_at.is_some_and(|at| at <= self.now) {
+        // A robot without a secret of its own can never log in.
+        if !robot.editable || robot.expires_at.is_some_and(|at| at <= self.now) {
             Age::Expired
         } else if self.renewal_time(desired, robot).is_some_and(|at| at <= self.now) {
             Age::Due
@@ -173,11 +179,13 @@ impl Observed<'_> {
         wish.filter(|wish| in_secret != Some(*wish) && handled(&self.recorded.handled) != Some(*wish))
     }
 
-    fn refresh_waits(&self, desired: &Desired) -> bool {
+    /// A refresh token is there that no publish has served.
+    pub fn refresh_waits(&self, desired: &Desired) -> bool {
         self.waiting(desired.tokens.refresh.as_ref(), |tokens| tokens.refresh.as_ref()).is_some()
     }
 
-    fn revoke_waits(&self, desired: &Desired) -> bool {
+    /// A revoke token is there that no publish has served.
+    pub fn revoke_waits(&self, desired: &Desired) -> bool {
         self.waiting(desired.tokens.revoke.as_ref(), |tokens| tokens.revoke.as_ref()).is_some()
     }
 
@@ -185,7 +193,7 @@ impl Observed<'_> {
     pub fn refresh_allowed_at(&self, desired: &Desired) -> Option<Timestamp> {
         let made = self.recorded.current.as_ref().map(|record| record.robot.created_at);
         let last = made.max(self.recorded.last_rotation).filter(|_| self.refresh_waits(desired));
-        last.map(|at| at + REFRESH_MINIMUM_AGE).filter(|&at| at > self.now)
+        last.map(|at| (at + REFRESH_MINIMUM_AGE).max(self.paced_until.unwrap_or(at))).filter(|&at| at > self.now)
     }
 
     /// Status' record of the robot that was replaced: it counts only while `status.robot` is the other robot.

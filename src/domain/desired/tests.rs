@@ -63,10 +63,12 @@ fn every_field_of_the_spec_is_taken_over() {
             "additionalFormats": [{"type": "BasicAuth"}, {"type": "RobotFile"}],
         },
         "serviceAccounts": ["default"],
+        "passwordSecretRef": {"name": "chosen", "key": "password"},
         "deletionPolicy": "Retain",
         "adoptionPolicy": "IfUnowned",
     }));
     assert_eq!((wish.base_name.as_str(), wish.text.as_str(), wish.enabled), ("builder", "pushes", false));
+    assert_eq!(wish.own_password, Some(SecretKeyRef { name: "chosen".into(), key: "password".into() }));
     assert_eq!((wish.lifetime, wish.expires_after.as_str()), (Lifetime::Never, "Never"));
     let expected = AccessSet::from([Access::new("repository", "list"), Access::new("repository", "pull")]);
     assert_eq!(wish.permissions, Permissions::from([(Scope::Project("team-a".into()), expected)]));

@@ -1,7 +1,9 @@
 //! Rows 7 and 14 to 24: what is done for an account that has a current robot.
 
 use super::super::slots::Slot;
-use super::{Age, Blocker, Named, Plan, Purpose, SecretView, Situation, SlotView, Step, Strategy, Target, Why, fill};
+use super::{
+    Age, Blocker, Named, Own, Plan, Purpose, SecretView, Situation, SlotView, Step, Strategy, Target, Why, fill, make,
+};
 
 /// What is wrong with the current robot and its credential.
 struct Condition {
@@ -11,6 +13,8 @@ struct Condition {
     dead: bool,
     due: bool,
     token: bool,
+    /// The account's own password is not the published one.
+    own: bool,
     differs: bool,
     confirmed: bool,
     /// The other robot of ours.
@@ -33,6 +37,7 @@ fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
         dead: robot.age == Age::Expired || refused || (robot.disabled && x.enabled && !x.may_update),
         due: robot.age >= Age::Due && x.enabled,
         token: x.token && x.enabled,
+        own: x.own == Own::Differs && x.enabled,
         differs: robot.differs || robot.disabled == x.enabled,
         confirmed: x.untouched(slot) || (named && !dark && x.login_works == Some(true)),
         other,
@@ -96,15 +101,23 @@ fn publish(plan: &mut Plan, target: Target, previous: Option<Slot>) {
 /// Rows 21 and 22. True if the credential is replaced.
 fn in_place(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
     let older = c.other.filter(|_| !c.orphan);
-    if !(c.lost || c.due || c.token || c.dead) {
+    let person = c.lost || c.token || c.own;
+    if !(person || c.due || c.dead) {
         if c.differs && !x.may_update {
             plan.blocker = Some(Blocker::LoginCannotUpdate);
         }
         align(x, c, plan);
         return false;
     }
-    if !x.may_update && !c.lost && !c.dead {
+    if x.cannot_publish() || (!x.may_update && !c.lost && !c.dead) {
         plan.blocker = Some(Blocker::LoginCannotUpdate);
+        return false;
+    }
+    if x.own == Own::Published && !person {
+        // The password stays, so only the expiry has to move; a PUT brings an expired robot back, too. Every other way
+        // to be dead is a lost credential or ends above.
+        plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Renew));
+        plan.ready = true;
         return false;
     }
     if let (true, Some(other)) = (c.orphan, c.other) {
@@ -118,9 +131,7 @@ fn in_place(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
     // Nothing may stand between PATCH and publish: the old secret is dead from here on.
     plan.steps.push(Step::Refresh(Target::Seen(c.slot)));
     publish(plan, Target::Seen(c.slot), older);
-    if c.due || c.differs {
-        plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Renew));
-    }
+    plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Renew));
     true
 }
 
@@ -129,12 +140,16 @@ fn overlap(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
     let change = c.differs && !x.may_update;
     // Row 14: the robot may be all right but for this; enable it before anything is judged.
     let enable_first = x.may_update && c.robot.disabled;
-    if enable_first || !(c.lost || c.due || c.token || change || c.dead) {
+    let person = c.token || c.lost || c.own || change || c.dead;
+    if enable_first || !(person || c.due) {
         align(x, c, plan);
         plan.look_again = enable_first;
         return false;
     }
-    let person = c.token || c.lost || change || c.dead;
+    if x.cannot_publish() {
+        plan.blocker = Some(Blocker::LoginCannotUpdate);
+        return false;
+    }
     let older = c.other.filter(|_| !c.orphan);
     let other_slot = c.slot.other();
     if c.dead {
@@ -174,8 +189,8 @@ fn overlap(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
             return false;
         }
     }
-    plan.steps.push(Step::Create(other_slot));
-    publish(plan, Target::New, Some(c.slot));
+    let target = make(x, &mut plan.steps, other_slot);
+    publish(plan, target, Some(c.slot));
     plan.retire_now = change && c.robot.exceeds;
     true
 }

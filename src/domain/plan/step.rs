@@ -54,7 +54,7 @@ pub enum Step {
     Create(Slot),
     /// PUT.
     Update(Target, Purpose),
-    /// PATCH: a new secret.
+    /// PATCH: a new secret, which is the account's own password if it wishes one, else drawn by Harbor.
     Refresh(Target),
     /// DELETE.
     Delete(Slot, Why),
@@ -91,7 +91,7 @@ impl Step {
     }
 }
 
-/// What stands in the way and needs a person.
+/// What stands in the way; but for `RepairsPaused`, which time ends, it needs a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blocker {
     /// The grants do not cover the request.
@@ -100,10 +100,12 @@ pub enum Blocker {
     NameTaken,
     /// A Secret of that name is not ours.
     SecretNotOwned,
-    /// The strategy needs PUT and PATCH.
+    /// The strategy needs PUT and PATCH, or an own password needs PATCH.
     LoginCannotUpdate,
     /// Somebody keeps changing our Secret.
     SecretContested,
+    /// The credential was repaired only a short while ago (see [`super::super::pace`]).
+    RepairsPaused,
 }
 
 /// The steps of one pass and what will be true after them.
@@ -132,6 +134,31 @@ pub struct Plan {
 impl Plan {
     pub(super) fn blocked(by: Blocker) -> Self {
         Self { blocker: Some(by), ..Self::default() }
+    }
+
+    /// True if no step touches a robot that was there before, so that an older picture of it does no harm: a name that is
+    /// taken meanwhile is refused by Harbor.
+    pub fn only_adds(&self) -> bool {
+        self.steps.iter().all(|step| match step {
+            Step::AddFinalizer | Step::Create(_) | Step::Publish(Target::New) | Step::Reform => true,
+            Step::Update(target, _) | Step::Refresh(target) => *target == Target::New,
+            _ => false,
+        })
+    }
+
+    /// True if a robot goes that, by the records, nobody uses: wrong records would cost a working credential.
+    pub fn destroys(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::Delete(_, Why::Orphan | Why::Dead)))
+    }
+
+    /// True if a step gives a robot the wished permissions.
+    pub fn grants(&self) -> bool {
+        let gives = |purpose| matches!(purpose, Purpose::Align | Purpose::Renew | Purpose::Adopt);
+        self.steps.iter().any(|step| match step {
+            Step::Create(_) => true,
+            Step::Update(_, purpose) => gives(*purpose),
+            _ => false,
+        })
     }
 
     /// True if a new credential is published.

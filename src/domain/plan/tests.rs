@@ -7,6 +7,8 @@ use super::Target::{New, Seen};
 use super::*;
 use Slot::{A, B};
 
+mod own;
+
 fn ours() -> SlotView {
     SlotView { holder: Holder::Ours, differs: false, exceeds: false, disabled: false, retained: false, age: Age::Fresh }
 }
@@ -53,6 +55,7 @@ fn fresh() -> Situation {
         may_update: true,
         may_adopt: false,
         strategy: Strategy::Overlap,
+        own: Own::NotWished,
         unsettled: false,
         unreachable: false,
         abandoned: false,
@@ -349,14 +352,13 @@ fn row_20_a_stranger_in_the_other_slot_stops_rotation_but_not_the_credential() {
 
 #[test]
 fn row_21_in_place_nothing_stands_between_patch_and_publish() {
-    let replace = [Refresh(Seen(A)), Publish(Seen(A))];
+    let replace = [Refresh(Seen(A)), Publish(Seen(A)), Update(Seen(A), Purpose::Renew)];
     expect(in_place(with_token(settled())), &replace);
     expect(in_place(lost(settled())), &replace);
     expect(in_place(refused(settled())), &replace);
-    let longer = [Refresh(Seen(A)), Publish(Seen(A)), Update(Seen(A), Purpose::Renew)];
-    expect(in_place(with_a(due(), settled())), &longer);
-    expect(in_place(with_a(expired(), settled())), &longer);
-    expect(in_place(with_token(with_a(differing(), settled()))), &longer);
+    expect(in_place(with_a(due(), settled())), &replace);
+    expect(in_place(with_a(expired(), settled())), &replace);
+    expect(in_place(with_token(with_a(differing(), settled()))), &replace);
     assert_eq!(expect(in_place(with_token(in_overlap())), &replace).previous, Some(B));
     let orphan = [&[Fence, Delete(B, Why::Orphan)], &replace[..]].concat();
     assert_eq!(expect(in_place(with_token(cut_off())), &orphan).previous, None);
@@ -365,7 +367,7 @@ fn row_21_in_place_nothing_stands_between_patch_and_publish() {
 #[test]
 fn row_21_revoke_in_place_retires_the_older_robot() {
     let x = Situation { revoke: true, ..in_place(with_token(in_overlap())) };
-    assert!(expect(x, &[Refresh(Seen(A)), Publish(Seen(A))]).retire_now);
+    assert!(expect(x, &[Refresh(Seen(A)), Publish(Seen(A)), Update(Seen(A), Purpose::Renew)]).retire_now);
 }
 
 #[test]

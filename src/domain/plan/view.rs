@@ -103,6 +103,19 @@ pub enum Strategy {
     InPlace,
 }
 
+/// Whether the account wishes a password of its own (`spec.passwordSecretRef`). Harbor ignores a `secret` in POST, so it
+/// takes a PATCH to set one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Own {
+    /// Harbor draws the password.
+    #[default]
+    NotWished,
+    /// It does, and the credential in our Secret has that password.
+    Published,
+    /// It does, and the credential in our Secret has another one, or there is none.
+    Differs,
+}
+
 /// What the grants say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permit {
@@ -147,6 +160,8 @@ pub struct Situation {
     pub may_adopt: bool,
     /// How a credential is replaced.
     pub strategy: Strategy,
+    /// The account's own password.
+    pub own: Own,
     /// A write of unknown outcome may still commit: a list proves nothing yet.
     pub unsettled: bool,
     /// Harbor cannot be asked (outage, or login or registry object gone); the slots are unknown.
@@ -160,15 +175,18 @@ impl Situation {
         self.slots[slot.index()]
     }
 
-    pub(super) fn ours(&self, slot: Slot) -> Option<SlotView> {
+    /// The robot in a slot, if it is ours.
+    pub fn ours(&self, slot: Slot) -> Option<SlotView> {
         self.slot(slot).filter(|robot| robot.holder == Holder::Ours)
     }
 
-    pub(super) fn all_ours(&self) -> impl Iterator<Item = (Slot, SlotView)> + '_ {
+    /// The robots of ours, with their slots.
+    pub fn all_ours(&self) -> impl Iterator<Item = (Slot, SlotView)> + '_ {
         Slot::BOTH.into_iter().filter_map(|slot| self.ours(slot).map(|robot| (slot, robot)))
     }
 
-    pub(super) fn is_newer(&self, slot: Slot) -> bool {
+    /// True if the slot's robot is the newer of the two.
+    pub fn is_newer(&self, slot: Slot) -> bool {
         (slot == Slot::B) == self.second_is_newer
     }
 
@@ -201,7 +219,12 @@ impl Situation {
         }
     }
 
-    pub(super) fn holds_credential_of(&self, slot: Slot) -> bool {
+    /// An own password is wished for, and only PATCH sets one: nothing new can be published with this login.
+    pub(super) fn cannot_publish(&self) -> bool {
+        self.own != Own::NotWished && !self.may_update
+    }
+
+    pub(in crate::domain) fn holds_credential_of(&self, slot: Slot) -> bool {
         matches!(self.secret, SecretView::Ours { names: Named::Alive(named), intact: true, .. } if named == slot)
     }
 

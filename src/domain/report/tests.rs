@@ -2,8 +2,12 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::api::RegistryKind;
+use crate::api::conditions::SYNCED;
 use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, revoke, robot, secret_of};
 use crate::domain::plan::{self, Permit, Strategy};
+use crate::domain::rotation;
+
+mod own;
 
 type Told = (RobotAccountStatus, Option<Timestamp>);
 
@@ -13,9 +17,20 @@ fn pinned() -> PinnedRegistry {
 
 /// One pass: `view` is what it reads besides status, `outcome` what came of its plan.
 fn pass(view: &View, status: &RobotAccountStatus, wish: &Desired, outcome: impl FnOnce(&Plan) -> Outcome) -> Told {
+    pass_by(plan::plan, view, status, wish, outcome)
+}
+
+/// The same with a plan of another kind.
+fn pass_by(
+    planned: fn(&plan::Situation) -> Plan,
+    view: &View,
+    status: &RobotAccountStatus,
+    wish: &Desired,
+    outcome: impl FnOnce(&Plan) -> Outcome,
+) -> Told {
     let view = View { recorded: recorded(status), ..view.clone() };
     let observed = view.observed();
-    let plan = plan::plan(&observed.situation(wish));
+    let plan = planned(&observed.situation(wish));
     let outcome = outcome(&plan);
     report(&Facts {
         status,
@@ -232,6 +247,48 @@ fn a_plan_dropped_after_its_publish_records_what_is_published_and_proves_nothing
 }
 
 #[test]
+fn a_put_that_was_not_reached_after_the_publish_is_sent_by_the_next_pass() {
+    let wish = Desired { strategy: Strategy::InPlace, ..desired() };
+    let due = View { now: at(days(25)), ..View::settled() };
+    let cut_off = |plan: &Plan| {
+        assert_eq!(plan.steps.last(), Some(&Step::Update(Target::Seen(Slot::A), Purpose::Renew)));
+        let failure = Some(Failure { reason: "NoAnswer", message: String::new(), permanent: false });
+        Outcome { failure, unproven: true, ..went_well(&due, 0)(plan) }
+    };
+    let (status, _) = pass(&due, &settled_status(), &wish, cut_off);
+    assert_eq!(status.expires_after, None, "the robot does not live as long as the wish says");
+    let next = |plan: &Plan| {
+        assert_eq!(plan.steps, [Step::Update(Target::Seen(Slot::A), Purpose::Align)]);
+        went_well(&due, 0)(plan)
+    };
+    let (status, _) = pass(&due, &status, &wish, next);
+    assert_eq!(status.expires_after.as_deref(), Some("30d"));
+}
+
+#[test]
+fn a_paused_repair_does_not_wake_for_an_overlap_that_ended() {
+    let status = overlap_status();
+    let secret = SecretSeen::Absent;
+    let ended = View { now: at(1_010 + days(2)), secret, ..View::in_overlap() };
+    let (_, wake) = pass_by(crate::domain::pace::hold, &ended, &status, &desired(), went_well(&ended, 0));
+    assert!(wake.is_none_or(|at| at > ended.now), "{wake:?} is over: the next pass would follow at once, for ever");
+}
+
+#[test]
+fn an_expiry_moved_by_hand_is_not_forgotten_while_its_repair_has_to_wait() {
+    let mut moved = View { may_update: false, ..View::settled() };
+    moved.first().expires_at = Some(at(days(3)));
+    let wish = Desired { strategy: Strategy::InPlace, ..desired() };
+    let (status, _) = pass(&moved, &settled_status(), &wish, went_well(&moved, 0));
+    assert_eq!(conditions_of(&status)[1], "False/LoginCannotUpdate");
+    assert_eq!(status.robot.as_ref().unwrap().expires_at, Some(at(days(3))), "as Harbor has it");
+    let later = View { recorded: recorded(&status), ..moved };
+    assert!(later.situation(&wish).slots[0].unwrap().differs);
+    let (again, _) = pass(&later, &status, &wish, went_well(&later, 0));
+    assert_eq!(again, status, "and it is told once");
+}
+
+#[test]
 fn each_blocker_stalls_with_its_reason_and_a_message_that_says_what_to_do() {
     let fresh = RobotAccountStatus::default();
     let refused = View { permit: Permit::Refused, ..View::fresh() };
@@ -375,13 +432,24 @@ fn a_renewal_that_waits_for_an_overlap_wakes_at_its_end() {
     view.robots[1].as_mut().unwrap().expires_at = Some(at(1_500));
     let mut status = overlap_status();
     status.robot.as_mut().unwrap().expires_at = Some(at(1_500));
+    status.previous.as_mut().unwrap().revoke_at = at(1_410);
     view.now = at(1_400);
-    let (told, wake) = pass(&view, &status, &desired(), |plan| {
+    let waits = |plan: &Plan| {
         assert!(plan.waits_for_overlap);
         went_well(&view, 0)(plan)
-    });
+    };
+    let (told, wake) = pass(&view, &status, &desired(), waits);
     assert_eq!(conditions_of(&told), IN_ORDER);
-    assert_eq!((told.previous, wake), (status.previous, Some(at(1_500))), "the expiry comes before that end");
+    assert_eq!((&told.previous, wake), (&status.previous, Some(at(1_410))));
+    assert_eq!(told.renewal_time, Some(at(1_410)), "it will be replaced then");
+    assert!(message_of(&told, kinds::SYNCED).contains("the renewal waits for the end of the overlap"));
+
+    status.previous.as_mut().unwrap().revoke_at = at(90_000);
+    let (told, wake) = pass(&view, &status, &desired(), waits);
+    let cut = told.previous.as_ref().unwrap().revoke_at;
+    assert!(at(1_400) < cut && cut < at(1_500), "time is left for the renewal: {cut}");
+    assert_eq!(wake, Some(cut));
+    assert!(message_of(&told, SYNCED).contains("the present credential has to be renewed before"));
 }
 
 #[test]

@@ -61,7 +61,17 @@ fn a_robot_of_another_level_or_project_or_of_an_old_harbor_is_a_stranger() {
     assert_eq!(holder_in(&system), Holder::Stranger);
     let mut legacy = View::settled();
     legacy.first().editable = false;
-    assert_eq!(holder_in(&legacy), Holder::Stranger);
+    legacy.first().id += 1;
+    legacy.first().description = String::new();
+    assert_eq!(holder_in(&legacy), Holder::Stranger, "Harbor does not edit it, so it cannot be adopted");
+}
+
+#[test]
+fn a_robot_of_ours_that_lost_its_secret_in_harbor_can_never_log_in_again() {
+    let mut view = View::settled();
+    view.first().editable = false;
+    let robot = view.situation(&desired()).slots[0].unwrap();
+    assert_eq!((robot.holder, robot.age), (Holder::Ours, Age::Expired));
 }
 
 #[test]

@@ -1,0 +1,167 @@
+//! Repairs and refreshes of one account are paced: the first is immediate, each further one waits longer, so that
+//! whoever keeps undoing them, or asks again and again, cannot make a storm of robots.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::plan::{self, Age, Blocker, Own, Permit, Plan, Situation, Step};
+use super::slots::Slot;
+
+/// The wait after the first replacement; it doubles with each further one.
+const FIRST: SignedDuration = SignedDuration::from_mins(1);
+/// The longest wait.
+const LIMIT: SignedDuration = SignedDuration::from_hours(1);
+/// So long after a wait was over the count starts anew.
+const QUIET: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often and when last a credential was replaced for another reason than its age. Kept in memory only: a restart
+/// allows one more immediate repair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    last: Option<(Timestamp, u8)>,
+}
+
+impl Pace {
+    /// The credential was replaced (registry time).
+    pub fn note(&mut self, now: Timestamp) {
+        let lately = |&(at, count): &(Timestamp, u8)| at <= now + FIRST && now < at + wait(count) + QUIET;
+        let before = self.last.filter(lately).map_or(0, |(_, count)| count);
+        self.last = Some((now, before.saturating_add(1)));
+    }
+
+    /// When the next replacement may be made (registry time); `None` = at once.
+    pub fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        // One in the future was noted by a clock that has been set back since.
+        self.last.filter(|&(at, _)| at <= now + FIRST).map(|(at, count)| at + wait(count)).filter(|&until| until > now)
+    }
+}
+
+fn wait(count: u8) -> SignedDuration {
+    let doublings = u32::from(count.saturating_sub(1)).min(6);
+    (FIRST * 2_i32.pow(doublings)).min(LIMIT)
+}
+
+/// True if a plan that published replaced the credential for a reason that is paced: neither its age, nor a revocation,
+/// nor an own password. A first credential replaces nothing.
+pub fn counts(x: &Situation) -> bool {
+    let had_one = x.recorded.current != plan::Named::Nothing;
+    had_one && !x.revoke && x.own != Own::Differs && !is_due(x)
+}
+
+fn is_due(x: &Situation) -> bool {
+    x.current().and_then(|slot| x.ours(slot)).is_some_and(|robot| robot.age >= Age::Due)
+}
+
+/// The plan of a pass that comes before a further repair is allowed: nothing is changed. What is not a repair goes on
+/// as usual.
+pub fn hold(x: &Situation) -> Plan {
+    let usual = plan::plan(x);
+    if x.deleting || x.permit != Permit::Granted || !x.enabled || !usual.publishes() || !counts(x) {
+        return usual;
+    }
+    let steps = usual.steps.into_iter().filter(|step| *step == Step::AddFinalizer).collect();
+    let current = x.current();
+    Plan {
+        steps,
+        blocker: Some(Blocker::RepairsPaused),
+        current: current.map(plan::Target::Seen),
+        previous: current.map(Slot::other).filter(|&other| x.ours(other).is_some() && !x.is_newer(other)),
+        ready: x.credential_works(),
+        ..Plan::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixtures::{View, desired};
+    use crate::domain::plan::{Named, SecretView, SlotView};
+
+    fn settled() -> Situation {
+        View::settled().situation(&desired())
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn the_first_repair_is_immediate_and_waits_double_up_to_an_hour() {
+        let mut pace = Pace::default();
+        let mut now = at(0);
+        assert_eq!(pace.until(now), None);
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            pace.note(now);
+            let until = pace.until(now).expect("the next one waits");
+            waits.push(until.duration_since(now).as_secs() / 60);
+            assert_eq!(pace.until(until), None);
+            now = until;
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn ten_quiet_minutes_after_the_wait_it_starts_anew() {
+        let mut pace = Pace::default();
+        pace.note(at(0));
+        pace.note(at(61));
+        pace.note(at(61 + 120 + 599));
+        assert_eq!(pace.until(at(780)), Some(at(780 + 240)));
+        pace.note(at(780 + 240 + 600));
+        assert_eq!(pace.until(at(1620)), Some(at(1680)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_hold_repairs_for_ever() {
+        let mut pace = Pace::default();
+        pace.note(at(86_400));
+        assert_eq!(pace.until(at(0)), None);
+        pace.note(at(0));
+        assert_eq!(pace.until(at(0)), Some(at(60)));
+    }
+
+    #[test]
+    fn a_lost_credential_waits_without_a_step() {
+        let x = Situation { secret: SecretView::Absent, ..settled() };
+        assert!(plan::plan(&x).publishes());
+        let plan = hold(&x);
+        assert_eq!((plan.steps, plan.blocker, plan.ready), (vec![], Some(Blocker::RepairsPaused), false));
+        assert_eq!(plan.current, Some(plan::Target::Seen(Slot::A)));
+    }
+
+    #[test]
+    fn a_robot_that_is_gone_waits_without_a_step() {
+        let gone = Named::Gone(Slot::A);
+        let secret = SecretView::Ours { names: gone, intact: true, current_form: true };
+        let recorded = plan::Recorded { current: gone, ..settled().recorded };
+        let x = Situation { slots: [None, None], secret, recorded, ..settled() };
+        assert!(plan::plan(&x).publishes());
+        assert_eq!(hold(&x), Plan { blocker: Some(Blocker::RepairsPaused), ..Plan::default() });
+    }
+
+    #[test]
+    fn renewal_revocation_an_own_password_and_a_first_credential_do_not_wait() {
+        let mut due = settled();
+        due.slots[0] = due.slots[0].map(|robot| SlotView { age: Age::Due, ..robot });
+        let revoked = Situation { token: true, revoke: true, ..settled() };
+        let chosen = Situation { own: Own::Differs, ..settled() };
+        let fresh = Situation {
+            slots: [None, None],
+            secret: SecretView::Absent,
+            recorded: plan::Recorded::default(),
+            ..settled()
+        };
+        for x in [due, revoked, chosen, fresh] {
+            let plan = hold(&x);
+            assert!(plan.publishes() && plan.blocker.is_none(), "{x:?}");
+            assert!(!counts(&x), "{x:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_repair_goes_on() {
+        let deleting = Situation { deleting: true, secret: SecretView::Absent, ..settled() };
+        assert_eq!(hold(&deleting), plan::plan(&deleting));
+        assert_eq!(hold(&settled()), plan::plan(&settled()));
+    }
+}

@@ -1,0 +1,57 @@
+//! What a user should know of an account that is in order: what it waits for, and what is done otherwise than asked.
+//! Functions of the state: no times, so that nothing is written while nothing changes.
+
+use super::super::rotation::{self, Cut};
+use super::super::situation;
+use super::super::slots::Slot;
+use super::{Facts, overlap as ends, recorded as as_read};
+use crate::api::RobotAccountStatus;
+
+/// The end of an overlap is taken after the publish, the robot was made before it.
+const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
+
+/// For the message of `Synced`.
+pub fn of(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<String> {
+    [overlap(facts, status), renewal(facts), refresh(facts), revoke(facts)].into_iter().flatten().collect()
+}
+
+fn overlap(facts: &Facts<'_>, status: &RobotAccountStatus) -> Option<String> {
+    let rotation = &facts.desired.rotation;
+    let (recorded, current) = (status.previous.as_ref()?, facts.outcome.robot.as_ref()?);
+    let previous = facts.observed.robot(Slot::of(&recorded.name))?;
+    let due = situation::renewal_time(facts.desired, &as_read(status), current);
+    let latest = ends::latest_end(facts.desired, due, Some(current));
+    let (_, cut) = rotation::overlap(rotation, previous.expires_at, latest, current.created_at);
+    let whole = current.created_at + rotation.overlap;
+    // One that ends at once was asked for.
+    let cut = cut.filter(|_| recorded.revoke_at + SLACK < whole && recorded.revoke_at > facts.now)?;
+    let why = match cut {
+        Cut::OldExpires => "the former credential expires before",
+        Cut::NewExpires => "the present credential has to be renewed before",
+        Cut::RenewBefore => "rotation.renewBefore is shorter",
+        Cut::Interval => "rotation.interval is shorter",
+    };
+    Some(format!("the overlap is cut short, see status.previous.revokeAt: {why}"))
+}
+
+fn renewal(facts: &Facts<'_>) -> Option<String> {
+    let text = "the renewal waits for the end of the overlap, see status.previous.revokeAt";
+    facts.plan.waits_for_overlap.then(|| text.to_owned())
+}
+
+fn refresh(facts: &Facts<'_>) -> Option<String> {
+    let Facts { observed, desired, outcome, .. } = facts;
+    if outcome.published || !observed.refresh_waits(desired) {
+        None
+    } else if !desired.enabled {
+        Some("the refresh that was asked for waits until the account is enabled".to_owned())
+    } else {
+        let early = observed.refresh_allowed_at(desired).is_some();
+        early.then(|| "the refresh that was asked for waits until the credential is a minute old".to_owned())
+    }
+}
+
+fn revoke(facts: &Facts<'_>) -> Option<String> {
+    let waits = !facts.outcome.published && !facts.desired.enabled && facts.observed.revoke_waits(facts.desired);
+    waits.then(|| "the revocation that was asked for waits until the account is enabled".to_owned())
+}

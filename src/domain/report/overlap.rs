@@ -1,0 +1,48 @@
+//! Until when the robot that was replaced lives on.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::desired::Desired;
+use super::super::observed::SecretSeen;
+use super::super::plan::Strategy;
+use super::super::robot::Robot;
+use super::super::rotation;
+use super::Facts;
+
+/// See [`rotation::latest_overlap_end`]. In place no slot is needed.
+pub(super) fn latest_end(desired: &Desired, renewal: Option<Timestamp>, current: Option<&Robot>) -> Option<Timestamp> {
+    let expiry = current.and_then(|robot| robot.expires_at).filter(|_| desired.strategy == Strategy::Overlap);
+    rotation::latest_overlap_end(renewal, expiry)
+}
+
+/// People read it.
+pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// A recorded end of an overlap stays, unless an edit brought the current robot's expiry closer; a new overlap starts
+/// now.
+pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<Timestamp>) -> Timestamp {
+    let Facts { observed, desired, now, .. } = facts;
+    if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) {
+        return *now;
+    }
+    if let Some(record) = observed.recorded_previous(previous) {
+        return latest.map_or(record.revoke_at, |latest| record.revoke_at.min(latest));
+    }
+    let end = *now + rotation::overlap(&desired.rotation, previous.expires_at, latest, *now).0;
+    // Rounded up: an overlap is never shorter than it says.
+    whole_seconds(end + SignedDuration::from_nanos(999_999_999))
+}
+
+/// A revoke token was served by a publish that status does not know yet: the older robot must not get an overlap.
+fn revoke_was_cut_off(facts: &Facts<'_>) -> bool {
+    let Facts { observed, desired, .. } = facts;
+    let wish = desired.tokens.revoke.as_ref();
+    let served = match observed.secret {
+        SecretSeen::Ours { handled, .. } => handled.revoke.as_ref(),
+        SecretSeen::Absent | SecretSeen::Foreign => None,
+    };
+    let recorded = observed.recorded;
+    wish.is_some() && served == wish && recorded.handled.revoke.as_ref() != wish && recorded.current.is_some()
+}
