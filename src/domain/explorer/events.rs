@@ -1,9 +1,12 @@
-//! What people, time and other programs do to the world.
+//! What people, time and other programs do to the world, at any moment: also between what a pass reads and each of its
+//! steps.
 
-use crate::domain::plan::{Age, Holder, Named};
+use crate::domain::plan::Permit;
 use crate::domain::slots::Slot;
 
-use super::world::{EDITED, Robot, Status, World};
+use super::names::{Credential, Mark, Name, Robot};
+use super::operator::Stale;
+use super::world::{EDITED, Patience, Secret, Status, World};
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Event {
@@ -18,23 +21,61 @@ pub(super) enum Event {
     DeleteAccount,
     DeleteRobot(Slot),
     DisableRobot(Slot),
+    EnableRobot(Slot),
     ResecretRobot(Slot),
     EditRobot(Slot),
     RobotAges(Slot),
     StrangerTakes(Slot),
     StrangerLeaves,
     ToggleLoginRights,
-    /// The overlap is over. Free: it happens to everybody.
+    ChangeStrategy,
+    /// Another password in the user's Secret; the first time: `spec.passwordSecretRef` is set.
+    ChangeOwnPassword,
+    DropOwnPassword,
+    /// Somebody takes our mark out of the description.
+    EraseMark(Slot),
+    /// Somebody changes labels, hosts or formats of our Secret, or the spec asks for others.
+    ReshapeSecret,
+    /// A Secret of that name that is not ours, also in place of ours.
+    ForeignSecretComes,
+    ForeignSecretGoes,
+    /// The operators have had enough of those who keep changing the Secret, or who keep breaking the credential.
+    ContestBegins,
+    RepairsPause,
+    /// What the next pass will take for the Secret or the account is read now.
+    ReadsSecretAhead,
+    ReadsAccountAhead,
+    BackUpHarbor,
+    RestoreHarbor,
+    /// Free: these happen by themselves.
     OverlapEnds,
+    GrantLapses,
+    PatienceEnds,
+}
+
+/// Events that are explored together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// In every configuration.
+    Core,
+    LoginRights,
+    Strategy,
+    Own,
+    Mark,
+    Secret,
+    Stale,
+    Restore,
 }
 
 use Event::{
-    ChangePermissions, DamageSecret, DeleteAccount, DeleteRobot, DeleteSecret, DisableRobot, EditRobot,
-    ForgeAnnotation, OverlapEnds, ResecretRobot, RobotAges, SetToken, StrangerLeaves, StrangerTakes, ToggleEnabled,
-    ToggleGrant, ToggleLoginRights, WipeStatus,
+    BackUpHarbor, ChangeOwnPassword, ChangePermissions, ChangeStrategy, ContestBegins, DamageSecret, DeleteAccount,
+    DeleteRobot, DeleteSecret, DisableRobot, DropOwnPassword, EditRobot, EnableRobot, EraseMark, ForeignSecretComes,
+    ForeignSecretGoes, ForgeAnnotation, GrantLapses, OverlapEnds, PatienceEnds, ReadsAccountAhead, ReadsSecretAhead,
+    RepairsPause, ResecretRobot, ReshapeSecret, RestoreHarbor, RobotAges, SetToken, StrangerLeaves, StrangerTakes,
+    ToggleEnabled, ToggleGrant, ToggleLoginRights, WipeStatus,
 };
 
-pub(super) const ALL: [Event; 24] = [
+pub(super) const ALL: [Event; 42] = [
     ChangePermissions,
     ToggleEnabled,
     SetToken,
@@ -48,6 +89,8 @@ pub(super) const ALL: [Event; 24] = [
     DeleteRobot(Slot::B),
     DisableRobot(Slot::A),
     DisableRobot(Slot::B),
+    EnableRobot(Slot::A),
+    EnableRobot(Slot::B),
     ResecretRobot(Slot::A),
     ResecretRobot(Slot::B),
     EditRobot(Slot::A),
@@ -58,8 +101,47 @@ pub(super) const ALL: [Event; 24] = [
     StrangerTakes(Slot::B),
     StrangerLeaves,
     ToggleLoginRights,
+    ChangeStrategy,
+    ChangeOwnPassword,
+    DropOwnPassword,
+    EraseMark(Slot::A),
+    EraseMark(Slot::B),
+    ReshapeSecret,
+    ForeignSecretComes,
+    ForeignSecretGoes,
+    ContestBegins,
+    RepairsPause,
+    ReadsSecretAhead,
+    ReadsAccountAhead,
+    BackUpHarbor,
+    RestoreHarbor,
     OverlapEnds,
+    GrantLapses,
+    PatienceEnds,
 ];
+
+impl Event {
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            ToggleLoginRights => Kind::LoginRights,
+            ChangeStrategy => Kind::Strategy,
+            ChangeOwnPassword | DropOwnPassword => Kind::Own,
+            EraseMark(_) => Kind::Mark,
+            ReshapeSecret | ForeignSecretComes | ForeignSecretGoes | ContestBegins | RepairsPause => Kind::Secret,
+            ReadsSecretAhead | ReadsAccountAhead => Kind::Stale,
+            BackUpHarbor | RestoreHarbor => Kind::Restore,
+            _ => Kind::Core,
+        }
+    }
+
+    fn robot(self) -> Option<Slot> {
+        match self {
+            DeleteRobot(slot) | DisableRobot(slot) | EnableRobot(slot) | ResecretRobot(slot) | EditRobot(slot)
+            | RobotAges(slot) | EraseMark(slot) => Some(slot),
+            _ => None,
+        }
+    }
+}
 
 /// The world afterwards; `None` if the event cannot happen or changes nothing.
 pub(super) fn happen(before: &World, event: Event) -> Option<World> {
@@ -67,16 +149,12 @@ pub(super) fn happen(before: &World, event: Event) -> Option<World> {
     if world.is_gone() {
         return None;
     }
-    if event == OverlapEnds {
-        let running = world.status.previous != Named::Nothing && !world.status.overlap_ended;
-        let former_running = world.ghost.former != Named::Nothing && !world.ghost.former_ended;
-        world.status.overlap_ended = world.status.previous != Named::Nothing;
-        world.ghost.former_ended = world.ghost.former != Named::Nothing;
-        return (running || former_running).then_some(world);
+    if let OverlapEnds | GrantLapses | PatienceEnds = event {
+        return by_itself(&mut world, event).then_some(world);
     }
     world.events_left = world.events_left.checked_sub(1)?;
     declare(&mut world, event);
-    if let DeleteRobot(slot) | DisableRobot(slot) | ResecretRobot(slot) | EditRobot(slot) | RobotAges(slot) = event {
+    if let Some(slot) = event.robot() {
         if !world.is_ours(slot) {
             return None;
         }
@@ -86,11 +164,10 @@ pub(super) fn happen(before: &World, event: Event) -> Option<World> {
         return None;
     }
     match event {
-        ChangePermissions | ToggleEnabled | SetToken | WipeStatus | DeleteAccount => {
-            world.operators.iter_mut().for_each(|operator| operator.account_fresh = false);
-        }
-        DeleteSecret | DamageSecret | ForgeAnnotation => {
-            world.operators.iter_mut().for_each(|operator| operator.secret_fresh = false);
+        ChangePermissions | ToggleEnabled | SetToken | WipeStatus | DeleteAccount | ChangeStrategy
+        | DropOwnPassword => world.account_changes(None),
+        DeleteSecret | DamageSecret | ForgeAnnotation | ReshapeSecret | ForeignSecretComes | ForeignSecretGoes => {
+            world.secret_changes(None);
         }
         _ => {}
     }
@@ -98,69 +175,92 @@ pub(super) fn happen(before: &World, event: Event) -> Option<World> {
     Some(world)
 }
 
+fn by_itself(world: &mut World, event: Event) -> bool {
+    match event {
+        OverlapEnds => {
+            let status = &mut world.account.status;
+            let running = status.previous != Name::Nothing && !status.overlap_ended;
+            let former_running = world.ghost.former.robot != Name::Nothing && !world.ghost.former_ended;
+            status.overlap_ended = status.previous != Name::Nothing;
+            world.ghost.former_ended = world.ghost.former.robot != Name::Nothing;
+            running || former_running
+        }
+        GrantLapses => {
+            let lapsing = world.permit == Permit::Lapsing;
+            if lapsing {
+                world.permit = Permit::Refused;
+            }
+            lapsing
+        }
+        _ => world.patience.take().is_some(),
+    }
+}
+
 /// Declared double faults: the only record of what was published goes, so nothing can tell it from a rotation that was
 /// cut off. One renewal with a gap is allowed then.
 pub(super) fn declare(world: &mut World, event: Event) {
-    let named = world.secret.map_or(Named::Nothing, |secret| secret.names);
+    let current = world.account.status.current;
+    let named = world.secret.map_or(Name::Nothing, |secret| secret.credential.robot);
     let ghost = &mut world.ghost;
-    if matches!(event, DeleteSecret | ForgeAnnotation) && world.status.current != named {
-        ghost.published_right = false;
-        ghost.former_right &= world.status.current == ghost.former;
+    if matches!(event, DeleteSecret | ForgeAnnotation | ForeignSecretComes) && current != named {
+        ghost.published = Credential::default();
+        if current != ghost.former.robot {
+            ghost.former = Credential::default();
+        }
     }
-    let named_by_secret = world.secret.is_some_and(|secret| secret.intact && secret.names == ghost.published);
+    let named_by_secret =
+        world.secret.is_some_and(|secret| secret.intact && secret.credential.robot == ghost.published.robot);
     if event == WipeStatus && !named_by_secret {
-        (ghost.published_right, ghost.former_right) = (false, false);
+        (ghost.published, ghost.former) = (Credential::default(), Credential::default());
     }
 }
 
 fn apply(world: &mut World, event: Event) -> bool {
-    let deleted = world.deleted;
+    let deleted = world.account.deleted;
     match event {
-        ChangePermissions => world.permissions ^= 1,
-        ToggleEnabled => world.enabled = !world.enabled,
-        SetToken => world.token += 1,
-        DeleteSecret if world.secret.is_some() => world.secret = None,
-        DamageSecret | ForgeAnnotation => {
-            let Some(secret) = world.secret.as_mut().filter(|secret| secret.intact) else { return false };
-            if event == ForgeAnnotation {
-                let Named::Alive(slot) = secret.names else { return false };
-                secret.names = Named::Gone(slot);
-            }
-            (secret.right, secret.intact) = (false, false);
+        ChangePermissions => world.account.permissions ^= 1,
+        ToggleEnabled => world.account.enabled = !world.account.enabled,
+        SetToken => world.account.token += 1,
+        ChangeStrategy => world.account.in_place = !world.account.in_place,
+        ChangeOwnPassword => world.own = if world.own == 1 { 2 } else { 1 },
+        DropOwnPassword if world.own != 0 => world.own = 0,
+        DeleteSecret | DamageSecret | ForgeAnnotation | ReshapeSecret | ForeignSecretComes | ForeignSecretGoes => {
+            return apply_to_secret(world, event);
         }
-        WipeStatus if world.status != Status::default() => world.status = Status::default(),
-        ToggleGrant => world.granted = !world.granted,
+        WipeStatus if world.account.status != Status::default() => world.account.status = Status::default(),
+        ToggleGrant => {
+            world.permit = if world.permit == Permit::Granted { Permit::Lapsing } else { Permit::Granted };
+        }
         DeleteAccount if !deleted => {
-            world.deleted = true;
-            if !world.finalizer {
+            world.account.deleted = true;
+            if !world.account.finalizer && world.secret.is_some_and(|secret| !secret.foreign) {
                 world.secret = None;
             }
         }
         DeleteRobot(slot) => world.kill(slot),
-        DisableRobot(slot) => {
+        DisableRobot(slot) | EnableRobot(slot) => {
+            let disable = matches!(event, DisableRobot(_));
             let robot = world.robot_mut(slot);
-            if robot.disabled {
+            if robot.disabled == disable {
                 return false;
             }
-            robot.disabled = true;
+            robot.disabled = disable;
             world.touch(slot);
+            world.operators.iter_mut().for_each(|operator| operator.revived[slot.index()] |= !disable);
         }
-        ResecretRobot(slot) => world.resecret(slot, None),
+        ResecretRobot(slot) => world.resecret(slot, 0),
         EditRobot(slot) => {
             world.robot_mut(slot).permissions = EDITED;
             world.touch(slot);
         }
-        RobotAges(slot) => {
-            let robot = world.robot_mut(slot);
-            robot.age = match robot.age {
-                Age::Fresh => Age::Due,
-                Age::Due => Age::Expired,
-                Age::Expired => return false,
-            };
+        EraseMark(slot) if world.robot(slot).is_some_and(|robot| robot.mark == Mark::Ours) => {
+            world.robot_mut(slot).mark = Mark::Nobody;
+            world.touch(slot);
         }
-        StrangerTakes(slot) if world.robot(slot).is_none() => world.born(slot, Robot::new(Holder::Stranger, 0)),
+        RobotAges(slot) => return world.ages(slot),
+        StrangerTakes(slot) if world.robot(slot).is_none() => world.born(slot, Robot::new(Mark::Other, 0)),
         StrangerLeaves => {
-            let held = |slot: &Slot| world.robot(*slot).is_some_and(|robot| robot.holder == Holder::Stranger);
+            let held = |slot: &Slot| world.robot(*slot).is_some_and(|robot| !robot.ours);
             let Some(slot) = Slot::BOTH.into_iter().find(held) else { return false };
             world.kill(slot);
         }
@@ -168,8 +268,47 @@ fn apply(world: &mut World, event: Event) -> bool {
             world.may_update = !world.may_update;
             world.operators.iter_mut().for_each(|operator| operator.cannot_update = false);
         }
+        ContestBegins if world.patience.is_none() => world.patience = Some(Patience::Contest),
+        RepairsPause if world.patience.is_none() => world.patience = Some(Patience::Pace),
+        ReadsSecretAhead if world.operators[world.leader].stale_secret.is_none() => {
+            let read = Stale { value: world.secret, fresh: true };
+            world.operators[world.leader].stale_secret = Some(read);
+        }
+        ReadsAccountAhead if world.operators[world.leader].stale_account.is_none() => {
+            let read = Stale { value: world.account, fresh: true };
+            world.operators[world.leader].stale_account = Some(read);
+        }
+        BackUpHarbor if world.backup.is_none() => world.back_up(),
+        RestoreHarbor => {
+            let Some(backup) = world.backup else { return false };
+            world.restore(backup);
+        }
         _ => return false,
     }
     // The spec of an account that is being deleted makes no difference any more.
-    !(deleted && matches!(event, ChangePermissions | ToggleEnabled | SetToken)) && world.token <= 2
+    let of_spec = matches!(event, ChangePermissions | ToggleEnabled | SetToken | ChangeStrategy);
+    !(deleted && of_spec) && world.account.token <= 2
+}
+
+fn apply_to_secret(world: &mut World, event: Event) -> bool {
+    let (there, foreign) = (world.secret.is_some(), world.secret.is_some_and(|secret| secret.foreign));
+    let ours = world.secret.as_mut().filter(|secret| !secret.foreign);
+    match (event, ours) {
+        (DeleteSecret, Some(_)) => world.secret = None,
+        (DamageSecret, Some(secret)) if secret.intact => {
+            (secret.credential.right, secret.credential.kept, secret.intact) = (false, false, false);
+        }
+        (ForgeAnnotation, Some(secret)) if secret.intact => {
+            let Name::Alive(slot) = secret.credential.robot else { return false };
+            secret.credential = Credential { robot: Name::Gone(slot), ..Credential::default() };
+            secret.intact = false;
+        }
+        (ReshapeSecret, Some(secret)) if !secret.reshaped => secret.reshaped = true,
+        (ForeignSecretComes, _) if !foreign => {
+            world.secret = Some(Secret { foreign: true, ..Secret::default() });
+        }
+        (ForeignSecretGoes, None) if there => world.secret = None,
+        _ => return false,
+    }
+    true
 }

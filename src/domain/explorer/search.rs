@@ -1,16 +1,19 @@
 //! Breadth-first search over everything that can happen, so that the first trace of a violation is a shortest one.
 
 use std::collections::{HashSet, VecDeque};
-use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use crate::domain::plan::{Holder, Step};
+use crate::domain::plan::Step;
 
 use super::Config;
 use super::events::{self, Event};
-use super::pass::{Violation, advance, gather};
-use super::settle::settle;
-use super::world::{Ghost, Move, Operator, Robot, World};
+use super::names::{Mark, Robot};
+use super::operator::{Move, Operator};
+use super::pass::{Violation, gather};
+use super::settle::{settle, undisturbed};
+use super::steps::advance;
+use super::trace::trace;
+use super::world::World;
 
 /// Fast and good enough: sixty-four bits over a few million states.
 #[derive(Default)]
@@ -68,7 +71,7 @@ fn key(world: &World) -> u64 {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Transition {
+pub(super) enum Transition {
     Start,
     Happens(Event),
     Gathers(usize),
@@ -97,9 +100,9 @@ pub(super) struct Report {
 
 type Next = (Transition, World, Violation);
 
-fn after(config: &Config, world: &World) -> Vec<Next> {
+pub(super) fn after(config: &Config, world: &World) -> Vec<Next> {
     let mut next = Vec::with_capacity(32);
-    for event in events::ALL.into_iter().filter(|event| (config.events_allowed)(*event)) {
+    for event in events::ALL.into_iter().filter(|event| config.allows(*event)) {
         if let Some(world) = events::happen(world, event) {
             next.push((Transition::Happens(event), world, None));
         }
@@ -109,7 +112,7 @@ fn after(config: &Config, world: &World) -> Vec<Next> {
         next.push((Transition::LatePostIsDropped, dropped, None));
         if world.robot(slot).is_none() {
             let mut committed = dropped;
-            committed.born(slot, Robot::new(Holder::Ours, permissions));
+            committed.born(slot, Robot::new(Mark::Ours, permissions));
             next.push((Transition::LatePostCommits, committed, None));
         }
     }
@@ -131,7 +134,7 @@ fn operate(config: &Config, world: &World, number: usize, next: &mut Vec<Next>) 
         if world.leader == number && !world.is_gone() {
             let mut planned = *world;
             let (busy, violation) = gather(config, &mut planned, number);
-            if busy || violation.is_some() {
+            if busy || violation.is_some() || planned != *world {
                 next.push((Transition::Gathers(number), planned, violation));
             }
         }
@@ -161,7 +164,8 @@ fn operate(config: &Config, world: &World, number: usize, next: &mut Vec<Next>) 
 }
 
 fn check(config: &Config, world: &World) -> Violation {
-    if world.is_gone() && !config.retain && world.ours().next().is_some() {
+    // Declared: a backup brings robots back that nobody could see any more; they are counted as orphans.
+    if world.is_gone() && !config.retain && !world.ghost.restored_too_late && world.ours().next().is_some() {
         return Some("g: the account is gone and a robot of it is left");
     }
     let ghost = &world.ghost;
@@ -181,9 +185,12 @@ pub(super) fn explore(config: &Config) -> Report {
     seen.insert(key(&start));
     let mut report = Report { states: 1, complete: true, ..Report::default() };
     while let Some((number, world)) = waiting.pop_front() {
+        let calm = undisturbed(&world);
         if world.late.is_none()
-            && settled.insert(key(&at_rest(&world)))
-            && let Err(what) = settle(config, &world)
+            && !world.is_gone()
+            && !world.ghost.unseen
+            && settled.insert(key(&calm))
+            && let Err(what) = settle(config, &calm)
         {
             report.violation = Some(format!("{}then undisturbed: {what}", trace(config, &history, number, None)));
             return report;
@@ -208,35 +215,4 @@ pub(super) fn explore(config: &Config) -> Report {
         }
     }
     report
-}
-
-/// What matters for undisturbed passes.
-fn at_rest(world: &World) -> World {
-    World { operators: [Operator::default(); 2], leader: 0, ghost: Ghost::default(), events_left: 0, ..*world }
-}
-
-/// What happened, one line each, with the moves of the operators spelled out.
-fn trace(config: &Config, history: &[(u32, Transition)], end: u32, last: Option<Transition>) -> String {
-    let mut path = Vec::from_iter(last);
-    let mut number = end;
-    while number != 0 {
-        let (before, transition) = history[number as usize];
-        path.push(transition);
-        number = before;
-    }
-    let mut world = World::start(config);
-    let mut text = String::new();
-    for transition in path.into_iter().rev() {
-        let step = |number: usize| world.operators[number].moves[0];
-        let what = match transition {
-            Transition::Steps(number) | Transition::StepsAndCrashes(number) | Transition::CrashesBefore(number) => {
-                format!("{transition:?} {:?}", step(number))
-            }
-            other => format!("{other:?}"),
-        };
-        world = after(config, &world).into_iter().find(|next| next.0 == transition).map_or(world, |next| next.1);
-        let (robots, secret, works) = (world.robots, world.secret, world.works());
-        let _ = writeln!(text, "{what}\n    {robots:?} {secret:?} works={works}");
-    }
-    text
 }

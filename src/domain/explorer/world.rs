@@ -1,150 +1,77 @@
-//! The state of one small world. Robots, secrets and versions are kept as relations ("the robot now in this slot", "one
-//! that was there"), so that states are finite and equal worlds are equal values.
+//! The state of one small world, and the changes that its laws know.
 
-use crate::domain::plan::{
-    Age, Holder, Named, Permit, Recorded, SecretView, Situation, SlotView, Step, Strategy, Target,
-};
+use crate::domain::plan::{Age, Permit, Step};
 use crate::domain::slots::Slot;
 
 use super::Config;
+use super::names::{Backup, Copied, Credential, Mark, Name, Robot};
+use super::operator::{Move, Operator, Stale};
 
 /// Permissions as nobody's spec ever had them.
 pub(super) const EDITED: u8 = 9;
-/// More moves than any plan has.
-const MOST_MOVES: usize = 10;
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Robot {
-    pub(super) holder: Holder,
-    /// Which version of the spec's permissions.
-    pub(super) permissions: u8,
-    pub(super) disabled: bool,
-    pub(super) retained: bool,
-    pub(super) age: Age,
-}
-
-impl Robot {
-    pub(super) fn new(holder: Holder, permissions: u8) -> Self {
-        Self { holder, permissions, disabled: false, retained: false, age: Age::Fresh }
-    }
-
-    fn can_log_in(self) -> bool {
-        !self.disabled && self.age < Age::Expired
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Secret {
-    pub(super) names: Named,
-    /// The password is the one that the named robot has.
-    pub(super) right: bool,
+    /// Of that name, and not ours.
+    pub(super) foreign: bool,
+    pub(super) credential: Credential,
+    /// The credential is the one that was written.
     pub(super) intact: bool,
     pub(super) token: u8,
+    /// Labels, hosts or formats are not as wanted.
+    pub(super) reshaped: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Status {
-    pub(super) current: Named,
-    pub(super) previous: Named,
+    pub(super) current: Name,
+    pub(super) previous: Name,
     pub(super) overlap_ended: bool,
     pub(super) token: u8,
     pub(super) untouched: bool,
+    /// `untouched` holds for the robot in the backup of Harbor.
+    pub(super) untouched_in_backup: bool,
     /// Ready, for a credential that logs in.
     pub(super) ready: bool,
 }
 
-/// What a pass does, one after the other.
+/// What one read of the account tells.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Move {
-    Take(Step),
-    /// GET and a login, after PUT or PATCH on the published robot.
-    Confirm,
-    WriteStatus,
-}
-
-/// An operator in the middle of a plan. Its memory is lost in a crash.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub(super) struct Operator {
-    pub(super) moves: [Option<Move>; MOST_MOVES],
-    /// The robots it saw in the slots are there no more.
-    pub(super) gone: [bool; 2],
-    /// The robot it made or gave a new secret.
-    pub(super) made: Named,
-    /// The secret it holds is still that robot's.
-    pub(super) holds: bool,
-    /// Somebody else laid hands on a robot of this plan.
-    pub(super) disturbed: bool,
+pub(super) struct Account {
+    pub(super) status: Status,
     pub(super) permissions: u8,
     pub(super) token: u8,
-    pub(super) disable: bool,
-    /// Nobody wrote to the Secret or the account since it read them.
-    pub(super) secret_fresh: bool,
-    pub(super) account_fresh: bool,
-    pub(super) current: Option<Target>,
-    pub(super) previous: Option<Slot>,
-    pub(super) ready: bool,
-    pub(super) confirmed: bool,
-    pub(super) ends_overlap: bool,
-    pub(super) keeps_overlap: bool,
-    /// Status names the robots of the plan afterwards; else they stay as they were.
-    pub(super) records: bool,
-    pub(super) status_token: u8,
-    pub(super) published: bool,
-    pub(super) interrupted: bool,
-    pub(super) look_again: bool,
-    /// A gap was declared for this plan: in place, or no other slot to go to.
-    pub(super) gap_declared: bool,
-    /// Learned from a 403; survives the plan.
-    pub(super) cannot_update: bool,
+    pub(super) enabled: bool,
+    pub(super) in_place: bool,
+    pub(super) deleted: bool,
+    pub(super) finalizer: bool,
 }
 
-impl Operator {
-    pub(super) fn is_busy(&self) -> bool {
-        self.moves[0].is_some()
-    }
-
-    pub(super) fn next(&mut self) -> Option<Move> {
-        let next = self.moves[0];
-        self.moves.rotate_left(1);
-        self.moves[MOST_MOVES - 1] = None;
-        next
-    }
-
-    pub(super) fn forget(&mut self) {
-        *self = Self { cannot_update: self.cannot_update, ..Self::default() };
-    }
-
-    pub(super) fn resolve(&self, target: Target) -> Named {
-        match target {
-            Target::New => self.made,
-            Target::Seen(slot) if self.gone[slot.index()] => Named::Gone(slot),
-            Target::Seen(slot) => Named::Alive(slot),
-        }
-    }
-
-    fn concerns(&self, robot: Named) -> bool {
-        let touches = |target: Target| self.resolve(target) == robot;
-        self.made == robot
-            || self.moves.iter().flatten().any(|next| match next {
-                Move::Take(Step::Refresh(target) | Step::Update(target, _) | Step::Publish(target)) => touches(*target),
-                _ => false,
-            })
-    }
+/// What the operators hold back for some minutes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Patience {
+    /// Writes to a Secret that others keep changing.
+    Contest,
+    /// Repairs of a credential that is lost again and again.
+    Pace,
 }
 
 /// What the invariants know and no operator sees.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Ghost {
-    /// The robot published last, and whether that credential is still right.
-    pub(super) published: Named,
-    pub(super) published_right: bool,
+    /// The credential published last.
+    pub(super) published: Credential,
     /// The one published before it.
-    pub(super) former: Named,
-    pub(super) former_right: bool,
+    pub(super) former: Credential,
     pub(super) former_ended: bool,
     /// Something outside explains that the published credential does not work.
     pub(super) excused: bool,
     pub(super) ever_published: bool,
+    /// Harbor was restored after the last list of an account that is being deleted.
+    pub(super) restored_too_late: bool,
+    /// Harbor was restored while a password was on its way from a PATCH into status, or a former leader published one
+    /// that another PATCH had overtaken.
+    pub(super) unseen: bool,
     pub(super) token: u8,
 }
 
@@ -152,15 +79,15 @@ pub(super) struct Ghost {
 pub(super) struct World {
     pub(super) robots: [Option<Robot>; 2],
     pub(super) second_is_newer: bool,
+    pub(super) backup: Option<Backup>,
     pub(super) secret: Option<Secret>,
-    pub(super) status: Status,
-    pub(super) permissions: u8,
-    pub(super) token: u8,
-    pub(super) enabled: bool,
-    pub(super) granted: bool,
-    pub(super) deleted: bool,
-    pub(super) finalizer: bool,
+    pub(super) account: Account,
+    /// The password that the account wishes; 0 = Harbor draws one.
+    pub(super) own: u8,
+    pub(super) permit: Permit,
     pub(super) may_update: bool,
+    /// The operators hold back what others keep undoing.
+    pub(super) patience: Option<Patience>,
     pub(super) operators: [Operator; 2],
     /// Which operator leads.
     pub(super) leader: usize,
@@ -172,19 +99,26 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn start(config: &Config) -> Self {
-        let unmarked = config.unmarked.then(|| Robot::new(Holder::Unmarked, 0));
-        let mut world = Self {
-            robots: [unmarked, None],
-            second_is_newer: false,
-            secret: None,
+        let unmarked = config.unmarked.then(|| Robot::new(Mark::Nobody, 0));
+        let account = Account {
             status: Status::default(),
             permissions: 0,
             token: 0,
             enabled: true,
-            granted: true,
+            in_place: config.in_place,
             deleted: false,
             finalizer: false,
+        };
+        let mut world = Self {
+            robots: [unmarked, None],
+            second_is_newer: false,
+            backup: None,
+            secret: None,
+            account,
+            own: config.own.into(),
+            permit: Permit::Granted,
             may_update: config.may_update,
+            patience: None,
             operators: [Operator::default(); 2],
             leader: 0,
             late: None,
@@ -204,95 +138,83 @@ impl World {
     }
 
     pub(super) fn is_ours(&self, slot: Slot) -> bool {
-        self.robot(slot).is_some_and(|robot| robot.holder == Holder::Ours)
+        self.robot(slot).is_some_and(|robot| robot.ours)
     }
 
+    /// Its mark or status says that it is ours.
+    pub(super) fn is_known(&self, slot: Slot) -> bool {
+        let Status { current, previous, .. } = self.account.status;
+        let recorded = [current, previous].contains(&Name::Alive(slot));
+        self.robot(slot).is_some_and(|robot| robot.ours && (robot.mark == Mark::Ours || recorded))
+    }
+
+    /// Robots of ours that are known as such.
     pub(super) fn ours(&self) -> impl Iterator<Item = Robot> + '_ {
-        self.robots.iter().flatten().copied().filter(|robot| robot.holder == Holder::Ours)
+        Slot::BOTH.into_iter().filter(|&slot| self.is_known(slot)).filter_map(|slot| self.robot(slot))
     }
 
     /// The account is gone from the API server.
     pub(super) fn is_gone(&self) -> bool {
-        self.deleted && !self.finalizer
+        self.account.deleted && !self.account.finalizer
     }
 
-    pub(super) fn logs_in(&self, robot: Named, right: bool) -> bool {
-        matches!(robot, Named::Alive(slot) if right && self.robot(slot).is_some_and(Robot::can_log_in))
+    pub(super) fn logs_in(&self, credential: Credential) -> bool {
+        let Credential { robot: Name::Alive(slot), right: true, .. } = credential else { return false };
+        self.robot(slot).is_some_and(Robot::can_log_in)
     }
 
     /// A pod that uses the Secret now can pull.
     pub(super) fn works(&self) -> bool {
-        self.secret.is_some_and(|secret| secret.intact && self.logs_in(secret.names, secret.right))
+        self.secret.is_some_and(|secret| secret.intact && self.logs_in(secret.credential))
     }
 
     pub(super) fn former_works(&self) -> bool {
-        self.logs_in(self.ghost.former, self.ghost.former_right) && !self.ghost.former_ended
+        self.logs_in(self.ghost.former) && !self.ghost.former_ended
     }
 
-    /// What one pass of an operator reads.
-    pub(super) fn situation(&self, config: &Config, operator: usize) -> Situation {
-        let secret_token = self.secret.map_or(0, |secret| secret.token);
-        let served = [secret_token, self.status.token].contains(&self.token);
-        let token = self.status.current != Named::Nothing && self.token != 0 && !served;
-        let mut situation = Situation {
-            slots: self.robots.map(|robot| {
-                robot.map(|robot| SlotView {
-                    holder: robot.holder,
-                    differs: robot.permissions != self.permissions,
-                    exceeds: robot.permissions > self.permissions,
-                    disabled: robot.disabled,
-                    retained: robot.retained,
-                    age: robot.age,
-                })
-            }),
-            second_is_newer: self.second_is_newer,
-            secret: self.secret.map_or(SecretView::Absent, |secret| SecretView::Ours {
-                names: secret.names,
-                intact: secret.intact,
-                current_form: true,
-            }),
-            recorded: Recorded {
-                current: self.status.current,
-                previous: self.status.previous,
-                overlap_ended: self.status.overlap_ended,
-                untouched: self.status.untouched,
-            },
-            login_works: None,
-            token,
-            revoke: token && config.revoke,
-            enabled: self.enabled,
-            permit: if self.granted { Permit::Granted } else { Permit::Refused },
-            deleting: self.deleted,
-            retain: config.retain,
-            finalizer: self.finalizer,
-            may_update: !self.operators[operator].cannot_update,
-            may_adopt: config.adopt,
-            strategy: if config.in_place { Strategy::InPlace } else { Strategy::Overlap },
-            unsettled: self.late.is_some() || (self.leader == 1 && self.operators[0].is_busy()),
-            unreachable: false,
-            abandoned: false,
-        };
-        if situation.wants_login() {
-            situation.login_works = Some(self.works());
-        }
-        situation
-    }
-
-    /// The robot disappears; its id is never used again.
-    pub(super) fn kill(&mut self, slot: Slot) {
-        self.robots[slot.index()] = None;
-        let names =
-            [&mut self.status.current, &mut self.status.previous, &mut self.ghost.published, &mut self.ghost.former];
-        let secret = self.secret.as_mut().map(|secret| &mut secret.names);
-        let made = self.operators.iter_mut().map(|operator| {
-            operator.gone[slot.index()] = true;
-            &mut operator.made
-        });
-        for name in names.into_iter().chain(secret).chain(made) {
-            if *name == Named::Alive(slot) {
-                *name = Named::Gone(slot);
+    fn each_credential(&mut self, change: &mut dyn FnMut(&mut Credential)) {
+        self.secret.iter_mut().for_each(|secret| change(&mut secret.credential));
+        change(&mut self.ghost.published);
+        change(&mut self.ghost.former);
+        for operator in &mut self.operators {
+            change(&mut operator.made);
+            if let Some(Stale { value: Some(secret), .. }) = &mut operator.stale_secret {
+                change(&mut secret.credential);
             }
         }
+    }
+
+    fn each_status(&mut self, change: &mut dyn FnMut(&mut Status)) {
+        change(&mut self.account.status);
+        for operator in &mut self.operators {
+            change(&mut operator.status);
+            operator.stale_account.iter_mut().for_each(|stale| change(&mut stale.value.status));
+        }
+    }
+
+    fn each_name(&mut self, change: &mut dyn FnMut(&mut Name)) {
+        self.each_credential(&mut |credential| change(&mut credential.robot));
+        self.each_status(&mut |status| {
+            change(&mut status.current);
+            change(&mut status.previous);
+        });
+        for operator in &mut self.operators {
+            operator.seen.iter_mut().for_each(&mut *change);
+        }
+    }
+
+    /// The robot disappears.
+    pub(super) fn kill(&mut self, slot: Slot) {
+        self.robots[slot.index()] = None;
+        let copied = self.backup.as_mut().and_then(|backup| backup.robots[slot.index()].as_mut());
+        let kept = copied.is_some_and(|copied| std::mem::take(&mut copied.same));
+        let dead = if kept { Name::Kept(slot) } else { Name::Gone(slot) };
+        self.each_name(&mut |name| {
+            if *name == Name::Alive(slot) {
+                *name = dead;
+            }
+        });
+        self.each_credential(&mut Credential::normalise);
     }
 
     pub(super) fn born(&mut self, slot: Slot, robot: Robot) {
@@ -302,40 +224,94 @@ impl World {
 
     /// Harbor's update time of the robot moves.
     pub(super) fn touch(&mut self, slot: Slot) {
-        if self.status.current == Named::Alive(slot) {
-            self.status.untouched = false;
-        }
+        self.each_status(&mut |status| status.untouched &= status.current != Name::Alive(slot));
         for operator in &mut self.operators {
-            if operator.current.is_some_and(|current| operator.resolve(current) == Named::Alive(slot)) {
+            if operator.current.is_some_and(|current| operator.resolve(current) == Name::Alive(slot)) {
                 operator.confirmed = false;
             }
         }
+        if let Some(copied) = self.backup.as_mut().and_then(|backup| backup.robots[slot.index()].as_mut()) {
+            copied.untouched &= !copied.same;
+        }
     }
 
-    /// The robot gets another secret, which only `by` holds.
-    pub(super) fn resecret(&mut self, slot: Slot, by: Option<usize>) {
-        let robot = Named::Alive(slot);
-        if let Some(secret) = self.secret.as_mut().filter(|secret| secret.names == robot) {
-            secret.right = false;
-        }
-        if self.ghost.published == robot {
-            self.ghost.published_right = false;
-        }
-        if self.ghost.former == robot {
-            self.ghost.former_right = false;
-        }
+    /// The robot gets another password: one of the account's own, or (0) one that nobody else holds.
+    pub(super) fn resecret(&mut self, slot: Slot, own: u8) {
+        self.each_credential(&mut |credential| {
+            if credential.robot == Name::Alive(slot) {
+                credential.right = own != 0 && credential.own == own;
+            }
+        });
+        self.touch(slot);
+    }
+
+    /// Somebody writes to the Secret: what others prepared against the version before is refused.
+    pub(super) fn secret_changes(&mut self, by: Option<usize>) {
         for (number, operator) in self.operators.iter_mut().enumerate() {
-            if by != Some(number) && operator.made == robot {
-                operator.holds = false;
+            operator.secret_fresh &= by == Some(number);
+            operator.stale_secret.iter_mut().for_each(|stale| stale.fresh = false);
+        }
+    }
+
+    /// As `secret_changes`, for the account. An operator knows the version that it left, so it reads again what is older.
+    pub(super) fn account_changes(&mut self, by: Option<usize>) {
+        for (number, operator) in self.operators.iter_mut().enumerate() {
+            operator.account_fresh &= by == Some(number);
+            operator.stale_account.iter_mut().for_each(|stale| stale.fresh = false);
+            if by == Some(number) {
+                operator.stale_account = None;
             }
         }
-        self.touch(slot);
     }
 
     pub(super) fn disturb(&mut self, slot: Slot) {
         for operator in &mut self.operators {
-            operator.disturbed |= operator.concerns(Named::Alive(slot));
+            operator.disturbed |= operator.concerns(Name::Alive(slot));
         }
+    }
+
+    pub(super) fn back_up(&mut self) {
+        let robots = self.robots.map(|robot| robot.map(|robot| Copied { robot, same: true, untouched: true }));
+        self.backup = Some(Backup { robots, second_is_newer: self.second_is_newer });
+        self.each_credential(&mut |credential| credential.kept = credential.right);
+        self.each_status(&mut |status| status.untouched_in_backup = status.untouched);
+    }
+
+    /// Harbor is as it was when it was backed up; what was made since is gone for good, and its ids run again.
+    pub(super) fn restore(&mut self, backup: Backup) {
+        self.backup = None;
+        for slot in Slot::BOTH {
+            let copied = backup.robots[slot.index()];
+            let live = self.robot(slot);
+            if live.is_some() && !copied.is_some_and(|copied| copied.same) {
+                self.kill(slot);
+            }
+            self.robots[slot.index()] = copied.map(|Copied { robot, untouched, .. }| {
+                let age = live.filter(|_| untouched).map_or(robot.age, |live| live.age);
+                Robot { age, ..robot }
+            });
+        }
+        self.second_is_newer = backup.second_is_newer;
+        self.each_name(&mut |name| {
+            if let Name::Kept(slot) = *name {
+                *name = Name::Alive(slot);
+            }
+        });
+        self.each_credential(&mut |credential| credential.right = std::mem::take(&mut credential.kept));
+        self.each_status(&mut |status| status.untouched = std::mem::take(&mut status.untouched_in_backup));
+        for operator in &mut self.operators {
+            (operator.disturbed, operator.confirmed, operator.revived) = (true, false, [true; 2]);
+        }
+        self.late = None;
+        let Status { current, untouched, .. } = self.account.status;
+        let secret = self.secret.map(|secret| secret.credential);
+        let behind = secret.is_some_and(|credential| credential.robot == current && !credential.right);
+        let patched = self.operators.iter().any(|operator| {
+            operator.made.robot == current && !operator.made.right && operator.moves.iter().any(Option::is_some)
+        });
+        self.ghost.unseen |= untouched && (behind || patched);
+        let removes = Move::Take(Step::RemoveFinalizer);
+        self.ghost.restored_too_late |= self.operators.iter().any(|operator| operator.moves.contains(&Some(removes)));
     }
 
     /// Forgets what no longer makes a difference.
@@ -343,24 +319,31 @@ impl World {
         if self.robots.iter().any(Option::is_none) {
             self.second_is_newer = self.robots[1].is_some();
         }
-        for operator in &mut self.operators {
-            if !operator.is_busy() {
-                operator.forget();
-            }
+        for operator in self.operators.iter_mut().filter(|operator| !operator.is_busy()) {
+            operator.forget();
         }
-        if !matches!(self.ghost.published, Named::Alive(_)) {
-            (self.ghost.published, self.ghost.published_right) = (Named::Nothing, false);
+        self.each_credential(&mut Credential::normalise);
+        let ghost = &mut self.ghost;
+        if !ghost.published.robot.may_live() {
+            ghost.published = Credential::default();
         }
-        if !matches!(self.ghost.former, Named::Alive(_)) {
-            (self.ghost.former, self.ghost.former_right, self.ghost.former_ended) = (Named::Nothing, false, false);
+        if !ghost.former.robot.may_live() {
+            (ghost.former, ghost.former_ended) = (Credential::default(), false);
         }
-        if self.status.previous == Named::Nothing {
-            self.status.overlap_ended = false;
-        }
-        if let Some(secret) = self.secret.as_mut().filter(|secret| !matches!(secret.names, Named::Alive(_))) {
-            secret.right = false;
-        }
-        let wanted = self.enabled && self.granted && !self.deleted;
+        self.each_status(&mut |status| status.overlap_ended &= status.previous != Name::Nothing);
+        let Account { enabled, deleted, .. } = self.account;
+        let wanted = enabled && self.permit == Permit::Granted && !deleted;
         self.ghost.excused = !wanted || (self.ghost.excused && !self.works());
+    }
+
+    /// Whether some robot expired or is about to.
+    pub(super) fn ages(&mut self, slot: Slot) -> bool {
+        let robot = self.robot_mut(slot);
+        robot.age = match robot.age {
+            Age::Fresh => Age::Due,
+            Age::Due => Age::Expired,
+            Age::Expired => return false,
+        };
+        true
     }
 }
