@@ -25,6 +25,15 @@ pub enum Error {
     /// 401: Harbor does not accept the login (unknown, wrong, disabled or expired: it does not say which).
     #[error("Harbor does not accept the login")]
     Unauthorized,
+    /// 401 before Harbor can have looked at the password: it does not while somebody's wrong passwords lock the user
+    /// name. Says nothing of ours.
+    #[error(
+        "Harbor refuses the login without looking at the password, as it does while somebody tries wrong ones for the user name"
+    )]
+    LoginLocked {
+        /// When to try again.
+        after: Duration,
+    },
     /// 403: the login may not do this.
     #[error("Harbor refuses this to the login: {message}")]
     Forbidden {
@@ -122,6 +131,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Busy { after } => Class::Retry { after: *after },
+            Self::LoginLocked { after } => Class::Retry { after: Some(*after) },
             Self::ReadOnly | Self::Unreachable { .. } | Self::BadAnswer { after_write: false, .. } => {
                 Class::Retry { after: None }
             }
@@ -144,6 +154,7 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unauthorized => "CredentialsRejected",
+            Self::LoginLocked { .. } => "LoginLocked",
             Self::Forbidden { .. } => "Forbidden",
             Self::ScopeExceeded { .. } => "LoginLacksPermissions",
             Self::LoginTooOld => "LoginTooOld",
@@ -165,12 +176,18 @@ impl Error {
         }
     }
 
+    /// True if the login was not accepted, for whatever reason.
+    pub fn is_of_login(&self) -> bool {
+        matches!(self, Self::Unauthorized | Self::LoginLocked { .. })
+    }
+
     /// True if the server as a whole is out of order, so that other accounts need not try now.
     pub fn is_outage(&self) -> bool {
         match self {
             // Harbor itself says 500 of a single call, a proxy before a Harbor that is down says 502 or 504.
             Self::Server { status } => *status != 500,
             Self::Unauthorized
+            | Self::LoginLocked { .. }
             | Self::Busy { .. }
             | Self::ReadOnly
             | Self::Unreachable { .. }

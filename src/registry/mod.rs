@@ -15,6 +15,31 @@ use secrecy::SecretString;
 
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
 
+/// What a sweep keeps of a robot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The full name.
+    pub name: Box<str>,
+    /// Changes whenever anything about the robot does.
+    pub whole: u64,
+    /// The account in its mark, where the sweep asks about it.
+    pub owner: Option<Box<Owner>>,
+}
+
+/// The account that a robot's mark names.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// `metadata.uid`.
+    pub uid: Box<str>,
+    /// Empty for cluster-scoped accounts.
+    pub namespace: Box<str>,
+    /// `metadata.name`.
+    pub name: Box<str>,
+}
+
+/// Reduces a robot to what a sweep keeps.
+pub type Reduce<'a> = dyn Fn(&Robot) -> Digest + Send + Sync + 'a;
+
 /// The answer of every call.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
@@ -100,10 +125,14 @@ pub trait Registry: Send + Sync + 'static {
     /// answers `/systeminfo` anonymously with 200, so the login is asked for by `/users/current`).
     fn info(&self) -> Answer<'_, ServerInfo>;
 
-    /// Full name and digest of all visible robots of a home. They are read page by page and reduced at once, since a
+    /// All visible robots of a home, each as `reduce` leaves it. They are read page by page and reduced at once, since a
     /// project may hold many thousands. [`Error::ProjectNotFound`] if the project does not exist,
     /// [`Error::CannotListProjects`] if it does but the login cannot learn its id.
-    fn digests<'a>(&'a self, home: &'a Home, digest: fn(&Robot) -> u64) -> Answer<'a, Vec<(Box<str>, u64)>>;
+    fn digests<'a>(&'a self, home: &'a Home, reduce: &'a Reduce<'a>) -> Answer<'a, Vec<Digest>>;
+
+    /// The robot that logs in under this full name, as its own login sees it; `None` if the login may not list robots
+    /// where it lives.
+    fn own_robot<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Robot>>;
 
     /// Those robots of a home whose short name is one of `names` (one call; absent ones are left out).
     fn find<'a>(&'a self, home: &'a Home, names: &'a [&'a str]) -> Answer<'a, Vec<Robot>>;

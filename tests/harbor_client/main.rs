@@ -6,6 +6,7 @@ mod calls;
 mod hostile;
 mod lists;
 mod secrets;
+mod sessions;
 mod stub;
 mod tls;
 
@@ -49,6 +50,11 @@ fn config(url: &str) -> Config {
 
 fn client(stub: &Stub) -> Client {
     Client::new(config(&format!("http://{}", stub.address))).unwrap()
+}
+
+/// A client of somebody else.
+fn client_of(url: &str, username: &str, password: &str) -> Client {
+    Client::new(Config { username: username.into(), password: password.into(), ..config(url) }).unwrap()
 }
 
 /// A client whose requests are noted as `call outcome`.

@@ -9,7 +9,7 @@ use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::stub::{Act, Stub, answer, error, json as json_answer};
-use super::{PASSWORD, config, created, new_robot};
+use super::{PASSWORD, client_of, config, created, new_robot};
 
 /// `robot$operator:Canary-Passw0rd` and `robot$x:Canary-V3rified`.
 const ENCODED: [&str; 2] = ["cm9ib3Qkb3BlcmF0b3I6Q2FuYXJ5LVBhc3N3MHJk", "cm9ib3QkeDpDYW5hcnktVjNyaWZpZWQ="];
@@ -79,6 +79,33 @@ async fn no_log_line_at_trace_and_no_error_holds_a_secret() {
     assert_eq!(stub.seen().len(), 13, "{:?}", stub.lines());
     assert!(stub.seen()[0].header("authorization").unwrap().ends_with(ENCODED[0]), "the canary was sent");
     assert!(stub.seen()[10].header("authorization").unwrap().ends_with(ENCODED[1]), "the canary was sent");
+
+    let headers = [
+        ("Set-Cookie", "sid=Canary-Sess1on; Path=/"),
+        ("Set-Cookie", "_gorilla_csrf=Canary-C00kie; Path=/"),
+        ("X-Harbor-CSRF-Token", "Canary-Csr4"),
+    ];
+    let echo = "principal=ann&password=Canary-Passw0rd Canary-Sess1on Canary-C00kie Canary-Csr4";
+    let stub = Stub::script(vec![
+        json_answer(200, &json!({"username": "ann", "sysadmin_flag": false})),
+        answer(403, &headers, echo),
+        answer(200, &headers, echo),
+        json_answer(200, &json!({})),
+        error(400, "BAD_REQUEST", "of the session Canary-Sess1on"),
+        error(400, "BAD_REQUEST", "with the cookie Canary-C00kie"),
+        error(403, "FORBIDDEN", "not with the token Canary-Csr4"),
+        error(403, "FORBIDDEN", "CSRF token invalid: Canary-Csr4"),
+    ])
+    .await;
+    let person = client_of(&format!("http://{}", stub.address), "ann", PASSWORD);
+    said.push(format!("{:?}", person.info().await));
+    for _ in 0..4 {
+        said.push(format!("{:?} {person:?}", person.delete(7).await));
+    }
+    let lines = stub.lines();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("DELETE")).count(), 4, "{lines:?}");
+    assert!(stub.seen()[4].header("cookie").unwrap().contains("Canary-Sess1on"), "the canary was sent");
+    assert!(stub.seen()[4].header("x-harbor-csrf-token").unwrap().contains("Canary-Csr4"), "the canary was sent");
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("hyper"), "the libraries do log at TRACE");

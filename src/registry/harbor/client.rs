@@ -13,7 +13,7 @@ use super::limits::KeyedLocks;
 use super::projects::ProjectIds;
 use super::transport::Transport;
 use crate::domain::robot::{Home, Robot};
-use crate::registry::{Answer, CreatedRobot, Error, NewRobot, Registry, RobotUpdate, ServerInfo};
+use crate::registry::{Answer, CreatedRobot, Digest, Error, NewRobot, Reduce, Registry, RobotUpdate, ServerInfo};
 
 /// A Harbor with a login. Cheap to use from many tasks; a changed login or URL means a new client, which learns anew.
 pub struct Client {
@@ -79,8 +79,12 @@ impl Registry for Client {
         Box::pin(self.server_info())
     }
 
-    fn digests<'a>(&'a self, home: &'a Home, digest: fn(&Robot) -> u64) -> Answer<'a, Vec<(Box<str>, u64)>> {
-        Box::pin(self.robots(home, None, move |robot| (robot.name.as_str().into(), digest(&robot))))
+    fn digests<'a>(&'a self, home: &'a Home, reduce: &'a Reduce<'a>) -> Answer<'a, Vec<Digest>> {
+        Box::pin(self.robots(home, None, move |robot| reduce(&robot)))
+    }
+
+    fn own_robot<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Robot>> {
+        Box::pin(self.robot_of_login(login))
     }
 
     fn find<'a>(&'a self, home: &'a Home, names: &'a [&'a str]) -> Answer<'a, Vec<Robot>> {

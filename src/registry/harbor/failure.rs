@@ -18,6 +18,9 @@ const LONGEST_MESSAGE: usize = 256;
 /// The requests the client makes, as metric labels and because the same status means different things to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
+    /// Asks for the token that a login by form needs.
+    LoginToken,
+    Login,
     CurrentUser,
     SystemInfo,
     Configurations,
@@ -37,6 +40,8 @@ impl Call {
     /// The label.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::LoginToken => "login_token",
+            Self::Login => "login",
             Self::CurrentUser => "current_user",
             Self::SystemInfo => "system_info",
             Self::Configurations => "configurations",
@@ -58,6 +63,20 @@ impl Call {
         matches!(self, Self::RobotCreate | Self::RobotUpdate | Self::RobotRefresh | Self::RobotDelete)
     }
 
+    /// Whether its answer shows that Harbor knows the caller. The others are also answered to nobody, with less in them.
+    pub(super) fn needs_login(self) -> bool {
+        !matches!(
+            self,
+            Self::LoginToken
+                | Self::Login
+                | Self::SystemInfo
+                | Self::ProjectGet
+                | Self::ProjectList
+                | Self::ProjectExists
+                | Self::Verify
+        )
+    }
+
     /// Whether this status is an answer to the question and not a refusal.
     pub(super) fn is_answered_by(self, status: StatusCode) -> bool {
         status.is_success()
@@ -66,6 +85,8 @@ impl Call {
                 Self::CurrentUser => status == StatusCode::PRECONDITION_FAILED,
                 Self::ProjectExists => status == StatusCode::NOT_FOUND,
                 Self::Verify => status == StatusCode::UNAUTHORIZED,
+                // Harbor refuses the first without a token; anything else may come where there is no login by form.
+                Self::LoginToken | Self::Login => !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS,
                 _ => false,
             }
     }
@@ -108,6 +129,12 @@ pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option
         500..=599 => Error::Server { status: status.as_u16() },
         _ => odd(""),
     }
+}
+
+/// True for a refusal by the check that keeps other sites from using a browser's session: our token is not (or no
+/// longer) the right one, and nothing was done.
+pub(super) fn is_csrf(error: &Error) -> bool {
+    matches!(error, Error::Forbidden { message } if message.starts_with("CSRF token "))
 }
 
 fn denied(call: Call, raw: &str, message: String) -> Error {

@@ -1,18 +1,24 @@
 //! The registry port over Harbor's REST API v2.0.
 //!
 //! `client` is the door and `config` what it is made of; `robots`, `projects` and `server` hold the calls by subject;
-//! `transport` sends one request and reads one answer within the limits of `limits`; `failure` says what a refusal or a
-//! broken connection means; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock`
-//! compares Harbor's clock with ours;
+//! `transport` sends one request and reads one answer within the limits of `limits`; `door` decides whether a request
+//! carries a session or Basic, and opens sessions; `credential` is what is carried; `refusals` tells a wrong password
+//! from a locked user name; `failure` says what a refusal or a broken connection means; `own` finds the robot that we
+//! log in as; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock` compares Harbor's
+//! clock with ours.
 
 mod bodies;
 mod client;
 mod clock;
 mod config;
+mod credential;
+mod door;
 mod failure;
 mod limits;
 mod names;
+mod own;
 mod projects;
+mod refusals;
 mod robots;
 mod server;
 mod transport;

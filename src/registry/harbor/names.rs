@@ -46,6 +46,11 @@ pub(super) fn project_of<'a>(full: &'a str, namespace: Option<&str>, prefix: Opt
     prefix.and_then(|prefix| before.strip_prefix(prefix)).or_else(|| before.rsplit(|c| !in_name(c)).next())
 }
 
+/// The longest end of a full name that can be part of a robot's name.
+pub(super) fn tail(full: &str) -> &str {
+    full.rsplit(|c| !in_name(c)).next().unwrap_or_default()
+}
+
 /// Whether Harbor could have a robot or project of this name. Others must not get into a query or a path, where `,`,
 /// `{` or `/` would mean something.
 pub(super) fn possible(name: &str) -> bool {

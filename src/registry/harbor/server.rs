@@ -30,9 +30,11 @@ impl Client {
         let request = Request::new(Call::CurrentUser, Method::GET, "/api/v2.0/users/current");
         let reply = self.transport.send(&request).await?;
         if reply.status == StatusCode::PRECONDITION_FAILED {
+            self.transport.door.is_a_robot();
             return Ok(LoginKind::Robot);
         }
         let user: UserRow = reply.json()?;
+        self.transport.door.is_a_person();
         Ok(if user.sysadmin_flag { LoginKind::Administrator } else { LoginKind::User })
     }
 

@@ -1,8 +1,9 @@
-//! One request, one answer: bounded in time and size, without redirects, cookies or a word about secrets.
+//! One request, one answer: bounded in time and size, without redirects or a word about secrets. A session that Harbor
+//! no longer knows is opened anew, and the request sent once more.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
@@ -10,6 +11,8 @@ use url::Url;
 
 use super::clock::{Offset, http_date};
 use super::config::{Clock, Config, ConfigError, Observer, http_client};
+use super::credential::{Basic, Handed, Session, Shown};
+use super::door::{Carried, Door, Pass};
 use super::failure::{self, Call};
 use super::limits::Limits;
 use crate::registry::Error;
@@ -20,32 +23,8 @@ const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
 /// What [`Error::BadAnswer`] says of an answer over [`LARGEST_ANSWER`].
 pub(super) const TOO_LARGE: &str = "an answer over 4 MiB";
 
-/// How a request shows who we are.
-enum Auth {
-    /// `Authorization: Basic` on every request. The value's base64 text is kept to recognise it in an echo.
-    Basic { header: HeaderValue, password: SecretString, encoded: SecretString },
-}
-
-impl Auth {
-    fn basic(username: &str, password: &SecretString) -> Self {
-        let encoded = BASE64.encode(format!("{username}:{}", password.expose_secret()));
-        let mut header = HeaderValue::from_str(&format!("Basic {encoded}")).expect("base64 is plain ASCII");
-        header.set_sensitive(true);
-        Self::Basic { header, password: password.clone(), encoded: encoded.into() }
-    }
-
-    fn add_to(&self, headers: &mut HeaderMap) {
-        match self {
-            Self::Basic { header, .. } => headers.insert(AUTHORIZATION, header.clone()),
-        };
-    }
-
-    fn secrets(&self) -> [&str; 2] {
-        match self {
-            Self::Basic { password, encoded, .. } => [password.expose_secret(), encoded.expose_secret()],
-        }
-    }
-}
+/// A change is not sent if the login before it took longer: who asked for it may no longer be the one to do so.
+const LONGEST_LOGIN: Duration = Duration::from_secs(5);
 
 /// One request.
 pub(super) struct Request<'a> {
@@ -53,11 +32,11 @@ pub(super) struct Request<'a> {
     method: Method,
     path: String,
     query: Option<String>,
-    body: Option<Vec<u8>>,
+    body: Option<(&'static str, Vec<u8>)>,
     /// For paths with a project's name, which Harbor else takes for an id when it is all digits.
     by_name: bool,
     /// Another login than the client's own.
-    login: Option<Auth>,
+    login: Option<Basic>,
     /// A secret in the body.
     secret: Option<&'a SecretString>,
 }
@@ -76,7 +55,13 @@ impl<'a> Request<'a> {
 
     /// With a JSON body.
     pub(super) fn json(self, body: &impl serde::Serialize) -> Self {
-        Self { body: Some(serde_json::to_vec(body).expect("plain structs become JSON")), ..self }
+        let body = serde_json::to_vec(body).expect("plain structs become JSON");
+        Self { body: Some(("application/json", body)), ..self }
+    }
+
+    /// With a form.
+    pub(super) fn form(self, body: String) -> Self {
+        Self { body: Some(("application/x-www-form-urlencoded", body.into_bytes())), ..self }
     }
 
     /// With `X-Is-Resource-Name`.
@@ -86,7 +71,7 @@ impl<'a> Request<'a> {
 
     /// As another login.
     pub(super) fn login(self, username: &str, password: &SecretString) -> Self {
-        Self { login: Some(Auth::basic(username, password)), ..self }
+        Self { login: Some(Basic::new(username, password)), ..self }
     }
 
     /// Names the secret in the body.
@@ -124,11 +109,32 @@ impl Reply {
     }
 }
 
+/// What became of one try of a request.
+struct Try {
+    result: Result<Reply, Error>,
+    handed: Handed,
+    /// From the first byte sent to the last received.
+    took: Duration,
+}
+
+impl Try {
+    /// True if Harbor did not know the session, and so did nothing: 401, a CSRF 403, or, at what it answers to anybody,
+    /// another session in place of ours.
+    fn disowns(&self, call: Call, pass: &Pass) -> bool {
+        match &self.result {
+            Err(Error::Unauthorized) => true,
+            Err(error) => failure::is_csrf(error),
+            Ok(_) => !pass.is_new() && !call.needs_login() && pass.session.is_replaced_by(&self.handed),
+        }
+    }
+}
+
 /// Sends requests within the limits.
 pub(super) struct Transport {
     http: reqwest::Client,
     base: Url,
-    auth: Auth,
+    /// Who we are, and how we show it.
+    pub(super) door: Door,
     clock: Clock,
     observer: Option<Observer>,
     /// Rate, number in flight, and silence asked for.
@@ -143,7 +149,7 @@ impl Transport {
         Ok(Self {
             http,
             base: config.url,
-            auth: Auth::basic(&config.username, &config.password),
+            door: Door::new(config.username, &config.password),
             clock: config.clock,
             observer: config.observer,
             limits: Limits::new(config.requests_per_second, config.max_in_flight),
@@ -153,29 +159,70 @@ impl Transport {
 
     /// Waits for its turn, sends, reads the answer.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Reply, Error> {
-        let _permit = self.limits.turn().await?;
-        let started = Instant::now();
-        let result = self.exchange(request).await;
-        if let Some(observer) = &self.observer {
-            observer(request.call.name(), result.as_ref().map_or_else(Error::reason, |_| "ok"), started.elapsed());
+        if let Some(login) = &request.login {
+            return self.attempt(request, Shown::Basic(login)).await?.result;
         }
-        result
+        let begun = Instant::now();
+        // The second session that Harbor disowns right after it was opened is the last one, so this ends.
+        loop {
+            let carried = self.door.carried(self).await?;
+            if request.call.is_write() && begun.elapsed() > LONGEST_LOGIN {
+                return Err(Error::Unreachable { what: "the login took too long" });
+            }
+            let pass = match carried {
+                Carried::Session(pass) => pass,
+                Carried::Basic => {
+                    let tried = self.attempt(request, Shown::Basic(self.door.basic())).await?;
+                    return self.door.judge(request.call, tried.result, tried.took);
+                }
+            };
+            let tried = self.attempt(request, Shown::Session(&pass.session)).await?;
+            let disowned = tried.disowns(request.call, &pass);
+            let accepted = !disowned && tried.result.is_ok() && request.call.needs_login();
+            self.door.settle(&pass, tried.handed, disowned, accepted);
+            if !disowned {
+                return tried.result;
+            }
+        }
     }
 
-    async fn exchange(&self, request: &Request<'_>) -> Result<Reply, Error> {
+    /// A step of the login by form: what Harbor answers unless that is 5xx or 429, what it hands out, the time it took.
+    pub(super) async fn login_step(
+        &self,
+        call: Call,
+        form: String,
+        begun: Option<&Session>,
+    ) -> Result<(StatusCode, Handed, Duration), Error> {
+        let request = Request::new(call, Method::POST, "/c/login").form(form);
+        let tried = self.attempt(&request, begun.map_or(Shown::Nothing, Shown::Session)).await?;
+        Ok((tried.result?.status, tried.handed, tried.took))
+    }
+
+    async fn attempt(&self, request: &Request<'_>, shown: Shown<'_>) -> Result<Try, Error> {
+        let _permit = self.limits.turn().await?;
+        let mut handed = Handed::default();
+        let started = Instant::now();
+        let result = self.exchange(request, shown, &mut handed).await;
+        let took = started.elapsed();
+        if let Some(observer) = &self.observer {
+            observer(request.call.name(), result.as_ref().map_or_else(Error::reason, |_| "ok"), took);
+        }
+        Ok(Try { result, handed, took })
+    }
+
+    async fn exchange(&self, request: &Request<'_>, shown: Shown<'_>, handed: &mut Handed) -> Result<Reply, Error> {
         let call = request.call;
-        let auth = request.login.as_ref().unwrap_or(&self.auth);
         let mut url = self.base.clone();
         url.set_path(&request.path);
         url.set_query(request.query.as_deref());
         let mut headers = HeaderMap::new();
-        auth.add_to(&mut headers);
+        shown.add_to(&mut headers, !matches!(request.method, Method::GET | Method::HEAD));
         if request.by_name {
             headers.insert("x-is-resource-name", HeaderValue::from_static("true"));
         }
         let mut http = self.http.request(request.method.clone(), url);
-        if let Some(body) = &request.body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some((kind, body)) = &request.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             http = http.body(body.clone());
         }
 
@@ -186,6 +233,7 @@ impl Transport {
         if let Some(date) = date {
             self.offset.learn(date, sent, received);
         }
+        *handed = Handed::by(response.headers());
         let status = response.status();
         let total = header(&response, "x-total-count").and_then(|total| total.parse().ok());
         let now = date.unwrap_or(received);
@@ -201,11 +249,10 @@ impl Transport {
         if answered {
             return Ok(Reply { call, status, total, body });
         }
-        let secrets: Vec<&str> = self
-            .auth
+        let secrets: Vec<&str> = shown
             .secrets()
             .into_iter()
-            .chain(auth.secrets())
+            .chain(self.door.basic().secrets())
             .chain(request.secret.map(ExposeSecret::expose_secret))
             .collect();
         let error = failure::refusal(call, status, &body, after, &secrets);
