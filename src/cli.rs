@@ -50,6 +50,10 @@ pub struct RunArgs {
     /// their robots.
     #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]
     pub abandon_after: u64,
+    /// Seconds after which a call to Harbor whose answer was never seen cannot take effect any more: its own 10, and the
+    /// slowest commit measured. An account that is being deleted waits that long before it goes.
+    #[arg(long, hide = true, default_value_t = 46, value_name = "SECONDS")]
+    pub settle_after: u64,
     /// Accounts reconciled at the same time.
     #[arg(long, env = "CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
     pub concurrency: u16,

@@ -71,7 +71,8 @@ pub struct Metrics {
     accounts: Family<StateLabel, Gauge>,
     queue: Family<StateLabel, Gauge>,
     earliest_expiry: Family<NoLabels, Gauge>,
-    orphaned: Family<RegistryLabel, Gauge>,
+    orphans: Family<RegistryLabel, Gauge>,
+    login_expiry: Family<RegistryLabel, Gauge>,
     registry_up: Family<RegistryLabel, Gauge>,
     abandoned: Counter,
     leading: Gauge,
@@ -91,7 +92,8 @@ impl Metrics {
             accounts: Family::default(),
             queue: Family::default(),
             earliest_expiry: Family::default(),
-            orphaned: Family::default(),
+            orphans: Family::default(),
+            login_expiry: Family::default(),
             registry_up: Family::default(),
             abandoned: Counter::default(),
             leading: Gauge::default(),
@@ -120,7 +122,12 @@ impl Metrics {
             "When the first published credential expires, as Unix time; absent if none does",
             self.earliest_expiry.clone(),
         );
-        to.register("orphaned", "Robots in Harbor with our mark whose account is gone", self.orphaned.clone());
+        to.register("orphans", "Robots in Harbor with our mark whose account is gone", self.orphans.clone());
+        to.register(
+            "login_expiry_timestamp_seconds",
+            "When the operator's own login expires, as Unix time; absent if it never does or cannot be seen",
+            self.login_expiry.clone(),
+        );
         to.register("registry_up", "1 while the registry answers and accepts the login", self.registry_up.clone());
         to.register("abandoned", "Robots left behind because login or registry were gone", self.abandoned.clone());
         to.register("leading", "1 while this process may change things", self.leading.clone());
@@ -175,15 +182,29 @@ impl Metrics {
     }
 
     /// How many robots of a registry have our mark but no account.
-    pub fn orphaned(&self, registry: &str, count: usize) {
-        self.orphaned.get_or_create(&RegistryLabel { registry: registry.to_owned() }).set(whole(count));
+    pub fn orphans(&self, registry: &str, count: usize) {
+        self.orphans.get_or_create(&RegistryLabel { registry: registry.to_owned() }).set(whole(count));
+    }
+
+    /// When a registry's login expires, in seconds since 1970; `None` if it never does or cannot be seen.
+    pub fn login_expiry(&self, registry: &str, unix_seconds: Option<i64>) {
+        let label = RegistryLabel { registry: registry.to_owned() };
+        match unix_seconds {
+            Some(seconds) => {
+                self.login_expiry.get_or_create(&label).set(seconds);
+            }
+            None => {
+                self.login_expiry.remove(&label);
+            }
+        }
     }
 
     /// The registry object is gone, and its samples with it.
     pub fn forget_registry(&self, registry: &str) {
         let label = RegistryLabel { registry: registry.to_owned() };
         self.registry_up.remove(&label);
-        self.orphaned.remove(&label);
+        self.orphans.remove(&label);
+        self.login_expiry.remove(&label);
     }
 
     /// A robot was left behind in Harbor because login or registry were gone.
@@ -227,7 +248,8 @@ mod tests {
         metrics.queue("queued", 2);
         metrics.earliest_expiry(Some(1_800_000_000));
         metrics.registry_up("main", true);
-        metrics.orphaned("main", 1);
+        metrics.orphans("main", 1);
+        metrics.login_expiry("main", Some(1_900_000_000));
         metrics.abandoned();
         metrics.leading(true);
         let lines = lines(&metrics);
@@ -242,7 +264,8 @@ mod tests {
             r#"harbor_robots_queue{state="queued"} 2"#,
             "harbor_robots_earliest_expiry_timestamp_seconds{} 1800000000",
             r#"harbor_robots_registry_up{registry="main"} 1"#,
-            r#"harbor_robots_orphaned{registry="main"} 1"#,
+            r#"harbor_robots_orphans{registry="main"} 1"#,
+            r#"harbor_robots_login_expiry_timestamp_seconds{registry="main"} 1900000000"#,
             "harbor_robots_abandoned_total 1",
             "harbor_robots_leading 1",
             r#"harbor_robots_build_info{version="1.2.3"} 1"#,
@@ -256,7 +279,8 @@ mod tests {
     fn what_is_gone_leaves_no_sample() {
         let metrics = Metrics::new("1");
         metrics.registry_up("main", false);
-        metrics.orphaned("main", 0);
+        metrics.orphans("main", 0);
+        metrics.login_expiry("main", Some(1));
         metrics.earliest_expiry(Some(1));
         metrics.forget_registry("main");
         metrics.earliest_expiry(None);

@@ -14,7 +14,7 @@ use crate::cli::RunArgs;
 use crate::cluster::{client, events::Events, namespaces};
 use crate::controllers::index::{Index, State};
 use crate::controllers::registries::{self, Registries};
-use crate::controllers::{Context, RegistryWork, Settings, robots, sweep, watch};
+use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, robots, sweep, watch};
 use crate::leader::{self, Claim, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
 use crate::server::{Endpoints, Server};
@@ -100,8 +100,13 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             },
         };
         let claim = leadership.as_ref().map_or_else(Claim::always, Leadership::claim);
-        let unclean = leadership.as_ref().is_some_and(|leadership| leadership.takeover() == Takeover::Unclean);
-        let unsettled_until = unclean.then(|| Instant::now() + robots::UNSETTLED);
+        let former_calls = match leadership.as_ref().map(Leadership::takeover) {
+            Some(Takeover::Clean) => None,
+            takeover => {
+                let until = Instant::now() + settings.settle_after;
+                Some(FormerCalls { until, of_all: takeover == Some(Takeover::Unclean) })
+            }
+        };
         metrics.leading(true);
         state.standby.store(false, Ordering::Relaxed);
         let context = Arc::new(Context {
@@ -114,7 +119,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             registries: Registries::default(),
             metrics,
             claim,
-            unsettled_until,
+            former_calls,
         });
         let _ = shared.set(Arc::clone(&context));
         ((context, leadership), serving)
@@ -126,9 +131,9 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     result
 }
 
-/// A registry that is down is asked at least twice a minute, so that everything due drains soon after it is back.
+/// A registry that is down is asked every ten seconds, so that everything due drains soon after it is back.
 fn registry_queue() -> engine::Config {
-    let backoff = engine::Backoff { limit: Duration::from_secs(30), ..engine::Backoff::default() };
+    let backoff = engine::Backoff { limit: Duration::from_secs(10), ..engine::Backoff::default() };
     engine::Config { backoff, ..engine::Config::default() }
 }
 
@@ -159,6 +164,7 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
         watch_secrets: args.watch_secrets,
         allow_http: args.allow_http,
         abandon_after: Duration::from_secs(args.abandon_after),
+        settle_after: Duration::from_secs(args.settle_after),
         concurrency: usize::from(args.concurrency),
     })
 }
@@ -295,6 +301,7 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     let (accounts_read, accounts_listed) = oneshot::channel();
     spawn(watches, "the watch on accounts", watch::accounts(share(), tell(accounts_read)));
     let _ = accounts_listed.await;
+    context.index.set_listed();
     // After the accounts, since only what they name is looked at: an entry may have been taken out meanwhile.
     spawn(watches, "the watch on ServiceAccounts", watch::service_accounts(share()));
     state.ready.store(true, Ordering::Relaxed);

@@ -1,12 +1,14 @@
-//! Credentials that people put into Secrets: the registry's login, a CA bundle.
+//! Credentials that people put into Secrets: the registry's login, a CA bundle, a robot's own password. None of these
+//! Secrets is ever written.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
 use kube::api::Api;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
-use super::{Error, within};
-use crate::api::{CaBundleKind, CaBundleRef};
+use super::{Error, objects, within};
+use crate::api::{CaBundleKind, CaBundleRef, SecretKeyRef};
+use crate::domain::password::{self, PasswordError, Shape};
 
 /// How the operator logs in to a registry.
 #[derive(Clone, Debug)]
@@ -83,4 +85,93 @@ pub async fn read_ca_bundle(client: &Client, namespace: &str, source: &CaBundleR
     text.ok_or_else(|| {
         LoginError::Missing(format!("{kind} {name} in namespace {namespace} has no CA bundle under the key {key}"))
     })
+}
+
+/// Types of Secrets that an own password is taken from. A token of a ServiceAccount, or whatever else a person may not
+/// read but could name, must not end up as a password in Harbor.
+const PASSWORD_TYPES: [&str; 2] = ["Opaque", "kubernetes.io/basic-auth"];
+
+/// A password of a person's own choice, as it was read.
+#[derive(Clone, Debug)]
+pub struct OwnPassword {
+    /// The password, or why there is none that can be used.
+    pub text: Result<SecretString, PasswordProblem>,
+    /// It is the one that is published already.
+    pub is_published: bool,
+    /// See [`objects::version`]; 0 if there is no such Secret.
+    pub version: u64,
+}
+
+/// Why an own password cannot be used. The texts hold no part of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordProblem {
+    /// The Secret or its key is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// Harbor would refuse it, or it is not meant to be one.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Reads an own password and compares it with the published one. A line end at its end is not part of it: editors and
+/// `--from-file` leave one.
+pub async fn read_password(
+    client: &Client,
+    namespace: &str,
+    source: &SecretKeyRef,
+    published: Option<&SecretString>,
+) -> Result<OwnPassword, Error> {
+    let SecretKeyRef { name, key } = source;
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let Some(secret) = within(api.get_opt(name)).await? else {
+        let text = format!("Secret {name} of spec.passwordSecretRef does not exist; create it with the key {key}");
+        return Ok(OwnPassword { text: Err(PasswordProblem::Missing(text)), is_published: false, version: 0 });
+    };
+    let version = objects::version(&secret.metadata);
+    let text = password_in(secret, source);
+    let wished = text.as_ref().ok().map(ExposeSecret::expose_secret);
+    let is_published = wished.is_some() && wished == published.map(ExposeSecret::expose_secret);
+    Ok(OwnPassword { text, is_published, version })
+}
+
+fn password_in(mut secret: Secret, source: &SecretKeyRef) -> Result<SecretString, PasswordProblem> {
+    let SecretKeyRef { name, key } = source;
+    let of_type = secret.type_.as_deref().unwrap_or("Opaque");
+    if !PASSWORD_TYPES.contains(&of_type) {
+        return Err(PasswordProblem::Invalid(format!(
+            "Secret {name} of spec.passwordSecretRef is of type {of_type}; a password is taken only from type {}",
+            PASSWORD_TYPES.join(" or ")
+        )));
+    }
+    let Some(bytes) = secret.data.as_mut().and_then(|data| data.remove(key)) else {
+        let text = format!("Secret {name} of spec.passwordSecretRef has no key {key}");
+        return Err(PasswordProblem::Missing(text));
+    };
+    let text = String::from_utf8(bytes.0).map_err(|_| PasswordError::NotText);
+    let text = text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned());
+    let checked = text.and_then(|text| password::check(shape_of(&text)).map(|()| text));
+    checked.map(SecretString::from).map_err(|error| {
+        PasswordProblem::Invalid(format!("key {key} in Secret {name} of spec.passwordSecretRef: {error}"))
+    })
+}
+
+fn shape_of(text: &str) -> Shape {
+    let has = |class: fn(&u8) -> bool| text.bytes().any(|byte| class(&byte));
+    Shape {
+        bytes: text.len(),
+        text: true,
+        upper: has(u8::is_ascii_uppercase),
+        lower: has(u8::is_ascii_lowercase),
+        digit: has(u8::is_ascii_digit),
+    }
+}
+
+/// The version of the Secret with an own password, without reading what it holds; 0 if it does not exist.
+pub async fn password_version(client: &Client, namespace: &str, name: &str) -> Result<u64, Error> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    match within(api.get_metadata(name)).await {
+        Ok(found) => Ok(objects::version(&found.metadata)),
+        Err(Error::NotFound) => Ok(0),
+        Err(error) => Err(error),
+    }
 }

@@ -271,10 +271,10 @@ fn bytes(value: &Value) -> ByteString {
     ByteString(value.to_string().into_bytes())
 }
 
-/// Exactly the five keys of the file that Harbor's page offers for download, with its types.
+/// Exactly the five keys of the file that Harbor's page offers for download, with its types and its form of time.
 fn robot_file(credential: &Credential) -> Value {
     json!({
-        "creation_time": credential.robot.created_at.to_string(),
+        "creation_time": credential.robot.created_at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
         "expires_at": expiry(credential.expires_at),
         "id": credential.robot.id,
         "name": credential.robot.name,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use super::Key;
 use crate::cluster::secret_form::AtRest;
 use crate::domain::contest::Contest;
 use crate::domain::observed::NEVER_UPDATED;
+use crate::domain::pace::Pace;
 use crate::domain::robot::{Home, Robot};
 
 /// One account at rest.
@@ -42,6 +44,9 @@ pub struct Entry {
     pub wake: Option<Instant>,
     /// A call of unknown outcome may commit until then.
     pub unsettled_until: Option<Instant>,
+    /// It had our finalizer when this process saw it first and was not settled: a process before us may have left a call
+    /// under way.
+    pub left_unfinished: bool,
     /// It has our finalizer: it may have robots. Without it no call is made on its behalf.
     pub may_have_robots: bool,
     /// Deleted with `Retain`, and a registry call failed: the next pass goes without.
@@ -50,8 +55,19 @@ pub struct Entry {
     pub state: State,
     /// When the published credential expires, in Unix seconds, for the metrics.
     pub expires: Option<i64>,
-    /// Others who undid our work lately; `None` for nearly every account.
+    /// Others who undid our work lately, and how often we repaired it; `None` for nearly every account.
     pub contests: Option<Box<Contests>>,
+    /// The Secret with the account's own password; `None` for nearly every account.
+    pub password: Option<Box<PasswordSeen>>,
+}
+
+/// The Secret with an account's own password. It carries no label of ours, so no watch tells of it: sweeps look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordSeen {
+    /// The Secret's name.
+    pub secret: Box<str>,
+    /// The version that the last pass read; 0 = it was not there.
+    pub version: u64,
 }
 
 /// Where others undid our work.
@@ -61,6 +77,8 @@ pub struct Contests {
     pub secret: Contest,
     /// Our entry in ServiceAccounts.
     pub service_accounts: Contest,
+    /// How often the credential was replaced for another reason than its age.
+    pub repairs: Pace,
 }
 
 impl Entry {
@@ -78,6 +96,17 @@ impl Entry {
     }
 }
 
+/// An account for a sweep over its home.
+#[derive(Clone, Debug)]
+pub struct Resident {
+    /// Which account.
+    pub key: Key,
+    /// [`Entry::uid`].
+    pub uid: u64,
+    /// [`Entry::slots`].
+    pub slots: Option<u64>,
+}
+
 /// Coarse state of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -93,6 +122,7 @@ pub enum State {
 #[derive(Default)]
 pub struct Index {
     inner: Mutex<Inner>,
+    listed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -120,6 +150,16 @@ struct Named {
 impl Index {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("nothing panics while it holds the index")
+    }
+
+    /// All accounts were listed: from now on one that is not here is none.
+    pub fn set_listed(&self) {
+        self.listed.store(true, Ordering::Release);
+    }
+
+    /// See [`Index::set_listed`].
+    pub fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Acquire)
     }
 
     /// The key of an object; equal names share their memory.
@@ -169,12 +209,13 @@ impl Index {
         inner.entries.remove(key).map(|entry| entry.registry)
     }
 
-    /// The accounts of a registry that may have robots, by home, each with [`Entry::slots`].
-    pub fn by_home(&self, registry: &str) -> BTreeMap<Arc<Home>, Vec<(Key, Option<u64>)>> {
-        let mut homes: BTreeMap<Arc<Home>, Vec<(Key, Option<u64>)>> = BTreeMap::new();
+    /// The accounts of a registry that may have robots, by home.
+    pub fn by_home(&self, registry: &str) -> BTreeMap<Arc<Home>, Vec<Resident>> {
+        let mut homes: BTreeMap<Arc<Home>, Vec<Resident>> = BTreeMap::new();
         for (key, entry) in &self.lock().entries {
             if *entry.registry == *registry && entry.may_have_robots {
-                homes.entry(Arc::clone(&entry.home)).or_default().push((key.clone(), entry.slots));
+                let resident = Resident { key: key.clone(), uid: entry.uid, slots: entry.slots };
+                homes.entry(Arc::clone(&entry.home)).or_default().push(resident);
             }
         }
         homes

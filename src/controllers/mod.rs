@@ -76,8 +76,20 @@ pub struct Settings {
     pub allow_http: bool,
     /// How long a registry has to be out of reach before accounts of a namespace that is being deleted give it up.
     pub abandon_after: Duration,
+    /// A call of unknown outcome may commit this much later.
+    pub settle_after: Duration,
     /// Passes over accounts at once.
     pub concurrency: usize,
+}
+
+/// What a process before us may have left under way.
+#[derive(Clone, Copy, Debug)]
+pub struct FormerCalls {
+    /// Until when such a call may commit.
+    pub until: Instant,
+    /// For every account: a leader was cut off. Otherwise, without a lease that tells how the last process ended, for
+    /// those that it left unfinished.
+    pub of_all: bool,
 }
 
 /// Everything a pass needs.
@@ -100,8 +112,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Checked before each changing step.
     pub claim: Claim,
-    /// A call of a leader before us may commit until then; `None` = there is none under way.
-    pub unsettled_until: Option<Instant>,
+    /// A call of a process before us may commit until then, and for which accounts.
+    pub former_calls: Option<FormerCalls>,
 }
 
 impl Context {

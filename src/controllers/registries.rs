@@ -1,10 +1,14 @@
 //! Registries and their logins.
 
+mod own;
 mod probe;
 mod state;
+mod status;
 
+pub use own::OwnRobot;
 pub use probe::{look_at_users, probe};
 pub use state::{Learned, RegistryState, Trouble, doubted, is_plain_host};
+pub use status::counted;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
@@ -84,6 +88,7 @@ impl Registries {
         if changed {
             next.trouble = Some(in_doubt(name));
             next.probed = false;
+            next.own_seen = None;
         }
         states.insert(Arc::clone(name), Arc::new(next));
         match (moved, changed) {
@@ -117,9 +122,21 @@ impl Registries {
     pub fn see_clock(&self, name: &str, offset: jiff::SignedDuration) -> bool {
         let jumped = self.get(name).is_some_and(|state| (state.clock_offset - offset).abs() > JUMP);
         if jumped {
-            self.change(name, |state| state.clock_offset = offset);
+            self.change(name, |state| {
+                state.clock_offset = offset;
+                state.own_seen = None;
+            });
         }
         jumped
+    }
+
+    /// Whether the robots of the system are to be looked at, once after each probe.
+    pub fn take_system_look(&self, name: &str) -> bool {
+        let due = self.get(name).is_some_and(|state| state.look_at_system);
+        if due {
+            self.change(name, |state| state.look_at_system = false);
+        }
+        due
     }
 
     pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut RegistryState)) {
@@ -161,6 +178,11 @@ pub fn tag(registry: &str) -> u64 {
     digest(("registry", registry))
 }
 
+/// The queue tag of accounts that look again at each poll of their registry.
+pub fn poll_tag(registry: &str) -> u64 {
+    digest(("poll", registry))
+}
+
 /// The queue tag of accounts that wait for a project to appear.
 pub fn project_tag(registry: &str, home: &Home) -> u64 {
     digest(("project", registry, home))
@@ -169,7 +191,7 @@ pub fn project_tag(registry: &str, home: &Home) -> u64 {
 impl Context {
     /// An account met an error that concerns the registry as a whole: probe it now, and let everybody else wait.
     pub fn suspect(&self, name: &Arc<str>, error: &Error) {
-        let doubtful = matches!(error, Error::Unauthorized);
+        let doubtful = error.is_of_login();
         let trouble = if doubtful { doubted(name) } else { trouble_of(name, error) };
         self.registries.change(name, |state| {
             if state.trouble.is_none() {

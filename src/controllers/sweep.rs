@@ -1,19 +1,22 @@
 //! Compares what a registry holds with what the last passes left there: one list per project in use instead of one
-//! call per robot. Whatever differs is queued.
+//! call per robot. Whatever differs is queued, and robots without an account are counted.
+
+pub mod orphans;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::index::{robot_digest, slots_digest};
-use super::registries::{RegistryState, project_tag, tag};
+use super::index::{Resident, robot_digest, slots_digest};
+use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::{Context, Key, RegistryWork};
-use crate::cluster::secrets;
+use crate::cluster::{login, secrets};
 use crate::domain::robot::Home;
 use crate::domain::slots::Slot;
 use crate::engine::Outcome;
 use crate::registry::harbor::short_name;
-use crate::registry::{Class, Error, Registry};
+use crate::registry::{Class, Digest, Error, Registry};
+use orphans::Orphans;
 
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
@@ -26,10 +29,16 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         // The next good probe asks for a sweep.
         return Outcome::Settled { wake: None };
     };
-    let homes = ctx.index.by_home(name);
+    let listed = ctx.index.is_listed();
+    let mut homes = ctx.index.by_home(name);
+    if listed && ctx.registries.take_system_look(name) {
+        homes.entry(ctx.index.home(&Home::System)).or_default();
+    }
+    let mut census = Census::of(&state);
     let pause = Duration::from_secs(1) * SHARE / state.requests_per_second();
-    for (home, accounts) in homes {
-        let result = compare(ctx, name, &*client, &home, &accounts).await;
+    for (home, mut accounts) in homes {
+        accounts.sort_unstable_by_key(|account| account.uid);
+        let result = compare(ctx, name, &*client, &home, &accounts, &mut census).await;
         match result {
             Ok(calls) => tokio::time::sleep(pause * calls).await,
             Err(error) if error.is_outage() => {
@@ -40,24 +49,75 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
             Err(error) => {
                 tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
+                census.missed(&home, &error);
                 report_to(ctx, &accounts, &error);
             }
         }
+    }
+    if let Some(orphans) = census.result().filter(|_| listed) {
+        ctx.metrics.orphans(name, orphans::count(&orphans));
+        registries::counted(ctx, name, orphans).await;
     }
     if !ctx.settings.watch_secrets {
         for key in ctx.index.keys(|_, entry| *entry.registry == **name) {
             check_secret(ctx, &key).await;
         }
     }
+    for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.password.is_some()) {
+        check_password(ctx, &key).await;
+    }
     if ctx.registries.see_clock(name, client.clock_offset()) {
         tracing::info!(registry = %name, "Harbor's clock was set: deadlines are looked at again");
         for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.wake.is_some()) {
             look(ctx, &key);
         }
+        ctx.registry_work.hint(RegistryWork::Probe(Arc::clone(name)), None);
     }
     // Whoever began to wait for the registry just after it was released.
     ctx.accounts.release(tag(name));
+    ctx.accounts.release(poll_tag(name));
     Outcome::Settled { wake: Some(next(&state, started)) }
+}
+
+/// The orphans of this sweep. Homes that are not in use any more drop out; the system's are looked at more rarely.
+struct Census {
+    before: Option<Arc<Orphans>>,
+    found: Orphans,
+    whole: bool,
+}
+
+impl Census {
+    fn of(state: &RegistryState) -> Self {
+        let before = state.orphans.clone();
+        let system = before.iter().filter_map(|orphans| orphans.get(&Home::System));
+        let found = system.map(|known| (Arc::new(Home::System), known.clone())).collect();
+        Self { before, found, whole: true }
+    }
+
+    fn known(&self, home: &Home) -> &[u64] {
+        self.before.as_ref().and_then(|orphans| orphans.get(home)).map_or(&[], Vec::as_slice)
+    }
+
+    fn counted(&mut self, home: &Arc<Home>, orphans: Vec<u64>) {
+        if orphans.is_empty() {
+            self.found.remove(home);
+        } else {
+            self.found.insert(Arc::clone(home), orphans);
+        }
+    }
+
+    /// What could not be looked at is as it was; a count that begins with a gap waits for the next sweep.
+    fn missed(&mut self, home: &Arc<Home>, error: &Error) {
+        if !matches!(error, Error::ProjectNotFound { .. }) {
+            self.whole &= self.before.is_some();
+            let known = self.known(home).to_vec();
+            self.counted(home, known);
+        }
+    }
+
+    fn result(self) -> Option<Orphans> {
+        Some(self.found).filter(|_| self.whole)
+    }
 }
 
 /// Sweeps keep their rhythm however long one takes.
@@ -65,18 +125,26 @@ fn next(state: &RegistryState, started: Instant) -> Instant {
     (started + state.poll_interval()).max(Instant::now())
 }
 
-/// Lists one home and queues the accounts whose slots changed. Answers how many pages that took.
+/// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
 async fn compare(
     ctx: &Context,
     registry: &Arc<str>,
     client: &dyn Registry,
     home: &Arc<Home>,
-    accounts: &[(Key, Option<u64>)],
+    accounts: &[Resident],
+    census: &mut Census,
 ) -> Result<u32, Error> {
-    let robots = client.digests(home, robot_digest).await?;
+    let mut robots = client
+        .digests(home, &|robot| Digest {
+            name: robot.name.as_str().into(),
+            whole: robot_digest(robot),
+            owner: orphans::owner_to_ask(ctx, accounts, robot),
+        })
+        .await?;
+    let strays = robots.iter_mut().filter_map(|robot| Some((robot.name.clone(), robot.owner.take()?))).collect();
     let by_name: HashMap<&str, u64> =
-        robots.iter().filter_map(|(name, digest)| Some((short_name(name, home, None)?, *digest))).collect();
-    for (key, left) in accounts {
+        robots.iter().filter_map(|robot| Some((short_name(&robot.name, home, None)?, robot.whole))).collect();
+    for Resident { key, slots: left, .. } in accounts {
         // One that a pass worked on meanwhile may be in the list as it was before: the next sweep looks.
         let Some(entry) = ctx.index.get(key).filter(|entry| entry.slots == *left) else { continue };
         let slots = Slot::BOTH.map(|slot| by_name.get(slot.name(&entry.base_name).as_str()).copied());
@@ -87,15 +155,22 @@ async fn compare(
     }
     // Accounts that waited for this project to appear.
     ctx.accounts.release(project_tag(registry, home));
+    match orphans::among(ctx, home, strays, census.known(home)).await {
+        Ok(orphans) => census.counted(home, orphans),
+        Err(error) => {
+            tracing::warn!(%registry, %error, "robots without an account were not counted");
+            census.whole = false;
+        }
+    }
     Ok(u32::try_from(robots.len() / 100).unwrap_or(u32::MAX).saturating_add(1))
 }
 
 /// A project that is gone or that the login may not list: its accounts look for themselves and say so.
-fn report_to(ctx: &Context, accounts: &[(Key, Option<u64>)], error: &Error) {
+fn report_to(ctx: &Context, accounts: &[Resident], error: &Error) {
     let empty = slots_digest([None, None]);
-    for (key, left) in accounts {
-        if error.class() == Class::UserFix && *left != Some(empty) {
-            look(ctx, key);
+    for account in accounts {
+        if error.class() == Class::UserFix && account.slots != Some(empty) {
+            look(ctx, &account.key);
         }
     }
 }
@@ -119,6 +194,16 @@ async fn check_secret(ctx: &Context, key: &Key) {
             }
         }
         Err(error) => tracing::warn!(account = %key, %error, "the Secret was not read"),
+    }
+}
+
+/// Queues an account whose own password is in another version of its Secret than the one that the last pass read.
+async fn check_password(ctx: &Context, key: &Key) {
+    let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
+    match login::password_version(&ctx.client, &key.namespace, &seen.secret).await {
+        Ok(version) if version != seen.version => look(ctx, key),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(account = %key, %error, "the Secret with the own password was not read"),
     }
 }
 

@@ -6,27 +6,26 @@ use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
 
+use super::own::{self, OwnRobot};
 use super::state::trouble_of;
-use super::{RegistryState, Trouble, doubted, tag};
-use crate::api::{
-    ClusterHarborRegistry, ClusterHarborRegistryStatus, LoginKind, LoginRecord, conditions as kinds, keys,
-};
+use super::status::write_status;
+use super::{RegistryState, Trouble, doubted, poll_tag, tag};
+use crate::api::{ClusterHarborRegistry, keys};
 use crate::cluster::login::{self, LoginError};
 use crate::cluster::objects;
 use crate::controllers::index::digest;
 use crate::controllers::{Context, RegistryWork};
-use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
-use crate::registry::{self, Class, Error, Registry, ServerInfo};
+use crate::registry::{self, Class, Error, LoginKind, Registry, ServerInfo};
 
 const DEFAULT_IN_FLIGHT: usize = 8;
 /// Harbor locks a person's name for 1.5 s after somebody's wrong password: a single 401 proves nothing.
 const SECOND_TRY: Duration = Duration::from_secs(2);
+/// A login that is refused is tried again at least this often.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 /// Sweeps notice trouble; version, host and prefix are asked for again this often.
 const REPROBE: Duration = Duration::from_hours(1);
-/// An offset of Harbor's clock above this is reported.
-const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 /// One pass over a registry: login, who am I, status.
 pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
@@ -53,15 +52,32 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     let result = ask(ctx, name, &state).await;
     let was_usable = state.trouble.is_none();
+    let told = state.trouble.as_ref().filter(|_| state.probed).map(|trouble| trouble.reason);
     let before = (state.connection, state.hosts());
+    let has_accounts = ctx.index.count(name) > 0;
+    let own = match &result {
+        Ok(info) => look_at_login(ctx, name, info.login).await,
+        Err(_) => None,
+    };
+    let now_may_do_otherwise = own.as_ref().is_some_and(|own| rights_changed(ctx, name, own.as_ref()));
     ctx.registries.change(name, |state| {
         state.probed = true;
         match &result {
             Ok(info) => {
-                if let (None, Some(client)) = (&state.info, &state.client) {
+                // Timers of accounts that came before the first answer were set without it: the sweep sees to them.
+                if let (None, Some(client), false) = (&state.info, &state.client, has_accounts) {
                     state.clock_offset = client.clock_offset();
                 }
                 state.info = Some(info.clone());
+                if let Some(own) = own {
+                    state.look_at_system = match info.login {
+                        LoginKind::Administrator => true,
+                        LoginKind::User => false,
+                        LoginKind::Robot => own.as_ref().is_some_and(|own| own.lists_system),
+                    };
+                    state.own = own;
+                    state.own_seen = Some(Instant::now());
+                }
                 state.trouble = state.hosts().is_none().then(|| Trouble {
                     reason: "RegistryHostInvalid",
                     message: format!(
@@ -70,6 +86,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                     ),
                     for_accounts: None,
                     permanent: true,
+                    again: None,
                 });
             }
             Err(trouble) => state.trouble = Some(trouble.clone()),
@@ -86,28 +103,81 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         return failed(ctx, name, &error).await;
     }
     ctx.metrics.registry_up(name, state.trouble.is_none());
+    let expiry = state.own.as_ref().and_then(|own| own.expires_at);
+    ctx.metrics.login_expiry(name, expiry.map(jiff::Timestamp::as_second));
     match &state.trouble {
         None => {
             if !was_usable {
                 tracing::info!(registry = %name, "the registry answers");
             }
-            // Also accounts that were parked while the registry seemed usable.
+            // Also accounts that were parked while the registry seemed usable, and those that another version may help.
             ctx.accounts.release(tag(name));
-            if state.probed && before.0 != 0 && before != (state.connection, state.hosts()) {
+            ctx.accounts.release(poll_tag(name));
+            let other_login_or_host = before.0 != 0 && before != (state.connection, state.hosts());
+            if state.probed && (other_login_or_host || now_may_do_otherwise) {
                 // Another login may do what the last one could not, and Secrets name the hosts.
                 look_at_users(ctx, name);
             }
             ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
-            Outcome::Settled { wake: Some(Instant::now() + state.poll_interval().max(REPROBE)) }
+            // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
+            let rhythm = if state.is_deleting() { state.poll_interval() } else { state.poll_interval().max(REPROBE) };
+            let again = Instant::now() + rhythm;
+            Outcome::Settled { wake: Some(notice(ctx, &state).map_or(again, |notice| notice.min(again))) }
         }
         Some(trouble) => {
-            tracing::warn!(registry = %name, reason = trouble.reason, message = trouble.message, "the registry cannot be used");
-            // Accounts say why they wait; settled ones are left alone.
-            ctx.accounts.release(tag(name));
-            let wait = state.client.as_ref().and_then(|client| client.asked_to_wait());
+            // What is tried every few seconds is told once.
+            if trouble.again.is_none() || told != Some(trouble.reason) {
+                tracing::warn!(registry = %name, reason = trouble.reason, message = trouble.message, "the registry cannot be used");
+                // Accounts say why they wait; settled ones are left alone.
+                ctx.accounts.release(tag(name));
+            }
+            if let Some(after) = trouble.again {
+                return Outcome::Settled { wake: Some(Instant::now() + after) };
+            }
+            let asked = state.client.as_ref().and_then(|client| client.asked_to_wait());
+            let wait = asked.max(patience(trouble, state.trouble_since));
             Outcome::Failed { not_before: wait.map(|wait| Instant::now() + wait) }
         }
     }
+}
+
+/// What needs a person is tried the more rarely the longer it lasts: each wrong password keeps the right one of that user
+/// name out for a while. A changed Secret or registry object is tried at once.
+fn patience(trouble: &Trouble, since: Option<Instant>) -> Option<Duration> {
+    since.filter(|_| trouble.permanent).map(|since| since.elapsed().min(LONGEST_PATIENCE))
+}
+
+/// The login as it sees itself: once an hour, and when it or the registry is another one. `None` = not looked at.
+async fn look_at_login(ctx: &Context, name: &str, login: LoginKind) -> Option<Option<OwnRobot>> {
+    let state = ctx.registries.get(name)?;
+    if state.own_seen.is_some_and(|at| at.elapsed() < REPROBE) {
+        return None;
+    }
+    match login {
+        LoginKind::Robot => own::look(state.client.as_ref()?, &state.login_name).await,
+        LoginKind::Administrator | LoginKind::User => Some(None),
+    }
+}
+
+/// A robot login that was given other permissions: what was learned by trying is not so any more.
+fn rights_changed(ctx: &Context, name: &str, own: Option<&OwnRobot>) -> bool {
+    let Some(state) = ctx.registries.get(name) else { return false };
+    let changed = state.own.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
+    // Taken away and given back between two looks.
+    let refused = state.learned.may_update(&Home::Project(String::new())) == Some(false);
+    let given_back = refused && own.is_some_and(|own| own.updates_robots);
+    if changed || given_back {
+        tracing::info!(registry = name, "the login was given other permissions");
+        state.learned.reset();
+    }
+    changed || given_back
+}
+
+/// When the login's expiry has to be announced, if that is still to come.
+fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
+    let now = state.registry_now(ctx.now());
+    let at = state.own.as_ref()?.notice_at().filter(|&at| at > now)?;
+    Some(ctx.instant_of(at, now))
 }
 
 /// Asks for a pass over each account of a registry that a person changed: neither a backoff nor anything that an
@@ -138,19 +208,37 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
     }
 }
 
-/// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again.
+/// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
+/// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
 async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<ServerInfo, Trouble> {
     let client = connect(ctx, name, state).await?;
+    let same = ctx.registries.get(name).is_some_and(|now| now.connection == state.connection);
+    let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
     match client.info().await {
-        Err(Error::Unauthorized) => {}
-        answer => return answer.map_err(|error| trouble_of(name, &error)),
+        Err(Error::Unauthorized) if !(same && known_wrong) => {}
+        answer => return answer.map_err(|error| refused(ctx, name, &error)),
     }
     // Another wrong try in between would make Harbor refuse the right password, too.
     ctx.registries.change(name, |state| state.trouble = Some(doubted(name)));
     tokio::time::sleep(SECOND_TRY).await;
     let Some(state) = ctx.registries.get(name) else { return Err(trouble_of(name, &Error::Unauthorized)) };
     let client = connect(ctx, name, &state).await?;
-    client.info().await.map_err(|error| trouble_of(name, &error))
+    client.info().await.map_err(|error| refused(ctx, name, &error))
+}
+
+/// What an answer says of the registry; of a robot's login that was seen to expire, that it did.
+fn refused(ctx: &Context, name: &Arc<str>, error: &Error) -> Trouble {
+    let trouble = trouble_of(name, error);
+    let Some(state) = ctx.registries.get(name).filter(|_| *error == Error::Unauthorized) else { return trouble };
+    let Some(at) = state.own.as_ref().and_then(|own| own.expired(state.registry_now(ctx.now()))) else {
+        return trouble;
+    };
+    let (login, secret) = (&state.login_name, state.login_secret());
+    let message = format!(
+        "registry {name}: Harbor does not accept the login; {login} expired at {at}: let it live longer in Harbor, or put \
+         another login into Secret {secret}"
+    );
+    Trouble { message, ..trouble }
 }
 
 async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
@@ -162,6 +250,7 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         message: format!("registry {name}: {message}"),
         for_accounts: elsewhere("its connection is not set up"),
         permanent: true,
+        again: None,
     };
     let unread = |error: LoginError| match error {
         LoginError::Missing(message) => broken("CredentialsMissing", message),
@@ -170,6 +259,7 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
             message: format!("registry {name}: {error}"),
             for_accounts: elsewhere("its login cannot be read now"),
             permanent: false,
+            again: None,
         },
     };
     let Some(secret) = &spec.auth.secret_ref else {
@@ -220,64 +310,9 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         state.client = Some(Arc::clone(&client));
         state.connection = connection;
         state.login_name.clone_from(&login.username);
+        state.own = None;
+        state.own_seen = None;
     });
     tracing::info!(registry = %name, login = login.username, "logging in");
     Ok(client)
-}
-
-async fn write_status(ctx: &Context, name: &Arc<str>, state: &RegistryState) -> Result<(), crate::cluster::Error> {
-    let before = state.object.status.clone().unwrap_or_default();
-    let generation = state.object.metadata.generation;
-    let mut status = ClusterHarborRegistryStatus {
-        observed_generation: generation,
-        cluster_name: Some(ctx.settings.cluster_name.clone()),
-        accounts: i32::try_from(ctx.index.count(&state.object.name_any())).ok(),
-        ..before.clone()
-    };
-    if let Some(info) = &state.info {
-        let kind = match info.login {
-            registry::LoginKind::Administrator => LoginKind::Administrator,
-            registry::LoginKind::User => LoginKind::User,
-            registry::LoginKind::Robot => LoginKind::Robot,
-        };
-        let may_update = state.learned.may_update(&Home::Project(String::new()));
-        status.login = Some(LoginRecord { kind, name: state.login_name.clone(), may_update });
-        status.harbor_version.clone_from(&info.version);
-        status.robot_name_prefix.clone_from(&info.robot_name_prefix);
-        status.registry_host = state.hosts().and_then(|hosts| hosts.into_iter().next());
-    }
-    let suspended = state.object.spec.suspend.unwrap_or_default();
-    let mut verdicts = match &state.trouble {
-        None if suspended => vec![Verdict::new(
-            kinds::READY,
-            State::True,
-            "Suspended",
-            "the login works; spec.suspend stops every account of this registry",
-        )],
-        None => vec![Verdict::new(kinds::READY, State::True, "LoggedIn", "Harbor accepts the login")],
-        Some(trouble) => vec![Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone())],
-    };
-    verdicts.push(match &state.trouble {
-        Some(trouble) if trouble.permanent => {
-            Verdict::new(kinds::STALLED, State::True, trouble.reason, trouble.message.clone())
-        }
-        _ => Verdict::absent(kinds::STALLED),
-    });
-    let offset = state.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
-    verdicts.push(if offset.abs() > SKEW {
-        let message = "Harbor's clock and this cluster's differ by more than 5 minutes; deadlines follow Harbor's";
-        Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockSkew", message)
-    } else {
-        Verdict::absent(kinds::CLOCK_SKEW)
-    });
-    status.conditions = conditions::apply(&before.conditions, &verdicts, generation, ctx.now());
-    if status == before {
-        return Ok(());
-    }
-    ctx.metrics.kube_write("registry-status");
-    let object = ClusterHarborRegistry { status: Some(status), ..(*state.object).clone() };
-    let meta = objects::write_status(&objects::cluster_registries(&ctx.client), object.clone()).await?;
-    let object = ClusterHarborRegistry { metadata: meta, ..object };
-    ctx.registries.wrote(name, object);
-    Ok(())
 }

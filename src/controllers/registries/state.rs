@@ -1,12 +1,15 @@
 //! A registry between passes: its object, its login, and what stands in the way.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
 
+use super::own::OwnRobot;
 use crate::api::{ClusterHarborRegistry, ClusterHarborRegistrySpec, RegistryAuth};
+use crate::controllers::sweep::orphans::Orphans;
 use crate::domain::robot::Home;
 use crate::registry::{Error, Registry, ServerInfo};
 
@@ -25,6 +28,8 @@ pub struct Trouble {
     pub for_accounts: Option<String>,
     /// Needs a person.
     pub permanent: bool,
+    /// When to look again, where no backoff fits: the next try is as good as the last.
+    pub again: Option<Duration>,
 }
 
 /// What was learned by trying, kept as long as the login is the same.
@@ -32,6 +37,8 @@ pub struct Trouble {
 pub struct Learned {
     project_updates: AtomicU8,
     system_updates: AtomicU8,
+    /// Pairs that Harbor refused as unknown, `resource:action`, and its version then.
+    unknown_pairs: Mutex<(Option<String>, BTreeSet<String>)>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -60,6 +67,21 @@ impl Learned {
         self.cell(home).store(if may { MAY } else { MAY_NOT }, Ordering::Relaxed);
     }
 
+    /// Notes a pair that a Harbor of this version refused as unknown; true if that is news.
+    pub fn set_unknown(&self, version: Option<&str>, pair: &str) -> bool {
+        let mut told = self.unknown_pairs.lock().expect("nothing panics while it holds the set");
+        if told.0.as_deref() != version {
+            *told = (version.map(ToOwned::to_owned), BTreeSet::new());
+        }
+        told.1.insert(pair.to_owned())
+    }
+
+    /// The pairs that a Harbor of this version refused as unknown.
+    pub fn unknown_pairs(&self, version: Option<&str>) -> BTreeSet<String> {
+        let told = self.unknown_pairs.lock().expect("nothing panics while it holds the set");
+        if told.0.as_deref() == version { told.1.clone() } else { BTreeSet::new() }
+    }
+
     pub(super) fn reset(&self) {
         self.project_updates.store(UNKNOWN, Ordering::Relaxed);
         self.system_updates.store(UNKNOWN, Ordering::Relaxed);
@@ -81,6 +103,14 @@ pub struct RegistryState {
     pub trouble: Option<Trouble>,
     /// Since when there is trouble, without a break.
     pub trouble_since: Option<Instant>,
+    /// The robot that we log in as, where it may look at itself.
+    pub own: Option<OwnRobot>,
+    /// When the login last looked at itself; `None` = it has to.
+    pub(super) own_seen: Option<Instant>,
+    /// The next sweep also looks at the robots of the system.
+    pub look_at_system: bool,
+    /// Robots without an account, as the last whole sweep found them.
+    pub orphans: Option<Arc<Orphans>>,
     /// Learned by trying.
     pub learned: Arc<Learned>,
     /// The digest of login and connection settings that `client` was made with.
@@ -102,6 +132,10 @@ impl RegistryState {
             login_name: String::new(),
             trouble: Some(trouble),
             trouble_since: None,
+            own: None,
+            own_seen: None,
+            look_at_system: false,
+            orphans: None,
             learned: Arc::default(),
             connection: 0,
             clock_offset: jiff::SignedDuration::ZERO,
@@ -119,10 +153,21 @@ impl RegistryState {
             message: format!("ClusterHarborRegistry {name} does not exist"),
             for_accounts: None,
             permanent: true,
+            again: None,
         });
         state.trouble_since = Some(since);
         state.probed = true;
         state
+    }
+
+    /// The name of the Secret with the login.
+    pub fn login_secret(&self) -> &str {
+        self.object.spec.auth.secret_ref.as_ref().map_or("", |secret| secret.name.as_str())
+    }
+
+    /// Harbor's clock, if ours says `now`.
+    pub fn registry_now(&self, now: jiff::Timestamp) -> jiff::Timestamp {
+        now + self.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default()
     }
 
     /// `spec.pollInterval`.
@@ -180,7 +225,7 @@ pub fn is_plain_host(host: &str) -> bool {
 
 pub(super) fn in_doubt(name: &str) -> Trouble {
     let message = format!("registry {name} has not been reached yet");
-    Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false }
+    Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false, again: None }
 }
 
 /// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
@@ -190,12 +235,17 @@ pub fn doubted(name: &str) -> Trouble {
         message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
         for_accounts: None,
         permanent: false,
+        again: None,
     }
 }
 
 pub(super) fn trouble_of(name: &str, error: &Error) -> Trouble {
     let advice = match error {
         Error::Unauthorized => "; check the Secret that spec.auth names, and the login's expiry in Harbor",
+        Error::LoginLocked { .. } => {
+            "; what is published goes on working, and the login is tried until it gets through. If nobody guesses, check the \
+             Secret that spec.auth names"
+        }
         Error::Unreachable { .. } => "; check spec.url, spec.tls and the network",
         _ => "",
     };
@@ -204,5 +254,9 @@ pub(super) fn trouble_of(name: &str, error: &Error) -> Trouble {
         message: format!("registry {name}: {error}{advice}"),
         for_accounts: None,
         permanent: matches!(error, Error::Unauthorized),
+        again: match error {
+            Error::LoginLocked { after } => Some(*after),
+            _ => None,
+        },
     }
 }

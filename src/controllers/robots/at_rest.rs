@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{gather, registry_of, wish_digest};
+use super::{Pass, gather, registry_of, wish_digest};
 use crate::api::{RobotAccount, conditions as kinds, keys};
 use crate::cluster::objects;
 use crate::cluster::secret_form::Form;
-use crate::controllers::index::{Entry, State, digest, robot_digest, slots_digest};
+use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, slots_digest};
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
 use crate::domain::desired::{self, Desired};
@@ -15,7 +15,6 @@ use crate::domain::grants::{self, Origin};
 use crate::domain::report;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::situation;
-use crate::domain::slots::Slot;
 
 /// A watch event about an account.
 pub fn see(ctx: &Arc<Context>, account: RobotAccount) {
@@ -67,6 +66,7 @@ pub(super) fn remember(
 ) {
     let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
     let (object, wish) = (objects::version(&account.metadata), wish_digest(account));
+    let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     let home = desired.map_or_else(|| Home::Project(account.spec.project.clone()), |desired| desired.home.clone());
     let entry = Entry {
         uid: uid_digest(account),
@@ -83,12 +83,21 @@ pub(super) fn remember(
         look: false,
         wake: before.as_ref().and_then(|entry| entry.wake),
         unsettled_until: before.as_ref().and_then(|entry| entry.unsettled_until),
-        may_have_robots: objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT),
+        left_unfinished: before.as_ref().map_or(finalizer, |entry| entry.left_unfinished),
+        may_have_robots: finalizer,
         gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
         state: state_of(account),
         expires: expiry_of(account),
-        // A person who edits the account may have settled the matter.
-        contests: before.filter(|entry| entry.wish == wish).and_then(|entry| entry.contests),
+        password: before
+            .as_ref()
+            .filter(|_| account.spec.password_secret_ref.is_some())
+            .and_then(|e| e.password.clone()),
+        contests: before.and_then(|entry| {
+            let contests = entry.contests?;
+            // A person who edits the account may have settled the matter; a new token does not make repairs cheaper.
+            let calm = || Box::new(Contests { repairs: contests.repairs, ..Contests::default() });
+            Some(if entry.wish == wish { contests.clone() } else { calm() })
+        }),
     };
     ctx.index.set(key.clone(), entry);
     ctx.index.set_service_accounts(key, account.spec.service_accounts.as_deref().unwrap_or_default());
@@ -104,6 +113,7 @@ fn settle(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> bool {
     remember(ctx, key, account, &known.registry, Some(&known.desired));
     let wake = known.wake.map(|at| ctx.instant_of(at, known.now));
     ctx.index.update(key, |entry| {
+        entry.left_unfinished = false;
         entry.slots = Some(known.slots);
         entry.secret = entry.secret_seen;
         entry.wake = wake;
@@ -131,6 +141,7 @@ fn settled(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> Option<Sett
     };
     let quiet = finalizer
         && !objects::is_deleting(meta)
+        && account.spec.password_secret_ref.is_none()
         && status.observed_generation == meta.generation
         && status.previous.is_none()
         && said(kinds::READY, "Published")
@@ -173,11 +184,28 @@ fn settled(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> Option<Sett
     if due.is_some_and(|at| at <= now) {
         return None;
     }
-    let slots = match Slot::of(&record.name) {
-        Slot::A => slots_digest([Some(robot_digest(&robot)), None]),
-        Slot::B => slots_digest([None, Some(robot_digest(&robot))]),
-    };
+    let slots = digest_of(&alone(robot));
     Some(Settled { registry: name, desired, slots, wake: due, now })
+}
+
+/// The robots of an account with one robot that is as wished, if the last pass left it so and no sweep since found
+/// anything else.
+pub(super) fn as_left(pass: &Pass<'_>) -> Option<[Option<Robot>; 2]> {
+    let status = pass.account.status.as_ref().filter(|status| status.previous.is_none())?;
+    let robots = alone(expected(&pass.desired, status.robot.as_ref()?));
+    let entry = pass.ctx.index.get(pass.key)?;
+    (entry.slots == Some(digest_of(&robots))).then_some(robots)
+}
+
+fn alone(robot: Robot) -> [Option<Robot>; 2] {
+    let mut robots = report::NO_ROBOTS;
+    let slot = report::slot_of(&robot);
+    robots[slot.index()] = Some(robot);
+    robots
+}
+
+fn digest_of(robots: &[Option<Robot>; 2]) -> u64 {
+    slots_digest(robots.each_ref().map(|robot| robot.as_ref().map(robot_digest)))
 }
 
 /// The robot that Harbor holds if nothing happened since status was written.

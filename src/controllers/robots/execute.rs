@@ -1,6 +1,7 @@
 //! Carries out a plan, one step after the other. Nothing is decided here: an answer that changes the picture ends the
 //! plan, and the next pass gathers again.
 
+mod harbor_calls;
 mod pull_secrets;
 
 use std::sync::Arc;
@@ -9,27 +10,23 @@ use std::time::{Duration, Instant};
 use secrecy::SecretString;
 
 use super::gather::Gathered;
-use super::{Pass, outcome};
+use super::{Pass, outcome, pairs};
 use crate::api::keys;
 use crate::cluster::secret_form::Credential;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::{self, objects};
 use crate::controllers::index::{robot_digest, slots_digest};
-use crate::domain::mark;
-use crate::domain::observed::RobotRef;
-use crate::domain::plan::{Plan, Purpose, Step, Target};
+use crate::domain::observed::{RobotRef, SecretSeen};
+use crate::domain::plan::{Plan, Step, Target};
 use crate::domain::report::{self, Failure};
-use crate::domain::robot::{Lifetime, Robot};
-use crate::domain::rotation;
+use crate::domain::robot::Robot;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
 use crate::engine::Outcome;
-use crate::registry::{self, Class, NewRobot, Registry, RobotUpdate};
+use crate::registry::{self, Class, Registry};
 
 /// A step starts only if the claim has this long left: the longest that its call can take.
 const STEP_TIME: Duration = Duration::from_secs(10);
-/// A call of unknown outcome may commit this much later (the slowest commit measured, 36 s, and the call itself).
-pub const UNSETTLED: Duration = Duration::from_secs(46);
 
 /// What executing came to.
 pub(super) struct Done {
@@ -39,6 +36,8 @@ pub(super) struct Done {
     /// The finalizer is gone.
     pub(super) removed: bool,
     pub(super) live: Live,
+    /// What was done moved something that the Secret tells (the expiry in `robot.json`): it is to be written anew.
+    pub(super) secret_outdated: bool,
     /// The digest of both slots afterwards; `None` if they are not known for sure.
     pub(super) slots: Option<u64>,
     /// What the queue should do because of a failure.
@@ -106,7 +105,7 @@ impl Pass<'_> {
             proven: false,
             removed: false,
             notes: Vec::new(),
-            undone: None,
+            undone: gathered.password_problem.clone().or_else(|| self.unknown.clone()),
             wake: None,
             pass: self,
         };
@@ -171,12 +170,7 @@ impl Run<'_, '_> {
             }
             Step::Create(slot) => self.create(slot).await?,
             Step::Update(target, purpose) => self.update(target, purpose).await?,
-            Step::Refresh(target) => {
-                let (id, slot) = (self.robot(target)?.id, self.slot_of(target));
-                let result = self.client()?.refresh(id, None).await;
-                self.secret = Some(self.after_update(result)?);
-                self.written = slot;
-            }
+            Step::Refresh(target) => self.refresh(target).await?,
             Step::Delete(slot, _) => self.delete(slot).await?,
             Step::Fence => {
                 ctx.metrics.kube_write("secret");
@@ -208,122 +202,6 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    async fn create(&mut self, slot: Slot) -> Result<(), Trouble> {
-        let desired = &self.pass.desired;
-        let wish = NewRobot {
-            home: desired.home.clone(),
-            name: slot.name(&desired.base_name),
-            description: desired.description(),
-            lifetime: desired.lifetime,
-            permissions: desired.permissions.clone(),
-        };
-        let created = self.client()?.create(&wish).await?;
-        self.robots[slot.index()] = Some(Robot {
-            id: created.id,
-            name: created.name,
-            description: wish.description,
-            home: wish.home,
-            lifetime: wish.lifetime,
-            expires_at: created.expires_at,
-            editable: true,
-            disabled: false,
-            permissions: wish.permissions,
-            foreign_effect: false,
-            created_at: created.created_at,
-            updated_at: created.created_at,
-        });
-        self.created = Some(slot);
-        self.secret = Some(created.secret);
-        Ok(())
-    }
-
-    async fn update(&mut self, target: Target, purpose: Purpose) -> Result<(), Trouble> {
-        let desired = &self.pass.desired;
-        let robot = self.robot(target)?;
-        let as_is = RobotUpdate {
-            home: robot.home.clone(),
-            name: robot.name.clone(),
-            description: robot.description.clone(),
-            lifetime: robot.lifetime,
-            disabled: robot.disabled,
-            permissions: robot.permissions.clone(),
-        };
-        let wish = match purpose {
-            Purpose::Disable => RobotUpdate { disabled: true, ..as_is },
-            Purpose::Retain => {
-                RobotUpdate { description: mark::write(&desired.text, &desired.identity, true), ..as_is }
-            }
-            Purpose::Align | Purpose::Renew | Purpose::Adopt => RobotUpdate {
-                description: desired.description(),
-                lifetime: self.lifetime(robot, purpose),
-                disabled: !desired.enabled,
-                permissions: desired.permissions.clone(),
-                ..as_is
-            },
-        };
-        let wish = if wish.permissions.is_empty() {
-            // Harbor refuses to write a robot without permissions, whatever else is changed.
-            RobotUpdate { permissions: desired.permissions.clone(), ..wish }
-        } else {
-            wish
-        };
-        let (id, slot) = (robot.id, self.slot_of(target));
-        let result = self.client()?.update(id, &wish).await;
-        self.after_update(result)?;
-        self.written = slot;
-        self.read_again(slot, id).await
-    }
-
-    /// Harbor counts days from creation, so a whole lifetime from now on is the wish plus the robot's age.
-    fn lifetime(&self, robot: &Robot, purpose: Purpose) -> Lifetime {
-        let wanted = self.pass.desired.lifetime;
-        if purpose == Purpose::Align && !self.observed.lifetime_differs(&self.pass.desired, robot) {
-            return robot.lifetime;
-        }
-        rotation::lifetime_from_now(wanted, robot.created_at, self.observed.now)
-    }
-
-    /// Learns from the answer to PUT or PATCH whether the login may send them.
-    fn after_update<T>(&self, result: Result<T, registry::Error>) -> Result<T, Trouble> {
-        let (learned, home) = (&self.pass.registry.learned, &self.pass.desired.home);
-        match result {
-            Ok(answer) => {
-                learned.set_may_update(home, true);
-                Ok(answer)
-            }
-            Err(registry::Error::Forbidden { .. }) => {
-                tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
-                learned.set_may_update(home, false);
-                Err(Trouble::Stale)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn read_again(&mut self, slot: Option<Slot>, id: i64) -> Result<(), Trouble> {
-        let robot = self.client()?.get(id).await?.ok_or(Trouble::Stale)?;
-        if let Some(slot) = slot {
-            self.robots[slot.index()] = Some(robot);
-        }
-        Ok(())
-    }
-
-    async fn delete(&mut self, slot: Slot) -> Result<(), Trouble> {
-        let Some(robot) = self.robots[slot.index()].clone() else { return Ok(()) };
-        let client = self.client()?;
-        match client.delete(robot.id).await {
-            Ok(()) => {}
-            Err(registry::Error::Undeletable) => {
-                // Harbor deletes only robots that have a permission.
-                self.update(Target::Seen(slot), Purpose::Disable).await?;
-                client.delete(robot.id).await?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        self.robots[slot.index()] = None;
-        Ok(())
-    }
-
     async fn publish(&mut self, target: Target) -> Result<(), Trouble> {
         let ctx = self.pass.ctx;
         let robot = self.robot(target)?.clone();
@@ -342,24 +220,6 @@ impl Run<'_, '_> {
         self.published = true;
         let version = self.live.version();
         ctx.index.update(self.pass.key, |entry| entry.secret = version);
-        Ok(())
-    }
-
-    /// After PUT or PATCH on the published robot: its state is ours only if a login still works, since two writers at
-    /// once lose one another's change while both are answered 200.
-    async fn confirm(&mut self, plan: &Plan) -> Result<(), Trouble> {
-        let Some(slot) = self.written else { return Ok(()) };
-        if plan.current.and_then(|target| self.slot_of(target)) != Some(slot) || self.observed.deleting {
-            return Ok(());
-        }
-        let Some(id) = self.robots[slot.index()].as_ref().map(|robot| robot.id) else { return Ok(()) };
-        self.read_again(Some(slot), id).await?;
-        let Some(robot) = self.robots[slot.index()].as_ref() else { return Ok(()) };
-        let Some(credential) = self.live.credential.as_ref().filter(|_| !robot.disabled) else { return Ok(()) };
-        if !self.client()?.verify(&robot.name, &credential.secret).await? {
-            return Err(Trouble::Stale);
-        }
-        self.proven = true;
         Ok(())
     }
 
@@ -387,6 +247,11 @@ impl Run<'_, '_> {
         let target = plan.current.and_then(|target| self.slot_of(target));
         let robot = target.and_then(|slot| self.robots[slot.index()].clone());
         let known = !self.observed.unreachable;
+        let secret_outdated = self.written.is_some() && {
+            let form = self.pass.form(&self.gathered.owner, &self.gathered.hosts);
+            let seen = self.live.seen(&form, self.robots.iter().flatten());
+            matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
+        };
         let mut done = Done {
             slots: known.then(|| slots_digest(self.robots.each_ref().map(|robot| robot.as_ref().map(robot_digest)))),
             outcome: report::Outcome {
@@ -400,6 +265,7 @@ impl Run<'_, '_> {
             },
             stale: false,
             removed: self.removed,
+            secret_outdated,
             live: self.live,
             next: None,
             wake: self.wake,
@@ -417,22 +283,23 @@ impl Run<'_, '_> {
                     ctx.index.update(self.pass.key, |entry| entry.gave_up = true);
                 }
                 if error.class() == Class::Unknown {
-                    ctx.index.update(self.pass.key, |entry| entry.unsettled_until = Some(Instant::now() + UNSETTLED));
+                    let until = Instant::now() + ctx.settings.settle_after;
+                    ctx.index.update(self.pass.key, |entry| entry.unsettled_until = Some(until));
                 }
                 let url = &self.pass.registry.object.spec.url;
                 let next = outcome::of_registry(ctx, &self.pass.registry_name, &self.pass.desired.home, &error);
+                let learned = pairs::learn(&self.pass.registry, &error);
+                let next = if learned { Outcome::Again } else { next };
                 // A picture that was stale twice in a row is a fact that somebody should hear of.
                 let next = match next {
-                    Outcome::Again if self.pass.again => Outcome::Failed { not_before: None },
+                    Outcome::Again if self.pass.again && !learned => Outcome::Failed { not_before: None },
                     next => next,
                 };
                 (Some(outcome::failure(url, &self.pass.registry_name, &error)), next)
             }
         };
         done.slots = None;
-        // A first 401 is looked into before anything is said.
-        let doubtful = failure.as_ref().is_some_and(|failure| failure.reason == registry::Error::Unauthorized.reason());
-        done.stale = (next == Outcome::Again || doubtful) && !self.published;
+        done.stale = next == Outcome::Again && !self.published;
         done.outcome.interrupted = next == Outcome::Again;
         done.outcome.failure = failure;
         done.next = Some(next);

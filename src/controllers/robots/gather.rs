@@ -7,18 +7,21 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Resource as _;
+use secrecy::SecretString;
 
-use super::Pass;
+use super::{Pass, at_rest};
 use crate::api::{RobotAccount, conditions as kinds, keys};
+use crate::cluster::login::{self, PasswordProblem};
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::{self, namespaces, objects};
+use crate::controllers::index::PasswordSeen;
 use crate::controllers::registries::Trouble;
 use crate::domain::conditions;
 use crate::domain::grants::{self, Origin};
 use crate::domain::observed::{Recorded, SecretSeen};
-use crate::domain::plan::Permit;
-use crate::domain::report;
+use crate::domain::plan::{Own, Permit};
+use crate::domain::report::{self, Failure};
 use crate::domain::robot::Robot;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
@@ -37,6 +40,13 @@ pub(super) enum Stop {
     Trouble(Trouble),
     /// The registry is being probed at this moment.
     Wait,
+    /// What is wished for cannot be had as it is; nothing is changed, and the next poll looks again.
+    Wish {
+        /// Why.
+        failure: Failure,
+        /// What is published does not work.
+        lost: bool,
+    },
 }
 
 impl From<cluster::Error> for Stop {
@@ -51,6 +61,8 @@ pub(super) struct Gathered {
     pub(super) owner: OwnerReference,
     pub(super) hosts: Vec<String>,
     pub(super) robots: [Option<Robot>; 2],
+    /// The robots are what the last pass left and the last sweep found: enough for adding one, not for changing any.
+    pub(super) from_memory: bool,
     pub(super) live: Live,
     pub(super) seen: SecretSeen,
     pub(super) login_works: Option<bool>,
@@ -62,10 +74,17 @@ pub(super) struct Gathered {
     pub(super) unsettled: bool,
     pub(super) unreachable: bool,
     pub(super) abandoned: bool,
+    /// The password that a new secret has to be, if one is wished; `None` = Harbor draws it.
+    pub(super) own_password: Option<SecretString>,
+    /// Why the wished password cannot be used; what is published stays.
+    pub(super) password_problem: Option<Failure>,
+    pub(super) own: Own,
     /// Others keep changing our Secret: it is left alone until then.
     pub(super) secret_contested: Option<Instant>,
     /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
     pub(super) service_accounts_contested: Option<Instant>,
+    /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
+    pub(super) paced_until: Option<Timestamp>,
     /// Registry time.
     pub(super) now: Timestamp,
     /// When to look again for a reason that is not in status.
@@ -83,6 +102,8 @@ impl Gathered {
             permit: self.permit,
             may_adopt: self.may_adopt,
             may_update: self.may_update,
+            own: self.own,
+            paced_until: self.paced_until,
             deleting,
             finalizer: self.finalizer,
             unsettled: self.unsettled,
@@ -93,13 +114,16 @@ impl Gathered {
 }
 
 impl Pass<'_> {
-    pub(super) async fn gather(&self) -> Result<Gathered, Stop> {
+    /// Reads what a plan depends on. `trusting` = the robots of an account at rest are taken as they were left; a plan that
+    /// would change one of them has to gather again.
+    pub(super) async fn gather(&self, trusting: bool) -> Result<Gathered, Stop> {
         let deleting = objects::is_deleting(&self.account.metadata);
         let mut gathered = Gathered {
             client: self.registry.client.clone(),
             owner: owner(&self.account),
             hosts: self.registry.hosts().unwrap_or_default(),
             robots: report::NO_ROBOTS,
+            from_memory: false,
             live: Live::default(),
             seen: SecretSeen::Absent,
             login_works: None,
@@ -111,8 +135,12 @@ impl Pass<'_> {
             unsettled: false,
             unreachable: false,
             abandoned: false,
+            own_password: None,
+            password_problem: None,
+            own: Own::NotWished,
             secret_contested: None,
             service_accounts_contested: None,
+            paced_until: None,
             now: self.registry_now(),
             wake: None,
         };
@@ -143,8 +171,14 @@ impl Pass<'_> {
         let (owner, hosts) = (gathered.owner.clone(), gathered.hosts.clone());
         let form = self.form(&owner, &hosts);
         gathered.live = secrets::read(&self.ctx.client, &self.key.namespace, &form).await?;
+        if !deleting && gathered.permit == Permit::Granted {
+            self.read_password(&mut gathered).await?;
+        }
         if !gathered.unreachable {
-            self.find_robots(&mut gathered, deleting).await?;
+            match at_rest::as_left(self).filter(|_| trusting && !deleting) {
+                Some(robots) => (gathered.robots, gathered.from_memory) = (robots, true),
+                None => self.find_robots(&mut gathered, deleting).await?,
+            }
         }
         gathered.seen = gathered.live.seen(&form, gathered.robots.iter().flatten());
         if !deleting {
@@ -194,8 +228,11 @@ impl Pass<'_> {
 
     fn check_unsettled(&self, gathered: &mut Gathered) {
         let deleting = objects::is_deleting(&self.account.metadata);
-        let own = self.ctx.index.get(self.key).and_then(|entry| entry.unsettled_until);
-        let until = own.max(self.ctx.unsettled_until.filter(|_| deleting));
+        let entry = self.ctx.index.get(self.key);
+        let own = entry.as_ref().and_then(|entry| entry.unsettled_until);
+        let unfinished = entry.is_some_and(|entry| entry.left_unfinished);
+        let former = self.ctx.former_calls.filter(|calls| deleting && (calls.of_all || unfinished));
+        let until = own.max(former.map(|calls| calls.until));
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if !left.is_zero() {
             gathered.unsettled = true;
@@ -220,8 +257,37 @@ impl Pass<'_> {
                 let now = Instant::now();
                 gathered.secret_contested = contests.secret.until(now).filter(|_| disturbed);
                 gathered.service_accounts_contested = contests.service_accounts.until(now);
+                gathered.paced_until = contests.repairs.until(gathered.now);
             }
         });
+    }
+
+    /// An own password that is not there or not usable stops the first credential; later on the published one goes on
+    /// in its place, so that a password Secret that somebody deletes never costs a login.
+    async fn read_password(&self, gathered: &mut Gathered) -> Result<(), Stop> {
+        let Some(source) = &self.desired.own_password else { return Ok(()) };
+        let published = gathered.live.credential.as_ref().map(|credential| credential.secret.clone());
+        let (client, namespace) = (&self.ctx.client, &self.key.namespace);
+        let read = login::read_password(client, namespace, source, published.as_ref()).await?;
+        self.ctx.index.update(self.key, |entry| {
+            entry.password =
+                Some(Box::new(PasswordSeen { secret: source.name.as_str().into(), version: read.version }));
+        });
+        // Without a published credential there is nothing to differ from: it is lost, and replaced for that.
+        let differs = read.text.is_ok() && published.is_some() && !read.is_published;
+        gathered.own = if differs { Own::Differs } else { Own::Published };
+        gathered.own_password = match read.text {
+            Ok(wished) => Some(wished),
+            Err(problem) => {
+                let failure = password_failure(&problem);
+                if published.is_none() && self.desired.enabled {
+                    return Err(Stop::Wish { failure, lost: true });
+                }
+                gathered.password_problem = Some(failure);
+                published
+            }
+        };
+        Ok(())
     }
 
     /// Nobody can delete the robot and the namespace waits for nothing else.
@@ -275,6 +341,14 @@ impl Pass<'_> {
         }
         Ok(())
     }
+}
+
+fn password_failure(problem: &PasswordProblem) -> Failure {
+    let reason = match problem {
+        PasswordProblem::Missing(_) => "PasswordMissing",
+        PasswordProblem::Invalid(_) => "PasswordInvalid",
+    };
+    Failure { reason, message: problem.to_string(), permanent: true }
 }
 
 /// The owner reference of everything made for an account.

@@ -4,6 +4,7 @@ mod at_rest;
 mod execute;
 mod gather;
 mod outcome;
+mod pairs;
 mod registry_of;
 mod tell;
 
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use at_rest::{gone, see};
-pub use execute::UNSETTLED;
 
 use super::index::digest;
 use super::registries::{self, RegistryState};
@@ -21,7 +21,9 @@ use crate::cluster::objects;
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::contest;
 use crate::domain::desired::{self, Desired};
-use crate::domain::plan::{self, Blocker};
+use crate::domain::observed::Recorded;
+use crate::domain::pace;
+use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
 use crate::engine::{Cause, Outcome};
 use crate::registry;
@@ -35,8 +37,14 @@ struct Pass<'a> {
     registry_name: Arc<str>,
     registry: Arc<RegistryState>,
     desired: Desired,
+    /// What is left out of `desired`, since this Harbor does not know it.
+    unknown: Option<Failure>,
     /// The pass before this one ended since its picture was stale.
     again: bool,
+    /// Nothing happened but that time passed.
+    by_timer: bool,
+    /// The account is as an event brought it, which another leader's last write may have overtaken.
+    from_event: bool,
 }
 
 /// One pass over an account.
@@ -44,7 +52,11 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<RobotAccount>
     if cause == Cause::Hint && ctx.index.is_quiet(&key) {
         return Outcome::Settled { wake: ctx.index.get(&key).and_then(|entry| entry.wake) };
     }
-    let account = match payload.filter(|_| cause == Cause::Change) {
+    // An event that was queued before our own last write shows a status that is no more: with the Secret gone as well, a
+    // plan would take the published robot for one that nobody names.
+    let left = ctx.index.get(&key).map_or(0, |entry| entry.object);
+    let current = |account: &RobotAccount| objects::version(&account.metadata) >= left;
+    let account = match payload.filter(|account| cause == Cause::Change && current(account)) {
         Some(account) => *account,
         None => match objects::read(&objects::robot_accounts(&ctx.client, &key.namespace), &key.name).await {
             Ok(Some(account)) => account,
@@ -53,7 +65,7 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<RobotAccount>
         },
     };
     let started = Instant::now();
-    let mut outcome = Box::pin(reconcile(&ctx, &key, account, cause == Cause::Again)).await;
+    let mut outcome = Box::pin(reconcile(&ctx, &key, account, cause)).await;
     if let Outcome::Parked(tag) = outcome {
         // The release may have come while the pass was on its way to wait for it.
         let registry = ctx.index.get(&key).and_then(|entry| ctx.registries.get(&entry.registry));
@@ -75,7 +87,7 @@ fn forget(ctx: &Arc<Context>, key: &Key) -> Outcome {
     Outcome::Gone
 }
 
-async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, again: bool) -> Outcome {
+async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, cause: Cause) -> Outcome {
     let deleting = objects::is_deleting(&account.metadata);
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     if deleting && !finalizer {
@@ -102,7 +114,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, again: 
         },
     };
     let defaults = registry.object.spec.defaults.as_ref();
-    let desired = match desired::of_robot_account(&account, &ctx.settings.cluster_name, defaults) {
+    let mut desired = match desired::of_robot_account(&account, &ctx.settings.cluster_name, defaults) {
         Ok(desired) => desired,
         Err(error) => {
             let failure = Failure { reason: "InvalidSpec", message: error.to_string(), permanent: true };
@@ -110,12 +122,9 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, again: 
         }
     };
     at_rest::remember(ctx, key, &account, &registry_name, Some(&desired));
-    if account.spec.password_secret_ref.is_some() && !deleting {
-        let message = "this version does not serve spec.passwordSecretRef; remove it and the secret is drawn by Harbor";
-        let failure = Failure { reason: "NotSupported", message: message.to_owned(), permanent: true };
-        return without_registry(ctx, key, account, &failure).await;
-    }
-    let pass = Pass { ctx, key, account, registry_name, registry, desired, again };
+    let unknown = (!deleting).then(|| pairs::give_up(&mut desired, &registry)).flatten();
+    let (again, by_timer, from_event) = (cause == Cause::Again, cause == Cause::Timer, cause == Cause::Change);
+    let pass = Pass { ctx, key, account, registry_name, registry, desired, unknown, again, by_timer, from_event };
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
     }
@@ -131,23 +140,45 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, again: 
 
 impl Pass<'_> {
     async fn run(mut self) -> Outcome {
-        let gathered = match self.gather().await {
+        let status = self.account.status.clone().unwrap_or_default();
+        let recorded = report::recorded(&status);
+        // A person's edit of the spec is served whenever it comes.
+        let edited = status.observed_generation != self.account.metadata.generation;
+        let mut gathered = match self.gather(self.by_timer).await {
             Ok(gathered) => gathered,
             Err(stop) => return self.stopped(stop).await,
         };
-        let status = self.account.status.clone().unwrap_or_default();
-        let recorded = report::recorded(&status);
-        let observed = gathered.observed(&recorded, self.account.metadata.deletion_timestamp.is_some());
-        let situation = observed.situation(&self.desired);
-        let plan = match gathered.secret_contested {
-            Some(_) => contest::stand_back(&situation),
-            None => plan::plan(&situation),
-        };
+        let (mut situation, mut plan) = self.plan(&gathered, &recorded, edited);
+        if gathered.from_memory && !plan.only_adds() {
+            gathered = match self.gather(false).await {
+                Ok(gathered) => gathered,
+                Err(stop) => return self.stopped(stop).await,
+            };
+            (situation, plan) = self.plan(&gathered, &recorded, edited);
+        }
+        if self.from_event && plan.destroys() {
+            // Status decides what nobody uses: it is read again before that.
+            return Outcome::Again;
+        }
+        // A robot is neither made for a part of the wish, nor for nothing; one that there is goes on with the rest.
+        let has_robot = situation.all_ours().next().is_some();
+        if let Some(failure) = self.unknown.clone()
+            && plan.grants()
+            && (!has_robot || self.desired.permissions.is_empty())
+        {
+            let lost = !situation.credential_works();
+            return self.stopped(gather::Stop::Wish { failure, lost }).await;
+        }
+        let observed = gathered.observed(&recorded, self.is_deleting());
         let names: Vec<&str> = plan.steps.iter().map(|step| step.name()).collect();
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
         let done = self.execute(&gathered, &observed, &plan).await;
         if done.removed {
             return forget(self.ctx, self.key);
+        }
+        if done.outcome.published && !edited && pace::counts(&situation) {
+            let now = self.registry_now();
+            self.ctx.index.update(self.key, |entry| entry.contests.get_or_insert_default().repairs.note(now));
         }
         if done.stale {
             self.ctx.index.update(self.key, |entry| {
@@ -174,11 +205,13 @@ impl Pass<'_> {
             now: self.registry_now(),
         };
         let (next, wake) = report::report(&facts);
-        let wake = wake.into_iter().chain(gathered.wake).min();
+        let paced = gathered.paced_until.filter(|_| plan.blocker == Some(Blocker::RepairsPaused));
+        let wake = wake.into_iter().chain(gathered.wake).chain(paced).min();
         let wake = wake.map(|at| self.ctx.instant_of(at, facts.now));
         let wake = [wake, done.wake, self.unwatched(&plan, &gathered)].into_iter().flatten().min();
         let slots = done.slots;
         let secret = done.live.version();
+        let outdated = done.secret_outdated;
         self.tell(&status, &next, &done.outcome, &plan);
         if let Err(error) = self.write_status(next).await {
             return outcome::of_kube(&error);
@@ -188,7 +221,7 @@ impl Pass<'_> {
             entry.secret = secret;
             entry.wake = wake;
         });
-        if plan.look_again && done.outcome.failure.is_none() {
+        if (plan.look_again || outdated) && done.outcome.failure.is_none() {
             return Outcome::Again;
         }
         match done.next {
@@ -197,13 +230,27 @@ impl Pass<'_> {
         }
     }
 
+    fn plan(&self, gathered: &gather::Gathered, recorded: &Recorded, edited: bool) -> (Situation, plan::Plan) {
+        let situation = gathered.observed(recorded, self.is_deleting()).situation(&self.desired);
+        let plan = match (gathered.secret_contested, gathered.paced_until) {
+            (Some(_), _) => contest::stand_back(&situation),
+            (None, Some(_)) if !edited => pace::hold(&situation),
+            (None, _) => plan::plan(&situation),
+        };
+        (situation, plan)
+    }
+
+    fn is_deleting(&self) -> bool {
+        objects::is_deleting(&self.account.metadata)
+    }
+
     /// When to look again at what no watch and no sweep tells of.
     fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
         match plan.blocker? {
             // A stranger's Secret carries no label of ours.
             Blocker::SecretNotOwned => Some(Instant::now() + self.registry.poll_interval()),
             Blocker::SecretContested => gathered.secret_contested,
-            Blocker::NotPermitted | Blocker::NameTaken | Blocker::LoginCannotUpdate => None,
+            Blocker::NotPermitted | Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::RepairsPaused => None,
         }
     }
 
@@ -224,40 +271,54 @@ impl Pass<'_> {
         let mut status = self.account.status.clone().unwrap_or_default();
         let by =
             if self.account.spec.suspend.unwrap_or_default() { "spec.suspend" } else { "the registry's spec.suspend" };
-        let message = format!("nothing is changed or renewed: {by} is set");
-        let verdicts = [
+        let message = format!("nothing is changed, renewed or refreshed: {by} is set");
+        let mut verdicts = vec![
             Verdict::new(kinds::SYNCED, State::False, "Suspended", message),
             Verdict::absent(kinds::RECONCILING),
             Verdict::absent(kinds::STALLED),
         ];
+        let now = self.registry_now();
+        let expiry = status.robot.as_ref().and_then(|robot| robot.expires_at);
+        if expiry.is_some_and(|at| at <= now) && self.desired.enabled {
+            let message = format!("the credential has expired and is not renewed: {by} is set");
+            verdicts.push(Verdict::new(kinds::READY, State::False, "Suspended", message));
+        }
         let generation = self.account.metadata.generation;
         status.observed_generation = generation;
         status.conditions = conditions::apply(&status.conditions, &verdicts, generation, self.ctx.now());
+        let wake = expiry.filter(|at| *at > now).map(|at| self.ctx.instant_of(at, now));
         match self.write_status(status).await {
-            Ok(()) => Outcome::Settled { wake: None },
+            Ok(()) => {
+                self.ctx.index.update(self.key, |entry| entry.wake = wake);
+                Outcome::Settled { wake }
+            }
             Err(error) => outcome::of_kube(&error),
         }
     }
 
     /// Gathering ended early: says why and waits for the right thing.
     async fn stopped(mut self, stop: gather::Stop) -> Outcome {
-        let mut robot_gone = false;
+        let mut lost = false;
         let failure = match stop {
             gather::Stop::Kube(error) => return outcome::of_kube(&error),
+            gather::Stop::Wish { failure, lost: credential_lost } => {
+                lost = credential_lost;
+                (failure, Outcome::Parked(registries::poll_tag(&self.registry_name)))
+            }
             gather::Stop::Wait => return Outcome::Parked(registries::tag(&self.registry_name)),
-            gather::Stop::Registry(crate::registry::Error::Unauthorized) => {
-                self.ctx.suspect(&self.registry_name, &crate::registry::Error::Unauthorized);
+            gather::Stop::Registry(error) if error.is_of_login() => {
+                self.ctx.suspect(&self.registry_name, &error);
                 // Not parked: if the probe is content, only the backoff keeps the two from chasing one another.
                 return Outcome::Failed { not_before: None };
             }
             gather::Stop::Registry(error) => {
-                robot_gone = matches!(error, registry::Error::ProjectNotFound { .. });
+                lost = matches!(error, registry::Error::ProjectNotFound { .. });
                 let registry = &self.registry.object.spec.url;
                 let next = outcome::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
                 (outcome::failure(registry, &self.registry_name, &error), next)
             }
             gather::Stop::Trouble(trouble) => {
-                let registries::Trouble { reason, message, for_accounts, permanent } = trouble;
+                let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
                 let message = for_accounts.unwrap_or(message);
                 let tag = registries::tag(&self.registry_name);
                 (Failure { reason, message, permanent }, Outcome::Parked(tag))
@@ -267,7 +328,7 @@ impl Pass<'_> {
         if next == Outcome::Again {
             return next;
         }
-        let status = self.failed_status(&failure, robot_gone);
+        let status = self.failed_status(&failure, lost);
         self.warn(&failure);
         match self.write_status(status).await {
             Ok(()) => next,
@@ -277,13 +338,14 @@ impl Pass<'_> {
 
     /// Status when nothing could be read: what is published is as good as it was, unless the robot went with its
     /// project.
-    fn failed_status(&self, failure: &Failure, robot_gone: bool) -> RobotAccountStatus {
+    fn failed_status(&self, failure: &Failure, lost: bool) -> RobotAccountStatus {
         let status = self.account.status.clone().unwrap_or_default();
         let registry_now = self.registry_now();
         let alive = status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|at| at > registry_now));
-        let works = !robot_gone && (alive || !self.desired.enabled);
+        let works = !lost && (alive || !self.desired.enabled);
         let ready = conditions::is_true(&status.conditions, kinds::READY) && works;
-        with_failure(status, failure, ready, self.account.metadata.generation, self.ctx.now())
+        let overdue = report::overdue(&status, self.desired.enabled, registry_now);
+        with_failure(status, failure, ready, Some(overdue), self.account.metadata.generation, self.ctx.now())
     }
 
     fn registry_now(&self) -> jiff::Timestamp {
@@ -302,11 +364,13 @@ fn with_failure(
     mut status: RobotAccountStatus,
     failure: &Failure,
     ready: bool,
+    overdue: Option<Verdict>,
     generation: Option<i64>,
     now: jiff::Timestamp,
 ) -> RobotAccountStatus {
     let Failure { reason, message, permanent } = failure;
     let mut verdicts = vec![Verdict::new(kinds::SYNCED, State::False, reason, message.clone())];
+    verdicts.extend(overdue);
     if !ready {
         verdicts.push(Verdict::new(kinds::READY, State::False, reason, message.clone()));
     }
@@ -326,7 +390,7 @@ async fn without_registry(ctx: &Arc<Context>, key: &Key, mut account: RobotAccou
     let name = registry_of::wanted(&account);
     let status = account.status.clone().unwrap_or_default();
     let ready = conditions::is_true(&status.conditions, kinds::READY);
-    let next = with_failure(status, failure, ready, account.metadata.generation, ctx.now());
+    let next = with_failure(status, failure, ready, None, account.metadata.generation, ctx.now());
     match write_status(ctx, key, &mut account, next).await {
         Ok(()) => Outcome::Parked(registries::tag(name.as_deref().unwrap_or_default())),
         Err(error) => outcome::of_kube(&error),

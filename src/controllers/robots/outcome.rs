@@ -40,7 +40,7 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: 
 
 /// What status says of an error of the registry at this URL and of this name.
 pub fn failure(registry: &str, name: &str, error: &Error) -> Failure {
-    if matches!(error, Error::Unauthorized) {
+    if error.is_of_login() {
         let registries::Trouble { reason, message, permanent, .. } = registries::doubted(name);
         return Failure { reason, message, permanent };
     }
@@ -48,6 +48,7 @@ pub fn failure(registry: &str, name: &str, error: &Error) -> Failure {
         Error::ProjectNotFound { .. } => "; create it, and the account proceeds by itself",
         Error::CannotListProjects { .. } => "; grant the login project:read or project:list",
         Error::ScopeExceeded { .. } => "; grant the login robot these permissions too, or use a person's login",
+        Error::Undeletable => "; a person has to give it one, or to use a person's login for the registry",
         Error::LoginTooOld => "; use a project robot or a person's login",
         _ => "",
     };

@@ -28,7 +28,7 @@ impl Pass<'_> {
                 }
                 (Some(_), _) => ("Refreshed", "given a new secret, which is in"),
             };
-            let text = format!("Robot {robot} was {what} Secret {}", self.desired.secret.name);
+            let text = format!("Robot {robot} was {what} Secret {}{}", self.desired.secret.name, former(before, after));
             self.event(false, reason, text);
         } else if reason(before) != reason(after) {
             let synced = conditions::find(&after.conditions, kinds::SYNCED);
@@ -58,4 +58,13 @@ impl Pass<'_> {
         let now = self.ctx.now();
         tokio::spawn(async move { events.publish(&reference, note, now).await });
     }
+}
+
+/// What comes of the robot that was replaced.
+fn former(before: &RobotAccountStatus, after: &RobotAccountStatus) -> String {
+    let previous = after.previous.as_ref().filter(|previous| {
+        let id = before.previous.as_ref().map(|previous| previous.id);
+        id != Some(previous.id)
+    });
+    previous.map_or_else(String::new, |previous| format!("; {} is deleted at {}", previous.name, previous.revoke_at))
 }

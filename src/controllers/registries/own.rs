@@ -1,0 +1,102 @@
+//! The operator's own login where it is a robot that may see itself: when it expires, and what it may do.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::controllers::index::digest;
+use crate::domain::permissions::Access;
+use crate::domain::robot::{Robot, Scope};
+use crate::registry::Registry;
+
+/// An expiry is announced this long before: two weeks hold a holiday.
+const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// What the login saw of its own robot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnRobot {
+    created_at: Timestamp,
+    /// When the login stops working; `None` = never.
+    pub expires_at: Option<Timestamp>,
+    /// It may list the robots of the system.
+    pub lists_system: bool,
+    /// It may update the robots of all projects.
+    pub updates_robots: bool,
+    /// Changes with its permissions.
+    pub rights: u64,
+}
+
+impl From<Robot> for OwnRobot {
+    fn from(robot: Robot) -> Self {
+        let holds = |scope, resource: &str, action: &str| {
+            let pair = Access { resource: resource.to_owned(), action: action.to_owned() };
+            robot.permissions.get(&scope).is_some_and(|pairs| pairs.contains(&pair))
+        };
+        Self {
+            created_at: robot.created_at,
+            expires_at: robot.expires_at,
+            lists_system: holds(Scope::System, "robot", "list"),
+            updates_robots: holds(Scope::AllProjects, "project", "update"),
+            rights: digest((&robot.permissions, robot.foreign_effect)),
+        }
+    }
+}
+
+impl OwnRobot {
+    /// From when on the expiry is announced: two weeks before, or a third of the robot's life if that is shorter.
+    pub fn notice_at(&self) -> Option<Timestamp> {
+        let expiry = self.expires_at?;
+        let life = expiry.duration_since(self.created_at).max(SignedDuration::ZERO);
+        Some(expiry - NOTICE.min(life / 3))
+    }
+
+    /// When it expires, if that is to be announced now (registry time).
+    pub fn expiring(&self, now: Timestamp) -> Option<Timestamp> {
+        self.expires_at.filter(|_| self.notice_at().is_some_and(|at| at <= now))
+    }
+
+    /// When it expired.
+    pub fn expired(&self, now: Timestamp) -> Option<Timestamp> {
+        self.expires_at.filter(|&at| at <= now)
+    }
+}
+
+/// Looks at the robot that `login` is; `None` if that failed.
+pub async fn look(client: &Arc<dyn Registry>, login: &str) -> Option<Option<OwnRobot>> {
+    match client.own_robot(login).await {
+        Ok(robot) => Some(robot.map(OwnRobot::from)),
+        Err(error) => {
+            tracing::debug!(login, %error, "the login's own robot was not read");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(days: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + days * 86_400).unwrap()
+    }
+
+    fn robot(days: Option<i64>) -> OwnRobot {
+        OwnRobot { created_at: day(0), expires_at: days.map(day), lists_system: true, updates_robots: false, rights: 0 }
+    }
+
+    #[test]
+    fn an_expiry_is_announced_two_weeks_before_or_in_the_last_third_of_a_short_life() {
+        for (life, notice) in [(365, 351), (42, 28), (30, 20), (3, 2)] {
+            let robot = robot(Some(life));
+            assert_eq!(robot.notice_at(), Some(day(notice)), "{life} days");
+            assert_eq!(robot.expiring(day(notice)), Some(day(life)));
+            assert_eq!(robot.expiring(day(notice) - SignedDuration::from_secs(1)), None);
+            assert_eq!((robot.expired(day(notice)), robot.expired(day(life))), (None, Some(day(life))));
+        }
+    }
+
+    #[test]
+    fn a_robot_that_lives_for_ever_is_not_announced() {
+        assert_eq!((robot(None).notice_at(), robot(None).expiring(day(99_999))), (None, None));
+    }
+}

@@ -1,0 +1,139 @@
+//! What the registry object says: a function of the registry's state, written when it changed.
+
+use std::sync::Arc;
+
+use kube::ResourceExt as _;
+
+use super::RegistryState;
+use crate::api::{ClusterHarborRegistry, ClusterHarborRegistryStatus, LoginKind, LoginRecord, conditions as kinds};
+use crate::cluster::events::Note;
+use crate::cluster::{self, objects};
+use crate::controllers::Context;
+use crate::controllers::sweep::orphans::{self, Orphans};
+use crate::domain::conditions::{self, State, Verdict};
+use crate::domain::robot::Home;
+use crate::registry;
+
+/// An offset of Harbor's clock above this is reported.
+const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+/// A sweep counted the robots without an account.
+pub async fn counted(ctx: &Context, name: &Arc<str>, orphans: Orphans) {
+    ctx.registries.change(name, |state| state.orphans = Some(Arc::new(orphans)));
+    let Some(state) = ctx.registries.get(name) else { return };
+    // In doubt the probe that is on its way says everything.
+    if state.trouble.is_none()
+        && state.probed
+        && let Err(error) = write_status(ctx, name, &state).await
+    {
+        tracing::debug!(registry = %name, %error, "the count waits for the next sweep");
+    }
+}
+
+/// Writes what is to be said of the registry, if it differs from what is there.
+pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &RegistryState) -> Result<(), cluster::Error> {
+    let before = state.object.status.clone().unwrap_or_default();
+    let generation = state.object.metadata.generation;
+    let mut status = ClusterHarborRegistryStatus {
+        observed_generation: generation,
+        cluster_name: Some(ctx.settings.cluster_name.clone()),
+        ..before.clone()
+    };
+    // After a start accounts become known one by one.
+    if ctx.index.is_listed() && ctx.accounts.counts().queued == 0 {
+        status.accounts = i32::try_from(ctx.index.count(&state.object.name_any())).ok();
+    }
+    if let Some(found) = &state.orphans {
+        status.orphans = i32::try_from(orphans::count(found)).ok();
+    }
+    if let Some(info) = &state.info {
+        let kind = match info.login {
+            registry::LoginKind::Administrator => LoginKind::Administrator,
+            registry::LoginKind::User => LoginKind::User,
+            registry::LoginKind::Robot => LoginKind::Robot,
+        };
+        let expires_at = state.own.as_ref().and_then(|own| own.expires_at);
+        // A start forgets what was learned, and the next try tells it again.
+        let same = before.login.as_ref().filter(|login| login.name == state.login_name);
+        let may_update = state.learned.may_update(&Home::Project(String::new()));
+        let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
+        status.login = Some(LoginRecord { kind, name: state.login_name.clone(), may_update, expires_at });
+        status.harbor_version.clone_from(&info.version);
+        if info.robot_name_prefix.is_some() {
+            status.robot_name_prefix.clone_from(&info.robot_name_prefix);
+        }
+        status.registry_host = state.hosts().and_then(|hosts| hosts.into_iter().next());
+    }
+    let verdicts = verdicts(ctx, state);
+    status.conditions = conditions::apply(&before.conditions, &verdicts, generation, ctx.now());
+    if status == before {
+        return Ok(());
+    }
+    ctx.metrics.kube_write("registry-status");
+    let object = ClusterHarborRegistry { status: Some(status), ..(*state.object).clone() };
+    let meta = objects::write_status(&objects::cluster_registries(&ctx.client), object.clone()).await?;
+    let object = ClusterHarborRegistry { metadata: meta, ..object };
+    let told = |status: Option<&ClusterHarborRegistryStatus>| {
+        let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        conditions::find(conditions, kinds::LOGIN_EXPIRING).map(|found| found.message.clone())
+    };
+    if let (None, Some(text)) = (told(Some(&before)), told(object.status.as_ref())) {
+        warn(ctx, &object, "LoginExpiring", text);
+    }
+    ctx.registries.wrote(name, object);
+    Ok(())
+}
+
+/// Publishes an event beside the pass: nobody waits for it.
+fn warn(ctx: &Context, object: &ClusterHarborRegistry, reason: &str, text: String) {
+    tracing::warn!(registry = object.name_any(), reason, message = text, "told");
+    let note = Note { warning: true, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
+    let reference = kube::Resource::object_ref(object, &());
+    let events = ctx.events.clone();
+    ctx.metrics.kube_write("event");
+    let now = ctx.now();
+    tokio::spawn(async move { events.publish(&reference, note, now).await });
+}
+
+fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
+    let suspended = state.object.spec.suspend.unwrap_or_default();
+    let mut verdicts = match &state.trouble {
+        None if suspended => vec![Verdict::new(
+            kinds::READY,
+            State::True,
+            "Suspended",
+            "the login works; spec.suspend stops every account of this registry",
+        )],
+        None => vec![Verdict::new(kinds::READY, State::True, "LoggedIn", "Harbor accepts the login")],
+        Some(trouble) => vec![Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone())],
+    };
+    verdicts.push(match &state.trouble {
+        Some(trouble) if trouble.permanent => {
+            Verdict::new(kinds::STALLED, State::True, trouble.reason, trouble.message.clone())
+        }
+        _ => Verdict::absent(kinds::STALLED),
+    });
+    let offset = state.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
+    verdicts.push(if offset.abs() > SKEW {
+        let message = "Harbor's clock and this cluster's differ by more than 5 minutes; deadlines follow Harbor's";
+        Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockSkew", message)
+    } else {
+        Verdict::absent(kinds::CLOCK_SKEW)
+    });
+    verdicts.push(login_expiring(state, ctx.now() + offset));
+    verdicts
+}
+
+/// The day is part of the state; how far off it is would be another text at each look.
+fn login_expiring(state: &RegistryState, now: jiff::Timestamp) -> Verdict {
+    let Some(at) = state.own.as_ref().and_then(|own| own.expiring(now)) else {
+        return Verdict::absent(kinds::LOGIN_EXPIRING);
+    };
+    let message = format!(
+        "the operator's own login {} stops working at {at}: let it live longer in Harbor, or put another login into \
+         Secret {}",
+        state.login_name,
+        state.login_secret()
+    );
+    Verdict::new(kinds::LOGIN_EXPIRING, State::True, "LoginExpiring", message)
+}

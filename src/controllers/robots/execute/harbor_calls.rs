@@ -1,0 +1,163 @@
+//! The steps that call Harbor: make, change, delete a robot, give it a secret, and the login that proves a change.
+
+use super::{Run, Trouble};
+use crate::domain::mark;
+use crate::domain::plan::{Plan, Purpose, Target};
+use crate::domain::robot::{Lifetime, Robot};
+use crate::domain::rotation;
+use crate::domain::slots::Slot;
+use crate::registry::{self, NewRobot, RobotUpdate};
+
+impl Run<'_, '_> {
+    pub(super) async fn create(&mut self, slot: Slot) -> Result<(), Trouble> {
+        let desired = &self.pass.desired;
+        let wish = NewRobot {
+            home: desired.home.clone(),
+            name: slot.name(&desired.base_name),
+            description: desired.description(),
+            lifetime: desired.lifetime,
+            permissions: desired.permissions.clone(),
+        };
+        let created = self.client()?.create(&wish).await?;
+        self.robots[slot.index()] = Some(Robot {
+            id: created.id,
+            name: created.name,
+            description: wish.description,
+            home: wish.home,
+            lifetime: wish.lifetime,
+            expires_at: created.expires_at,
+            editable: true,
+            disabled: false,
+            permissions: wish.permissions,
+            foreign_effect: false,
+            created_at: created.created_at,
+            updated_at: created.created_at,
+        });
+        self.created = Some(slot);
+        self.secret = Some(created.secret);
+        Ok(())
+    }
+
+    pub(super) async fn update(&mut self, target: Target, purpose: Purpose) -> Result<(), Trouble> {
+        let desired = &self.pass.desired;
+        let robot = self.robot(target)?;
+        let as_is = RobotUpdate {
+            home: robot.home.clone(),
+            name: robot.name.clone(),
+            description: robot.description.clone(),
+            lifetime: robot.lifetime,
+            disabled: robot.disabled,
+            permissions: robot.permissions.clone(),
+        };
+        let wish = match purpose {
+            Purpose::Disable => RobotUpdate { disabled: true, ..as_is.clone() },
+            Purpose::Retain => {
+                RobotUpdate { description: mark::write(&desired.text, &desired.identity, true), ..as_is.clone() }
+            }
+            Purpose::Align | Purpose::Renew | Purpose::Adopt => RobotUpdate {
+                description: desired.description(),
+                lifetime: self.lifetime(robot, purpose),
+                disabled: !desired.enabled,
+                permissions: desired.permissions.clone(),
+                ..as_is.clone()
+            },
+        };
+        let wish = if wish.permissions.is_empty() {
+            // Harbor refuses to write a robot without permissions, whatever else is changed.
+            RobotUpdate { permissions: desired.permissions.clone(), ..wish }
+        } else {
+            wish
+        };
+        if purpose == Purpose::Renew && wish == as_is && !robot.foreign_effect {
+            // A robot that never expires and is as wished: a PUT would change nothing.
+            return Ok(());
+        }
+        let (id, slot) = (robot.id, self.slot_of(target));
+        let result = self.client()?.update(id, &wish).await;
+        self.after_update(result)?;
+        self.written = slot;
+        self.read_again(slot, id).await
+    }
+
+    /// Harbor counts days from creation, so a whole lifetime from now on is the wish plus the robot's age.
+    fn lifetime(&self, robot: &Robot, purpose: Purpose) -> Lifetime {
+        let wanted = self.pass.desired.lifetime;
+        if purpose == Purpose::Align && !self.observed.lifetime_differs(&self.pass.desired, robot) {
+            return robot.lifetime;
+        }
+        rotation::lifetime_from_now(wanted, robot.created_at, self.observed.now)
+    }
+
+    /// Learns from the answer to PUT or PATCH whether the login may send them.
+    fn after_update<T>(&self, result: Result<T, registry::Error>) -> Result<T, Trouble> {
+        let (learned, home) = (&self.pass.registry.learned, &self.pass.desired.home);
+        match result {
+            Ok(answer) => {
+                learned.set_may_update(home, true);
+                Ok(answer)
+            }
+            Err(registry::Error::Forbidden { .. }) => {
+                tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
+                learned.set_may_update(home, false);
+                Err(Trouble::Stale)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn read_again(&mut self, slot: Option<Slot>, id: i64) -> Result<(), Trouble> {
+        let robot = self.client()?.get(id).await?.ok_or(Trouble::Stale)?;
+        if let Some(slot) = slot {
+            self.robots[slot.index()] = Some(robot);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete(&mut self, slot: Slot) -> Result<(), Trouble> {
+        let Some(robot) = self.robots[slot.index()].clone() else { return Ok(()) };
+        let client = self.client()?;
+        match client.delete(robot.id).await {
+            Ok(()) => {}
+            Err(registry::Error::Undeletable) => {
+                // Harbor deletes only robots that have a permission.
+                match self.update(Target::Seen(slot), Purpose::Disable).await {
+                    Err(Trouble::Stale) if !self.pass.registry.may_update(&self.pass.desired.home) => {
+                        return Err(registry::Error::Undeletable.into());
+                    }
+                    given => given?,
+                }
+                client.delete(robot.id).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.robots[slot.index()] = None;
+        Ok(())
+    }
+
+    /// Gives a robot a new secret: the password of the account's own, or one that Harbor draws.
+    pub(super) async fn refresh(&mut self, target: Target) -> Result<(), Trouble> {
+        let (id, slot) = (self.robot(target)?.id, self.slot_of(target));
+        let result = self.client()?.refresh(id, self.gathered.own_password.clone()).await;
+        self.secret = Some(self.after_update(result)?);
+        self.written = slot;
+        Ok(())
+    }
+
+    /// After PUT or PATCH on the published robot: its state is ours only if a login still works, since two writers at
+    /// once lose one another's change while both are answered 200.
+    pub(super) async fn confirm(&mut self, plan: &Plan) -> Result<(), Trouble> {
+        let Some(slot) = self.written else { return Ok(()) };
+        if plan.current.and_then(|target| self.slot_of(target)) != Some(slot) || self.observed.deleting {
+            return Ok(());
+        }
+        let Some(id) = self.robots[slot.index()].as_ref().map(|robot| robot.id) else { return Ok(()) };
+        self.read_again(Some(slot), id).await?;
+        let Some(robot) = self.robots[slot.index()].as_ref() else { return Ok(()) };
+        let Some(credential) = self.live.credential.as_ref().filter(|_| !robot.disabled) else { return Ok(()) };
+        if !self.client()?.verify(&robot.name, &credential.secret).await? {
+            return Err(Trouble::Stale);
+        }
+        self.proven = true;
+        Ok(())
+    }
+}
