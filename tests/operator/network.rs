@@ -1,0 +1,105 @@
+//! Calls that arrive when nobody counts on them any more, answers that take too long, and lists that lag behind.
+
+use std::time::Duration;
+
+use harbor_robot_faults::{Fault, Moment, Point};
+use harbor_robot_world::eventually;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use crate::faulty::{Faulty, LIST};
+use crate::prober::Prober;
+use crate::scene::{BOTH_LOGINS, SOON, Setting};
+
+const POST: &str = "Harbor POST robots";
+
+/// Longer than the operator waits for any answer.
+const TOO_LONG: Duration = Duration::from_secs(11);
+
+fn the(nth: usize, operation: &str) -> Point {
+    Point { operation: operation.to_owned(), nth }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_robot_that_a_dead_operator_makes_late_does_not_outlive_its_account() {
+    for login in BOTH_LOGINS {
+        let args = vec!["--settle-after=3".to_owned()];
+        let mut world = Faulty::new(Setting { login, args, ..Setting::default() }).await;
+        let mut stop = world.faults.stop_at(the(1, POST), Moment::BeforeSending);
+        world.scene.account("ci", json!({})).await;
+        stop.reached().await;
+        world.kill();
+        let held = stop.client_is_dead();
+        world.scene.delete("ci").await;
+        world.faults.forget();
+        world.start();
+        // It has looked, found none, and waits.
+        world.lists(2).await;
+        assert_eq!(held.arrives_late().await, 201);
+        assert_eq!(world.scene.robots().await.len(), 1);
+        world.scene.gone("ci").await;
+        assert!(world.scene.robots().await.is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_take_too_long_are_settled_whether_they_took_effect_or_not() {
+    for login in BOTH_LOGINS {
+        let world = Faulty::new(Setting { login, ..Setting::default() }).await;
+        world.faults.once(the(1, POST), Fault::Delay(TOO_LONG));
+        world.faults.once(the(2, POST), Fault::DelayAnswer(TOO_LONG));
+        world.faults.once(the(2, "Kubernetes POST secrets"), Fault::DelayAnswer(TOO_LONG));
+        let names = ["one", "two", "three", "four"];
+        for name in names {
+            world.scene.account(name, json!({})).await;
+        }
+        for name in names {
+            world.scene.settled(name).await;
+            world.scene.logs_in(name).await;
+        }
+        world.scene.robots_are("one robot each", |robots| robots.len() == names.len()).await;
+        world.scene.sweeps(2).await;
+        world.faults.forget();
+        world.scene.sweeps(2).await;
+        assert!(world.changes().is_empty(), "{:?}", world.changes());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_lags_behind_a_rotation_costs_no_login() {
+    for login in BOTH_LOGINS {
+        let world = Faulty::new(Setting { login, ..Setting::default() }).await;
+        world.scene.account("ci", json!({})).await;
+        world.scene.settled("ci").await;
+        let former = world.scene.logs_in("ci").await;
+        world.scene.advance(61).await;
+        world.scene.sweeps(2).await;
+        let prober = Prober::start(&world.scene, "ci");
+        world.faults.freeze(LIST);
+        world.lists(1).await;
+        let refresh = json!({"metadata": {"annotations": {"harbor-robots.io/refresh": "now"}}});
+        world.scene.accounts().patch("ci", &PatchParams::default(), &Patch::Merge(refresh)).await.unwrap();
+        eventually("the new credential is published", SOON, || async {
+            let (login, _) = world.scene.credential("ci").await;
+            if login == former { Err("the former one still is") } else { Ok(()) }
+        })
+        .await;
+        // The list says that the new robot does not exist.
+        world.lists(2).await;
+        world.faults.clear();
+        world.scene.settled("ci").await;
+        let account = world
+            .scene
+            .account_is("both robots are known", "ci", |account| {
+                account
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.previous.as_ref().is_some_and(|previous| previous.name == former.name))
+            })
+            .await;
+        prober.has_seen(2).await;
+        prober.none_failed().await;
+        assert_eq!(account.status.unwrap().robot.unwrap().name, world.scene.logs_in("ci").await.name);
+        assert_eq!(world.scene.robots().await.len(), 2);
+    }
+}
