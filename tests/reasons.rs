@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Where reasons are written down.
-const SOURCES: [&str; 4] = ["src/controllers", "src/registry/error.rs", "src/cluster/mod.rs", "src/domain/report.rs"];
+const SOURCES: [&str; 5] =
+    ["src/controllers", "src/registry/error.rs", "src/cluster/mod.rs", "src/domain/report.rs", "src/domain/report"];
 /// Words of the same shape in those files that are no reasons: condition states, an event's action, a metric label.
 const OTHER_WORDS: [&str; 5] = ["True", "False", "Unknown", "Reconcile", "NotLeading"];
 

@@ -153,3 +153,19 @@ async fn with_status_and_secret_wiped_the_account_heals_and_leaves_no_robot_behi
         assert_ne!(ids(&robots), before);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deadlines_follow_harbors_clock_also_if_harbor_was_down_at_the_start() {
+    let mut scene = Scene::new(Setting::default()).await;
+    scene.account("ci", json!({"expiresAfter": "30d"})).await;
+    scene.settled("ci").await;
+    let before = scene.logs_in("ci").await;
+    scene.terminate();
+    scene.faults(json!([{"drop": true, "count": 0}])).await;
+    scene.start();
+    scene.registry_reason_is("NoAnswer").await;
+    scene.harbor.advance(29 * 86_400).await.unwrap();
+    scene.faults(json!([])).await;
+    scene.account_is("renewed", "ci", |account| account.status.as_ref().is_some_and(|s| s.previous.is_some())).await;
+    assert_ne!(scene.logs_in("ci").await.name, before.name);
+}

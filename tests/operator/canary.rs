@@ -50,6 +50,8 @@ async fn no_secret_is_in_the_log_the_metrics_an_event_or_a_status() {
         let (entry, _) = scene.credential("ci").await;
         let broken = json!({"auths": {}, "misplaced": entry.secret}).to_string();
         scene.edit_secret("ci", json!({"stringData": {".dockerconfigjson": broken}})).await;
+        // A second repair so soon waits for a minute.
+        scene.harbor.advance(61).await.unwrap();
         scene
             .account_is("a new credential", "ci", |a| {
                 a.status.as_ref().is_some_and(|s| s.robot.as_ref().is_some_and(|robot| robot.name != entry.name))
@@ -66,6 +68,7 @@ async fn no_secret_is_in_the_log_the_metrics_an_event_or_a_status() {
         shown += &serde_json::to_string(&scene.get("ci").await.status).unwrap();
         shown += &serde_json::to_string(&scene.get("astray").await.status).unwrap();
         shown += &serde_json::to_string(&scene.robots().await).unwrap();
+        secrets.extend(scene.harbor.sessions().await.unwrap());
         scene.delete("ci").await;
         scene.gone("ci").await;
         for account in ["ci", "astray"] {

@@ -12,8 +12,6 @@ use crate::scene::{SOON, Scene};
 /// The field manager of [`Scene::edit_secret`].
 pub const SOMEBODY: &str = "somebody";
 
-const LIST: &str = "GET /api/v2.0/robots";
-
 impl Scene {
     /// Changes a Secret by a JSON merge patch, as a person would.
     pub async fn edit_secret(&self, name: &str, patch: Value) -> Secret {
@@ -51,9 +49,19 @@ impl Scene {
         eventually("two more sweeps", SOON, || async {
             let calls = self.harbor.calls().await.map_err(|error| error.to_string())?;
             // The first list may have begun before.
-            if calls.count(LIST) > 2 { Ok(calls) } else { Err(format!("{:?}", calls.by)) }
+            if calls.project_lists() > 2 { Ok(calls) } else { Err(format!("{:?}", calls.by)) }
         })
         .await
+    }
+
+    /// Waits for two sweeps over the project after these calls, which stay in the log.
+    pub async fn two_sweeps_more(&self, than: &harbor_robot_world::Calls) {
+        let before = than.project_lists();
+        eventually("two more sweeps", SOON, || async {
+            let now = self.harbor.calls().await.map_err(|error| error.to_string())?.project_lists();
+            if now > before + 2 { Ok(()) } else { Err(format!("{now}")) }
+        })
+        .await;
     }
 
     /// Makes a robot in the project past the operator; gives it as Harbor shows it.
@@ -77,6 +85,11 @@ impl Scene {
     /// Deletes a robot past the operator.
     pub async fn delete_robot(&self, id: i64) {
         self.harbor.api(Method::DELETE, &format!("/robots/{id}"), None).await.unwrap().ok().unwrap();
+    }
+
+    /// Lets an hour pass in Harbor, so that the next repair is not held back by the one before.
+    pub async fn quiet_hour(&self) {
+        self.harbor.advance(3_600).await.unwrap();
     }
 
     /// Wipes an account's status.
@@ -132,9 +145,9 @@ impl Scene {
     }
 }
 
-/// How many calls changed something in Harbor.
+/// How many calls changed something in Harbor; a person's login is none.
 pub fn changes(calls: &harbor_robot_world::Calls) -> u64 {
-    let changing = |operation: &str| !operation.starts_with("GET ") && !operation.starts_with("HEAD ");
+    let changing = |operation: &str| !["GET ", "HEAD ", "POST /c/login"].iter().any(|it| operation.starts_with(it));
     calls.by.iter().filter(|(operation, _)| changing(operation)).map(|(_, count)| count).sum()
 }
 

@@ -4,21 +4,42 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 #![allow(clippy::needless_pass_by_value, reason = "json!(…) reads best as an argument by value")]
 
+mod adoption;
 mod again;
 mod canary;
+mod crash;
+mod days;
 mod drift;
+mod faulty;
 mod grants;
 mod hands;
+mod in_place;
 mod life;
+mod login_expiry;
+mod logins;
 mod modes;
+mod network;
+mod orphans;
+mod overlap;
+mod own_password;
 mod ownership;
 mod permissions;
+mod person;
+mod prober;
 mod rbac;
+mod recovery;
 mod registry;
+mod renewal;
+mod robot_file;
+mod robot_login;
+mod rotation;
 mod scene;
 mod secret;
 mod service_accounts;
+mod storms;
 mod suspend;
 mod telling;
+mod tokens;
 mod trouble;
 mod update;
+mod versions;

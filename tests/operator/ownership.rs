@@ -99,16 +99,15 @@ async fn an_unowned_robot_is_taken_over_where_that_is_wished_for_and_granted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_robot_is_not_taken_over_against_grant_mark_wish_or_login() {
+async fn a_robot_is_not_taken_over_against_grant_mark_or_wish() {
     let denied = json!({"grants": [{
         "name": "all", "namespaceSelector": {"matchLabels": {}}, "projects": ["*"], "permissions": [],
         "access": [{"resource": "*", "action": "*"}], "adoption": "Denied",
     }]});
-    let cases: [(&str, LoginAs, Value, &str, Value); 4] = [
+    let cases: [(&str, LoginAs, Value, &str, Value); 3] = [
         ("the grant denies it", LoginAs::Person, denied, "by hand", json!({"adoptionPolicy": "IfUnowned"})),
         ("it has a mark", LoginAs::Person, json!({}), OTHER_MARK, json!({"adoptionPolicy": "IfUnowned"})),
         ("nobody asked", LoginAs::Person, json!({}), "by hand", json!({"adoptionPolicy": "Never"})),
-        ("the login may not", LoginAs::Robot, json!({}), "by hand", json!({"adoptionPolicy": "IfUnowned"})),
     ];
     for (what, login, mut registry, description, spec) in cases {
         let scene = Scene::new(Setting { login, ..Setting::default() }).await;

@@ -1,9 +1,10 @@
 //! What the ten names, `access` and neither of them come to in Harbor.
 
-use harbor_robot_operator::api::Permission;
+use harbor_robot_operator::api::{Permission, RobotAccountStatus};
 use serde_json::json;
 
-use crate::scene::{BOTH_LOGINS, Scene, Setting, pairs};
+use crate::hands::changes;
+use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, condition, pairs};
 
 const ALL: [&str; 7] = [
     "artifact-label:create",
@@ -57,5 +58,62 @@ async fn each_of_the_ten_names_access_and_neither_give_their_pairs() {
             let robot = robots.iter().find(|robot| robot["name"].as_str().unwrap().ends_with(&suffix)).unwrap();
             assert_eq!(pairs(robot), pairs_wanted, "{name}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_that_harbor_does_not_know_makes_no_call_and_gets_a_guess() {
+    for login in BOTH_LOGINS {
+        let scene = Scene::new(Setting { login, ..Setting::default() }).await;
+        scene.harbor.reset_calls().await.unwrap();
+        let access =
+            |pair: (&str, &str)| json!({"permissions": null, "access": [{"resource": pair.0, "action": pair.1}]});
+        scene.account("ci", access(("repositry", "pull"))).await;
+        let message = scene.reason_is("ci", "Ready", "False", "PermissionUnknown").await;
+        assert!(message.contains("repositry:pull (perhaps repository:pull?)"), "{message}");
+        assert_eq!(condition(&scene.get("ci").await, "Stalled").unwrap().1, "PermissionUnknown");
+        let calls = scene.harbor.calls().await.unwrap();
+        assert_eq!(changes(&calls), 0, "{:?}", calls.by);
+        scene.edit("ci", access(("repository", "pull"))).await;
+        scene.settled("ci").await;
+        scene.logs_in("ci").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_never_fails_for_one_pair_that_an_upgraded_harbor_knows_no_more() {
+    for (login, strategy) in [(LoginAs::Robot, "Overlap"), (LoginAs::Person, "Overlap"), (LoginAs::Person, "InPlace")] {
+        let scene = Scene::new(Setting { login, ..Setting::default() }).await;
+        let spec = json!({"permissions": ["PullArtifacts", "CreateTags"], "rotation": {"strategy": strategy}});
+        scene.account("ci", spec).await;
+        let before = scene.settled("ci").await.status.unwrap();
+        // What Harbor answers to a list with such a pair.
+        let refusal = json!({"errors": [{"code": "BAD_REQUEST", "message": "bad request permission: tag:create"}]});
+        let (method, path) = match strategy {
+            "Overlap" => ("POST", "/api/v2.0/robots"),
+            _ => ("PUT", "/api/v2.0/robots/{id}"),
+        };
+        scene
+            .faults(json!([{"method": method, "path": path, "status": 400, "count": 1, "body": refusal.to_string()}]))
+            .await;
+        scene.harbor.advance(25 * 86_400).await.unwrap();
+        let message = scene.reason_is("ci", "Synced", "False", "PermissionUnknown").await;
+        assert!(message.contains("tag:create") && !message.contains("perhaps"), "{message}");
+        let what = format!("{login:?} {strategy}: renewed with the rest");
+        let account = scene
+            .account_is(&what, "ci", |account| {
+                let status = account.status.as_ref().unwrap();
+                let expiry = |status: &RobotAccountStatus| status.robot.as_ref().and_then(|robot| robot.expires_at);
+                let later = expiry(status) > expiry(&before);
+                later && status.permissions == ["repository:pull"]
+            })
+            .await;
+        assert_eq!(condition(&account, "Ready").unwrap().0, "True");
+        scene.logs_in("ci").await;
+        assert_eq!(pairs(&scene.published("ci").await.unwrap()), ["repository:pull"]);
+        let calls = scene.two_sweeps().await;
+        assert_eq!(changes(&calls), 0, "{what}: {:?}", calls.by);
+        scene.edit("ci", json!({"permissions": ["PullArtifacts"]})).await;
+        scene.settled("ci").await;
     }
 }

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 /// How long anything may take that should happen at once; generous, since the tests share two cores.
 pub const SOON: Duration = Duration::from_secs(30);
 
+/// Runs all scenes against another version of Harbor, such as `2.13`.
+const VERSION: &str = "HARBOR_STAND_IN_VERSION";
+
 /// Who the operator logs in as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginAs {
@@ -39,11 +42,21 @@ pub struct Setting {
     pub tls: bool,
     /// Keep accounts of all namespaces.
     pub all_namespaces: bool,
+    /// The version that Harbor behaves like, such as `2.12`; `None` = what the environment variable
+    /// `HARBOR_STAND_IN_VERSION` says, else the newest.
+    pub harbor_version: Option<&'static str>,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { login: LoginAs::Person, registry: json!({}), args: Vec::new(), tls: false, all_namespaces: false }
+        Self {
+            login: LoginAs::Person,
+            registry: json!({}),
+            args: Vec::new(),
+            tls: false,
+            all_namespaces: false,
+            harbor_version: None,
+        }
     }
 }
 
@@ -96,7 +109,9 @@ impl Scene {
     pub async fn without_operator(setting: Setting) -> Self {
         let plane = tokio::task::spawn_blocking(plane).await.expect("the control plane starts");
         let tls = setting.tls;
-        let options = HarborOptions { registry: Some(plane.registry.clone()), tls, ..HarborOptions::default() };
+        let version = setting.harbor_version.map(ToOwned::to_owned).or_else(|| std::env::var(VERSION).ok());
+        let args = version.map(|version| format!("--harbor-version={version}")).into_iter().collect();
+        let options = HarborOptions { registry: Some(plane.registry.clone()), tls, args, ..HarborOptions::default() };
         let harbor =
             tokio::task::spawn_blocking(move || Harbor::start(&options)).await.unwrap().expect("the stand-in starts");
         let client = plane.client().await.unwrap();
@@ -294,10 +309,9 @@ impl Scene {
     /// Waits until the Secret holds a credential that logs in.
     pub async fn logs_in(&self, secret: &str) -> Login {
         eventually(&format!("Secret {secret} logs in"), SOON, || async {
-            if self.secret(secret).await.is_none() {
-                return Err("no Secret".to_owned());
-            }
-            let (login, _) = self.credential(secret).await;
+            let Some(login) = self.secret(secret).await.as_ref().and_then(login_in) else {
+                return Err("no credential".to_owned());
+            };
             let works = self.harbor.verify(&login.name, &login.secret).await.map_err(|error| error.to_string())?;
             if works { Ok(login) } else { Err(format!("{} is refused", login.name)) }
         })
@@ -344,9 +358,9 @@ impl Scene {
         .await
     }
 
-    /// Waits until the operator listed robots this many times more: with one project in use, so many polls.
+    /// Waits until the operator listed a project's robots this many times more: with one project in use, so many polls.
     pub async fn sweeps(&self, more: u64) {
-        let lists = || async { self.harbor.calls().await.map(|calls| calls.count("GET /api/v2.0/robots")) };
+        let lists = || async { self.harbor.calls().await.map(|calls| calls.project_lists()) };
         let before = lists().await.unwrap();
         eventually("further polls", SOON, || async {
             let now = lists().await.map_err(|error| error.to_string())?;
@@ -383,6 +397,13 @@ impl Scene {
     pub fn terminate(&mut self) -> std::process::ExitStatus {
         self.operator.take().expect("the operator runs").terminate().unwrap()
     }
+}
+
+/// The first login in a Secret's docker configuration; `None` if there is none, as while the operator repairs it.
+pub fn login_in(secret: &Secret) -> Option<Login> {
+    let config: Value = serde_json::from_slice(&secret.data.as_ref()?.get(".dockerconfigjson")?.0).ok()?;
+    let entry = config["auths"].as_object()?.values().next()?;
+    Some(Login { name: entry["username"].as_str()?.to_owned(), secret: entry["password"].as_str()?.to_owned() })
 }
 
 /// Status, reason and message of an account's condition.

@@ -306,8 +306,12 @@ async fn a_secret_that_is_deleted_again_and_again_makes_no_robot_each_time() {
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;
     scene.harbor.reset_calls().await.unwrap();
-    for _ in 1..=2 {
+    for time in 1..=2 {
         scene.delete_secret("ci").await;
+        if time == 2 {
+            scene.reason_is("ci", "Synced", "False", "RepairsPaused").await;
+            scene.harbor.advance(61).await.unwrap();
+        }
         eventually("the Secret is back", SOON, || async {
             scene.secret("ci").await.map(drop).ok_or("not yet".to_owned())
         })
