@@ -1,9 +1,15 @@
 //! `cargo xtask demo`: the operator's main job on real parts.
 
-use anyhow::{Context, Result, anyhow, bail};
+mod clients;
+mod rotation;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
 use harbor_robot_world::{Operator, note};
 use serde_json::json;
 
+use crate::objects;
 use crate::samples;
 use crate::stage::{Stage, Wanted};
 
@@ -15,7 +21,7 @@ pub(crate) async fn run() -> Result<()> {
         let stage = Stage::start(Wanted::default())?;
         let operator = stage.operator()?;
         note(&format!("operator: pid {}, http://{}/metrics", operator.pid(), operator.address));
-        Ok((stage, operator))
+        Ok((Arc::new(stage), operator))
     })
     .await??;
     let shown = show(&stage).await;
@@ -25,7 +31,7 @@ pub(crate) async fn run() -> Result<()> {
     shown
 }
 
-async fn show(stage: &Stage) -> Result<()> {
+async fn show(stage: &Arc<Stage>) -> Result<()> {
     let plane = &stage.plane;
     let harbor = stage.harbor();
     let image = format!("{}/{DEMO}/hello:1", harbor.host());
@@ -50,7 +56,9 @@ async fn show(stage: &Stage) -> Result<()> {
     print!("{}", plane.kubectl(["get", "robotaccounts", "-n", DEMO, "-o", "wide"]).ok()?);
     let robots = harbor.robots(DEMO).await?;
     println!("robots in Harbor's project {DEMO}: {}", names(&robots));
-    let login = robots.first().and_then(|robot| robot["name"].as_str()).ok_or_else(|| anyhow!("no robot in Harbor"))?;
+    if robots.is_empty() {
+        bail!("no robot in Harbor");
+    }
 
     // Nothing runs the pod: what kubelet does with it is done by `rig pull`.
     stage.apply(&json!({
@@ -67,8 +75,14 @@ async fn show(stage: &Stage) -> Result<()> {
         bail!("{image} can be pulled without the Secret: the project is not private");
     };
 
+    let rotated = rotation::show(stage).await?;
+    let ready = ["wait", "--for=condition=Ready", "--timeout=10s", "robotaccount/demo", "-n", DEMO];
+    plane.kubectl(ready).ok().context("the account is not Ready in the end")?;
+    let login = objects::credential(&objects::secrets(&plane.client().await?, DEMO).get(DEMO).await?)?;
+
     println!();
-    println!("account Ready: {DEMO}/{DEMO}, login {login}");
+    println!("account Ready: {DEMO}/{DEMO}, login {}", login.name);
+    println!("{rotated}");
     println!("image pulled with the Secret: {image} {}", pulled.trim());
     println!("pull refused without it: {refused}");
     Ok(())
