@@ -4,7 +4,9 @@ mod bench;
 mod check;
 mod crds;
 mod demo;
+mod explore;
 mod harbor;
+mod objects;
 mod samples;
 mod stage;
 mod up;
@@ -23,7 +25,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show the operator at work: a RobotAccount becomes a robot, a Secret and a pulled image
+    /// Show the operator at work: a RobotAccount becomes a robot, a Secret and a pulled image, and rotates in use
     Demo,
     /// Run every check: format, lints, tests, contract, generated files, licences
     Test,
@@ -33,6 +35,8 @@ enum Command {
     Harbor(harbor::Options),
     /// Write crds/ from the types
     Crds(crds::Options),
+    /// Explore every order of events around one account, against the decision table that ships
+    Explore(explore::Options),
     /// Measure what docs/benchmarks.md reports
     Bench(bench::Options),
 }
@@ -53,6 +57,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test => check::run(),
         Command::Harbor(options) => harbor::run(&options),
         Command::Crds(options) => crds::run(&options),
+        Command::Explore(options) => explore::run(&options),
         Command::Demo => runtime()?.block_on(demo::run()),
         Command::Up(options) => runtime()?.block_on(up::run(options)),
         Command::Bench(options) => runtime()?.block_on(bench::run(options)),

@@ -76,7 +76,7 @@ async fn settle(report: &mut Report, release: bool, count: usize, shape: &str, p
 }
 
 /// Waits until a restarted operator says that it is ready.
-async fn served(stage: &Stage, operator: &Operator) -> Result<()> {
+pub(crate) async fn served(stage: &Stage, operator: &Operator) -> Result<()> {
     poll("the operator is ready", TIMEOUT, async || {
         if operator.ready().await { Ok(()) } else { Err(format!("/readyz; files in {}", stage.plane.dir.display())) }
     })
@@ -103,7 +103,7 @@ fn megabytes(bytes: u64) -> f64 {
 }
 
 /// Counts and bytes are far below the 2^53 up to which this is exact.
-fn number(count: impl TryInto<u64>) -> f64 {
+pub(crate) fn number(count: impl TryInto<u64>) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "see above")]
     count.try_into().map_or(f64::NAN, |count| count as f64)
 }

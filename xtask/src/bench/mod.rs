@@ -4,8 +4,12 @@
 mod accounts;
 mod apply;
 mod counts;
+mod due;
+mod login_kinds;
 mod memory;
+mod outage;
 mod report;
+mod rotations;
 mod start;
 mod writes;
 
@@ -20,11 +24,18 @@ use report::Report;
 const LATENCY_MS: u32 = 5;
 
 /// Identifier and one line for each benchmark.
-const CATALOGUE: [(&str, &str); 4] = [
+const CATALOGUE: [(&str, &str); 8] = [
     ("P1", "start on an empty cluster with one account: exec to Ready, median of 5"),
     ("P3", "200 single applies, one after another, robot login: apply to a Secret that logs in, p50 and p99"),
     ("P5", "10,000 settled accounts, as 5 to a project and all in one: memory, and what a restart costs"),
+    ("P9", "10,000 rotations due in an hour, compressed to minutes: most calls at once, lateness, calls per rotation"),
+    ("P10", "50 accounts, logins at 20 Hz each through rotations: failed logins with Overlap, the gap with InPlace"),
+    (
+        "P11",
+        "Harbor down, then a wrong password, then up again: requests/s meanwhile, time to drain 10,000, amplification",
+    ),
     ("P15", "1,000 creates: calls to Harbor and to the API server per account"),
+    ("LOGIN", "200 creates with each kind of login, a person's password costing Harbor 100 ms: time, and Harbor's own"),
 ];
 
 #[derive(clap::Args)]
@@ -32,16 +43,19 @@ const CATALOGUE: [(&str, &str); 4] = [
 pub(crate) struct Options {
     /// Which to run [default: all]
     ids: Vec<String>,
-    /// Run P5 with this many accounts
+    /// Run P5, P9 and P11 with this many accounts
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     accounts: usize,
+    /// Seconds that Harbor is down in P11, and that its login is wrong; 600 for ten minutes uncompressed
+    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
+    outage: u64,
     /// Run debug builds: quick to try a benchmark with, but its figures mean nothing and are not kept
     #[arg(long)]
     dev: bool,
 }
 
 fn after_help() -> String {
-    let lines: Vec<String> = CATALOGUE.iter().map(|(id, line)| format!("  {id:<4} {line}")).collect();
+    let lines: Vec<String> = CATALOGUE.iter().map(|(id, line)| format!("  {id:<5} {line}")).collect();
     format!("Benchmarks:\n{}\n\nFigures go to stdout, tab-separated, and to target/bench/<ID>.json.", lines.join("\n"))
 }
 
@@ -63,7 +77,11 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         match id {
             "P1" => start::measure(&mut report, release).await?,
             "P3" => apply::measure(&mut report, release).await?,
+            "LOGIN" => login_kinds::measure(&mut report, release).await?,
             "P5" => memory::measure(&mut report, release, options.accounts).await?,
+            "P9" => due::measure(&mut report, release, options.accounts).await?,
+            "P10" => rotations::measure(&mut report, release).await?,
+            "P11" => outage::measure(&mut report, release, options.accounts, options.outage).await?,
             _ => writes::measure(&mut report, release).await?,
         }
         if release {
@@ -85,6 +103,11 @@ async fn stage(release: bool, projects: &[String]) -> Result<(Stage, Login)> {
     Ok((stage, login))
 }
 
+/// Names of the projects that accounts are spread over, so many to each.
+fn projects(accounts: usize, per_project: usize) -> Vec<String> {
+    (0..accounts.div_ceil(per_project)).map(|number| format!("p-{number}")).collect()
+}
+
 /// Makes the registry object and the Secret with its login.
 fn register(stage: &Stage, login: &Login) -> Result<()> {
     let limit = json!({"requestsPerSecond": 10_000, "maxInFlight": 64});
@@ -98,4 +121,10 @@ async fn operator(stage: Stage) -> Result<(Stage, Operator)> {
         Ok((stage, operator))
     })
     .await?
+}
+
+/// Ends the operator with SIGTERM.
+async fn terminate(mut operator: Operator) -> Result<()> {
+    tokio::task::spawn_blocking(move || operator.terminate()).await??;
+    Ok(())
 }
