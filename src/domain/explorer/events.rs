@@ -198,7 +198,7 @@ fn by_itself(world: &mut World, event: Event) -> bool {
 
 /// Declared double faults: the only record of what was published goes, so nothing can tell it from a rotation that was
 /// cut off. One renewal with a gap is allowed then.
-pub(super) fn declare(world: &mut World, event: Event) {
+fn declare(world: &mut World, event: Event) {
     let current = world.account.status.current;
     let named = world.secret.map_or(Name::Nothing, |secret| secret.credential.robot);
     let ghost = &mut world.ghost;
@@ -282,6 +282,12 @@ fn apply(world: &mut World, event: Event) -> bool {
         RestoreHarbor => {
             let Some(backup) = world.backup else { return false };
             world.restore(backup);
+            let lives = |name: Name| matches!(name, Name::Alive(_));
+            let named = world.secret.map_or(Name::Nothing, |secret| secret.credential.robot);
+            if !lives(named) && !lives(world.account.status.current) {
+                // Declared: the robots that the records name went with the restore, and what came back is in no record.
+                (world.ghost.published, world.ghost.former) = (Credential::default(), Credential::default());
+            }
         }
         _ => return false,
     }

@@ -17,8 +17,9 @@
 //!   since Harbor's DELETE takes no condition (`judge_loss`);
 //! - b1, b2: double faults, since nothing on record tells them from a rotation that was cut off: the Secret goes (deleted,
 //!   forged, replaced) while status does not name its robot, or status goes while the Secret does not (`declare`); a new
-//!   robot vanishes before it is published over the only record of the former (`publish`);
-//! - b1, b2: two leaders that write to one robot at once, in place (`refresh`);
+//!   robot vanishes before it is published over the only record of the former (`publish`); Harbor is restored to before
+//!   every robot on record (`apply`);
+//! - b1, b2: two leaders that write to one robot at once, in place (`refresh`, `update`);
 //! - d: a password that was overtaken on its way from a PATCH into status, by a restore of Harbor or by another leader's
 //!   PATCH: the robot's update time is then the one on record, so nobody asks whether it works until the next rotation
 //!   (`Ghost::unseen`);

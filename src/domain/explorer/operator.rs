@@ -41,6 +41,8 @@ pub(super) struct Operator {
     pub(super) made: Credential,
     /// Somebody else laid hands on a robot of this plan.
     pub(super) disturbed: bool,
+    /// Harbor was restored under this plan.
+    pub(super) restored: bool,
     /// Somebody else brought the robot that it saw in this slot back to life.
     pub(super) revived: [bool; 2],
     pub(super) permissions: u8,

@@ -4,7 +4,6 @@ use crate::domain::plan::{Age, Purpose, Step, Target, Why};
 use crate::domain::slots::Slot;
 
 use super::Config;
-use super::events::{Event, declare};
 use super::names::{Credential, Mark, Name, Robot};
 use super::operator::Move;
 use super::pass::{Violation, confirm, write_status};
@@ -147,6 +146,8 @@ fn update(config: &Config, world: &mut World, number: usize, target: Target, pur
         }
     }
     world.ghost.excused |= world.robot(slot).is_some_and(|robot| robot.disabled);
+    // Declared: two leaders, and one of them takes for dead what the other's PUT brings back.
+    world.operators[1 - number].revived[slot.index()] |= !matches!(purpose, Purpose::Disable | Purpose::Retain);
     world.touch(slot);
     (true, (!allowed).then_some("c: PUT on a robot that is not ours"))
 }
@@ -190,9 +191,10 @@ fn write_secret(world: &mut World, number: usize, step: Step) -> (bool, Violatio
         Step::Reform => world.secret.iter_mut().for_each(|secret| secret.reshaped = false),
         Step::DeleteSecret => {
             // Only ever planned without a grant; a former leader may be late with it.
-            declare(world, Event::DeleteSecret);
             world.secret = None;
-            world.ghost.excused = true;
+            let ghost = &mut world.ghost;
+            // With the grant goes every promise.
+            (ghost.published, ghost.former, ghost.excused) = (Credential::default(), Credential::default(), true);
         }
         Step::Publish(target) => violation = violation.or(publish(world, number, target)),
         _ => {}
@@ -213,7 +215,8 @@ fn publish(world: &mut World, number: usize, target: Target) -> Violation {
     ghost.unseen &= operator.disturbed;
     ghost.unseen |= operator.disturbed && !works && world.leader != number;
     let again = operator.only_for_token && ghost.ever_published && ghost.token >= operator.token;
-    if !matches!(robot, Name::Alive(_)) && operator.disturbed && status.current != ghost.published.robot {
+    let only_record = operator.restored || (operator.disturbed && status.current != ghost.published.robot);
+    if !matches!(robot, Name::Alive(_)) && only_record {
         ghost.published = Credential::default();
     }
     if ghost.published.robot != robot {

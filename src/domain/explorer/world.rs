@@ -300,7 +300,8 @@ impl World {
         self.each_credential(&mut |credential| credential.right = std::mem::take(&mut credential.kept));
         self.each_status(&mut |status| status.untouched = std::mem::take(&mut status.untouched_in_backup));
         for operator in &mut self.operators {
-            (operator.disturbed, operator.confirmed, operator.revived) = (true, false, [true; 2]);
+            (operator.disturbed, operator.confirmed) = (true, false);
+            (operator.restored, operator.revived) = (true, [true; 2]);
         }
         self.late = None;
         let Status { current, untouched, .. } = self.account.status;
