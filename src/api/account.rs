@@ -1,15 +1,14 @@
-//! The parts of an account that `RobotAccount` and `SystemRobotAccount` share.
+//! The parts of a spec that `RobotAccount` and `SystemRobotAccount` share.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::DurationString;
 use super::rules;
-use super::schema::{AnnotationMap, DateTime, LabelMap};
+use super::schema::{AnnotationMap, LabelMap};
 
 /// Which kind of registry object is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -79,7 +78,7 @@ pub struct Rotation {
     pub interval: Option<DurationString>,
 }
 
-/// One key of a Secret in the account's own namespace.
+/// One key of a Secret: in the account's own namespace, or in the operator's for a SystemRobotAccount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
@@ -154,65 +153,4 @@ pub enum AdoptionPolicy {
     Never,
     /// A robot of that name without any operator's mark is taken over, if the grant allows adoption.
     IfUnowned,
-}
-
-/// The registry an account uses. It is decided once and kept.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PinnedRegistry {
-    /// `ClusterHarborRegistry` or `HarborRegistry`.
-    pub kind: RegistryKind,
-    /// Name of the registry object.
-    #[schemars(length(max = 253))]
-    pub name: String,
-    /// The registry's URL when the robot was last seen there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-}
-
-/// The robot whose credential is published. Times are Harbor's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RobotRecord {
-    /// Harbor's id of the robot.
-    pub id: i64,
-    /// Full name of the robot, as Harbor gave it: the user name to log in with.
-    pub name: String,
-    /// When the robot was created.
-    #[schemars(with = "DateTime")]
-    pub created_at: Timestamp,
-    /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
-    pub updated_at: Option<Timestamp>,
-    /// When the credential expires. Absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
-    pub expires_at: Option<Timestamp>,
-}
-
-/// The robot that was replaced, while its credential still works. Times are Harbor's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PreviousRobot {
-    /// Harbor's id of the robot.
-    pub id: i64,
-    /// Full name of the robot.
-    pub name: String,
-    /// When the robot was created.
-    #[schemars(with = "DateTime")]
-    pub created_at: Timestamp,
-    /// When it will be deleted.
-    #[schemars(with = "DateTime")]
-    pub revoke_at: Timestamp,
-}
-
-/// A Secret that holds the credential.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretRecord {
-    /// Namespace of the Secret.
-    pub namespace: String,
-    /// Name of the Secret.
-    pub name: String,
 }

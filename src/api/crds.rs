@@ -1,16 +1,34 @@
 //! The CustomResourceDefinitions, as objects and as YAML.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use super::{ClusterHarborRegistry, RobotAccount};
+use super::{ClusterHarborRegistry, HarborRegistry, RobotAccount, SystemRobotAccount, rules};
 
 /// All our CustomResourceDefinitions, as they are installed.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [ClusterHarborRegistry::crd(), RobotAccount::crd()].into_iter().map(tidied).collect()
+    let all = [ClusterHarborRegistry::crd(), HarborRegistry::crd(), RobotAccount::crd(), SystemRobotAccount::crd()];
+    all.into_iter().map(tidied).map(pruned).collect()
+}
+
+/// Without what the status of an account has for the other kind only.
+fn pruned(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let foreign: &[&str] = match crd.spec.names.kind.as_str() {
+        "RobotAccount" => &["projects", "namespaceCount", "namespaces"],
+        _ => &[],
+    };
+    let schemas =
+        crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    for schema in schemas {
+        let status = schema.properties.as_mut().and_then(|properties| properties.get_mut("status"));
+        if let Some(properties) = status.and_then(|status| status.properties.as_mut()) {
+            properties.retain(|name, _| !foreign.contains(&name.as_str()));
+        }
+    }
+    crd
 }
 
 /// One CustomResourceDefinition as YAML.
@@ -72,5 +90,41 @@ fn tidy(schema: &mut JSONSchemaProps) {
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
         tidy(values);
+    }
+    if schema.properties.as_ref().is_some_and(|properties| properties.contains_key("matchExpressions")) {
+        as_selector(schema);
+    }
+}
+
+/// Kubernetes' type for selectors has no bounds, which CEL's cost budget needs, and any operator: one of no name would fit
+/// nothing without a word.
+fn as_selector(schema: &mut JSONSchemaProps) {
+    let rule = serde_json::to_value(rules::selector_terms()).and_then(serde_json::from_value);
+    let rule = rule.expect("both types spell a rule alike");
+    schema.x_kubernetes_validations.get_or_insert_default().push(rule);
+    let Some(properties) = &mut schema.properties else { return };
+    if let Some(labels) = properties.get_mut("matchLabels") {
+        labels.max_properties = Some(32);
+        if let Some(JSONSchemaPropsOrBool::Schema(value)) = &mut labels.additional_properties {
+            value.max_length = Some(63);
+        }
+    }
+    let Some(terms) = properties.get_mut("matchExpressions") else { return };
+    terms.max_items = Some(32);
+    let Some(JSONSchemaPropsOrArray::Schema(term)) = &mut terms.items else { return };
+    for (name, field) in term.properties.iter_mut().flatten() {
+        match name.as_str() {
+            "key" => (field.min_length, field.max_length) = (Some(1), Some(317)),
+            "operator" => {
+                let operators = ["In", "NotIn", "Exists", "DoesNotExist"];
+                field.enum_ = Some(operators.map(|operator| JSON(operator.into())).into());
+            }
+            _ => {
+                field.max_items = Some(100);
+                if let Some(JSONSchemaPropsOrArray::Schema(value)) = &mut field.items {
+                    value.max_length = Some(63);
+                }
+            }
+        }
     }
 }

@@ -4,28 +4,42 @@
 //! effect is in the status.
 
 pub mod account;
+pub mod account_status;
 pub mod conditions;
 pub mod crds;
 pub mod duration;
+pub mod either;
+pub mod harbor_registry;
 pub mod keys;
 pub mod permissions;
 pub mod registry;
+pub mod registry_status;
 pub mod robot_account;
 mod rules;
 mod schema;
+pub mod system_robot_account;
 
 pub use account::{
-    AdoptionPolicy, DeletionPolicy, PinnedRegistry, PreviousRobot, RegistryKind, RegistryRef, RobotRecord, Rotation,
-    RotationStrategy, SecretFormat, SecretFormatType, SecretKeyRef, SecretOutput, SecretRecord,
+    AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, Rotation, RotationStrategy, SecretFormat,
+    SecretFormatType, SecretKeyRef, SecretOutput,
+};
+pub use account_status::{
+    AccountStatus, NamespaceRecord, PinnedRegistry, PreviousRobot, ProjectsRecord, RobotRecord, SecretRecord,
 };
 pub use duration::{DurationString, ExpiresAfter, InvalidDuration};
+pub use either::{Account, AccountSpec, RegistryObject};
+pub use harbor_registry::{HarborRegistry, HarborRegistrySpec};
 pub use permissions::{AccessRule, Permission};
 pub use registry::{
-    AccountDefaults, CaBundleKind, CaBundleRef, ClusterHarborRegistry, ClusterHarborRegistrySpec,
-    ClusterHarborRegistryStatus, Grant, GrantAdoption, LoginKind, LoginRecord, LoginSecretRef, OrphanPolicy, RateLimit,
-    RegistryAuth, RegistryTls, ServerSettings,
+    AccountDefaults, CaBundleKind, CaBundleRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant, GrantAdoption,
+    LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
 };
-pub use robot_account::{RobotAccount, RobotAccountSpec, RobotAccountStatus};
+pub use registry_status::{CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryStatus};
+pub use robot_account::{RobotAccount, RobotAccountSpec};
+pub use system_robot_account::{
+    PatternAccess, ProjectAccess, ProjectSet, SelectedAccess, SystemRobotAccount, SystemRobotAccountSpec,
+    SystemSecretOutput,
+};
 
 /// The API group of every kind.
 pub const GROUP: &str = "harbor-robots.io";

@@ -1,7 +1,7 @@
-//! The kind `ClusterHarborRegistry`: where a Harbor is, how to log in, and which namespaces may ask for what.
+//! The kind `ClusterHarborRegistry`: where a Harbor is, how to log in, and which namespaces may ask for what; and the parts
+//! that `HarborRegistry` shares.
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::account::Rotation;
 use super::duration::{DurationString, ExpiresAfter};
 use super::permissions::{AccessRule, Permission};
+use super::registry_status::RegistryStatus;
 use super::rules;
-use super::schema::DateTime;
 
 /// Where the Harbor is and how the operator uses it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ use super::schema::DateTime;
     shortname = "chr",
     category = "harbor",
     category = "harbor-robots",
-    status = "ClusterHarborRegistryStatus",
+    status = "RegistryStatus",
     derive = "PartialEq",
     doc = "A Harbor registry for accounts of the whole cluster: where it is, how the operator logs in, and which namespaces may ask for what.",
     printcolumn(
@@ -134,7 +134,8 @@ pub struct ClusterHarborRegistrySpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_login())]
 pub struct RegistryAuth {
-    /// A Secret with the keys `username` and `password`, in the operator's cluster resource namespace.
+    /// A Secret with the keys `username` and `password`: in the operator's cluster resource namespace for a
+    /// ClusterHarborRegistry, in its own namespace for a HarborRegistry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LoginSecretRef>,
 }
@@ -159,7 +160,7 @@ pub struct RegistryTls {
     #[schemars(length(min = 1, max = 131_072))]
     #[x_kube(validation = rules::pem())]
     pub ca_bundle: Option<String>,
-    /// A ConfigMap or Secret with the certificates, in the operator's cluster resource namespace.
+    /// A ConfigMap or Secret with the certificates, in the same namespace as the login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleRef>,
 }
@@ -292,68 +293,4 @@ pub enum OrphanPolicy {
     Report,
     /// They are deleted, after two looks at least ten minutes apart.
     Delete,
-}
-
-/// What the operator found.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClusterHarborRegistryStatus {
-    /// The `metadata.generation` that this status describes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Harbor's version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub harbor_version: Option<String>,
-    /// The host that images are pulled from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry_host: Option<String>,
-    /// The name of this cluster in the marks of its robots.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster_name: Option<String>,
-    /// What the operator logs in as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<LoginRecord>,
-    /// The text that Harbor puts before every robot's name, if the login may read it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub robot_name_prefix: Option<String>,
-    /// How many accounts use this registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accounts: Option<i32>,
-    /// How many robots in projects in use, and on the level of the system, carry a mark of this cluster and have no
-    /// account any more. Robots that `deletionPolicy: Retain` left are not among them, if their mark says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orphans: Option<i32>,
-    /// `Ready`: the login works. `Stalled`, `ClockSkew` and `LoginExpiring` are present only while true.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
-}
-
-/// What a registry login is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[schemars(description = "")]
-pub enum LoginKind {
-    /// A person with Harbor's administrator right.
-    Administrator,
-    /// A person without it, like an administrator of a project.
-    User,
-    /// A robot.
-    Robot,
-}
-
-/// What the operator logs in as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LoginRecord {
-    /// `Administrator`, `User` or `Robot`.
-    pub kind: LoginKind,
-    /// The user name.
-    pub name: String,
-    /// Whether Harbor lets this login update robots; absent until it was tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub may_update: Option<bool>,
-    /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
-    pub expires_at: Option<Timestamp>,
 }

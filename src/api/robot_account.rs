@@ -1,19 +1,13 @@
 //! The kind `RobotAccount`: a robot account of one Harbor project, for one namespace.
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema, ResourceExt};
-use schemars::JsonSchema;
+use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::account::{
-    AdoptionPolicy, DeletionPolicy, PinnedRegistry, PreviousRobot, RegistryRef, RobotRecord, Rotation, SecretKeyRef,
-    SecretOutput, SecretRecord,
-};
+use super::account::{AdoptionPolicy, DeletionPolicy, RegistryRef, Rotation, SecretKeyRef, SecretOutput};
+use super::account_status::AccountStatus;
 use super::duration::ExpiresAfter;
 use super::permissions::{AccessRule, Permission};
 use super::rules;
-use super::schema::DateTime;
 
 /// What the robot account should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +22,7 @@ use super::schema::DateTime;
     category = "harbor",
     category = "harbor-robots",
     namespaced,
-    status = "RobotAccountStatus",
+    status = "AccountStatus",
     derive = "PartialEq",
     doc = "A robot account of one Harbor project. The operator makes it, keeps its credential in a Secret of type kubernetes.io/dockerconfigjson in the same namespace, and replaces that credential before it expires.",
     selectable = ".spec.project",
@@ -168,68 +162,6 @@ pub struct RobotAccountSpec {
     pub suspend: Option<bool>,
 }
 
-/// What the operator found and did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct RobotAccountStatus {
-    /// The `metadata.generation` that this status describes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// The registry object in use, kept once it was decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry: Option<PinnedRegistry>,
-    /// The robot whose credential is published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub robot: Option<RobotRecord>,
-    /// The robot that was replaced, while its credential still works.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<PreviousRobot>,
-    /// When the credential will be replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
-    pub renewal_time: Option<Timestamp>,
-    /// When the credential was last replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
-    pub last_rotation_time: Option<Timestamp>,
-    /// The token of the annotation `harbor-robots.io/refresh` that was acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub handled_refresh: Option<String>,
-    /// The token of the annotation `harbor-robots.io/revoke` that was acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub handled_revoke: Option<String>,
-    /// The Secrets that hold the credential.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namespace", "name"]))]
-    pub secret_refs: Vec<SecretRecord>,
-    /// What the robot may do in effect, as `resource:action`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub permissions: Vec<String>,
-    /// The lifetime in effect: whole days, like `30d`, or `Never`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_after: Option<String>,
-    /// `true` when the robot is from before Harbor 2.2 and Harbor does not edit it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub legacy: Option<bool>,
-    /// `Ready`: a credential that works is published now. `Synced`: Harbor equals the spec. `Reconciling`, `Stalled` and
-    /// `RenewalOverdue` are present only while true.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
-}
-
-impl RobotAccount {
-    /// The robot's name in effect, without Harbor's prefix, the project and the slot.
-    pub fn robot_name(&self) -> String {
-        self.spec.name.clone().unwrap_or_else(|| self.name_any())
-    }
-
-    /// The name of our Secret in effect.
-    pub fn secret_name(&self) -> String {
-        self.spec.secret.as_ref().and_then(|secret| secret.name.clone()).unwrap_or_else(|| self.name_any())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -242,28 +174,6 @@ mod tests {
         let account: RobotAccount = serde_json::from_value(object.clone()).unwrap();
         let written = serde_json::to_value(&account).unwrap();
         assert_eq!(written["spec"], object["spec"]);
-        assert_eq!(serde_json::to_value(RobotAccountStatus::default()).unwrap(), json!({}));
-    }
-
-    #[test]
-    fn times_keep_their_milliseconds() {
-        let robot = json!({
-            "id": 1,
-            "name": "robot$team-a+ci",
-            "createdAt": "2026-01-01T00:00:00.123Z",
-            "updatedAt": "2026-01-01T00:00:00.007Z",
-        });
-        let record: RobotRecord = serde_json::from_value(robot.clone()).unwrap();
-        assert_eq!(record.created_at.as_millisecond() % 1_000, 123);
-        assert_eq!(serde_json::to_value(&record).unwrap(), robot);
-    }
-
-    #[test]
-    fn names_come_from_the_account_unless_given() {
-        let mut account = RobotAccount::new("ci", serde_json::from_value(json!({"project": "team-a"})).unwrap());
-        assert_eq!((account.robot_name(), account.secret_name()), ("ci".into(), "ci".into()));
-        account.spec.name = Some("pusher".into());
-        account.spec.secret = Some(SecretOutput { name: Some("pull".into()), ..SecretOutput::default() });
-        assert_eq!((account.robot_name(), account.secret_name()), ("pusher".into(), "pull".into()));
+        assert_eq!(serde_json::to_value(AccountStatus::default()).unwrap(), json!({}));
     }
 }

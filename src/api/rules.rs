@@ -222,6 +222,72 @@ pub(super) fn registry_stays() -> Rule {
     .field_path(".spec.registryRef")
 }
 
+/// A system account asks for something.
+pub(super) fn asks_for_something() -> Rule {
+    rule(
+        "has(self.systemAccess) || (has(self.projects) && (has(self.projects.all) || has(self.projects.matching) || has(self.projects.selected)))",
+        "set projects (all, matching or selected) or systemAccess: a robot without any permission cannot be made",
+    )
+}
+
+/// The kinds of choosing projects exclude each other.
+pub(super) fn one_choice_of_projects() -> Rule {
+    rule(
+        "(has(self.all) ? 1 : 0) + (has(self.matching) ? 1 : 0) + (has(self.selected) ? 1 : 0) <= 1",
+        "set only one of all, matching and selected",
+    )
+}
+
+/// Something to take from.
+pub(super) fn revoked_from_something() -> Rule {
+    rule(
+        "!has(self.revoked) || has(self.all) || has(self.matching) || has(self.selected)",
+        "revoked takes away from all, matching or selected: set one of them",
+    )
+}
+
+/// Projects come with what may be done in them.
+pub(super) fn names_a_permission() -> Rule {
+    rule(
+        "(has(self.permissions) && size(self.permissions) > 0) || (has(self.access) && size(self.access) > 0)",
+        "set permissions or access, and name at least one there",
+    )
+}
+
+/// The pattern of a project's name.
+pub(super) fn pattern() -> Rule {
+    rule(
+        "self.matches('^[a-z0-9._*-]+$')",
+        "must be a project name in which '*' stands for any text, like team-*: lower-case letters, digits, '.', '_', '-' and '*'",
+    )
+}
+
+/// Every namespace is never meant by accident.
+pub(super) fn selects_something() -> Rule {
+    rule(
+        "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
+        "a selector without terms would mean every namespace: name a label, or list the namespaces",
+    )
+}
+
+/// Kubernetes' own rule for selectors. Without it `NotIn` without values would fit every namespace.
+pub(super) fn selector_terms() -> Rule {
+    rule(
+        "!has(self.matchExpressions) || self.matchExpressions.all(t, (t.operator in ['In', 'NotIn']) == (has(t.values) && size(t.values) > 0))",
+        "matchExpressions must give values with the operators In and NotIn, and none with Exists and DoesNotExist",
+    )
+    .field_path(".matchExpressions")
+}
+
+/// A cluster-scoped account has no namespace to find a HarborRegistry in.
+pub(super) fn cluster_registry() -> Rule {
+    rule(
+        "self.kind == 'ClusterHarborRegistry'",
+        "kind must be ClusterHarborRegistry: a SystemRobotAccount has no namespace with a HarborRegistry",
+    )
+    .field_path(".kind")
+}
+
 /// Where a Harbor is.
 pub(super) fn registry_url() -> Rule {
     rule(

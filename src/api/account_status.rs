@@ -1,0 +1,185 @@
+//! The status of an account, of either kind.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::account::RegistryKind;
+use super::schema::DateTime;
+
+/// The registry an account uses. It is decided once and kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PinnedRegistry {
+    /// `ClusterHarborRegistry` or `HarborRegistry`.
+    pub kind: RegistryKind,
+    /// Name of the registry object.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// The registry's URL when the robot was last seen there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// The robot whose credential is published. Times are Harbor's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RobotRecord {
+    /// Harbor's id of the robot.
+    pub id: i64,
+    /// Full name of the robot, as Harbor gave it: the user name to log in with.
+    pub name: String,
+    /// When the robot was created.
+    #[schemars(with = "DateTime")]
+    pub created_at: Timestamp,
+    /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub updated_at: Option<Timestamp>,
+    /// When the credential expires. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The robot that was replaced, while its credential still works. Times are Harbor's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviousRobot {
+    /// Harbor's id of the robot.
+    pub id: i64,
+    /// Full name of the robot.
+    pub name: String,
+    /// When the robot was created.
+    #[schemars(with = "DateTime")]
+    pub created_at: Timestamp,
+    /// When it will be deleted.
+    #[schemars(with = "DateTime")]
+    pub revoke_at: Timestamp,
+}
+
+/// A Secret that holds the credential.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRecord {
+    /// Namespace of the Secret.
+    pub namespace: String,
+    /// Name of the Secret.
+    pub name: String,
+}
+
+/// The projects that a system robot reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectsRecord {
+    /// `true`: all projects of Harbor, also those to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<bool>,
+    /// How many projects are named or match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i32>,
+    /// The first 100 of them, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "set"))]
+    pub names: Vec<String>,
+}
+
+/// What became of the Secret in one namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamespaceRecord {
+    /// The namespace.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// Whether the Secret there holds the credential that is published.
+    pub ready: bool,
+    /// Why not, as one word from the table of reasons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What is wrong and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What the operator found and did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountStatus {
+    /// The `metadata.generation` that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The registry object in use, kept once it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<PinnedRegistry>,
+    /// The robot whose credential is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robot: Option<RobotRecord>,
+    /// The robot that was replaced, while its credential still works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousRobot>,
+    /// When the credential will be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub renewal_time: Option<Timestamp>,
+    /// When the credential was last replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub last_rotation_time: Option<Timestamp>,
+    /// The token of the annotation `harbor-robots.io/refresh` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_refresh: Option<String>,
+    /// The token of the annotation `harbor-robots.io/revoke` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_revoke: Option<String>,
+    /// The Secrets that hold the credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namespace", "name"]))]
+    pub secret_refs: Vec<SecretRecord>,
+    /// What the robot may do in effect, as `resource:action`; of a SystemRobotAccount in any of its projects, and with
+    /// `system ` before what is not about projects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<String>,
+    /// The lifetime in effect: whole days, like `30d`, or `Never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<String>,
+    /// The projects that a SystemRobotAccount reaches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projects: Option<ProjectsRecord>,
+    /// How many namespaces a SystemRobotAccount's Secret is wanted in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_count: Option<i32>,
+    /// What became of a SystemRobotAccount's Secret in each namespace: at most 100 of them, those that failed first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub namespaces: Vec<NamespaceRecord>,
+    /// `true` when the robot is from before Harbor 2.2 and Harbor does not edit it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<bool>,
+    /// `Ready`: a credential that works is published now. `Synced`: Harbor equals the spec. `Reconciling`, `Stalled` and
+    /// `RenewalOverdue` are present only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_keep_their_milliseconds() {
+        let robot = json!({
+            "id": 1,
+            "name": "robot$team-a+ci",
+            "createdAt": "2026-01-01T00:00:00.123Z",
+            "updatedAt": "2026-01-01T00:00:00.007Z",
+        });
+        let record: RobotRecord = serde_json::from_value(robot.clone()).unwrap();
+        assert_eq!(record.created_at.as_millisecond() % 1_000, 123);
+        assert_eq!(serde_json::to_value(&record).unwrap(), robot);
+    }
+}

@@ -1,0 +1,229 @@
+//! Objects of either kind, for whoever treats both alike: an account is a `RobotAccount` or a `SystemRobotAccount`, a
+//! registry is a `HarborRegistry` or a `ClusterHarborRegistry`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+
+use super::account::{AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, Rotation, SecretKeyRef, SecretOutput};
+use super::account_status::AccountStatus;
+use super::duration::ExpiresAfter;
+use super::harbor_registry::HarborRegistry;
+use super::registry::{ClusterHarborRegistry, ClusterHarborRegistrySpec};
+use super::registry_status::RegistryStatus;
+use super::robot_account::{RobotAccount, RobotAccountSpec};
+use super::system_robot_account::{SystemRobotAccount, SystemRobotAccountSpec};
+
+/// A `RobotAccount` or a `SystemRobotAccount`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// `metadata`.
+    pub metadata: ObjectMeta,
+    /// `spec`, which tells the kind.
+    pub spec: AccountSpec,
+    /// `status`.
+    pub status: Option<AccountStatus>,
+}
+
+/// The spec of either kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AccountSpec {
+    /// Of a `RobotAccount`.
+    Project(RobotAccountSpec),
+    /// Of a `SystemRobotAccount`.
+    System(Box<SystemRobotAccountSpec>),
+}
+
+impl From<RobotAccount> for Account {
+    fn from(RobotAccount { metadata, spec, status }: RobotAccount) -> Self {
+        Self { metadata, spec: AccountSpec::Project(spec), status }
+    }
+}
+
+impl From<SystemRobotAccount> for Account {
+    fn from(SystemRobotAccount { metadata, spec, status }: SystemRobotAccount) -> Self {
+        Self { metadata, spec: AccountSpec::System(Box::new(spec)), status }
+    }
+}
+
+/// A field that both specs have.
+macro_rules! shared {
+    ($(#[$doc:meta])* $name:ident: $type:ty) => {
+        $(#[$doc])*
+        pub fn $name(&self) -> $type {
+            match &self.spec {
+                AccountSpec::Project(spec) => spec.$name.as_ref(),
+                AccountSpec::System(spec) => spec.$name.as_ref(),
+            }
+        }
+    };
+}
+
+impl Account {
+    shared!(/// `spec.registryRef`.
+        registry_ref: Option<&RegistryRef>);
+    shared!(/// `spec.description`.
+        description: Option<&String>);
+    shared!(/// `spec.expiresAfter`.
+        expires_after: Option<&ExpiresAfter>);
+    shared!(/// `spec.rotation`.
+        rotation: Option<&Rotation>);
+    shared!(/// `spec.passwordSecretRef`.
+        password_secret_ref: Option<&SecretKeyRef>);
+    shared!(/// `spec.serviceAccounts`.
+        service_accounts: Option<&Vec<String>>);
+    shared!(/// `spec.deletionPolicy`.
+        deletion_policy: Option<&DeletionPolicy>);
+    shared!(/// `spec.adoptionPolicy`.
+        adoption_policy: Option<&AdoptionPolicy>);
+    shared!(/// `spec.disabled`.
+        disabled: Option<&bool>);
+    shared!(/// `spec.suspend`.
+        suspend: Option<&bool>);
+
+    /// True if `spec.suspend` is set.
+    pub fn is_suspended(&self) -> bool {
+        self.suspend().copied().unwrap_or_default()
+    }
+
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The robot's name in effect, without Harbor's prefix, the project and the slot.
+    pub fn robot_name(&self) -> String {
+        let named = match &self.spec {
+            AccountSpec::Project(spec) => spec.name.as_ref(),
+            AccountSpec::System(spec) => spec.name.as_ref(),
+        };
+        named.map_or_else(|| self.name(), String::as_str).to_owned()
+    }
+
+    /// `spec.secret`, apart from the namespaces of a `SystemRobotAccount`.
+    pub fn secret(&self) -> SecretOutput {
+        match &self.spec {
+            AccountSpec::Project(spec) => spec.secret.clone().unwrap_or_default(),
+            AccountSpec::System(spec) => {
+                let secret = spec.secret.clone().unwrap_or_default();
+                SecretOutput {
+                    name: secret.name,
+                    labels: secret.labels,
+                    annotations: secret.annotations,
+                    additional_formats: secret.additional_formats,
+                }
+            }
+        }
+    }
+
+    /// The name of our Secret in effect.
+    pub fn secret_name(&self) -> String {
+        let named = match &self.spec {
+            AccountSpec::Project(spec) => spec.secret.as_ref().and_then(|secret| secret.name.as_ref()),
+            AccountSpec::System(spec) => spec.secret.as_ref().and_then(|secret| secret.name.as_ref()),
+        };
+        named.map_or_else(|| self.name(), String::as_str).to_owned()
+    }
+
+    /// The owner reference of everything that is made for the account.
+    pub fn owner_reference(&self) -> OwnerReference {
+        let (api_version, kind) = match self.spec {
+            AccountSpec::Project(_) => (RobotAccount::api_version(&()), RobotAccount::kind(&())),
+            AccountSpec::System(_) => (SystemRobotAccount::api_version(&()), SystemRobotAccount::kind(&())),
+        };
+        OwnerReference {
+            api_version: api_version.into_owned(),
+            kind: kind.into_owned(),
+            name: self.name().to_owned(),
+            uid: self.metadata.uid.clone().unwrap_or_default(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        }
+    }
+}
+
+/// A `HarborRegistry` or a `ClusterHarborRegistry`. What only the latter has is absent in the former.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegistryObject {
+    /// Which.
+    pub kind: RegistryKind,
+    /// `metadata`.
+    pub metadata: ObjectMeta,
+    /// `spec`.
+    pub spec: ClusterHarborRegistrySpec,
+    /// `status`.
+    pub status: Option<RegistryStatus>,
+}
+
+impl RegistryObject {
+    /// `metadata.name`.
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// One name for registries of both kinds: `name`, or `namespace/name` for those of a namespace.
+    pub fn key(&self) -> String {
+        registry_key(self.metadata.namespace.as_deref(), self.name())
+    }
+}
+
+/// See [`RegistryObject::key`]; names of objects hold no slash.
+pub fn registry_key(namespace: Option<&str>, name: &str) -> String {
+    namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+}
+
+impl From<ClusterHarborRegistry> for RegistryObject {
+    fn from(ClusterHarborRegistry { metadata, spec, status }: ClusterHarborRegistry) -> Self {
+        Self { kind: RegistryKind::ClusterHarborRegistry, metadata, spec, status }
+    }
+}
+
+impl From<HarborRegistry> for RegistryObject {
+    fn from(HarborRegistry { metadata, spec, status }: HarborRegistry) -> Self {
+        Self { kind: RegistryKind::HarborRegistry, metadata, spec: spec.into(), status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_come_from_the_account_unless_given() {
+        let read = |spec| {
+            let account: RobotAccount =
+                serde_json::from_value(json!({"metadata": {"name": "ci"}, "spec": spec})).unwrap();
+            Account::from(account)
+        };
+        let account = read(json!({"project": "team-a"}));
+        assert_eq!((account.robot_name(), account.secret_name()), ("ci".into(), "ci".into()));
+        let account = read(json!({"project": "team-a", "name": "pusher", "secret": {"name": "pull"}}));
+        assert_eq!((account.robot_name(), account.secret_name()), ("pusher".into(), "pull".into()));
+    }
+
+    #[test]
+    fn what_both_kinds_have_is_read_alike() {
+        let shared = json!({"suspend": true, "expiresAfter": "7d", "serviceAccounts": ["default"],
+                            "secret": {"additionalFormats": [{"type": "BasicAuth"}]}});
+        let (mut project, mut system) = (shared.clone(), shared);
+        project["project"] = json!("team-a");
+        system["systemAccess"] = json!([{"resource": "project", "action": "list"}]);
+        let project: RobotAccount =
+            serde_json::from_value(json!({"metadata": {"name": "ci", "uid": "u"}, "spec": project})).unwrap();
+        let system: SystemRobotAccount =
+            serde_json::from_value(json!({"metadata": {"name": "ci", "uid": "u"}, "spec": system})).unwrap();
+        let (project, system) = (Account::from(project), Account::from(system));
+        assert!(project.is_suspended() && system.is_suspended());
+        assert_eq!(project.expires_after(), system.expires_after());
+        assert_eq!(project.secret(), system.secret());
+        assert_eq!(project.service_accounts(), system.service_accounts());
+        assert_eq!(system.owner_reference().kind, "SystemRobotAccount");
+        assert_eq!(project.owner_reference().uid, "u");
+    }
+
+    #[test]
+    fn registries_of_namespaces_have_names_of_their_own() {
+        assert_eq!((registry_key(None, "main"), registry_key(Some("a"), "main")), ("main".into(), "a/main".into()));
+    }
+}

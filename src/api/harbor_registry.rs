@@ -1,0 +1,130 @@
+//! The kind `HarborRegistry`: a Harbor for the accounts of one namespace, whose login the namespace has itself.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::duration::DurationString;
+use super::registry::{AccountDefaults, ClusterHarborRegistrySpec, RateLimit, RegistryAuth, RegistryTls};
+use super::registry_status::RegistryStatus;
+use super::rules;
+
+/// Where the Harbor is and how the operator uses it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::duplicated_attributes, reason = "each column is described by the same attributes")]
+#[kube(
+    group = "harbor-robots.io",
+    version = "v1alpha1",
+    kind = "HarborRegistry",
+    plural = "harborregistries",
+    singular = "harborregistry",
+    shortname = "hr",
+    category = "harbor",
+    category = "harbor-robots",
+    namespaced,
+    status = "RegistryStatus",
+    derive = "PartialEq",
+    doc = "A Harbor registry for the accounts of this namespace: where it is and how the operator logs in, with a login of the namespace's own. Whoever has that login may ask for whatever it may do, so there are no grants.",
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether the operator's login works"
+    ),
+    printcolumn(name = "URL", type_ = "string", json_path = ".spec.url", description = "Where the Harbor is"),
+    printcolumn(
+        name = "VERSION",
+        type_ = "string",
+        json_path = ".status.harborVersion",
+        description = "Harbor's version"
+    ),
+    printcolumn(
+        name = "LOGIN",
+        type_ = "string",
+        json_path = ".status.login.kind",
+        description = "What the operator logs in as: Administrator, User or Robot"
+    ),
+    printcolumn(
+        name = "ACCOUNTS",
+        type_ = "integer",
+        json_path = ".status.accounts",
+        description = "How many accounts use it"
+    ),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why the registry is ready or not",
+        priority = 1
+    ),
+    printcolumn(
+        name = "LOGIN-EXPIRES",
+        type_ = "string",
+        json_path = ".status.login.expiresAt",
+        description = "When the operator's login expires; nothing means never, or that the login may not see it",
+        priority = 1
+    ),
+    printcolumn(
+        name = "ORPHANS",
+        type_ = "integer",
+        json_path = ".status.orphans",
+        description = "How many robots of this cluster have no account any more",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct HarborRegistrySpec {
+    /// Scheme, host and optionally port, like `https://registry.example.com`. `http` works only if the operator runs
+    /// with `--allow-http`, and addresses that are not on the internet only if it was told so by
+    /// `--private-registry-hosts`. May be changed when the Harbor moves.
+    #[schemars(length(min = 1, max = 300))]
+    #[x_kube(validation = rules::registry_url())]
+    pub url: String,
+    /// How the operator logs in.
+    pub auth: RegistryAuth,
+    /// Whose certificates are trusted. Left out: the system's certificate authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RegistryTls>,
+    /// `host` or `host:port` that images are pulled from, if it differs from what Harbor says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 300))]
+    #[x_kube(validation = rules::host())]
+    pub registry_host: Option<String>,
+    /// Further `host` or `host:port` names that the credential is written for, like those of mirrors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::hosts())]
+    pub hosts: Option<Vec<String>>,
+    /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it, and
+    /// not shorter than the operator allows (1m, unless it was started otherwise). Left out: 10m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_interval: Option<DurationString>,
+    /// How hard the operator may press this Harbor; not harder than it allows (10 calls per second, unless it was started
+    /// otherwise).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// For accounts that leave these fields out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<AccountDefaults>,
+    /// `true` stops the operator for every account of this registry: set it before a backup is restored and while two
+    /// clusters run on the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+impl From<HarborRegistrySpec> for ClusterHarborRegistrySpec {
+    fn from(spec: HarborRegistrySpec) -> Self {
+        let HarborRegistrySpec { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, defaults, suspend } =
+            spec;
+        Self { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, defaults, suspend, ..Self::default() }
+    }
+}
+
+/// The other way round, for writing an object back; what only a cluster's registry has is dropped.
+impl From<ClusterHarborRegistrySpec> for HarborRegistrySpec {
+    fn from(spec: ClusterHarborRegistrySpec) -> Self {
+        let ClusterHarborRegistrySpec { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, .. } = spec;
+        let (defaults, suspend) = (spec.defaults, spec.suspend);
+        Self { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, defaults, suspend }
+    }
+}

@@ -1,0 +1,109 @@
+//! The status of a registry, of either kind.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema::DateTime;
+
+/// What the operator found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryStatus {
+    /// The `metadata.generation` that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Harbor's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harbor_version: Option<String>,
+    /// The host that images are pulled from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry_host: Option<String>,
+    /// The name of this cluster in the marks of its robots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+    /// What the operator logs in as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginRecord>,
+    /// The text that Harbor puts before every robot's name, if the login may read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robot_name_prefix: Option<String>,
+    /// The permissions that this Harbor knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<CatalogueRecord>,
+    /// How many accounts use this registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<i32>,
+    /// How many robots in projects in use, and on the level of the system, carry a mark of this cluster and have no
+    /// account any more. Robots that `deletionPolicy: Retain` left are not among them, if their mark says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphans: Option<i32>,
+    /// `Ready`: the login works. `Stalled`, `ClockSkew` and `LoginExpiring` are present only while true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// What a registry login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum LoginKind {
+    /// A person with Harbor's administrator right.
+    Administrator,
+    /// A person without it, like an administrator of a project.
+    User,
+    /// A robot.
+    Robot,
+}
+
+/// What the operator logs in as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginRecord {
+    /// `Administrator`, `User` or `Robot`.
+    pub kind: LoginKind,
+    /// The user name.
+    pub name: String,
+    /// Whether Harbor lets this login update robots of projects; absent until it was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_update: Option<bool>,
+    /// Whether Harbor lets this login update robots of the system; absent until it was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_update_system: Option<bool>,
+    /// What a robot login holds, if it may look: `robot: create, delete, list, read` after `system: `, `all projects: ` or
+    /// the project's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub permissions: Vec<String>,
+    /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Where the list of known permissions comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum CatalogueSource {
+    /// Harbor's own answer.
+    Harbor,
+    /// The operator's list for this version, since the login may not ask.
+    BuiltIn,
+}
+
+/// The permissions that a Harbor knows: what `access` and `systemAccess` may name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogueRecord {
+    /// `Harbor`, or `BuiltIn` if the login may not ask.
+    pub source: CatalogueSource,
+    /// Those about projects, one line for each resource, like `tag: create, delete, list`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub project: Vec<String>,
+    /// Those about the system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub system: Vec<String>,
+}

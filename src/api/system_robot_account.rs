@@ -1,0 +1,293 @@
+//! The kind `SystemRobotAccount`: a robot account of a whole Harbor, for many namespaces.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::account::{AdoptionPolicy, DeletionPolicy, RegistryRef, Rotation, SecretFormat, SecretKeyRef};
+use super::account_status::AccountStatus;
+use super::duration::ExpiresAfter;
+use super::permissions::{AccessRule, Permission};
+use super::rules;
+use super::schema::{AnnotationMap, LabelMap};
+
+/// What the robot account should be.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::duplicated_attributes, reason = "each column is described by the same attributes")]
+#[kube(
+    group = "harbor-robots.io",
+    version = "v1alpha1",
+    kind = "SystemRobotAccount",
+    plural = "systemrobotaccounts",
+    singular = "systemrobotaccount",
+    shortname = "sra",
+    category = "harbor",
+    category = "harbor-robots",
+    status = "AccountStatus",
+    derive = "PartialEq",
+    doc = "A robot account of a whole Harbor: for all projects, for those whose names match, for some by name, or for Harbor's own administration. The operator makes it, keeps its credential in Secrets of type kubernetes.io/dockerconfigjson in the namespaces that are asked for, and replaces it before it expires. Whoever may create one has the power of the registry's login: give that right to administrators of the cluster only.",
+    selectable = ".spec.registryRef.name",
+    printcolumn(
+        name = "READY",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
+        description = "Whether a credential that works is published now"
+    ),
+    printcolumn(
+        name = "LOGIN",
+        type_ = "string",
+        json_path = ".status.robot.name",
+        description = "The user name to log in with"
+    ),
+    printcolumn(
+        name = "PROJECTS",
+        type_ = "integer",
+        json_path = ".status.projects.count",
+        description = "How many projects are named or match; nothing where it is all of them, or none"
+    ),
+    printcolumn(
+        name = "NAMESPACES",
+        type_ = "integer",
+        json_path = ".status.namespaceCount",
+        description = "How many namespaces the Secret is wanted in"
+    ),
+    printcolumn(
+        name = "EXPIRES",
+        type_ = "string",
+        json_path = ".status.robot.expiresAt",
+        description = "When the credential expires; nothing means never"
+    ),
+    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "REASON",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        description = "Why the account is ready or not",
+        priority = 1
+    ),
+    printcolumn(
+        name = "DISABLED",
+        type_ = "boolean",
+        json_path = ".spec.disabled",
+        description = "Whether the account is switched off",
+        priority = 1
+    ),
+    printcolumn(
+        name = "RENEWS",
+        type_ = "string",
+        json_path = ".status.renewalTime",
+        description = "When the credential will be replaced",
+        priority = 1
+    ),
+    printcolumn(
+        name = "REGISTRY",
+        type_ = "string",
+        json_path = ".status.registry.name",
+        description = "The registry object in use",
+        priority = 1
+    ),
+    printcolumn(
+        name = "CREATED",
+        type_ = "string",
+        json_path = ".status.robot.createdAt",
+        description = "When the robot was created in Harbor",
+        priority = 1
+    ),
+    validation = rules::robot_name(),
+    validation = rules::robot_name_stays(),
+    validation = rules::secret_name_stays(),
+    validation = rules::registry_stays(),
+    validation = rules::password_elsewhere()
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::asks_for_something())]
+#[x_kube(validation = rules::renewal_within_lifetime())]
+pub struct SystemRobotAccountSpec {
+    /// The ClusterHarborRegistry that says where Harbor is. Left out: the one with the annotation
+    /// `harbor-robots.io/is-default: "true"`; `status.registry` shows which one that was, and it is kept. Cannot be
+    /// changed later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::cluster_registry())]
+    pub registry_ref: Option<RegistryRef>,
+    /// What the robot may do in projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projects: Option<ProjectAccess>,
+    /// What the robot may do beside projects, as resource and action of Harbor's permission catalogue for the system, like
+    /// `project` and `list`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 140))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
+    #[x_kube(validation = rules::pairs())]
+    pub system_access: Option<Vec<AccessRule>>,
+    /// Name of the robot in Harbor, without Harbor's prefix. Left out: the name of this object. Cannot be changed later.
+    /// Must not end in `.b`, which is the name of the second robot during a rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Option<String>,
+    /// Text for people, shown in Harbor. The operator adds a mark that says which account owns the robot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = rules::no_mark())]
+    pub description: Option<String>,
+    /// `true` switches the robot off: nobody can log in with it. `false` or left out: it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+    /// Lifetime of a credential in whole days, like `30d`, or `Never`. Left out: the registry's default. The operator
+    /// renews before that; see `rotation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<ExpiresAfter>,
+    /// When and how the credential is replaced. What is left out comes from the registry's defaults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    /// A Secret in the operator's cluster resource namespace (type Opaque or kubernetes.io/basic-auth) with a password of
+    /// your own choice: 8 to 128 bytes with an upper-case letter, a lower-case letter and a digit; a line end at its end is
+    /// left out. A changed one is applied within the registry's `pollInterval`. Left out: Harbor makes one. Needs a
+    /// registry login that Harbor lets update robots of the system: a person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_secret_ref: Option<SecretKeyRef>,
+    /// The Secrets that the operator writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SystemSecretOutput>,
+    /// ServiceAccounts that get the Secret in their `imagePullSecrets`, in each of the Secret's namespaces. One that does
+    /// not exist yet gets it when it appears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 50), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::object_names())]
+    pub service_accounts: Option<Vec<String>>,
+    /// `Delete`: deleting this object deletes the robot and the Secrets. `Retain`: all stay, and an account of the same
+    /// name takes them back. Left out: `Delete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// `Never`: a robot of that name that somebody else made is an error. `IfUnowned`: it is taken over if it carries
+    /// no operator's mark and the registry login may update robots of the system. Left out: `Never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption_policy: Option<AdoptionPolicy>,
+    /// `true` stops the operator for this account: no change in Harbor or to the Secrets, no renewal. Deletion still
+    /// works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// What a system robot may do in projects. At most one of `all`, `matching` and `selected`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::one_choice_of_projects())]
+#[x_kube(validation = rules::revoked_from_something())]
+pub struct ProjectAccess {
+    /// In all projects, also in those to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all: Option<ProjectSet>,
+    /// In projects whose names match. They are looked for at every `pollInterval` of the registry and whenever this object
+    /// is edited: a project that is created later joins, one that is deleted drops out. What several patterns give is
+    /// added up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["pattern"]))]
+    pub matching: Option<Vec<PatternAccess>>,
+    /// In these projects, which have to exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 100))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["project"]))]
+    pub selected: Option<Vec<SelectedAccess>>,
+    /// Taken away from every project above. Whoever may not pull cannot push, so that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<ProjectSet>,
+}
+
+/// Permissions in projects. At least one, by either field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::names_a_permission())]
+pub struct ProjectSet {
+    /// By the names of Harbor's web page. `PushArtifacts` includes pulling: a system robot could not push without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub permissions: Option<Vec<Permission>>,
+    /// As resource and action of Harbor's permission catalogue for projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 140))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
+    #[x_kube(validation = rules::pairs())]
+    pub access: Option<Vec<AccessRule>>,
+}
+
+/// Permissions in projects whose names match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::names_a_permission())]
+pub struct PatternAccess {
+    /// The whole name of a project, in which `*` stands for any text: `team-*`. What Harbor's page finds by typing `team`
+    /// is `*team*` here.
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = rules::pattern())]
+    pub pattern: String,
+    /// By the names of Harbor's web page. `PushArtifacts` includes pulling: a system robot could not push without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub permissions: Option<Vec<Permission>>,
+    /// As resource and action of Harbor's permission catalogue for projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 140))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
+    #[x_kube(validation = rules::pairs())]
+    pub access: Option<Vec<AccessRule>>,
+}
+
+/// Permissions in one project.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::names_a_permission())]
+pub struct SelectedAccess {
+    /// Name of the project.
+    #[schemars(length(min = 1, max = 255))]
+    #[x_kube(validation = rules::project_name())]
+    pub project: String,
+    /// By the names of Harbor's web page. `PushArtifacts` includes pulling: a system robot could not push without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
+    pub permissions: Option<Vec<Permission>>,
+    /// As resource and action of Harbor's permission catalogue for projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 140))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
+    #[x_kube(validation = rules::pairs())]
+    pub access: Option<Vec<AccessRule>>,
+}
+
+/// The Secrets that the operator writes: the first one in its cluster resource namespace, and a copy in each namespace
+/// that is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemSecretOutput {
+    /// Name of the Secrets. Left out: the account's name. Cannot be changed later. A Secret of that name that the operator
+    /// did not make is never overwritten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: Option<String>,
+    /// Namespaces that get a copy, by name. One that does not exist yet gets it when it appears.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = rules::namespace_names())]
+    pub namespaces: Option<Vec<String>>,
+    /// Namespaces that get a copy, by their labels; they are followed as they come, change and go. A selector without
+    /// terms would mean every namespace and is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::selects_something())]
+    pub namespace_selector: Option<LabelSelector>,
+    /// Labels for the Secrets, beside the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<LabelMap>")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations for the Secrets, beside the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<AnnotationMap>")]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Further forms of the credential, in the same Secrets. `.dockerconfigjson` is always there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub additional_formats: Option<Vec<SecretFormat>>,
+}
