@@ -3,7 +3,7 @@
 //! Harbor checks pairs from 2.10 on, by the permission's kind (`src/common/rbac/const.go`). Read from the releases
 //! 2.10.0 to 2.16 and compared with what 2.16 answers to `GET /permissions`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::permissions::{Access, AccessSet};
@@ -48,7 +48,7 @@ impl fmt::Display for Version {
 }
 
 /// Harbor's `kind` of a permission, which chooses the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Namespace `/`.
     System,
@@ -151,38 +151,85 @@ pub fn known(version: Version, kind: Kind, access: &Access) -> bool {
         || pairs(version, kind).any(|pair| pair == (access.resource.as_str(), access.action.as_str()))
 }
 
-/// The pairs of a wish that a Harbor of this version does not know: by the built-in list where that decides, and those
-/// that this Harbor refused (`told`, as `resource:action`).
-pub fn unknown(version: Option<Version>, wish: &Permissions, told: &BTreeSet<String>) -> AccessSet {
-    let listed = version.filter(|version| is_decisive(*version));
-    let pairs = wish.iter().flat_map(|(scope, pairs)| pairs.iter().map(move |pair| (Kind::from(scope), pair)));
-    pairs
-        .filter(|(kind, pair)| {
-            listed.is_some_and(|version| !known(version, *kind, pair)) || told.contains(&pair.to_string())
-        })
-        .map(|(_, pair)| pair.clone())
-        .collect()
+/// Pairs that a Harbor does not know, by the kind of permission that they were wished for.
+pub type Unknown = BTreeMap<Kind, AccessSet>;
+
+/// The pairs of a wish that a Harbor of this version does not know: by its own list where the login may read it
+/// (`listed`), by the built-in one where that decides, and those that this Harbor refused (`told`, as `resource:action`).
+pub fn unknown(
+    version: Option<Version>,
+    listed: Option<&Catalogue>,
+    wish: &Permissions,
+    told: &BTreeSet<String>,
+) -> Unknown {
+    let built_in = version.filter(|version| is_decisive(*version));
+    let is_known = |kind, pair: &Access| match (listed, built_in) {
+        (Some(listed), _) => listed.of(kind).contains(pair),
+        (None, Some(version)) => known(version, kind, pair),
+        (None, None) => true,
+    };
+    let mut unknown = Unknown::new();
+    for (scope, pairs) in wish {
+        let kind = Kind::from(scope);
+        let missing = pairs.iter().filter(|pair| !is_known(kind, pair) || told.contains(&pair.to_string()));
+        let missing: AccessSet = missing.cloned().collect();
+        if !missing.is_empty() {
+            unknown.entry(kind).or_default().extend(missing);
+        }
+    }
+    unknown
 }
 
 /// What is said of unknown pairs, with the known ones that were perhaps meant.
-pub fn describe(version: Option<Version>, kind: Kind, unknown: &AccessSet) -> String {
-    let guess = |pair: &Access| suggestion(version.unwrap_or(Version::LAST_KNOWN), kind, pair);
-    let each = unknown.iter().map(|pair| match guess(pair).filter(|near| !unknown.contains(near)) {
+pub fn describe(version: Option<Version>, listed: Option<&Catalogue>, unknown: &Unknown) -> String {
+    let near = |kind, pair: &Access| match listed {
+        Some(listed) => closest(pair, listed.of(kind).iter().cloned()),
+        None => suggestion(version.unwrap_or(Version::LAST_KNOWN), kind, pair),
+    };
+    let each = unknown.iter().flat_map(|(kind, pairs)| pairs.iter().map(move |pair| (*kind, pair, pairs)));
+    let each = each.map(|(kind, pair, pairs)| match near(kind, pair).filter(|near| !pairs.contains(near)) {
         Some(near) => format!("{pair} (perhaps {near}?)"),
         None => pair.to_string(),
     });
-    let each: Vec<String> = each.collect();
+    let each: BTreeSet<String> = each.collect();
+    let each: Vec<String> = each.into_iter().collect();
     let harbor = version.map_or("this Harbor".to_owned(), |version| format!("Harbor {version}"));
     format!("{harbor} does not know {}", each.join(", "))
 }
 
+/// The pairs that a Harbor says it knows (`GET /permissions`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// With `kind: system`.
+    pub system: AccessSet,
+    /// With `kind: project`.
+    pub project: AccessSet,
+}
+
+impl Catalogue {
+    /// The list of this version that is built in.
+    pub fn built_in(version: Version) -> Self {
+        let of = |kind| pairs(version, kind).map(|(resource, action)| Access::new(resource, action)).collect();
+        Self { system: of(Kind::System), project: of(Kind::Project) }
+    }
+
+    /// Those of a kind.
+    pub fn of(&self, kind: Kind) -> &AccessSet {
+        match kind {
+            Kind::System => &self.system,
+            Kind::Project => &self.project,
+        }
+    }
+}
+
 /// The known pair that was perhaps meant, if one is close.
 pub fn suggestion(version: Version, kind: Kind, access: &Access) -> Option<Access> {
+    closest(access, pairs(version, kind).map(|(resource, action)| Access::new(resource, action)))
+}
+
+fn closest(access: &Access, known: impl Iterator<Item = Access>) -> Option<Access> {
     let wanted = access.to_string();
-    let closest = pairs(version, kind)
-        .map(|(resource, action)| Access { resource: resource.into(), action: action.into() })
-        .map(|pair| (strsim::damerau_levenshtein(&wanted, &pair.to_string()), pair))
-        .min()?;
+    let closest = known.map(|pair| (strsim::damerau_levenshtein(&wanted, &pair.to_string()), pair)).min()?;
     (closest.0 <= wanted.len() / 4 + 1).then_some(closest.1)
 }
 
@@ -247,18 +294,38 @@ mod tests {
             Scope::Project("team-a".into()),
             ["repository:pull", "repositry:push", "helm-chart:read", "tag:list"].map(pair).into(),
         )]);
-        let texts = |unknown: AccessSet| unknown.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let texts = |unknown: Unknown| unknown.values().flatten().map(ToString::to_string).collect::<Vec<_>>();
         let of = |version, told: &[&str]| {
-            unknown(version, &wish, &told.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
+            unknown(version, None, &wish, &told.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
         };
         let latest = Some(Version::new(2, 16, 0));
         assert_eq!(texts(of(latest, &[])), ["helm-chart:read", "repositry:push"]);
         assert_eq!(texts(of(Some(Version::new(2, 99, 0)), &["tag:list"])), ["tag:list"], "a later one may know more");
         assert_eq!(texts(of(None, &[])), [""; 0]);
         assert_eq!(
-            describe(latest, Kind::Project, &of(latest, &[])),
+            describe(latest, None, &of(latest, &[])),
             "Harbor 2.16.0 does not know helm-chart:read, repositry:push (perhaps repository:push?)"
         );
+    }
+
+    #[test]
+    fn a_pair_is_unknown_for_the_kind_that_it_was_wished_for_only() {
+        let quota = AccessSet::from([pair("quota:list")]);
+        let wish = Permissions::from([(Scope::System, quota.clone()), (Scope::AllProjects, quota.clone())]);
+        let latest = Some(Version::new(2, 16, 0));
+        assert_eq!(unknown(latest, None, &wish, &BTreeSet::new()), Unknown::from([(Kind::Project, quota)]));
+    }
+
+    #[test]
+    fn what_harbor_lists_itself_counts_before_the_built_in_list() {
+        let listed = Catalogue { project: AccessSet::from([pair("repository:mirror")]), ..Catalogue::default() };
+        let wish =
+            Permissions::from([(Scope::AllProjects, ["repository:mirror", "repository:miror"].map(pair).into())]);
+        let latest = Some(Version::new(2, 16, 0));
+        let unknown = unknown(latest, Some(&listed), &wish, &BTreeSet::new());
+        assert_eq!(unknown, Unknown::from([(Kind::Project, AccessSet::from([pair("repository:miror")]))]));
+        let text = describe(latest, Some(&listed), &unknown);
+        assert_eq!(text, "Harbor 2.16.0 does not know repository:miror (perhaps repository:mirror?)");
     }
 
     #[test]

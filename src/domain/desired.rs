@@ -1,18 +1,20 @@
 //! The wish of an account: its spec with every default filled in, normalised for comparison.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
+use super::catalogue::{Kind, Unknown};
 use super::mark::{self, Identity};
 use super::observed::Tokens;
 use super::permissions::{self, AccessSet};
 use super::plan::Strategy;
+use super::projects;
 use super::robot::{Home, Lifetime, Permissions, Scope};
 use super::rotation::{self, Rotation};
 use crate::api::{
-    AccountDefaults, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter, InvalidDuration, RobotAccount,
-    RotationStrategy, SecretFormatType, SecretKeyRef, keys,
+    Account, AccountDefaults, AccountSpec, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter,
+    InvalidDuration, ProjectsRecord, RotationStrategy, SecretFormatType, SecretKeyRef, keys,
 };
 
 /// `expiresAfter` when neither the account nor its registry says one (Harbor's own default).
@@ -34,7 +36,7 @@ pub struct Desired {
     /// Everything the robot may do.
     pub permissions: Permissions,
     /// What was asked for besides, but this Harbor does not know.
-    pub unknown: AccessSet,
+    pub unknown: Unknown,
     /// Days or never.
     pub lifetime: Lifetime,
     /// The same as the user writes it, for status.
@@ -55,6 +57,8 @@ pub struct Desired {
     pub own_password: Option<SecretKeyRef>,
     /// The tokens in the account's annotations.
     pub tokens: Tokens,
+    /// The projects that a system account reaches, for status.
+    pub projects: Option<ProjectsRecord>,
 }
 
 /// The wished form of the Secret, apart from the credential and the registry's hosts.
@@ -80,7 +84,7 @@ impl Desired {
 
     /// Takes pairs out of the wish that Harbor does not know. What a robot holds of them from before an upgrade of Harbor
     /// means nothing any more and is not taken for a difference.
-    pub fn give_up(&mut self, unknown: AccessSet) {
+    pub fn give_up(&mut self, unknown: Unknown) {
         self.permissions = without(&self.permissions, &unknown);
         self.unknown = unknown;
     }
@@ -90,49 +94,66 @@ impl Desired {
         without(held, &self.unknown)
     }
 
-    /// All pairs, for status and grants.
+    /// All pairs, for grants.
     pub fn pairs(&self) -> AccessSet {
         self.permissions.values().flatten().cloned().collect()
     }
+
+    /// What the robot may do, for status: each pair once, however many projects it is for.
+    pub fn permission_texts(&self) -> Vec<String> {
+        let system = self.permissions.get(&Scope::System).into_iter().flatten().map(|pair| format!("system {pair}"));
+        let others = self.permissions.iter().filter(|(scope, _)| **scope != Scope::System);
+        let others: AccessSet = others.flat_map(|(_, pairs)| pairs).cloned().collect();
+        others.iter().map(ToString::to_string).chain(system).collect()
+    }
 }
 
-fn without(permissions: &Permissions, pairs: &AccessSet) -> Permissions {
-    let left = permissions.iter().map(|(scope, held)| (scope.clone(), held - pairs));
+fn without(permissions: &Permissions, pairs: &Unknown) -> Permissions {
+    let none = AccessSet::new();
+    let of = |scope| pairs.get(&Kind::from(scope)).unwrap_or(&none);
+    let left = permissions.iter().map(|(scope, held)| (scope.clone(), held - of(scope)));
     left.filter(|(_, held)| !held.is_empty()).collect()
 }
 
-/// Reads a `RobotAccount`. Fails only on text that the API server's rules would have refused (an object stored under
-/// an older schema).
-pub fn of_robot_account(
-    account: &RobotAccount,
+/// Reads an account, while Harbor has these projects (of interest only where [`projects::depend_on_names`]). Fails only on
+/// text that the API server's rules would have refused (an object stored under an older schema).
+pub fn of_account(
+    account: &Account,
     cluster: &str,
     defaults: Option<&AccountDefaults>,
+    existing: &BTreeSet<String>,
 ) -> Result<Desired, InvalidDuration> {
-    let spec = &account.spec;
     let meta = &account.metadata;
-    let identity = Identity::new(
-        meta.uid.as_deref().unwrap_or_default(),
-        cluster,
-        meta.namespace.as_deref(),
-        meta.name.as_deref().unwrap_or_default(),
-    );
-    let expires_after = spec
-        .expires_after
-        .clone()
+    let identity =
+        Identity::new(meta.uid.as_deref().unwrap_or_default(), cluster, meta.namespace.as_deref(), account.name());
+    let expires_after = account
+        .expires_after()
+        .cloned()
         .or_else(|| defaults.and_then(|defaults| defaults.expires_after.clone()))
         .unwrap_or_else(|| ExpiresAfter(DEFAULT_LIFETIME.to_owned()));
-    let access = permissions::wanted(spec.permissions.as_deref(), spec.access.as_deref());
-    let output = spec.secret.clone().unwrap_or_default();
+    let (home, permissions, record) = match &account.spec {
+        AccountSpec::Project(spec) => {
+            let access = permissions::wanted(spec.permissions.as_deref(), spec.access.as_deref());
+            let permissions = Permissions::from([(Scope::Project(spec.project.clone()), access)]);
+            (Home::Project(spec.project.clone()), permissions, None)
+        }
+        AccountSpec::System(spec) => {
+            let permissions = projects::permissions(spec, existing);
+            let record = spec.projects.is_some().then(|| projects::record(&permissions));
+            (Home::System, permissions, record)
+        }
+    };
+    let output = account.secret();
     let formats = output.additional_formats.unwrap_or_default();
     let has_format = |wanted| formats.iter().any(|format| format.type_ == wanted);
     let (strategy, rotation) = rotation_of(account, defaults)?;
     Ok(Desired {
-        home: Home::Project(spec.project.clone()),
+        home,
         base_name: account.robot_name(),
-        text: spec.description.clone().unwrap_or_default(),
-        enabled: !spec.disabled.unwrap_or_default(),
-        permissions: Permissions::from([(Scope::Project(spec.project.clone()), access)]),
-        unknown: AccessSet::new(),
+        text: account.description().cloned().unwrap_or_default(),
+        enabled: !account.disabled().copied().unwrap_or_default(),
+        permissions,
+        unknown: Unknown::new(),
         lifetime: expires_after.days()?.map_or(Lifetime::Never, Lifetime::Days),
         expires_after: expires_after.0,
         strategy,
@@ -144,11 +165,12 @@ pub fn of_robot_account(
             basic_auth: has_format(SecretFormatType::BasicAuth),
             robot_file: has_format(SecretFormatType::RobotFile),
         },
-        service_accounts: spec.service_accounts.clone().unwrap_or_default(),
-        retain: spec.deletion_policy == Some(DeletionPolicy::Retain),
-        adopt: spec.adoption_policy == Some(AdoptionPolicy::IfUnowned),
-        own_password: spec.password_secret_ref.clone(),
+        service_accounts: account.service_accounts().cloned().unwrap_or_default(),
+        retain: account.deletion_policy() == Some(&DeletionPolicy::Retain),
+        adopt: account.adoption_policy() == Some(&AdoptionPolicy::IfUnowned),
+        own_password: account.password_secret_ref().cloned(),
         tokens: tokens(meta.annotations.as_ref()),
+        projects: record,
         identity,
     })
 }
@@ -160,11 +182,8 @@ pub fn tokens(annotations: Option<&BTreeMap<String, String>>) -> Tokens {
 }
 
 /// Each field of `rotation` falls back to the registry's default by itself.
-fn rotation_of(
-    account: &RobotAccount,
-    defaults: Option<&AccountDefaults>,
-) -> Result<(Strategy, Rotation), InvalidDuration> {
-    let own = account.spec.rotation.clone().unwrap_or_default();
+fn rotation_of(account: &Account, defaults: Option<&AccountDefaults>) -> Result<(Strategy, Rotation), InvalidDuration> {
+    let own = account.rotation().cloned().unwrap_or_default();
     let default = defaults.and_then(|defaults| defaults.rotation.clone()).unwrap_or_default();
     let parse = |own: Option<DurationString>, default: Option<DurationString>| {
         own.or(default).map(|text| text.parse().map(signed)).transpose()

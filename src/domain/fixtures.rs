@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::catalogue::Unknown;
 use super::desired::{Desired, SecretWish};
 use super::mark::{self, Identity};
 use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
@@ -37,7 +38,7 @@ pub(super) fn desired() -> Desired {
         text: "pushes".into(),
         enabled: true,
         permissions: project(&["repository:pull", "repository:push"]),
-        unknown: AccessSet::new(),
+        unknown: Unknown::new(),
         lifetime: Lifetime::Days(30),
         expires_after: "30d".into(),
         strategy: Strategy::Overlap,
@@ -48,6 +49,7 @@ pub(super) fn desired() -> Desired {
         adopt: false,
         own_password: None,
         tokens: Tokens::default(),
+        projects: None,
     }
 }
 
@@ -181,6 +183,7 @@ impl View {
             unreachable: self.unreachable,
             abandoned: false,
             paced_until: None,
+            behind: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a robot may do: Harbor's resource/action pairs and the ten names of Harbor's web page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::{AccessRule, Permission};
 
@@ -59,6 +59,15 @@ fn rules(access: &[AccessRule]) -> impl Iterator<Item = Access> + '_ {
     access.iter().map(|rule| Access::new(&rule.resource, &rule.action))
 }
 
+/// A line for each resource, like `tag: create, delete`.
+pub fn lines(pairs: &AccessSet) -> Vec<String> {
+    let mut by_resource: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for pair in pairs {
+        by_resource.entry(&pair.resource).or_default().push(&pair.action);
+    }
+    by_resource.into_iter().map(|(resource, actions)| format!("{resource}: {}", actions.join(", "))).collect()
+}
+
 /// Pairs that widen their holder's own power, change who may do what, or reach outside the project. No `*` in a grant
 /// covers them: each must be written out.
 pub fn is_escalating(access: &Access) -> bool {
@@ -97,6 +106,13 @@ mod tests {
         let access = [AccessRule { resource: "repository".into(), action: "list".into() }];
         assert_eq!(text(&wanted(None, Some(&access))), "repository:list");
         assert_eq!(text(&wanted(Some(&[Permission::PullArtifacts]), Some(&access))), "repository:list repository:pull");
+    }
+
+    #[test]
+    fn a_resource_is_told_in_one_line() {
+        let pairs = ["tag:create", "repository:pull", "tag:delete"].map(|pair| pair.split_once(':').unwrap());
+        let pairs = pairs.map(|(resource, action)| Access::new(resource, action));
+        assert_eq!(lines(&pairs.into()), ["repository: pull", "tag: create, delete"]);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::plan::{Blocker, Plan, Purpose, Step, Strategy, Target};
 use super::robot::Robot;
 use super::situation::{self, Observed};
 use super::slots::Slot;
-use crate::api::{PinnedRegistry, PreviousRobot, RobotAccountStatus, SecretRecord, conditions as kinds};
+use super::spread::{self, Row};
+use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, SecretRecord, conditions as kinds};
 
 /// A robot that is an hour past its renewal time is reported.
 const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -47,7 +48,7 @@ pub struct Failure {
 /// Everything a report depends on.
 pub struct Facts<'a> {
     /// The account's status before.
-    pub status: &'a RobotAccountStatus,
+    pub status: &'a AccountStatus,
     /// `metadata.generation`.
     pub generation: Option<i64>,
     /// `metadata.namespace`.
@@ -60,8 +61,10 @@ pub struct Facts<'a> {
     pub observed: &'a Observed<'a>,
     /// What it planned.
     pub plan: &'a Plan,
-    /// The grants' or an earlier answer's text for `plan.blocker`.
-    pub blocked_by: Option<String>,
+    /// Reason and text of what refuses the wish, or who changes the Secret, for `plan.blocker`.
+    pub blocked_by: Option<(&'static str, String)>,
+    /// What became of a system account's Secret in each of its namespaces; `None` = they were not looked at.
+    pub spread: Option<&'a [Row]>,
     /// What came of it.
     pub outcome: &'a Outcome,
     /// Registry time after the last step.
@@ -69,7 +72,7 @@ pub struct Facts<'a> {
 }
 
 /// The new status and the moment (registry time) to look again without an event.
-pub fn report(facts: &Facts<'_>) -> (RobotAccountStatus, Option<Timestamp>) {
+pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<Timestamp>) {
     let Facts { observed, plan, outcome, .. } = facts;
     let mut status = facts.status.clone();
     // Without a grant the Secret goes, so status is the only record of a robot that is left.
@@ -87,6 +90,11 @@ pub fn report(facts: &Facts<'_>) -> (RobotAccountStatus, Option<Timestamp>) {
     status.observed_generation = facts.generation;
     status.legacy = blocked::by_legacy(facts).then_some(true);
     status.registry = Some(facts.registry.clone());
+    status.projects.clone_from(&facts.desired.projects);
+    if let Some(rows) = facts.spread {
+        status.namespace_count = i32::try_from(rows.len()).ok();
+        status.namespaces = spread::records(rows);
+    }
     if rotated {
         status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
     }
@@ -101,7 +109,7 @@ pub fn report(facts: &Facts<'_>) -> (RobotAccountStatus, Option<Timestamp>) {
     (status, wake)
 }
 
-fn record(status: &mut RobotAccountStatus, facts: &Facts<'_>) {
+fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
     let Facts { desired, observed, plan, outcome, .. } = facts;
     let robot = outcome.robot.as_ref();
     let confirmed = !outcome.unproven && (plan.confirmed || outcome.published);
@@ -138,9 +146,8 @@ fn record(status: &mut RobotAccountStatus, facts: &Facts<'_>) {
     } else if robot.is_some() {
         // Without a record of the wish that is in effect, the next pass sends the PUT that this one owes.
         status.expires_after = Some(desired.expires_after.clone()).filter(|_| !owes_update(facts));
-        status.permissions = desired.pairs().iter().map(ToString::to_string).collect();
-        status.secret_refs =
-            vec![SecretRecord { namespace: facts.namespace.to_owned(), name: desired.secret.name.clone() }];
+        status.permissions = desired.permission_texts();
+        status.secret_refs = secret_refs(facts);
     } else {
         status.permissions.clear();
         status.expires_after = None;
@@ -148,6 +155,24 @@ fn record(status: &mut RobotAccountStatus, facts: &Facts<'_>) {
     let handled = handled(facts);
     status.handled_refresh = handled.refresh;
     status.handled_revoke = handled.revoke;
+}
+
+/// Where our Secrets are.
+fn secret_refs(facts: &Facts<'_>) -> Vec<SecretRecord> {
+    let copies = facts.spread.unwrap_or_default().iter();
+    let ours = copies.filter(|row| row.problem.as_ref().is_none_or(|problem| problem.behind));
+    let mut namespaces: Vec<&str> = ours.map(|row| row.name.as_str()).collect();
+    // One pass that did not look keeps what is known.
+    if facts.spread.is_none() {
+        namespaces.extend(facts.status.secret_refs.iter().map(|known| known.namespace.as_str()));
+    }
+    namespaces.retain(|name| *name != facts.namespace);
+    namespaces.insert(0, facts.namespace);
+    let name = &facts.desired.secret.name;
+    namespaces
+        .into_iter()
+        .map(|namespace| SecretRecord { namespace: namespace.to_owned(), name: name.clone() })
+        .collect()
 }
 
 /// The plan was cut off, and a PUT to the published robot was, or may have been, among the steps that it did not reach.
@@ -190,7 +215,7 @@ fn handled(facts: &Facts<'_>) -> Tokens {
 }
 
 /// Status as the next pass will read it.
-pub fn recorded(status: &RobotAccountStatus) -> Recorded {
+pub fn recorded(status: &AccountStatus) -> Recorded {
     let reference = |id, name: &String, created_at| RobotRef { id, name: name.clone(), created_at };
     Recorded {
         current: status.robot.as_ref().map(|robot| RobotRecord {
@@ -208,7 +233,7 @@ pub fn recorded(status: &RobotAccountStatus) -> Recorded {
     }
 }
 
-fn verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdict> {
+fn verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
     let Facts { desired, plan, outcome, observed, .. } = facts;
     let (reason, message, permanent) = match (&outcome.failure, plan.blocker) {
         (Some(failure), _) => (failure.reason, failure.message.clone(), failure.permanent),
@@ -257,7 +282,7 @@ fn disabled() -> Verdict {
     Verdict::new(kinds::READY, State::True, "Disabled", "the account is disabled, as spec.disabled asks for")
 }
 
-fn settled_verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdict> {
+fn settled_verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
     let Facts { desired, plan, .. } = facts;
     let notes = [facts.outcome.notes.clone(), notes::of(facts, status)].concat();
     let ready = if !desired.enabled {
@@ -286,13 +311,13 @@ fn settled_verdicts(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<Verdi
     vec![ready, synced, reconciling, stalled, overdue(status, desired.enabled, facts.now)]
 }
 
-fn published(facts: &Facts<'_>, status: &RobotAccountStatus) -> String {
+fn published(facts: &Facts<'_>, status: &AccountStatus) -> String {
     let login = status.robot.as_ref().map_or("the robot", |robot| robot.name.as_str());
     format!("Secret {} holds a working credential of {login}", facts.desired.secret.name)
 }
 
 /// The condition `RenewalOverdue` at `now` (registry time).
-pub fn overdue(status: &RobotAccountStatus, enabled: bool, now: Timestamp) -> Verdict {
+pub fn overdue(status: &AccountStatus, enabled: bool, now: Timestamp) -> Verdict {
     let late = status.renewal_time.is_some_and(|at| at + OVERDUE_AFTER <= now);
     if late && enabled {
         let message = "the credential should have been renewed over an hour ago; see Synced for what is in the way";
@@ -305,7 +330,7 @@ pub fn overdue(status: &RobotAccountStatus, enabled: bool, now: Timestamp) -> Ve
 /// The earliest of: renewal, an hour after it, end of the overlap, expiry, a refresh that came too early. A moment that
 /// has passed was acted upon by this pass or is held up by something that time does not cure; only an overlap that
 /// ended meanwhile is due at once.
-fn wake(facts: &Facts<'_>, status: &RobotAccountStatus) -> Option<Timestamp> {
+fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<Timestamp> {
     let Facts { desired, observed, plan, .. } = facts;
     let renewal = status.renewal_time;
     let overdue = renewal.map(|at| at + OVERDUE_AFTER);
@@ -315,7 +340,7 @@ fn wake(facts: &Facts<'_>, status: &RobotAccountStatus) -> Option<Timestamp> {
     let overlap_end = status.previous.as_ref().map(|previous| previous.revoke_at);
     // What is held back now has a moment of its own.
     let held = matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::RepairsPaused));
-    let ends_now = overlap_end.filter(|_| plan.previous.is_some() && !held);
+    let ends_now = overlap_end.filter(|_| plan.previous.is_some() && !held && !observed.behind);
     let later = timers.chain([overlap_end]).flatten().filter(|&at| at > observed.now);
     later.chain(ends_now).min()
 }

@@ -48,6 +48,8 @@ pub struct Observed<'a> {
     pub abandoned: bool,
     /// Repairs and refreshes wait until then; see [`super::pace`].
     pub paced_until: Option<Timestamp>,
+    /// A copy of the Secret in some namespace may still hold the former credential.
+    pub behind: bool,
 }
 
 impl Observed<'_> {
@@ -74,7 +76,7 @@ impl Observed<'_> {
             recorded: plan::Recorded {
                 current: self.named(current_robot.map(|record| &record.robot)),
                 previous: self.named(self.recorded.previous.as_ref().map(|record| &record.robot)),
-                overlap_ended: self.recorded.previous.as_ref().is_some_and(|record| record.revoke_at <= self.now),
+                overlap_ended: self.overlap_ended(desired),
                 untouched: current_robot
                     .is_some_and(|record| self.robots.iter().flatten().any(|robot| is_untouched(record, robot))),
             },
@@ -94,6 +96,16 @@ impl Observed<'_> {
             unreachable: self.unreachable,
             abandoned: self.abandoned,
         }
+    }
+
+    /// A namespace that cannot be written to keeps the former credential alive, but not past the next renewal, which needs
+    /// its slot.
+    fn overlap_ended(&self, desired: &Desired) -> bool {
+        let Some(previous) = &self.recorded.previous else { return false };
+        let current = self.recorded.current.as_ref().map(|record| &record.robot);
+        let current = self.robots.iter().flatten().find(|robot| current.is_some_and(|named| named.is(robot)));
+        let due = current.is_none_or(|robot| self.renewal_time(desired, robot).is_some_and(|at| at <= self.now));
+        previous.revoke_at <= self.now && (!self.behind || due)
     }
 
     fn named(&self, record: Option<&RobotRef>) -> Named {

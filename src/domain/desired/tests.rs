@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::RobotAccount;
 use crate::domain::permissions::Access;
 
 #[expect(clippy::needless_pass_by_value, reason = "json!(…) reads best as an argument by value")]
-fn account(spec: Value) -> RobotAccount {
+fn account(spec: Value) -> Account {
     let mut object = json!({
         "apiVersion": "harbor-robots.io/v1alpha1",
         "kind": "RobotAccount",
@@ -12,7 +13,7 @@ fn account(spec: Value) -> RobotAccount {
         "spec": {"project": "team-a"},
     });
     object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-    serde_json::from_value(object).unwrap()
+    serde_json::from_value::<RobotAccount>(object).unwrap().into()
 }
 
 fn defaults(text: Value) -> AccountDefaults {
@@ -20,11 +21,11 @@ fn defaults(text: Value) -> AccountDefaults {
 }
 
 fn wish(spec: Value) -> Desired {
-    of_robot_account(&account(spec), "c", None).unwrap()
+    of_account(&account(spec), "c", None, &BTreeSet::new()).unwrap()
 }
 
 fn wish_with(spec: Value, registry: Value) -> Desired {
-    of_robot_account(&account(spec), "c", Some(&defaults(registry))).unwrap()
+    of_account(&account(spec), "c", Some(&defaults(registry)), &BTreeSet::new()).unwrap()
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn tokens_are_read_from_the_annotations_and_an_empty_one_is_none() {
         (keys::ANNOTATION_REFRESH.to_owned(), "today".to_owned()),
         (keys::ANNOTATION_REVOKE.to_owned(), String::new()),
     ]));
-    let wish = of_robot_account(&object, "c", None).unwrap();
+    let wish = of_account(&object, "c", None, &BTreeSet::new()).unwrap();
     assert_eq!(wish.tokens, Tokens { refresh: Some("today".into()), revoke: None });
 }
 
@@ -136,7 +137,7 @@ fn a_text_outside_the_grammar_is_an_error_and_not_a_default() {
         json!({"rotation": {"renewBefore": ""}}),
         json!({"rotation": {"interval": "-1d"}}),
     ] {
-        assert!(of_robot_account(&account(spec.clone()), "c", None).is_err(), "{spec}");
+        assert!(of_account(&account(spec.clone()), "c", None, &BTreeSet::new()).is_err(), "{spec}");
     }
 }
 

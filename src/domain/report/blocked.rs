@@ -20,9 +20,9 @@ pub(super) fn by_legacy(facts: &Facts<'_>) -> bool {
 /// Reason and message.
 pub(super) fn told(facts: &Facts<'_>, blocker: Blocker) -> (&'static str, String) {
     let desired = facts.desired;
-    let text = facts.blocked_by.as_deref().unwrap_or_default();
+    let (refused_for, text) = facts.blocked_by.clone().unwrap_or(("NotPermitted", String::new()));
     match blocker {
-        Blocker::NotPermitted => ("NotPermitted", text.to_owned()),
+        Blocker::NotPermitted => (refused_for, text),
         Blocker::NameTaken => taken(facts),
         Blocker::SecretNotOwned => {
             let secret = &desired.secret.name;

@@ -5,17 +5,17 @@ use super::super::rotation::{self, Cut};
 use super::super::situation;
 use super::super::slots::Slot;
 use super::{Facts, overlap as ends, recorded as as_read};
-use crate::api::RobotAccountStatus;
+use crate::api::AccountStatus;
 
 /// The end of an overlap is taken after the publish, the robot was made before it.
 const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 
 /// For the message of `Synced`.
-pub fn of(facts: &Facts<'_>, status: &RobotAccountStatus) -> Vec<String> {
+pub fn of(facts: &Facts<'_>, status: &AccountStatus) -> Vec<String> {
     [overlap(facts, status), renewal(facts), refresh(facts), revoke(facts)].into_iter().flatten().collect()
 }
 
-fn overlap(facts: &Facts<'_>, status: &RobotAccountStatus) -> Option<String> {
+fn overlap(facts: &Facts<'_>, status: &AccountStatus) -> Option<String> {
     let rotation = &facts.desired.rotation;
     let (recorded, current) = (status.previous.as_ref()?, facts.outcome.robot.as_ref()?);
     let previous = facts.observed.robot(Slot::of(&recorded.name))?;

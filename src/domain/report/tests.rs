@@ -9,14 +9,14 @@ use crate::domain::rotation;
 
 mod own;
 
-type Told = (RobotAccountStatus, Option<Timestamp>);
+type Told = (AccountStatus, Option<Timestamp>);
 
 fn pinned() -> PinnedRegistry {
     PinnedRegistry { kind: RegistryKind::ClusterHarborRegistry, name: "main".into(), url: Some("https://h".into()) }
 }
 
 /// One pass: `view` is what it reads besides status, `outcome` what came of its plan.
-fn pass(view: &View, status: &RobotAccountStatus, wish: &Desired, outcome: impl FnOnce(&Plan) -> Outcome) -> Told {
+fn pass(view: &View, status: &AccountStatus, wish: &Desired, outcome: impl FnOnce(&Plan) -> Outcome) -> Told {
     pass_by(plan::plan, view, status, wish, outcome)
 }
 
@@ -24,7 +24,7 @@ fn pass(view: &View, status: &RobotAccountStatus, wish: &Desired, outcome: impl 
 fn pass_by(
     planned: fn(&plan::Situation) -> Plan,
     view: &View,
-    status: &RobotAccountStatus,
+    status: &AccountStatus,
     wish: &Desired,
     outcome: impl FnOnce(&Plan) -> Outcome,
 ) -> Told {
@@ -40,7 +40,8 @@ fn pass_by(
         desired: wish,
         observed: &observed,
         plan: &plan,
-        blocked_by: (plan.blocker == Some(Blocker::NotPermitted)).then(|| "no grant".to_owned()),
+        blocked_by: (plan.blocker == Some(Blocker::NotPermitted)).then(|| ("NotPermitted", "no grant".to_owned())),
+        spread: None,
         outcome: &outcome,
         now: view.now + SignedDuration::from_secs(2),
     })
@@ -68,27 +69,27 @@ fn failed(reason: &'static str, permanent: bool) -> impl FnOnce(&Plan) -> Outcom
 }
 
 /// The status of an account whose robot in the first slot was made at 0 s.
-fn settled_status() -> RobotAccountStatus {
+fn settled_status() -> AccountStatus {
     let view = View { now: at(-1), ..View::fresh() };
-    pass(&view, &RobotAccountStatus::default(), &desired(), went_well(&view, 0)).0
+    pass(&view, &AccountStatus::default(), &desired(), went_well(&view, 0)).0
 }
 
 /// The status after a rotation at 1000 s: `View::in_overlap` is what the next pass reads.
-fn overlap_status() -> RobotAccountStatus {
+fn overlap_status() -> AccountStatus {
     let wish = Desired { tokens: refresh("t"), ..desired() };
     let view = View { now: at(1_000), ..View::settled() };
     pass(&view, &settled_status(), &wish, went_well(&view, 1_000)).0
 }
 
 /// `Ready Synced Stalled Reconciling` as `status/reason`.
-fn conditions_of(status: &RobotAccountStatus) -> [String; 4] {
+fn conditions_of(status: &AccountStatus) -> [String; 4] {
     [kinds::READY, kinds::SYNCED, kinds::STALLED, kinds::RECONCILING].map(|kind| {
         conditions::find(&status.conditions, kind)
             .map_or_else(|| "-".to_owned(), |found| format!("{}/{}", found.status, found.reason))
     })
 }
 
-fn message_of(status: &RobotAccountStatus, kind: &str) -> String {
+fn message_of(status: &AccountStatus, kind: &str) -> String {
     conditions::find(&status.conditions, kind).unwrap().message.clone()
 }
 
@@ -98,7 +99,7 @@ const IN_ORDER: [&str; 4] = ["True/Published", "True/InSync", "-", "-"];
 fn the_first_pass_records_robot_tokens_and_what_is_in_effect() {
     let view = View { now: at(-1), ..View::fresh() };
     let wish = Desired { tokens: refresh("t"), ..desired() };
-    let (status, wake) = pass(&view, &RobotAccountStatus::default(), &wish, went_well(&view, 0));
+    let (status, wake) = pass(&view, &AccountStatus::default(), &wish, went_well(&view, 0));
     assert_eq!(conditions_of(&status), IN_ORDER);
     let made = status.robot.as_ref().unwrap();
     assert_eq!((made.id, made.created_at, made.updated_at), (100, at(0), Some(at(0))));
@@ -290,7 +291,7 @@ fn an_expiry_moved_by_hand_is_not_forgotten_while_its_repair_has_to_wait() {
 
 #[test]
 fn each_blocker_stalls_with_its_reason_and_a_message_that_says_what_to_do() {
-    let fresh = RobotAccountStatus::default();
+    let fresh = AccountStatus::default();
     let refused = View { permit: Permit::Refused, ..View::fresh() };
     let mut taken = View::fresh();
     taken.robots[0] = Some(robot(Slot::A, 0));
@@ -393,7 +394,7 @@ fn conditions_change_nothing_but_what_changed() {
     let (up, _) = pass(&view, &down, &desired(), went_well(&view, 0));
     assert_eq!(conditions_of(&up), IN_ORDER);
     let since =
-        |status: &RobotAccountStatus, kind| conditions::find(&status.conditions, kind).unwrap().last_transition_time.0;
+        |status: &AccountStatus, kind| conditions::find(&status.conditions, kind).unwrap().last_transition_time.0;
     assert_eq!(since(&up, kinds::READY), since(&first, kinds::READY));
     assert!(since(&up, kinds::SYNCED) > since(&first, kinds::SYNCED));
 }
@@ -504,6 +505,6 @@ fn without_a_grant_status_names_the_robot_that_is_left_since_its_secret_goes() {
 fn a_token_is_not_taken_as_seen_before_there_is_a_robot() {
     let wish = Desired { enabled: false, tokens: refresh("t"), ..desired() };
     let view = View { may_update: false, ..View::fresh() };
-    let (status, _) = pass(&view, &RobotAccountStatus::default(), &wish, went_well(&view, 0));
+    let (status, _) = pass(&view, &AccountStatus::default(), &wish, went_well(&view, 0));
     assert_eq!(status.handled_refresh, None);
 }

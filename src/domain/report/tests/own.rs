@@ -22,7 +22,7 @@ fn a_login_that_may_not_set_an_own_password_stalls_and_says_what_to_do() {
         assert!(message.contains("spec.passwordSecretRef needs") && message.ends_with(advice), "{message}");
     }
     let fresh = View { may_update: false, own: Own::Differs, ..View::fresh() };
-    let (status, _) = pass(&fresh, &RobotAccountStatus::default(), &wish(Strategy::Overlap), went_well(&fresh, 0));
+    let (status, _) = pass(&fresh, &AccountStatus::default(), &wish(Strategy::Overlap), went_well(&fresh, 0));
     assert_eq!(conditions_of(&status)[0], "False/LoginCannotUpdate");
     assert_eq!(status.robot, None);
 }

@@ -1,0 +1,125 @@
+//! Which namespaces a system account's Secret goes to, and what is said of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::grants::selects;
+use crate::api::{NamespaceRecord, SystemSecretOutput};
+
+/// So many namespaces are in a status, those that failed first.
+const NAMESPACES_TOLD: usize = 100;
+
+/// The namespaces that a spec asks for: by name, whether they exist or not, and those that exist and carry the labels.
+pub fn wanted<'n>(
+    output: &SystemSecretOutput,
+    existing: impl IntoIterator<Item = (&'n str, &'n BTreeMap<String, String>)>,
+) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = output.namespaces.iter().flatten().cloned().collect();
+    if let Some(selector) = &output.namespace_selector {
+        let fit = existing.into_iter().filter(|(_, labels)| selects(selector, labels));
+        names.extend(fit.map(|(name, _)| name.to_owned()));
+    }
+    names
+}
+
+/// What became of the Secret in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The namespace.
+    pub name: String,
+    /// `None`: the Secret holds the published credential.
+    pub problem: Option<Problem>,
+}
+
+/// Why a namespace does not have the published credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// From the table of reasons.
+    pub reason: String,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// A Secret of ours is there that may still hold the former credential.
+    pub behind: bool,
+    /// Trying again may help.
+    pub transient: bool,
+}
+
+/// The rows of a status.
+pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
+    let mut records: Vec<NamespaceRecord> = rows
+        .iter()
+        .map(|row| NamespaceRecord {
+            name: row.name.clone(),
+            ready: row.problem.is_none(),
+            reason: row.problem.as_ref().map(|problem| problem.reason.clone()),
+            message: row.problem.as_ref().map(|problem| problem.message.clone()),
+        })
+        .collect();
+    records.sort_by(|a, b| (a.ready, &a.name).cmp(&(b.ready, &b.name)));
+    records.truncate(NAMESPACES_TOLD);
+    records
+}
+
+/// One sentence about all that failed; `None` if none did.
+pub fn summary(rows: &[Row]) -> Option<String> {
+    let failed: Vec<&Row> = rows.iter().filter(|row| row.problem.is_some()).collect();
+    let (first, problem) = failed.iter().find_map(|row| Some((row, row.problem.as_ref()?)))?;
+    let others = match failed.len() - 1 {
+        0 => String::new(),
+        n => format!("; {n} more in status.namespaces"),
+    };
+    Some(format!(
+        "the Secret is not as it should be in {} of {} namespaces: {}: {}{others}",
+        failed.len(),
+        rows.len(),
+        first.name,
+        problem.message
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn row(name: &str, problem: Option<&str>) -> Row {
+        let problem = problem.map(|reason| Problem {
+            reason: reason.to_owned(),
+            message: format!("{reason} it is"),
+            behind: false,
+            transient: false,
+        });
+        Row { name: name.to_owned(), problem }
+    }
+
+    #[test]
+    fn namespaces_come_by_name_and_by_label() {
+        let output: SystemSecretOutput = serde_json::from_value(json!({
+            "namespaces": ["b", "missing"], "namespaceSelector": {"matchLabels": {"team": "yes"}},
+        }))
+        .unwrap();
+        let yes = BTreeMap::from([("team".to_owned(), "yes".to_owned())]);
+        let no = BTreeMap::new();
+        let existing = [("a", &yes), ("b", &no), ("c", &no)];
+        assert_eq!(wanted(&output, existing).into_iter().collect::<Vec<_>>(), ["a", "b", "missing"]);
+        assert!(wanted(&SystemSecretOutput::default(), existing).is_empty());
+    }
+
+    #[test]
+    fn failures_come_first_and_a_hundred_rows_are_enough() {
+        let mut rows: Vec<Row> = (0..150).map(|n| row(&format!("n{n:03}"), None)).collect();
+        rows.push(row("zzz", Some("SecretNotOwned")));
+        rows.push(row("aaa", Some("NamespaceNotFound")));
+        let records = records(&rows);
+        assert_eq!(records.len(), 100);
+        assert_eq!(records[..3].iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["aaa", "zzz", "n000"]);
+        assert_eq!(records[1].reason.as_deref(), Some("SecretNotOwned"));
+        assert_eq!(
+            summary(&rows).as_deref(),
+            Some(
+                "the Secret is not as it should be in 2 of 152 namespaces: zzz: SecretNotOwned it is; 1 more in status.namespaces"
+            )
+        );
+        assert_eq!(summary(&rows[..150]), None);
+    }
+}
