@@ -1,9 +1,11 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::api::DurationString;
 use crate::logging::{Format, Level};
 
 /// Harbor robot accounts as Kubernetes objects.
@@ -46,6 +48,20 @@ pub struct RunArgs {
     /// Accept registries with http:// URLs. Credentials then travel in the clear.
     #[arg(long, env = "ALLOW_HTTP")]
     pub allow_http: bool,
+    /// Hosts that HarborRegistry objects of namespaces may name although their addresses are not on the internet, like
+    /// harbor.corp.example or *.svc.cluster.local; `*` stands for any text. Whoever may create such an object could else
+    /// reach whatever the operator reaches.
+    #[arg(long, env = "PRIVATE_REGISTRY_HOSTS", value_delimiter = ',', value_name = "HOST,…")]
+    pub private_registry_hosts: Vec<String>,
+    /// The shortest pollInterval of a HarborRegistry of a namespace, like 1m or 30s.
+    #[arg(long, env = "TENANT_POLL_INTERVAL", default_value = "1m", value_parser = duration, value_name = "DURATION")]
+    pub tenant_poll_interval: Duration,
+    /// The most calls per second that a HarborRegistry of a namespace makes.
+    #[arg(long, env = "TENANT_REQUESTS_PER_SECOND", default_value_t = 10, value_name = "N")]
+    pub tenant_requests_per_second: u32,
+    /// Seconds between the look at a robot without an account and its deletion, where orphanPolicy asks for that.
+    #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]
+    pub orphan_after: u64,
     /// Seconds that a registry has to be out of reach before accounts of a namespace that is being deleted go without
     /// their robots.
     #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]
@@ -69,6 +85,10 @@ pub struct RunArgs {
     /// How much is logged. Never secrets, at any level.
     #[arg(long, env = "LOG_LEVEL", value_enum, default_value_t)]
     pub log_level: Level,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    DurationString(text.to_owned()).parse().map_err(|error| error.to_string())
 }
 
 /// The name stands between spaces and slashes in a mark.

@@ -14,7 +14,7 @@ use crate::cli::RunArgs;
 use crate::cluster::{client, events::Events, namespaces};
 use crate::controllers::index::{Index, State};
 use crate::controllers::registries::{self, Registries};
-use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, robots, sweep, watch};
+use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, robots, sweep, watch};
 use crate::leader::{self, Claim, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
 use crate::server::{Endpoints, Server};
@@ -157,12 +157,18 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
             .ok_or_else(|| Error::Start("there is no namespace kube-system; set --cluster-name".to_owned()))?,
     };
     Ok(Settings {
-        resource_namespace: args.cluster_resource_namespace.clone(),
+        resource_namespace: args.cluster_resource_namespace.as_str().into(),
         cluster_name,
         namespaces: args.namespaces.clone(),
         registry_selector: args.registry_selector.clone(),
         watch_secrets: args.watch_secrets,
         allow_http: args.allow_http,
+        tenants: Tenants {
+            private_hosts: args.private_registry_hosts.clone(),
+            poll_interval: args.tenant_poll_interval,
+            requests_per_second: args.tenant_requests_per_second,
+        },
+        orphan_after: Duration::from_secs(args.orphan_after),
         abandon_after: Duration::from_secs(args.abandon_after),
         settle_after: Duration::from_secs(args.settle_after),
         concurrency: usize::from(args.concurrency),
@@ -307,8 +313,7 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     state.ready.store(true, Ordering::Relaxed);
     tracing::info!("ready");
     for registry in context.registries.all() {
-        let name = registry.object.metadata.name.clone().unwrap_or_default();
-        sweep::soon(context, &context.index.name(&name));
+        sweep::soon(context, &context.index.name(&registry.object.key()));
     }
 }
 

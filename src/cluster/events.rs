@@ -6,18 +6,42 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 
 use super::secrets::MANAGER;
 use super::within;
+use crate::api::{Account, GROUP, RegistryObject, VERSION};
 
 /// Publishes events.
 #[derive(Clone)]
 pub struct Events {
     client: Client,
     instance: String,
+}
+
+/// An account as the object of an event.
+pub fn account_reference(account: &Account) -> ObjectReference {
+    let OwnerReference { api_version, kind, .. } = account.owner_reference();
+    reference(&account.metadata, api_version, kind)
+}
+
+/// A registry as the object of an event.
+pub fn registry_reference(object: &RegistryObject) -> ObjectReference {
+    reference(&object.metadata, format!("{GROUP}/{VERSION}"), object.kind.to_string())
+}
+
+fn reference(meta: &ObjectMeta, api_version: String, kind: String) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(api_version),
+        kind: Some(kind),
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        resource_version: meta.resource_version.clone(),
+        ..ObjectReference::default()
+    }
 }
 
 /// What an event says.

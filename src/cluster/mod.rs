@@ -1,10 +1,12 @@
 //! Everything that touches Kubernetes. Small functions, each one call or one careful pair of calls; nothing here decides.
 
+pub mod accounts;
 pub mod client;
 pub mod events;
 pub mod login;
 pub mod namespaces;
 pub mod objects;
+pub mod registries;
 pub mod secret_form;
 pub mod secrets;
 pub mod service_accounts;

@@ -3,30 +3,19 @@
 use std::fmt::Debug;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::secrets::MANAGER;
 use super::{Error, within};
-use crate::api::{ClusterHarborRegistry, RobotAccount};
 
 /// A kind of ours.
 pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {}
 
 impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned> Object for K {}
-
-/// The accounts of a namespace.
-pub fn robot_accounts(client: &Client, namespace: &str) -> Api<RobotAccount> {
-    Api::namespaced(client.clone(), namespace)
-}
-
-/// The cluster's registries.
-pub fn cluster_registries(client: &Client) -> Api<ClusterHarborRegistry> {
-    Api::all(client.clone())
-}
 
 /// Reads an object; `None` if it is gone.
 pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, Error> {
@@ -50,17 +39,16 @@ pub fn is_deleting(meta: &ObjectMeta) -> bool {
 }
 
 /// Adds a finalizer to the very object that was read.
-pub async fn add_finalizer<K: Object>(api: &Api<K>, object: &K, finalizer: &str) -> Result<ObjectMeta, Error> {
-    let mut finalizers = object.meta().finalizers.clone().unwrap_or_default();
+pub async fn add_finalizer<K: Object>(api: &Api<K>, meta: &ObjectMeta, finalizer: &str) -> Result<ObjectMeta, Error> {
+    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
     finalizers.push(finalizer.to_owned());
-    set_finalizers(api, object.meta(), &finalizers).await
+    set_finalizers(api, meta, &finalizers).await
 }
 
 /// Removes a finalizer; an object that is gone is fine.
-pub async fn remove_finalizer<K: Object>(api: &Api<K>, object: &K, finalizer: &str) -> Result<(), Error> {
-    let others: Vec<String> =
-        object.meta().finalizers.iter().flatten().filter(|other| *other != finalizer).cloned().collect();
-    match set_finalizers(api, object.meta(), &others).await {
+pub async fn remove_finalizer<K: Object>(api: &Api<K>, meta: &ObjectMeta, finalizer: &str) -> Result<(), Error> {
+    let others: Vec<String> = meta.finalizers.iter().flatten().filter(|other| *other != finalizer).cloned().collect();
+    match set_finalizers(api, meta, &others).await {
         Ok(_) | Err(Error::NotFound) => Ok(()),
         Err(error) => Err(error),
     }

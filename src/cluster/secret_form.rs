@@ -104,14 +104,36 @@ pub struct AtRest {
     pub form: Option<u64>,
 }
 
+/// The account that a Secret of ours is made for, as the Secret says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeFor {
+    /// A `SystemRobotAccount`; otherwise a `RobotAccount` of the Secret's namespace.
+    pub system: bool,
+    /// Its name.
+    pub name: String,
+}
+
+/// What stands before the name of a `SystemRobotAccount` in an annotation, so that it is not taken for a namesake of the
+/// namespace. Names of objects hold no slash.
+const SYSTEM: &str = "SystemRobotAccount/";
+
+/// The account as the Secret's annotation has it.
+fn account_text(owner: &OwnerReference) -> String {
+    if owner.kind == SYSTEM.trim_end_matches('/') { format!("{SYSTEM}{}", owner.name) } else { owner.name.clone() }
+}
+
 /// Reduces a Secret that the watch delivered; also says whose account's it is.
-pub fn at_rest(secret: &Secret) -> Option<(String, AtRest)> {
+pub fn at_rest(secret: &Secret) -> Option<(MadeFor, AtRest)> {
     // Whatever of label, annotation and owner reference was edited away: one that is left tells the account.
     let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
     let owner =
         owners.iter().find(|owner| owner.controller == Some(true) && owner.api_version.starts_with(keys::PREFIX));
-    let account = owner.map(|owner| owner.name.as_str()).or_else(|| annotation(secret, keys::ANNOTATION_ACCOUNT))?;
-    let account = account.to_owned();
+    let account = owner.map(account_text);
+    let account = account.or_else(|| annotation(secret, keys::ANNOTATION_ACCOUNT).map(ToOwned::to_owned))?;
+    let account = match account.strip_prefix(SYSTEM) {
+        Some(name) => MadeFor { system: true, name: name.to_owned() },
+        None => MadeFor { system: false, name: account },
+    };
     let uid = owner.map(|owner| owner.uid.as_str()).unwrap_or_default();
     let credential = credential(secret, uid);
     let writable = secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE);
@@ -226,7 +248,7 @@ fn mark(secret: &mut Secret, form: &Form<'_>, notes: Vec<(&str, String)>) {
     wanted(annotations, keys::ANNOTATION_ANNOTATIONS, &form.wish.annotations, None);
     labels.insert(keys::LABEL_MANAGED_BY.to_owned(), keys::MANAGED_BY.to_owned());
     labels.insert(keys::LABEL_ACCOUNT_UID.to_owned(), form.owner.uid.clone());
-    annotations.insert(keys::ANNOTATION_ACCOUNT.to_owned(), form.owner.name.clone());
+    annotations.insert(keys::ANNOTATION_ACCOUNT.to_owned(), account_text(form.owner));
     annotations.extend(notes.into_iter().map(|(key, value)| (key.to_owned(), value)));
     let owners = meta.owner_references.get_or_insert_default();
     owners.retain(|owner| !(owner.kind == form.owner.kind && owner.name == form.owner.name));
@@ -383,7 +405,7 @@ pub fn ownership(secret: &Secret, owner: &OwnerReference) -> Ownership {
         .as_ref()
         .and_then(|labels| labels.get(keys::LABEL_MANAGED_BY))
         .is_some_and(|by| by == keys::MANAGED_BY);
-    let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(owner.name.as_str());
+    let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(account_text(owner).as_str());
     let only_stale = owners.iter().all(|other| other.kind == owner.kind && other.name == owner.name);
     if labelled && same_account && only_stale { Ownership::Ours } else { Ownership::Foreign }
 }

@@ -58,6 +58,11 @@ impl Live {
         self.object.is_none()
     }
 
+    /// True if it was made for this account.
+    pub fn is_ours(&self) -> bool {
+        self.ours
+    }
+
     /// The ServiceAccounts that carry our entry, as recorded on the Secret.
     pub fn service_accounts(&self) -> Vec<String> {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
@@ -172,6 +177,48 @@ pub async fn release(client: &Client, namespace: &str, live: &Live, form: &Form<
         owners.retain(|owner| owner.uid != form.owner.uid);
     })
     .await
+}
+
+/// Makes the Secret of another namespace hold what `primary` holds of `robot`'s credential, in this form. Writes nothing if
+/// it does already, or if `primary` holds none.
+pub async fn copy(
+    client: &Client,
+    namespace: &str,
+    primary: &Live,
+    form: &Form<'_>,
+    robot: &Robot,
+) -> Result<Copied, Error> {
+    let live = read(client, namespace, form).await?;
+    if live.object.is_some() && !live.ours {
+        return Ok(Copied::Foreign);
+    }
+    let named = primary.robot_named.as_ref().is_some_and(|named| named.is(robot));
+    let Some(credential) = primary.credential.as_ref().filter(|_| named) else { return Ok(Copied::Unchanged(live)) };
+    let credential = with_facts_of(credential, robot);
+    let found = live.object.as_ref().filter(|secret| Live::is_writable(secret));
+    if found.is_some_and(|secret| secret_form::is_current(secret, form, &credential)) {
+        return Ok(Copied::Unchanged(live));
+    }
+    let write = |secret: &mut Secret| secret_form::write(secret, form, &credential, None);
+    let (from, served) = (live.version(), live.service_accounts());
+    Ok(Copied::Changed { from, served, to: save(client, namespace, &live, form, write).await? })
+}
+
+/// What became of a copy.
+pub enum Copied {
+    /// It was as it should be.
+    Unchanged(Live),
+    /// It was written.
+    Changed {
+        /// The version before; 0 = there was none.
+        from: u64,
+        /// The ServiceAccounts that were on record before.
+        served: Vec<String>,
+        /// As it is now.
+        to: Live,
+    },
+    /// A Secret of that name is somebody else's.
+    Foreign,
 }
 
 /// Deletes the very version of the Secret that was read, so that nobody's publish is lost; one that is not there counts as deleted.

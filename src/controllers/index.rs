@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::Key;
+use crate::api::SystemSecretOutput;
 use crate::cluster::secret_form::AtRest;
 use crate::domain::contest::Contest;
 use crate::domain::observed::NEVER_UPDATED;
 use crate::domain::pace::Pace;
 use crate::domain::robot::{Home, Robot};
+use crate::domain::spread;
 
 /// One account at rest.
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ pub struct Entry {
     pub contests: Option<Box<Contests>>,
     /// The Secret with the account's own password; `None` for nearly every account.
     pub password: Option<Box<PasswordSeen>>,
+    /// Its permissions depend on which projects there are.
+    pub by_pattern: bool,
 }
 
 /// The Secret with an account's own password. It carries no label of ours, so no watch tells of it: sweeps look.
@@ -130,12 +134,50 @@ struct Inner {
     entries: HashMap<Key, Entry>,
     names: HashSet<Arc<str>>,
     homes: HashSet<Arc<Home>>,
-    /// Labels of namespaces.
-    labels: HashMap<Arc<str>, BTreeMap<String, String>>,
+    namespaces: HashMap<Arc<str>, Namespace>,
+    /// Where the Secrets of system accounts go.
+    spreads: HashMap<Key, Spread>,
     /// ServiceAccounts that accounts name, by namespace.
     service_accounts: HashMap<Arc<str>, HashMap<Box<str>, Named>>,
     /// Our Secrets as the watch saw them before their account: what a start needs to leave settled accounts alone.
     secrets: HashMap<Key, AtRest>,
+}
+
+/// A namespace that exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// It is being deleted: nothing can be made in it any more.
+    pub terminating: bool,
+}
+
+/// Where the Secret of a system account goes.
+#[derive(Default)]
+struct Spread {
+    /// What is asked for, as the last pass saw it.
+    wish: SystemSecretOutput,
+    copies: BTreeMap<Box<str>, Copy>,
+}
+
+/// A system account's Secret in one namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Copy {
+    /// The version that the last pass left; 0 = none, or not known.
+    pub left: u64,
+    /// The one that the watch saw last.
+    pub seen: u64,
+    /// What the last pass left in it: see [`digest`].
+    pub content: u64,
+    /// Others who undid our work lately.
+    pub contest: Option<Box<Contest>>,
+}
+
+impl Copy {
+    /// Nobody else wrote to it since the last pass.
+    pub fn is_quiet(&self) -> bool {
+        self.seen <= self.left
+    }
 }
 
 /// A ServiceAccount that accounts name.
@@ -205,7 +247,13 @@ impl Index {
     /// Forgets an account; answers with the registry it used.
     pub fn remove(&self, key: &Key) -> Option<Arc<str>> {
         let mut inner = self.lock();
-        inner.forget_service_accounts(key);
+        if key.is_system() {
+            inner.spreads.remove(key);
+            let namespaces: Vec<Arc<str>> = inner.service_accounts.keys().cloned().collect();
+            namespaces.iter().for_each(|namespace| inner.forget_service_accounts(key, namespace));
+        } else {
+            inner.forget_service_accounts(key, &key.namespace);
+        }
         inner.entries.remove(key).map(|entry| entry.registry)
     }
 
@@ -238,6 +286,64 @@ impl Index {
             None => inner.secrets.remove(account),
         };
         false
+    }
+
+    /// The same for a copy in a namespace. Copies are noted before their account is known, too: after a start they are all
+    /// that tells where a Secret was taken to.
+    pub fn see_copy(&self, account: &Key, namespace: &str, version: u64) -> bool {
+        let mut inner = self.lock();
+        let known = inner.entries.contains_key(account);
+        let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default();
+        copy.seen = version;
+        known && !copy.is_quiet()
+    }
+
+    /// The copies of a system account, by namespace.
+    pub fn copies(&self, account: &Key) -> BTreeMap<Box<str>, Copy> {
+        self.lock().spreads.get(account).map(|spread| spread.copies.clone()).unwrap_or_default()
+    }
+
+    /// Changes what is known of a copy.
+    pub fn update_copy(&self, account: &Key, namespace: &str, change: impl FnOnce(&mut Copy)) {
+        let mut inner = self.lock();
+        change(inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default());
+    }
+
+    /// True if the copy in this namespace holds this content and neither it nor a ServiceAccount beside it was changed since.
+    pub fn is_copy_settled(&self, account: &Key, namespace: &str, content: u64) -> bool {
+        let inner = self.lock();
+        let here = inner.service_accounts.get(namespace);
+        let changed = |named: &Named| named.users.iter().any(|(user, left)| user == account && named.seen > *left);
+        let copy = inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace));
+        copy.is_some_and(|copy| copy.left != 0 && copy.is_quiet() && copy.content == content)
+            && !here.is_some_and(|here| here.values().any(changed))
+    }
+
+    /// There is no copy in this namespace any more, and none is wanted.
+    pub fn drop_copy(&self, account: &Key, namespace: &str) {
+        if let Some(spread) = self.lock().spreads.get_mut(account) {
+            spread.copies.remove(namespace);
+        }
+    }
+
+    /// The namespaces that a system account asks for, and those of them that are there. The wish is kept, so that a
+    /// namespace that comes, changes or goes finds its accounts.
+    pub fn spread(&self, account: &Key, wish: &SystemSecretOutput) -> Vec<(String, Option<Namespace>)> {
+        let mut inner = self.lock();
+        let wish = SystemSecretOutput {
+            namespaces: wish.namespaces.clone(),
+            namespace_selector: wish.namespace_selector.clone(),
+            ..SystemSecretOutput::default()
+        };
+        let existing = inner.namespaces.iter().map(|(name, namespace)| (&**name, &namespace.labels));
+        let wanted = spread::wanted(&wish, existing);
+        let found = wanted.into_iter().map(|name| {
+            let namespace = inner.namespaces.get(name.as_str()).cloned();
+            (name, namespace)
+        });
+        let found = found.collect();
+        inner.spreads.entry(account.clone()).or_default().wish = wish;
+        found
     }
 
     /// What was noted of an account's Secret before the account was known.
@@ -275,31 +381,45 @@ impl Index {
         self.lock().entries.values().filter_map(|entry| entry.expires).min()
     }
 
-    /// Sets a namespace's labels; true if they changed.
-    pub fn set_labels(&self, namespace: &str, labels: BTreeMap<String, String>) -> bool {
+    /// Notes what a namespace is like (`None`: it is gone); the accounts that should look.
+    pub fn see_namespace(&self, name: &str, now: Option<Namespace>) -> Vec<Key> {
         let mut inner = self.lock();
-        let name = intern(&mut inner.names, namespace);
-        inner.labels.insert(name, labels.clone()) != Some(labels)
-    }
-
-    /// Forgets a namespace.
-    pub fn remove_labels(&self, namespace: &str) {
-        self.lock().labels.remove(namespace);
+        let shared = intern(&mut inner.names, name);
+        let before = match now.clone() {
+            Some(namespace) => inner.namespaces.insert(shared, namespace),
+            None => inner.namespaces.remove(name),
+        };
+        if before == now {
+            return Vec::new();
+        }
+        let asked = |wish: &SystemSecretOutput, namespace: Option<&Namespace>| {
+            spread::wanted(wish, namespace.map(|namespace| (name, &namespace.labels))).contains(name)
+        };
+        let of_the_system = inner
+            .spreads
+            .iter()
+            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now.as_ref()));
+        let of_the_system = of_the_system.map(|(key, _)| key.clone());
+        let labels = |namespace: &Option<Namespace>| namespace.as_ref().map(|namespace| namespace.labels.clone());
+        let labels_changed = labels(&before) != labels(&now);
+        let here = inner.entries.keys().filter(|key| labels_changed && *key.namespace == *name).cloned();
+        of_the_system.chain(here).collect()
     }
 
     /// A namespace's labels; `None` if namespaces are not watched or this one is not known yet.
     pub fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
-        self.lock().labels.get(namespace).cloned()
+        self.lock().namespaces.get(namespace).map(|namespace| namespace.labels.clone())
     }
 
-    /// Notes which ServiceAccounts an account names.
-    pub fn set_service_accounts(&self, account: &Key, names: &[String]) {
+    /// Notes which ServiceAccounts an account names in a namespace.
+    pub fn set_service_accounts(&self, account: &Key, namespace: &str, names: &[String]) {
         let mut inner = self.lock();
         if names.is_empty() {
-            inner.forget_service_accounts(account);
+            inner.forget_service_accounts(account, namespace);
             return;
         }
-        let here = inner.service_accounts.entry(Arc::clone(&account.namespace)).or_default();
+        let namespace = intern(&mut inner.names, namespace);
+        let here = inner.service_accounts.entry(namespace).or_default();
         here.retain(|name, named| {
             if !names.iter().any(|wanted| **wanted == **name) {
                 named.users.retain(|(user, _)| user != account);
@@ -316,9 +436,9 @@ impl Index {
 
     /// Notes the version of a ServiceAccount that an account's pass found and the one that it left. A write of ours
     /// concerns one account's entry only: whoever knew the version before it knows the one after it.
-    pub fn leave_service_account(&self, account: &Key, name: &str, found: u64, left: u64) {
+    pub fn leave_service_account(&self, account: &Key, namespace: &str, name: &str, found: u64, left: u64) {
         let mut inner = self.lock();
-        let here = inner.service_accounts.get_mut(&account.namespace);
+        let here = inner.service_accounts.get_mut(namespace);
         let Some(named) = here.and_then(|here| here.get_mut(name)) else { return };
         for (user, known) in &mut named.users {
             if user == account || *known == found {
@@ -339,21 +459,28 @@ impl Index {
     /// True if there is nothing new about an account since its last pass.
     pub fn is_quiet(&self, key: &Key) -> bool {
         let inner = self.lock();
-        let here = inner.service_accounts.get(&key.namespace);
         let changed = |named: &Named| named.users.iter().any(|(user, left)| user == key && named.seen > *left);
-        inner.entries.get(key).is_some_and(Entry::is_quiet) && !here.is_some_and(|here| here.values().any(changed))
+        let here_changed = |here: &HashMap<Box<str>, Named>| here.values().any(changed);
+        let others_quiet = if key.is_system() {
+            let copies = inner.spreads.get(key).map(|spread| &spread.copies);
+            copies.into_iter().flatten().all(|(_, copy)| copy.is_quiet())
+                && !inner.service_accounts.values().any(here_changed)
+        } else {
+            !inner.service_accounts.get(&key.namespace).is_some_and(here_changed)
+        };
+        inner.entries.get(key).is_some_and(Entry::is_quiet) && others_quiet
     }
 }
 
 impl Inner {
-    fn forget_service_accounts(&mut self, account: &Key) {
-        let Some(here) = self.service_accounts.get_mut(&account.namespace) else { return };
+    fn forget_service_accounts(&mut self, account: &Key, namespace: &str) {
+        let Some(here) = self.service_accounts.get_mut(namespace) else { return };
         here.retain(|_, named| {
             named.users.retain(|(user, _)| user != account);
             !named.users.is_empty()
         });
         if here.is_empty() {
-            self.service_accounts.remove(&account.namespace);
+            self.service_accounts.remove(namespace);
         }
     }
 }

@@ -17,18 +17,25 @@ use crate::engine;
 use crate::leader::Claim;
 use crate::metrics::Metrics;
 
-/// A namespaced object's name, small and cheap to clone.
+/// An account's name, small and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// Shared by all keys of the namespace.
+    /// Shared by all keys of the namespace; empty for a `SystemRobotAccount`.
     pub namespace: Arc<str>,
     /// The object's name.
     pub name: Arc<str>,
 }
 
+impl Key {
+    /// True for a `SystemRobotAccount`.
+    pub fn is_system(&self) -> bool {
+        self.namespace.is_empty()
+    }
+}
+
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        if self.is_system() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
     }
 }
 
@@ -62,8 +69,8 @@ impl engine::Key for RegistryWork {
 /// What the operator was started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where cluster-scoped registries find their Secrets and ConfigMaps.
-    pub resource_namespace: String,
+    /// Where cluster-scoped objects have their Secrets and ConfigMaps.
+    pub resource_namespace: Arc<str>,
     /// In each mark; tells two clusters that share a Harbor apart.
     pub cluster_name: String,
     /// Only these namespaces' accounts; empty = all.
@@ -74,12 +81,27 @@ pub struct Settings {
     pub watch_secrets: bool,
     /// Accept `http://` registries.
     pub allow_http: bool,
+    /// What registries of namespaces may do.
+    pub tenants: Tenants,
+    /// A robot without an account is deleted, where that is asked for, this long after it was first seen so.
+    pub orphan_after: Duration,
     /// How long a registry has to be out of reach before accounts of a namespace that is being deleted give it up.
     pub abandon_after: Duration,
     /// A call of unknown outcome may commit this much later.
     pub settle_after: Duration,
     /// Passes over accounts at once.
     pub concurrency: usize,
+}
+
+/// How far registries of namespaces reach, whose owners are not the cluster's administrators.
+#[derive(Clone, Debug)]
+pub struct Tenants {
+    /// Hosts (with `*` for any text) that are reached although their addresses are not on the internet.
+    pub private_hosts: Vec<String>,
+    /// Their `pollInterval` is at least this.
+    pub poll_interval: Duration,
+    /// Their `rateLimit.requestsPerSecond` is at most this.
+    pub requests_per_second: u32,
 }
 
 /// What a process before us may have left under way.
@@ -99,7 +121,7 @@ pub struct Context {
     /// What the operator was started with.
     pub settings: Settings,
     /// Work on accounts; the payload is the object of a watch event.
-    pub accounts: engine::Handle<Key, Box<crate::api::RobotAccount>>,
+    pub accounts: engine::Handle<Key, Box<crate::api::Account>>,
     /// Work on registries.
     pub registry_work: engine::Handle<RegistryWork, ()>,
     /// What is known of each account between passes.

@@ -2,27 +2,29 @@
 
 mod own;
 mod probe;
+mod projects;
+mod settings;
 mod state;
 mod status;
 
 pub use own::OwnRobot;
 pub use probe::{look_at_users, probe};
-pub use state::{Learned, RegistryState, Trouble, doubted, is_plain_host};
-pub use status::counted;
+pub use projects::{FRESH, look as look_at_projects, projects};
+pub use settings::keep_settings;
+pub use state::{Learned, RegistryState, Trouble, doubted, is_plain_host, unreachable_tenant};
+pub use status::swept;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt as _;
-
 use super::index::digest;
 use super::{Context, RegistryWork};
-use crate::api::{ClusterHarborRegistry, keys};
+use crate::api::{RegistryKind, RegistryObject, keys};
 use crate::cluster::objects;
 use crate::domain::robot::Home;
 use crate::registry::Error;
-use state::{in_doubt, trouble_of};
+use state::{in_doubt, told};
 
 /// What a watch event told of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +60,18 @@ impl Registries {
     /// The registries that are annotated as the default.
     pub fn defaults(&self) -> Vec<String> {
         let is_default = |state: &Arc<RegistryState>| {
-            state.object.annotations().get(keys::ANNOTATION_IS_DEFAULT).is_some_and(|value| value == "true")
+            let annotations = state.object.metadata.annotations.as_ref();
+            state.object.kind == RegistryKind::ClusterHarborRegistry
+                && annotations.and_then(|all| all.get(keys::ANNOTATION_IS_DEFAULT)).is_some_and(|value| value == "true")
         };
         let mut names: Vec<String> =
-            self.all().iter().filter(|state| is_default(state)).map(|state| state.object.name_any()).collect();
+            self.all().iter().filter(|state| is_default(state)).map(|state| state.object.key()).collect();
         names.sort();
         names
     }
 
     /// Puts the object of a watch event in, and says what changed.
-    pub fn see(&self, name: &Arc<str>, object: ClusterHarborRegistry) -> Seen {
+    pub fn see(&self, name: &Arc<str>, object: RegistryObject) -> Seen {
         self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
         let mut states = self.states.write().expect("nothing panics while it holds the registries");
         let object = Arc::new(object);
@@ -78,7 +82,7 @@ impl Registries {
         if !is_later(&object, &known.object) {
             return Seen::Nothing;
         }
-        let wish = |object: &ClusterHarborRegistry| {
+        let wish = |object: &RegistryObject| {
             (object.metadata.generation, object.metadata.uid.clone(), object.metadata.annotations.clone())
         };
         let changed = wish(&known.object) != wish(&object)
@@ -99,7 +103,7 @@ impl Registries {
     }
 
     /// Takes over what we wrote ourselves, unless the watch delivered something later meanwhile.
-    pub(super) fn wrote(&self, name: &str, object: ClusterHarborRegistry) {
+    pub(super) fn wrote(&self, name: &str, object: RegistryObject) {
         self.change(name, |state| {
             if is_later(&object, &state.object) {
                 state.object = Arc::new(object);
@@ -166,7 +170,7 @@ impl Registries {
 }
 
 /// True if `next` is not an older picture of the object than `known`.
-fn is_later(next: &ClusterHarborRegistry, known: &ClusterHarborRegistry) -> bool {
+fn is_later(next: &RegistryObject, known: &RegistryObject) -> bool {
     next.metadata.uid != known.metadata.uid || objects::version(&next.metadata) >= objects::version(&known.metadata)
 }
 
@@ -192,9 +196,9 @@ impl Context {
     /// An account met an error that concerns the registry as a whole: probe it now, and let everybody else wait.
     pub fn suspect(&self, name: &Arc<str>, error: &Error) {
         let doubtful = error.is_of_login();
-        let trouble = if doubtful { doubted(name) } else { trouble_of(name, error) };
         self.registries.change(name, |state| {
             if state.trouble.is_none() {
+                let trouble = if doubtful { doubted(name) } else { told(state, error) };
                 state.trouble = Some(trouble);
                 state.probed = !doubtful;
                 state.trouble_since.get_or_insert_with(Instant::now);

@@ -31,11 +31,12 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     };
     let listed = ctx.index.is_listed();
     let mut homes = ctx.index.by_home(name);
-    if listed && ctx.registries.take_system_look(name) {
+    // Where orphans are deleted, each poll looks for them; else it is enough to count them now and then.
+    if listed && (ctx.registries.take_system_look(name) || (state.deletes_orphans() && state.sees_system)) {
         homes.entry(ctx.index.home(&Home::System)).or_default();
     }
     let mut census = Census::of(&state);
-    let pause = Duration::from_secs(1) * SHARE / state.requests_per_second();
+    let pause = Duration::from_secs(1) * SHARE / state.requests_per_second(&ctx.settings);
     for (home, mut accounts) in homes {
         accounts.sort_unstable_by_key(|account| account.uid);
         let result = compare(ctx, name, &*client, &home, &accounts, &mut census).await;
@@ -54,10 +55,23 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
         }
     }
-    if let Some(orphans) = census.result().filter(|_| listed) {
-        ctx.metrics.orphans(name, orphans::count(&orphans));
-        registries::counted(ctx, name, orphans).await;
+    match registries::look_at_projects(ctx, name, &*client).await {
+        Ok(calls) => tokio::time::sleep(pause * calls).await,
+        Err(error) if error.is_outage() => {
+            ctx.suspect(name, &error);
+            let wait = client.asked_to_wait().map(|wait| Instant::now() + wait);
+            return Outcome::Failed { not_before: wait };
+        }
+        Err(error) => tracing::warn!(registry = %name, %error, "projects could not be listed"),
     }
+    if let Err(error) = registries::keep_settings(ctx, name, &*client).await {
+        tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
+    }
+    let orphans = census.result().filter(|_| listed);
+    if let Some(orphans) = &orphans {
+        ctx.metrics.orphans(name, orphans::count(orphans));
+    }
+    registries::swept(ctx, name, orphans).await;
     if !ctx.settings.watch_secrets {
         for key in ctx.index.keys(|_, entry| *entry.registry == **name) {
             check_secret(ctx, &key).await;
@@ -76,7 +90,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     // Whoever began to wait for the registry just after it was released.
     ctx.accounts.release(tag(name));
     ctx.accounts.release(poll_tag(name));
-    Outcome::Settled { wake: Some(next(&state, started)) }
+    Outcome::Settled { wake: Some(next(ctx, &state, started)) }
 }
 
 /// The orphans of this sweep. Homes that are not in use any more drop out; the system's are looked at more rarely.
@@ -121,8 +135,8 @@ impl Census {
 }
 
 /// Sweeps keep their rhythm however long one takes.
-fn next(state: &RegistryState, started: Instant) -> Instant {
-    (started + state.poll_interval()).max(Instant::now())
+fn next(ctx: &Context, state: &RegistryState, started: Instant) -> Instant {
+    (started + state.poll_interval(&ctx.settings)).max(Instant::now())
 }
 
 /// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
@@ -156,7 +170,12 @@ async fn compare(
     // Accounts that waited for this project to appear.
     ctx.accounts.release(project_tag(registry, home));
     match orphans::among(ctx, home, strays, census.known(home)).await {
-        Ok(orphans) => census.counted(home, orphans),
+        Ok(mut found) => {
+            if let Some(state) = ctx.registries.get(registry).filter(|state| state.deletes_orphans()) {
+                found = orphans::delete(ctx, &state, client, home, found).await?;
+            }
+            census.counted(home, found.iter().map(|orphan| orphan.id).collect());
+        }
         Err(error) => {
             tracing::warn!(%registry, %error, "robots without an account were not counted");
             census.whole = false;
@@ -178,6 +197,11 @@ fn report_to(ctx: &Context, accounts: &[Resident], error: &Error) {
 /// Without a watch on Secrets: reads one by name and queues its account if it is not as the last pass left it.
 async fn check_secret(ctx: &Context, key: &Key) {
     let Some(entry) = ctx.index.get(key) else { return };
+    if key.is_system() {
+        // Its Secrets are in many places, and each pass reads them.
+        look(ctx, key);
+        return;
+    }
     let name = entry.secret_name.as_deref().unwrap_or(&key.name);
     match secrets::read_at_rest(&ctx.client, &key.namespace, name).await {
         Ok(seen) => {
@@ -200,7 +224,8 @@ async fn check_secret(ctx: &Context, key: &Key) {
 /// Queues an account whose own password is in another version of its Secret than the one that the last pass read.
 async fn check_password(ctx: &Context, key: &Key) {
     let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
-    match login::password_version(&ctx.client, &key.namespace, &seen.secret).await {
+    let namespace = if key.is_system() { &ctx.settings.resource_namespace } else { &key.namespace };
+    match login::password_version(&ctx.client, namespace, &seen.secret).await {
         Ok(version) if version != seen.version => look(ctx, key),
         Ok(_) => {}
         Err(error) => tracing::warn!(account = %key, %error, "the Secret with the own password was not read"),

@@ -1,6 +1,5 @@
 //! Turns watch events into work. Nothing is cached but what the index keeps.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -14,10 +13,13 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
+use super::index;
 use super::registries::{Seen, look_at_users};
 use super::sweep::look;
 use super::{Context, RegistryWork, robots};
-use crate::api::{ClusterHarborRegistry, RobotAccount, keys};
+use crate::api::{
+    Account, ClusterHarborRegistry, HarborRegistry, RegistryObject, RobotAccount, SystemRobotAccount, keys,
+};
 use crate::cluster::{objects, secret_form};
 
 /// Objects per page of an initial list: bounds the memory of a start.
@@ -90,9 +92,31 @@ async fn feed<K: 'static>(streams: Vec<Events<K>>, ready: impl FnOnce(), mut see
     }
 }
 
-/// Accounts.
+/// The same event with what `change` makes of its object.
+fn map<K, L>(event: Event<K>, change: impl Fn(K) -> L) -> Event<L> {
+    match event {
+        Event::Apply(object) => Event::Apply(change(object)),
+        Event::InitApply(object) => Event::InitApply(change(object)),
+        Event::Delete(object) => Event::Delete(change(object)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
+}
+
+/// Streams of one kind as streams of whatever `change` makes of it.
+fn mapped<K: 'static, L: 'static>(streams: Vec<Events<K>>, change: fn(K) -> L) -> impl Iterator<Item = Events<L>> {
+    streams.into_iter().map(move |stream| stream.map(move |event| map(event, change)).boxed())
+}
+
+/// Accounts of both kinds; an operator of some namespaces has nothing to do with those of the system.
 pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
-    let streams = in_namespaces::<RobotAccount>(&ctx.client, &ctx.settings.namespaces, &config());
+    let namespaces = &ctx.settings.namespaces;
+    let mut streams: Vec<Events<Account>> =
+        mapped(in_namespaces::<RobotAccount>(&ctx.client, namespaces, &config()), Account::from).collect();
+    if namespaces.is_empty() {
+        let all = open(Api::<SystemRobotAccount>::all(ctx.client.clone()), config()).boxed();
+        streams.extend(mapped(vec![all], Account::from));
+    }
     feed(streams, ready, |event| match event {
         Event::Apply(mut account) | Event::InitApply(mut account) => {
             // Most of an object in memory, and nobody reads them: thousands may wait in the queue at once.
@@ -105,17 +129,20 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     .await;
 }
 
-/// Registries.
+/// Registries of both kinds.
 pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     let mut config = config();
     if let Some(selector) = &ctx.settings.registry_selector {
         config = config.labels(selector);
     }
-    let streams = vec![open(Api::<ClusterHarborRegistry>::all(ctx.client.clone()), config).boxed()];
+    let of_namespaces = in_namespaces::<HarborRegistry>(&ctx.client, &ctx.settings.namespaces, &config);
+    let mut streams: Vec<Events<RegistryObject>> = mapped(of_namespaces, RegistryObject::from).collect();
+    let of_the_cluster = open(Api::<ClusterHarborRegistry>::all(ctx.client.clone()), config).boxed();
+    streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
     feed(streams, ready, |event| match event {
         Event::Apply(registry) | Event::InitApply(registry) => see_registry(&ctx, registry),
         Event::Delete(registry) => {
-            let name = registry.name_any();
+            let name = registry.key();
             ctx.registries.remove(&name);
             ctx.metrics.forget_registry(&name);
             release(&ctx, &name);
@@ -126,8 +153,8 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     .await;
 }
 
-fn see_registry(ctx: &Arc<Context>, registry: ClusterHarborRegistry) {
-    let name = ctx.index.name(&registry.name_any());
+fn see_registry(ctx: &Arc<Context>, registry: RegistryObject) {
+    let name = ctx.index.name(&registry.key());
     let seen = ctx.registries.see(&name, registry);
     if seen == Seen::Nothing {
         return;
@@ -160,8 +187,14 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
 
 fn see_secret(ctx: &Arc<Context>, secret: &Secret, deleted: bool) {
     let Some((account, rest)) = secret_form::at_rest(secret) else { return };
-    let key = ctx.index.key(&secret.namespace().unwrap_or_default(), &account);
-    if ctx.index.see_secret(&key, rest.version, (!deleted).then_some(rest)) {
+    let namespace = secret.namespace().unwrap_or_default();
+    let key = ctx.index.key(if account.system { "" } else { &namespace }, &account.name);
+    let changed = if account.system && *namespace != *ctx.settings.resource_namespace {
+        ctx.index.see_copy(&key, &namespace, rest.version)
+    } else {
+        ctx.index.see_secret(&key, rest.version, (!deleted).then_some(rest))
+    };
+    if changed {
         ctx.accounts.hint(key, None);
     }
 }
@@ -176,12 +209,12 @@ pub async fn logins(ctx: Arc<Context>) {
         |event| {
             if let Event::Apply(secret) | Event::Delete(secret) = event {
                 let name = secret.name_any();
-                for state in ctx.registries.all() {
+                for state in ctx.registries.all().into_iter().filter(|state| !state.is_tenants()) {
                     let spec = &state.object.spec;
                     let login = spec.auth.secret_ref.as_ref().is_some_and(|secret| secret.name == name);
                     let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
                     if login || bundle.is_some_and(|source| source.name == name) {
-                        let name = ctx.index.name(&state.object.name_any());
+                        let name = ctx.index.name(&state.object.key());
                         ctx.registry_work.change(RegistryWork::Probe(name), None);
                     }
                 }
@@ -214,16 +247,19 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
     let streams = vec![open(Api::<PartialObjectMeta<Namespace>>::all(ctx.client.clone()), config()).boxed()];
     feed(streams, ready, |event| match event {
         Event::Apply(namespace) | Event::InitApply(namespace) => {
+            let terminating = objects::is_deleting(&namespace.metadata);
             let name = namespace.name_any();
-            let labels: BTreeMap<String, String> = namespace.metadata.labels.unwrap_or_default();
-            if ctx.index.set_labels(&name, labels) {
-                for key in ctx.index.keys(|key, _| *key.namespace == *name) {
-                    look(&ctx, &key);
-                }
-            }
+            let labels = namespace.metadata.labels.unwrap_or_default();
+            see_namespace(&ctx, &name, Some(index::Namespace { labels, terminating }));
         }
-        Event::Delete(namespace) => ctx.index.remove_labels(&namespace.name_any()),
+        Event::Delete(namespace) => see_namespace(&ctx, &namespace.name_any(), None),
         Event::Init | Event::InitDone => {}
     })
     .await;
+}
+
+fn see_namespace(ctx: &Context, name: &str, now: Option<index::Namespace>) {
+    for key in ctx.index.see_namespace(name, now) {
+        look(ctx, &key);
+    }
 }

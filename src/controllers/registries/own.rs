@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::controllers::index::digest;
-use crate::domain::permissions::Access;
-use crate::domain::robot::{Robot, Scope};
+use crate::domain::permissions::{self, Access};
+use crate::domain::robot::{Permissions, Robot, Scope};
 use crate::registry::Registry;
 
 /// An expiry is announced this long before: two weeks hold a holiday.
@@ -20,10 +20,29 @@ pub struct OwnRobot {
     pub expires_at: Option<Timestamp>,
     /// It may list the robots of the system.
     pub lists_system: bool,
+    /// It sees every project: by its right to list them, or since it holds something in all of them.
+    pub lists_projects: bool,
     /// It may update the robots of all projects.
     pub updates_robots: bool,
+    /// What it holds, for people: the first hundred lines.
+    pub holds: Vec<String>,
     /// Changes with its permissions.
     pub rights: u64,
+}
+
+/// So many lines of what a login holds are in a status.
+const LINES_TOLD: usize = 100;
+
+fn told(permissions: &Permissions) -> Vec<String> {
+    let lines = permissions.iter().flat_map(|(scope, pairs)| {
+        let place = match scope {
+            Scope::System => "system",
+            Scope::AllProjects => "all projects",
+            Scope::Project(name) => name,
+        };
+        permissions::lines(pairs).into_iter().map(move |line| format!("{place}: {line}"))
+    });
+    lines.take(LINES_TOLD).collect()
 }
 
 impl From<Robot> for OwnRobot {
@@ -36,7 +55,10 @@ impl From<Robot> for OwnRobot {
             created_at: robot.created_at,
             expires_at: robot.expires_at,
             lists_system: holds(Scope::System, "robot", "list"),
+            lists_projects: holds(Scope::System, "project", "list")
+                || robot.permissions.contains_key(&Scope::AllProjects),
             updates_robots: holds(Scope::AllProjects, "project", "update"),
+            holds: told(&robot.permissions),
             rights: digest((&robot.permissions, robot.foreign_effect)),
         }
     }
@@ -81,7 +103,15 @@ mod tests {
     }
 
     fn robot(days: Option<i64>) -> OwnRobot {
-        OwnRobot { created_at: day(0), expires_at: days.map(day), lists_system: true, updates_robots: false, rights: 0 }
+        OwnRobot {
+            created_at: day(0),
+            expires_at: days.map(day),
+            lists_system: true,
+            lists_projects: true,
+            updates_robots: false,
+            holds: Vec::new(),
+            rights: 0,
+        }
     }
 
     #[test]

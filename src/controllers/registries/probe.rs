@@ -4,15 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt as _;
-
 use super::own::{self, OwnRobot};
-use super::state::trouble_of;
+use super::state::told;
 use super::status::write_status;
 use super::{RegistryState, Trouble, doubted, poll_tag, tag};
-use crate::api::{ClusterHarborRegistry, keys};
+use crate::api::{RegistryObject, keys};
 use crate::cluster::login::{self, LoginError};
-use crate::cluster::objects;
+use crate::cluster::{objects, registries as registry_objects};
 use crate::controllers::index::digest;
 use crate::controllers::{Context, RegistryWork};
 use crate::domain::robot::Home;
@@ -35,17 +33,16 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         let again = || Instant::now() + ctx.settings.abandon_after;
         return if waiting { Outcome::Settled { wake: Some(again()) } } else { Outcome::Gone };
     };
-    let api = objects::cluster_registries(&ctx.client);
     if state.is_deleting() && ctx.index.count(name) == 0 {
-        return match objects::remove_finalizer(&api, &state.object, keys::FINALIZER_REGISTRY).await {
+        return match registry_objects::remove_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
             Ok(()) => Outcome::Settled { wake: None },
             Err(error) => failed(ctx, name, &error).await,
         };
     }
     if !state.is_deleting() && !objects::has_finalizer(&state.object.metadata, keys::FINALIZER_REGISTRY) {
-        match objects::add_finalizer(&api, &state.object, keys::FINALIZER_REGISTRY).await {
+        match registry_objects::add_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
             Ok(metadata) => {
-                ctx.registries.wrote(name, ClusterHarborRegistry { metadata, ..(*state.object).clone() });
+                ctx.registries.wrote(name, RegistryObject { metadata, ..(*state.object).clone() });
             }
             Err(error) => return failed(ctx, name, &error).await,
         }
@@ -59,6 +56,9 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         Ok(info) => look_at_login(ctx, name, info.login).await,
         Err(_) => None,
     };
+    if own.is_some() {
+        look_at_server(ctx, name).await;
+    }
     let now_may_do_otherwise = own.as_ref().is_some_and(|own| rights_changed(ctx, name, own.as_ref()));
     ctx.registries.change(name, |state| {
         state.probed = true;
@@ -70,11 +70,12 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 }
                 state.info = Some(info.clone());
                 if let Some(own) = own {
-                    state.look_at_system = match info.login {
+                    state.sees_system = match info.login {
                         LoginKind::Administrator => true,
                         LoginKind::User => false,
                         LoginKind::Robot => own.as_ref().is_some_and(|own| own.lists_system),
                     };
+                    state.look_at_system = state.sees_system;
                     state.own = own;
                     state.own_seen = Some(Instant::now());
                 }
@@ -82,7 +83,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                     reason: "RegistryHostInvalid",
                     message: format!(
                         "registry {}: Harbor names no usable registry host; set spec.registryHost",
-                        state.object.name_any()
+                        state.object.key()
                     ),
                     for_accounts: None,
                     permanent: true,
@@ -120,7 +121,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
             ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
-            let rhythm = if state.is_deleting() { state.poll_interval() } else { state.poll_interval().max(REPROBE) };
+            let poll = state.poll_interval(&ctx.settings);
+            let rhythm = if state.is_deleting() { poll } else { poll.max(REPROBE) };
             let again = Instant::now() + rhythm;
             Outcome::Settled { wake: Some(notice(ctx, &state).map_or(again, |notice| notice.min(again))) }
         }
@@ -156,6 +158,16 @@ async fn look_at_login(ctx: &Context, name: &str, login: LoginKind) -> Option<Op
     match login {
         LoginKind::Robot => own::look(state.client.as_ref()?, &state.login_name).await,
         LoginKind::Administrator | LoginKind::User => Some(None),
+    }
+}
+
+/// The permissions that Harbor knows, as often as the login is looked at. An older list, or the built-in one, serves
+/// where that fails.
+async fn look_at_server(ctx: &Context, name: &Arc<str>) {
+    let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return };
+    match client.catalogue().await {
+        Ok(catalogue) => ctx.registries.change(name, |state| state.catalogue = catalogue.map(Arc::new)),
+        Err(error) => tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed"),
     }
 }
 
@@ -195,7 +207,7 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
         tracing::warn!(registry = %name, %error, "the registry object was not updated");
         return Outcome::Failed { not_before: None };
     }
-    match objects::read(&objects::cluster_registries(&ctx.client), name).await {
+    match registry_objects::read(&ctx.client, name).await {
         Ok(Some(object)) => {
             ctx.registries.see(name, object);
             Outcome::Again
@@ -210,26 +222,29 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
 
 /// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
 /// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
-async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<ServerInfo, Trouble> {
+async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &Arc<RegistryState>) -> Result<ServerInfo, Trouble> {
     let client = connect(ctx, name, state).await?;
     let same = ctx.registries.get(name).is_some_and(|now| now.connection == state.connection);
     let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
     match client.info().await {
         Err(Error::Unauthorized) if !(same && known_wrong) => {}
-        answer => return answer.map_err(|error| refused(ctx, name, &error)),
+        answer => return answer.map_err(|error| refused(ctx, name, state, &error)),
     }
     // Another wrong try in between would make Harbor refuse the right password, too.
     ctx.registries.change(name, |state| state.trouble = Some(doubted(name)));
     tokio::time::sleep(SECOND_TRY).await;
-    let Some(state) = ctx.registries.get(name) else { return Err(trouble_of(name, &Error::Unauthorized)) };
-    let client = connect(ctx, name, &state).await?;
-    client.info().await.map_err(|error| refused(ctx, name, &error))
+    let Some(state) = &ctx.registries.get(name) else { return Err(told(state, &Error::Unauthorized)) };
+    let client = connect(ctx, name, state).await?;
+    client.info().await.map_err(|error| refused(ctx, name, state, &error))
 }
 
 /// What an answer says of the registry; of a robot's login that was seen to expire, that it did.
-fn refused(ctx: &Context, name: &Arc<str>, error: &Error) -> Trouble {
-    let trouble = trouble_of(name, error);
-    let Some(state) = ctx.registries.get(name).filter(|_| *error == Error::Unauthorized) else { return trouble };
+fn refused(ctx: &Context, name: &Arc<str>, asked: &Arc<RegistryState>, error: &Error) -> Trouble {
+    let state = ctx.registries.get(name).unwrap_or_else(|| Arc::clone(asked));
+    let trouble = told(&state, error);
+    if *error != Error::Unauthorized {
+        return trouble;
+    }
     let Some(at) = state.own.as_ref().and_then(|own| own.expired(state.registry_now(ctx.now()))) else {
         return trouble;
     };
@@ -243,7 +258,7 @@ fn refused(ctx: &Context, name: &Arc<str>, error: &Error) -> Trouble {
 
 async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
     let spec = &state.object.spec;
-    let namespace = &ctx.settings.resource_namespace;
+    let namespace = state.secret_namespace(&ctx.settings);
     let elsewhere = |what: &str| Some(format!("registry {name}: {what}; the registry's own status says more"));
     let broken = |reason, message: String| Trouble {
         reason,
@@ -276,7 +291,7 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         &spec.url,
         login.fingerprint(),
         &roots,
-        state.requests_per_second(),
+        state.requests_per_second(&ctx.settings),
         spec.rate_limit.as_ref().map(|limit| limit.max_in_flight),
     ));
     if let Some(client) = state.client.as_ref().filter(|_| state.connection == connection) {
@@ -296,7 +311,7 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         username: login.username.clone(),
         password: login.password.clone(),
         roots: roots.map(String::into_bytes),
-        requests_per_second: state.requests_per_second(),
+        requests_per_second: state.requests_per_second(&ctx.settings),
         max_in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT),
         timeouts: registry::harbor::Timeouts::default(),
         user_agent: concat!("harbor-robot-operator/", env!("CARGO_PKG_VERSION")).to_owned(),

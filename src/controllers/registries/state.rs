@@ -1,15 +1,18 @@
 //! A registry between passes: its object, its login, and what stands in the way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kube::ResourceExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::own::OwnRobot;
-use crate::api::{ClusterHarborRegistry, ClusterHarborRegistrySpec, RegistryAuth};
-use crate::controllers::sweep::orphans::Orphans;
+use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject};
+use crate::controllers::Settings;
+use crate::controllers::sweep::orphans::{self, Orphan, Orphans};
+use crate::domain::catalogue::Catalogue;
+use crate::domain::report::Failure;
 use crate::domain::robot::Home;
 use crate::registry::{Error, Registry, ServerInfo};
 
@@ -39,6 +42,10 @@ pub struct Learned {
     system_updates: AtomicU8,
     /// Pairs that Harbor refused as unknown, `resource:action`, and its version then.
     unknown_pairs: Mutex<(Option<String>, BTreeSet<String>)>,
+    /// Projects that system accounts name and that are not there.
+    missing_projects: Mutex<BTreeSet<String>>,
+    /// Projects are listed by one at a time.
+    pub(super) listing: tokio::sync::Mutex<()>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -82,6 +89,21 @@ impl Learned {
         if told.0.as_deref() == version { told.1.clone() } else { BTreeSet::new() }
     }
 
+    /// Notes that a project does not exist; true if that is news.
+    pub fn set_project_missing(&self, project: &str) -> bool {
+        self.missing_projects.lock().expect("nothing panics while it holds the set").insert(project.to_owned())
+    }
+
+    /// Notes that a project exists again.
+    pub fn set_project_found(&self, project: &str) {
+        self.missing_projects.lock().expect("nothing panics while it holds the set").remove(project);
+    }
+
+    /// The projects that do not exist.
+    pub fn missing_projects(&self) -> BTreeSet<String> {
+        self.missing_projects.lock().expect("nothing panics while it holds the set").clone()
+    }
+
     pub(super) fn reset(&self) {
         self.project_updates.store(UNKNOWN, Ordering::Relaxed);
         self.system_updates.store(UNKNOWN, Ordering::Relaxed);
@@ -92,7 +114,7 @@ impl Learned {
 #[derive(Clone)]
 pub struct RegistryState {
     /// The object as last seen.
-    pub object: Arc<ClusterHarborRegistry>,
+    pub object: Arc<RegistryObject>,
     /// The client of the present login; `None` until there is one.
     pub client: Option<Arc<dyn Registry>>,
     /// What Harbor said of itself.
@@ -113,6 +135,18 @@ pub struct RegistryState {
     pub orphans: Option<Arc<Orphans>>,
     /// Learned by trying.
     pub learned: Arc<Learned>,
+    /// What stands in the way of `spec.serverSettings`.
+    pub settings_problem: Option<Failure>,
+    /// Since when robots are without an account, where `orphanPolicy` asks for their deletion.
+    pub condemned: Arc<Mutex<HashMap<Home, HashMap<u64, Instant>>>>,
+    /// The login may list the robots of the system.
+    pub sees_system: bool,
+    /// The permissions that Harbor says it knows; `None` = the login may not ask.
+    pub catalogue: Option<Arc<Catalogue>>,
+    /// The projects that the login sees, where an account asks for them by pattern.
+    pub projects: Option<Arc<BTreeSet<String>>>,
+    /// When they were listed.
+    pub(crate) projects_seen: Option<Instant>,
     /// The digest of login and connection settings that `client` was made with.
     pub(super) connection: u64,
     /// Harbor's clock minus ours when timers were last set by it.
@@ -123,8 +157,8 @@ pub struct RegistryState {
 }
 
 impl RegistryState {
-    pub(super) fn new(object: Arc<ClusterHarborRegistry>) -> Self {
-        let trouble = in_doubt(&object.name_any());
+    pub(super) fn new(object: Arc<RegistryObject>) -> Self {
+        let trouble = in_doubt(&object.key());
         Self {
             object,
             client: None,
@@ -137,6 +171,12 @@ impl RegistryState {
             look_at_system: false,
             orphans: None,
             learned: Arc::default(),
+            settings_problem: None,
+            condemned: Arc::default(),
+            sees_system: false,
+            catalogue: None,
+            projects: None,
+            projects_seen: None,
             connection: 0,
             clock_offset: jiff::SignedDuration::ZERO,
             probed: false,
@@ -144,13 +184,17 @@ impl RegistryState {
     }
 
     /// Stands for a registry object that does not exist, for accounts that are on their way out.
-    pub fn missing(name: &str, url: String, since: Instant) -> Self {
-        let auth = RegistryAuth { secret_ref: None };
-        let spec = ClusterHarborRegistrySpec { url, auth, ..ClusterHarborRegistrySpec::default() };
-        let mut state = Self::new(Arc::new(ClusterHarborRegistry::new(name, spec)));
+    pub fn missing(key: &str, url: String, since: Instant) -> Self {
+        let spec = ClusterHarborRegistrySpec { url, ..ClusterHarborRegistrySpec::default() };
+        let (kind, namespace, name) = match key.split_once('/') {
+            Some((namespace, name)) => (RegistryKind::HarborRegistry, Some(namespace.to_owned()), name),
+            None => (RegistryKind::ClusterHarborRegistry, None, key),
+        };
+        let metadata = ObjectMeta { name: Some(name.to_owned()), namespace, ..ObjectMeta::default() };
+        let mut state = Self::new(Arc::new(RegistryObject { kind, metadata, spec, status: None }));
         state.trouble = Some(Trouble {
             reason: "RegistryNotFound",
-            message: format!("ClusterHarborRegistry {name} does not exist"),
+            message: format!("{kind} {name} does not exist"),
             for_accounts: None,
             permanent: true,
             again: None,
@@ -158,6 +202,16 @@ impl RegistryState {
         state.trouble_since = Some(since);
         state.probed = true;
         state
+    }
+
+    /// True for a `HarborRegistry`: its owner is not the cluster's administrator.
+    pub fn is_tenants(&self) -> bool {
+        self.object.kind == RegistryKind::HarborRegistry
+    }
+
+    /// Where the login Secret and the CA bundle are.
+    pub fn secret_namespace<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        self.object.metadata.namespace.as_deref().unwrap_or(&settings.resource_namespace)
     }
 
     /// The name of the Secret with the login.
@@ -170,15 +224,17 @@ impl RegistryState {
         now + self.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default()
     }
 
-    /// `spec.pollInterval`.
-    pub fn poll_interval(&self) -> Duration {
-        self.object.spec.poll_interval.as_ref().and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_POLL)
+    /// `spec.pollInterval`, within what the operator was started with.
+    pub fn poll_interval(&self, settings: &Settings) -> Duration {
+        let wanted = self.object.spec.poll_interval.as_ref().and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_POLL);
+        if self.is_tenants() { wanted.max(settings.tenants.poll_interval) } else { wanted }
     }
 
-    /// `spec.rateLimit.requestsPerSecond`.
-    pub fn requests_per_second(&self) -> u32 {
+    /// `spec.rateLimit.requestsPerSecond`, within what the operator was started with.
+    pub fn requests_per_second(&self, settings: &Settings) -> u32 {
         let wanted = self.object.spec.rate_limit.as_ref().and_then(|limit| limit.requests_per_second);
-        wanted.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_REQUESTS_PER_SECOND).max(1)
+        let wanted = wanted.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_REQUESTS_PER_SECOND).max(1);
+        if self.is_tenants() { wanted.min(settings.tenants.requests_per_second.max(1)) } else { wanted }
     }
 
     /// The keys of the docker configuration: the registry host (ours to override), then `hosts`.
@@ -199,6 +255,23 @@ impl RegistryState {
     /// True while the object is on its way out: it serves its accounts and takes no new ones.
     pub fn is_deleting(&self) -> bool {
         self.object.metadata.deletion_timestamp.is_some()
+    }
+
+    /// `spec.orphanPolicy: Delete`, and nothing stops the operator.
+    pub fn deletes_orphans(&self) -> bool {
+        let spec = &self.object.spec;
+        spec.orphan_policy == Some(OrphanPolicy::Delete) && !spec.suspend.unwrap_or_default() && !self.is_deleting()
+    }
+
+    /// Notes which orphans a home has; those that it has had for so long.
+    pub fn condemn(&self, home: &Home, found: &[Orphan], after: Duration) -> BTreeSet<u64> {
+        let mut condemned = self.condemned.lock().expect("nothing panics while it holds the map");
+        let seen = condemned.entry(home.clone()).or_default();
+        let now = Instant::now();
+        let found: BTreeSet<u64> = found.iter().map(|orphan| orphans::key(home, orphan)).collect();
+        seen.retain(|key, _| found.contains(key));
+        let due = found.iter().copied().filter(|key| now.duration_since(*seen.entry(*key).or_insert(now)) >= after);
+        due.collect()
     }
 
     /// Whether PUT and PATCH may be planned: known, or worth a try. Persons may; robots may not, but for one with
@@ -239,7 +312,27 @@ pub fn doubted(name: &str) -> Trouble {
     }
 }
 
-pub(super) fn trouble_of(name: &str, error: &Error) -> Trouble {
+/// What is said of a tenant's registry that cannot be used as it is. Whether a host, a port or a certificate is at fault
+/// would let anybody who may create such an object map a network that only the operator sees.
+pub fn unreachable_tenant(state: &RegistryState, error: &Error) -> Option<Trouble> {
+    let hidden = matches!(
+        error,
+        Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::BadAnswer { .. } | Error::Server { .. }
+    );
+    let name = state.object.key();
+    (hidden && state.is_tenants()).then(|| Trouble {
+        reason: "Unreachable",
+        message: format!("registry {name}: no Harbor answers at spec.url, or it may not be reached from here"),
+        ..trouble_of(&name, error)
+    })
+}
+
+/// What an error says of a registry.
+pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
+    unreachable_tenant(state, error).unwrap_or_else(|| trouble_of(&state.object.key(), error))
+}
+
+fn trouble_of(name: &str, error: &Error) -> Trouble {
     let advice = match error {
         Error::Unauthorized => "; check the Secret that spec.auth names, and the login's expiry in Harbor",
         Error::LoginLocked { .. } => {

@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
-use kube::ResourceExt as _;
-
 use super::RegistryState;
-use crate::api::{ClusterHarborRegistry, ClusterHarborRegistryStatus, LoginKind, LoginRecord, conditions as kinds};
+use crate::api::{
+    CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryObject, RegistryStatus, conditions as kinds,
+};
 use crate::cluster::events::Note;
-use crate::cluster::{self, objects};
+use crate::cluster::{self, registries as objects};
 use crate::controllers::Context;
 use crate::controllers::sweep::orphans::{self, Orphans};
+use crate::domain::catalogue::{Catalogue, Version};
 use crate::domain::conditions::{self, State, Verdict};
+use crate::domain::permissions;
 use crate::domain::robot::Home;
 use crate::registry;
 
 /// An offset of Harbor's clock above this is reported.
 const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
-/// A sweep counted the robots without an account.
-pub async fn counted(ctx: &Context, name: &Arc<str>, orphans: Orphans) {
-    ctx.registries.change(name, |state| state.orphans = Some(Arc::new(orphans)));
+/// A sweep counted the robots without an account (`None`: not all could be looked at), or found out about settings.
+pub async fn swept(ctx: &Context, name: &Arc<str>, orphans: Option<Orphans>) {
+    if let Some(orphans) = orphans {
+        ctx.registries.change(name, |state| state.orphans = Some(Arc::new(orphans)));
+    }
     let Some(state) = ctx.registries.get(name) else { return };
     // In doubt the probe that is on its way says everything.
     if state.trouble.is_none()
@@ -34,14 +38,14 @@ pub async fn counted(ctx: &Context, name: &Arc<str>, orphans: Orphans) {
 pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &RegistryState) -> Result<(), cluster::Error> {
     let before = state.object.status.clone().unwrap_or_default();
     let generation = state.object.metadata.generation;
-    let mut status = ClusterHarborRegistryStatus {
+    let mut status = RegistryStatus {
         observed_generation: generation,
         cluster_name: Some(ctx.settings.cluster_name.clone()),
         ..before.clone()
     };
     // After a start accounts become known one by one.
     if ctx.index.is_listed() && ctx.accounts.counts().queued == 0 {
-        status.accounts = i32::try_from(ctx.index.count(&state.object.name_any())).ok();
+        status.accounts = i32::try_from(ctx.index.count(&state.object.key())).ok();
     }
     if let Some(found) = &state.orphans {
         status.orphans = i32::try_from(orphans::count(found)).ok();
@@ -57,7 +61,12 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
         let same = before.login.as_ref().filter(|login| login.name == state.login_name);
         let may_update = state.learned.may_update(&Home::Project(String::new()));
         let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
-        status.login = Some(LoginRecord { kind, name: state.login_name.clone(), may_update, expires_at });
+        let may_update_system = state.learned.may_update(&Home::System);
+        let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
+        let permissions = state.own.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
+        let name = state.login_name.clone();
+        status.login = Some(LoginRecord { kind, name, may_update, may_update_system, permissions, expires_at });
+        status.permissions = known_permissions(state, info.version.as_deref());
         status.harbor_version.clone_from(&info.version);
         if info.robot_name_prefix.is_some() {
             status.robot_name_prefix.clone_from(&info.robot_name_prefix);
@@ -70,10 +79,9 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
         return Ok(());
     }
     ctx.metrics.kube_write("registry-status");
-    let object = ClusterHarborRegistry { status: Some(status), ..(*state.object).clone() };
-    let meta = objects::write_status(&objects::cluster_registries(&ctx.client), object.clone()).await?;
-    let object = ClusterHarborRegistry { metadata: meta, ..object };
-    let told = |status: Option<&ClusterHarborRegistryStatus>| {
+    let metadata = objects::write_status(&ctx.client, &state.object, status.clone()).await?;
+    let object = RegistryObject { metadata, status: Some(status), ..(*state.object).clone() };
+    let told = |status: Option<&RegistryStatus>| {
         let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
         conditions::find(conditions, kinds::LOGIN_EXPIRING).map(|found| found.message.clone())
     };
@@ -84,11 +92,23 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
     Ok(())
 }
 
+/// The permissions that this Harbor knows, by its own word or by the built-in list.
+fn known_permissions(state: &RegistryState, version: Option<&str>) -> Option<CatalogueRecord> {
+    let version = version.and_then(Version::parse).filter(|version| *version >= Version::FIRST_CHECKED);
+    let (source, known) = match (&state.catalogue, version) {
+        (Some(listed), _) => (CatalogueSource::Harbor, (**listed).clone()),
+        (None, Some(version)) => (CatalogueSource::BuiltIn, Catalogue::built_in(version)),
+        (None, None) => return None,
+    };
+    let lines = |pairs| permissions::lines(pairs);
+    Some(CatalogueRecord { source, project: lines(&known.project), system: lines(&known.system) })
+}
+
 /// Publishes an event beside the pass: nobody waits for it.
-fn warn(ctx: &Context, object: &ClusterHarborRegistry, reason: &str, text: String) {
-    tracing::warn!(registry = object.name_any(), reason, message = text, "told");
+fn warn(ctx: &Context, object: &RegistryObject, reason: &str, text: String) {
+    tracing::warn!(registry = object.key(), reason, message = text, "told");
     let note = Note { warning: true, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
-    let reference = kube::Resource::object_ref(object, &());
+    let reference = crate::cluster::events::registry_reference(object);
     let events = ctx.events.clone();
     ctx.metrics.kube_write("event");
     let now = ctx.now();
@@ -107,10 +127,11 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
         None => vec![Verdict::new(kinds::READY, State::True, "LoggedIn", "Harbor accepts the login")],
         Some(trouble) => vec![Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone())],
     };
-    verdicts.push(match &state.trouble {
-        Some(trouble) if trouble.permanent => {
+    verdicts.push(match (&state.trouble, &state.settings_problem) {
+        (Some(trouble), _) if trouble.permanent => {
             Verdict::new(kinds::STALLED, State::True, trouble.reason, trouble.message.clone())
         }
+        (_, Some(problem)) => Verdict::new(kinds::STALLED, State::True, problem.reason, problem.message.clone()),
         _ => Verdict::absent(kinds::STALLED),
     });
     let offset = state.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();

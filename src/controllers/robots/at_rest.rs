@@ -1,10 +1,11 @@
 //! Accounts as the watch delivers them: what a person changed, what are echoes of our own writes, and, after a start,
 //! which accounts are settled and can be left alone without a single call.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Pass, gather, registry_of, wish_digest};
-use crate::api::{RobotAccount, conditions as kinds, keys};
+use super::{Pass, projects, registry_of, wish_digest};
+use crate::api::{Account, AccountSpec, conditions as kinds, keys};
 use crate::cluster::objects;
 use crate::cluster::secret_form::Form;
 use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, slots_digest};
@@ -17,9 +18,8 @@ use crate::domain::robot::{Home, Robot};
 use crate::domain::situation;
 
 /// A watch event about an account.
-pub fn see(ctx: &Arc<Context>, account: RobotAccount) {
-    let (Some(namespace), Some(name)) = (&account.metadata.namespace, &account.metadata.name) else { return };
-    let key = ctx.index.key(namespace, name);
+pub fn see(ctx: &Arc<Context>, account: Account) {
+    let key = key_of(ctx, &account);
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
         if !settle(ctx, &key, &account) {
             ctx.accounts.change(key, Some(Box::new(account)));
@@ -35,12 +35,16 @@ pub fn see(ctx: &Arc<Context>, account: RobotAccount) {
     }
 }
 
-fn uid_digest(account: &RobotAccount) -> u64 {
+fn key_of(ctx: &Context, account: &Account) -> Key {
+    ctx.index.key(account.metadata.namespace.as_deref().unwrap_or_default(), account.name())
+}
+
+fn uid_digest(account: &Account) -> u64 {
     digest(&account.metadata.uid)
 }
 
 /// Coarse state for the metrics.
-pub(super) fn state_of(account: &RobotAccount) -> State {
+pub(super) fn state_of(account: &Account) -> State {
     let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     if conditions::find(conditions, kinds::SYNCED).is_some_and(|synced| synced.reason == "Suspended") {
         State::Suspended
@@ -52,22 +56,19 @@ pub(super) fn state_of(account: &RobotAccount) -> State {
 }
 
 /// When the published credential expires, in Unix seconds.
-pub(super) fn expiry_of(account: &RobotAccount) -> Option<i64> {
+pub(super) fn expiry_of(account: &Account) -> Option<i64> {
     account.status.as_ref()?.robot.as_ref()?.expires_at.map(jiff::Timestamp::as_second)
 }
 
 /// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
-pub(super) fn remember(
-    ctx: &Context,
-    key: &Key,
-    account: &RobotAccount,
-    registry: &Arc<str>,
-    desired: Option<&Desired>,
-) {
+pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &Arc<str>) {
     let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
     let (object, wish) = (objects::version(&account.metadata), wish_digest(account));
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
-    let home = desired.map_or_else(|| Home::Project(account.spec.project.clone()), |desired| desired.home.clone());
+    let home = match &account.spec {
+        AccountSpec::Project(spec) => Home::Project(spec.project.clone()),
+        AccountSpec::System(_) => Home::System,
+    };
     let entry = Entry {
         uid: uid_digest(account),
         registry: Arc::clone(registry),
@@ -88,10 +89,8 @@ pub(super) fn remember(
         gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
         state: state_of(account),
         expires: expiry_of(account),
-        password: before
-            .as_ref()
-            .filter(|_| account.spec.password_secret_ref.is_some())
-            .and_then(|e| e.password.clone()),
+        password: before.as_ref().filter(|_| account.password_secret_ref().is_some()).and_then(|e| e.password.clone()),
+        by_pattern: projects::by_pattern(&account.spec),
         contests: before.and_then(|entry| {
             let contests = entry.contests?;
             // A person who edits the account may have settled the matter; a new token does not make repairs cheaper.
@@ -100,7 +99,6 @@ pub(super) fn remember(
         }),
     };
     ctx.index.set(key.clone(), entry);
-    ctx.index.set_service_accounts(key, account.spec.service_accounts.as_deref().unwrap_or_default());
     if let Some(secret) = ctx.index.take_secret(key) {
         ctx.index.see_secret(key, secret.version, Some(secret));
     }
@@ -108,9 +106,10 @@ pub(super) fn remember(
 
 /// After a start: true if status, Secret and wish agree that there is nothing to do. Then the account is noted with its
 /// timers, and the first sweep compares Harbor with it. No call is made.
-fn settle(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> bool {
+fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
     let Some(known) = settled(ctx, key, account) else { return false };
-    remember(ctx, key, account, &known.registry, Some(&known.desired));
+    remember(ctx, key, account, &known.registry);
+    ctx.index.set_service_accounts(key, &key.namespace, &known.desired.service_accounts);
     let wake = known.wake.map(|at| ctx.instant_of(at, known.now));
     ctx.index.update(key, |entry| {
         entry.left_unfinished = false;
@@ -132,33 +131,37 @@ struct Settled {
     now: jiff::Timestamp,
 }
 
-fn settled(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> Option<Settled> {
+fn settled(ctx: &Arc<Context>, key: &Key, account: &Account) -> Option<Settled> {
     let status = account.status.as_ref()?;
     let meta = &account.metadata;
     let finalizer = objects::has_finalizer(meta, keys::FINALIZER_ROBOT);
     let said = |kind, reason: &str| {
         conditions::find(&status.conditions, kind).is_some_and(|found| found.status == "True" && found.reason == reason)
     };
+    // There are few system accounts, and each has Secrets in many places: they are looked at.
     let quiet = finalizer
+        && !key.is_system()
         && !objects::is_deleting(meta)
-        && account.spec.password_secret_ref.is_none()
+        && account.password_secret_ref().is_none()
         && status.observed_generation == meta.generation
         && status.previous.is_none()
         && said(kinds::READY, "Published")
         && said(kinds::SYNCED, "InSync")
-        && !account.spec.suspend.unwrap_or_default();
+        && !account.is_suspended();
     let record = status.robot.as_ref().filter(|_| quiet)?;
     let name = ctx.index.name(&registry_of::resolve(&ctx.registries, account).ok()?);
     let registry = ctx.registries.get(&name)?;
     let spec = &registry.object.spec;
     let hosts = registry.hosts()?;
     let pinned_here = status.registry.as_ref().is_some_and(|pinned| pinned.url.as_deref() == Some(spec.url.as_str()));
-    let desired = desired::of_robot_account(account, &ctx.settings.cluster_name, spec.defaults.as_ref()).ok()?;
+    let desired =
+        desired::of_account(account, &ctx.settings.cluster_name, spec.defaults.as_ref(), &BTreeSet::new()).ok()?;
     let labels = ctx.index.labels(&key.namespace);
     let origin = Origin { namespace: &key.namespace, labels: labels.as_ref() };
-    let granted = grants::check(spec.grants.as_deref().unwrap_or_default(), origin, &desired).is_ok();
+    let granted =
+        registry.is_tenants() || grants::check(spec.grants.as_deref().unwrap_or_default(), origin, &desired).is_ok();
     let as_wished = status.expires_after.as_ref() == Some(&desired.expires_after)
-        && status.permissions == desired.pairs().iter().map(ToString::to_string).collect::<Vec<_>>()
+        && status.permissions == desired.permission_texts()
         && status.handled_refresh == desired.tokens.refresh
         && status.handled_revoke == desired.tokens.revoke
         && desired.enabled;
@@ -166,7 +169,7 @@ fn settled(ctx: &Arc<Context>, key: &Key, account: &RobotAccount) -> Option<Sett
         return None;
     }
     let robot = expected(&desired, record);
-    let owner = gather::owner(account);
+    let owner = account.owner_reference();
     let form =
         Form { owner: &owner, wish: &desired.secret, hosts: &hosts, service_accounts: &desired.service_accounts };
     if ctx.settings.watch_secrets {
@@ -227,9 +230,8 @@ fn expected(desired: &Desired, record: &crate::api::RobotRecord) -> Robot {
 }
 
 /// The account is gone from the API server.
-pub fn gone(ctx: &Arc<Context>, account: &RobotAccount) {
-    let (Some(namespace), Some(name)) = (&account.metadata.namespace, &account.metadata.name) else { return };
-    let key = ctx.index.key(namespace, name);
+pub fn gone(ctx: &Arc<Context>, account: &Account) {
+    let key = key_of(ctx, account);
     ctx.accounts.forget(&key);
     super::forget(ctx, &key);
 }

@@ -3,6 +3,7 @@
 
 mod harbor_calls;
 mod pull_secrets;
+mod spread;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,19 +15,23 @@ use super::{Pass, outcome, pairs};
 use crate::api::keys;
 use crate::cluster::secret_form::Credential;
 use crate::cluster::secrets::{self, Live};
-use crate::cluster::{self, objects};
+use crate::cluster::{self, accounts};
 use crate::controllers::index::{robot_digest, slots_digest};
 use crate::domain::observed::{RobotRef, SecretSeen};
-use crate::domain::plan::{Plan, Step, Target};
+use crate::domain::plan::{Blocker, Plan, Step, Target};
 use crate::domain::report::{self, Failure};
 use crate::domain::robot::Robot;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
+use crate::domain::spread::{Row, summary};
 use crate::engine::Outcome;
 use crate::registry::{self, Class, Registry};
 
 /// A step starts only if the claim has this long left: the longest that its call can take.
 const STEP_TIME: Duration = Duration::from_secs(10);
+
+/// So many missing namespaces are named in a condition.
+const NAMESPACES_NOTED: usize = 5;
 
 /// What executing came to.
 pub(super) struct Done {
@@ -44,6 +49,8 @@ pub(super) struct Done {
     pub(super) next: Option<Outcome>,
     /// When to look again for a reason that is not in status.
     pub(super) wake: Option<Instant>,
+    /// What became of a system account's Secret in each namespace, if that was looked at.
+    pub(super) rows: Option<Vec<Row>>,
 }
 
 enum Trouble {
@@ -88,6 +95,7 @@ struct Run<'r, 'p> {
     notes: Vec<String>,
     undone: Option<Failure>,
     wake: Option<Instant>,
+    rows: Option<Vec<Row>>,
 }
 
 impl Pass<'_> {
@@ -107,6 +115,7 @@ impl Pass<'_> {
             notes: Vec::new(),
             undone: gathered.password_problem.clone().or_else(|| self.unknown.clone()),
             wake: None,
+            rows: None,
             pass: self,
         };
         let result = run.all(plan).await;
@@ -137,7 +146,13 @@ impl Run<'_, '_> {
         }
         self.confirm(plan).await?;
         if plan.blocker.is_none() && !self.observed.deleting && !self.live.is_absent() {
-            self.service_accounts(&self.pass.desired.service_accounts.clone()).await?;
+            self.service_accounts(&self.pass.first_service_accounts().to_vec()).await?;
+        }
+        // Whatever else is in the way: a namespace that comes gets the credential that works now.
+        let held =
+            matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::SecretNotOwned | Blocker::SecretContested));
+        if !held && !self.observed.deleting {
+            self.spread().await?;
         }
         Ok(())
     }
@@ -159,13 +174,12 @@ impl Run<'_, '_> {
 
     async fn step(&mut self, step: Step) -> Result<(), Trouble> {
         let ctx = Arc::clone(self.pass.ctx);
-        let namespace = Arc::clone(&self.pass.key.namespace);
+        let namespace = Arc::clone(&self.pass.secret_namespace);
         let hosts = self.gathered.hosts.clone();
         match step {
             Step::AddFinalizer => {
-                let api = objects::robot_accounts(&ctx.client, &namespace);
                 ctx.metrics.kube_write("finalizer");
-                let meta = objects::add_finalizer(&api, &self.pass.account, keys::FINALIZER_ROBOT).await?;
+                let meta = accounts::add_finalizer(&ctx.client, &self.pass.account, keys::FINALIZER_ROBOT).await?;
                 self.pass.account.metadata = meta;
             }
             Step::Create(slot) => self.create(slot).await?,
@@ -188,11 +202,13 @@ impl Run<'_, '_> {
                 self.live = secrets::reform(&ctx.client, &namespace, &self.live, &form, robot).await?;
             }
             Step::DeleteSecret => {
+                self.withdraw(false).await?;
                 self.service_accounts(&[]).await?;
                 ctx.metrics.kube_write("secret");
                 self.live = secrets::delete(&ctx.client, &namespace, &self.live).await?;
             }
             Step::ReleaseSecret => {
+                self.withdraw(true).await?;
                 ctx.metrics.kube_write("secret");
                 let form = self.pass.form(&self.gathered.owner, &hosts);
                 self.live = secrets::release(&ctx.client, &namespace, &self.live, &form).await?;
@@ -216,7 +232,7 @@ impl Run<'_, '_> {
         let tokens = &self.pass.desired.tokens;
         ctx.metrics.kube_write("secret");
         self.live =
-            secrets::publish(&ctx.client, &self.pass.key.namespace, &self.live, &form, &credential, tokens).await?;
+            secrets::publish(&ctx.client, &self.pass.secret_namespace, &self.live, &form, &credential, tokens).await?;
         self.published = true;
         let version = self.live.version();
         ctx.index.update(self.pass.key, |entry| entry.secret = version);
@@ -226,7 +242,13 @@ impl Run<'_, '_> {
     async fn remove_finalizer(&mut self) -> Result<(), Trouble> {
         let ctx = Arc::clone(self.pass.ctx);
         if !self.pass.desired.retain {
+            self.withdraw(false).await?;
             self.service_accounts(&[]).await?;
+            if self.pass.key.is_system() {
+                // Its Secrets lie in namespaces of others: none waits for the garbage collector.
+                ctx.metrics.kube_write("secret");
+                self.live = secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.live).await?;
+            }
         }
         if self.observed.abandoned {
             let text = "Harbor could not be asked for 10 minutes while the namespace is being deleted: the robot, if it \
@@ -235,14 +257,25 @@ impl Run<'_, '_> {
             self.pass.event(true, "RobotAbandoned", text.to_owned());
             ctx.metrics.abandoned();
         }
-        let api = objects::robot_accounts(&ctx.client, &self.pass.key.namespace);
         ctx.metrics.kube_write("finalizer");
-        objects::remove_finalizer(&api, &self.pass.account, keys::FINALIZER_ROBOT).await?;
+        accounts::remove_finalizer(&ctx.client, &self.pass.account, keys::FINALIZER_ROBOT).await?;
         self.removed = true;
         Ok(())
     }
 
-    fn finish(self, plan: &Plan, result: Result<(), Trouble>) -> Done {
+    fn finish(mut self, plan: &Plan, result: Result<(), Trouble>) -> Done {
+        let rows = self.rows.take();
+        // A namespace that does not exist yet is waited for like a ServiceAccount.
+        let missing = |row: &&Row| row.problem.as_ref().is_some_and(|problem| problem.reason == "NamespaceNotFound");
+        let waiting =
+            rows.iter().flatten().filter(missing).map(|row| format!("namespace {} does not exist yet", row.name));
+        self.notes.extend(waiting.take(NAMESPACES_NOTED));
+        let wrong: Vec<Row> = rows.iter().flatten().filter(|row| !missing(row)).cloned().collect();
+        if let Some(message) = summary(&wrong) {
+            self.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
+        }
+        let transient = |row: &Row| row.problem.as_ref().is_some_and(|problem| problem.transient);
+        let try_again = rows.iter().flatten().any(transient);
         let ctx = self.pass.ctx;
         let target = plan.current.and_then(|target| self.slot_of(target));
         let robot = target.and_then(|slot| self.robots[slot.index()].clone());
@@ -267,8 +300,9 @@ impl Run<'_, '_> {
             removed: self.removed,
             secret_outdated,
             live: self.live,
-            next: None,
+            next: try_again.then_some(Outcome::Failed { not_before: None }),
             wake: self.wake,
+            rows,
         };
         let Err(trouble) = result else { return done };
         let (failure, next) = match trouble {
@@ -286,16 +320,16 @@ impl Run<'_, '_> {
                     let until = Instant::now() + ctx.settings.settle_after;
                     ctx.index.update(self.pass.key, |entry| entry.unsettled_until = Some(until));
                 }
-                let url = &self.pass.registry.object.spec.url;
-                let next = outcome::of_registry(ctx, &self.pass.registry_name, &self.pass.desired.home, &error);
-                let learned = pairs::learn(&self.pass.registry, &error);
+                let home = &self.pass.desired.home;
+                let next = outcome::of_registry(ctx, &self.pass.registry_name, home, &error);
+                let learned = pairs::learn(&self.pass.registry, home, &error);
                 let next = if learned { Outcome::Again } else { next };
                 // A picture that was stale twice in a row is a fact that somebody should hear of.
                 let next = match next {
                     Outcome::Again if self.pass.again && !learned => Outcome::Failed { not_before: None },
                     next => next,
                 };
-                (Some(outcome::failure(url, &self.pass.registry_name, &error)), next)
+                (Some(outcome::failure(&self.pass.registry, &error)), next)
             }
         };
         done.slots = None;

@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::Resource as _;
 use secrecy::SecretString;
 
 use super::{Pass, at_rest};
-use crate::api::{RobotAccount, conditions as kinds, keys};
+use crate::api::{conditions as kinds, keys};
 use crate::cluster::login::{self, PasswordProblem};
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
@@ -67,7 +66,8 @@ pub(super) struct Gathered {
     pub(super) seen: SecretSeen,
     pub(super) login_works: Option<bool>,
     pub(super) permit: Permit,
-    pub(super) refusal: Option<String>,
+    /// Reason and text.
+    pub(super) refusal: Option<(&'static str, String)>,
     pub(super) may_adopt: bool,
     pub(super) may_update: bool,
     pub(super) finalizer: bool,
@@ -85,6 +85,8 @@ pub(super) struct Gathered {
     pub(super) service_accounts_contested: Option<Instant>,
     /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
     pub(super) paced_until: Option<Timestamp>,
+    /// A namespace may still have the former credential.
+    pub(super) behind: bool,
     /// Registry time.
     pub(super) now: Timestamp,
     /// When to look again for a reason that is not in status.
@@ -104,6 +106,7 @@ impl Gathered {
             may_update: self.may_update,
             own: self.own,
             paced_until: self.paced_until,
+            behind: self.behind,
             deleting,
             finalizer: self.finalizer,
             unsettled: self.unsettled,
@@ -120,7 +123,7 @@ impl Pass<'_> {
         let deleting = objects::is_deleting(&self.account.metadata);
         let mut gathered = Gathered {
             client: self.registry.client.clone(),
-            owner: owner(&self.account),
+            owner: self.account.owner_reference(),
             hosts: self.registry.hosts().unwrap_or_default(),
             robots: report::NO_ROBOTS,
             from_memory: false,
@@ -141,6 +144,7 @@ impl Pass<'_> {
             secret_contested: None,
             service_accounts_contested: None,
             paced_until: None,
+            behind: self.is_behind(),
             now: self.registry_now(),
             wake: None,
         };
@@ -170,7 +174,7 @@ impl Pass<'_> {
         gathered.unreachable |= deleting && self.desired.retain && gave_up;
         let (owner, hosts) = (gathered.owner.clone(), gathered.hosts.clone());
         let form = self.form(&owner, &hosts);
-        gathered.live = secrets::read(&self.ctx.client, &self.key.namespace, &form).await?;
+        gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &form).await?;
         if !deleting && gathered.permit == Permit::Granted {
             self.read_password(&mut gathered).await?;
         }
@@ -192,10 +196,20 @@ impl Pass<'_> {
 
     /// The form of our Secret.
     pub(super) fn form<'a>(&'a self, owner: &'a OwnerReference, hosts: &'a [String]) -> Form<'a> {
-        Form { owner, wish: &self.desired.secret, hosts, service_accounts: &self.desired.service_accounts }
+        Form { owner, wish: &self.desired.secret, hosts, service_accounts: self.first_service_accounts() }
     }
 
     fn check_grants(&self, gathered: &mut Gathered) {
+        if let Some(Failure { reason, message, .. }) = &self.refused {
+            gathered.refusal = Some((reason, message.clone()));
+            gathered.permit = Permit::Refused;
+            return;
+        }
+        // Whoever may make a SystemRobotAccount, or has a login of the namespace's own, may ask for all that the login has.
+        if self.key.is_system() || self.registry.is_tenants() {
+            gathered.may_adopt = true;
+            return;
+        }
         let spec = &self.registry.object.spec;
         let labels = self.ctx.index.labels(&self.key.namespace);
         let origin = Origin { namespace: &self.key.namespace, labels: labels.as_ref() };
@@ -203,7 +217,7 @@ impl Pass<'_> {
             Ok(granted) => gathered.may_adopt = granted.adoption,
             Err(refusal) => {
                 let text = format!("registry {}: {refusal}", self.registry_name);
-                gathered.refusal = Some(text);
+                gathered.refusal = Some(("NotPermitted", text));
                 gathered.permit = Permit::Refused;
                 if gathered.finalizer {
                     self.check_revocation(gathered);
@@ -267,7 +281,7 @@ impl Pass<'_> {
     async fn read_password(&self, gathered: &mut Gathered) -> Result<(), Stop> {
         let Some(source) = &self.desired.own_password else { return Ok(()) };
         let published = gathered.live.credential.as_ref().map(|credential| credential.secret.clone());
-        let (client, namespace) = (&self.ctx.client, &self.key.namespace);
+        let (client, namespace) = (&self.ctx.client, &self.secret_namespace);
         let read = login::read_password(client, namespace, source, published.as_ref()).await?;
         self.ctx.index.update(self.key, |entry| {
             entry.password =
@@ -290,10 +304,19 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// A namespace that could not be written to when last tried may have pods that use the former credential.
+    fn is_behind(&self) -> bool {
+        let rows = self.account.status.as_ref().map(|status| status.namespaces.as_slice()).unwrap_or_default();
+        // Where there is somebody else's Secret, or no namespace, there is no credential of ours.
+        let nothing_there = ["SecretNotOwned", "NamespaceNotFound"];
+        rows.iter()
+            .any(|row| !row.ready && !row.reason.as_deref().is_some_and(|reason| nothing_there.contains(&reason)))
+    }
+
     /// Nobody can delete the robot and the namespace waits for nothing else.
     async fn is_abandoned(&self) -> Result<bool, Stop> {
         let long = self.registry.trouble_since.is_some_and(|since| since.elapsed() >= self.ctx.settings.abandon_after);
-        Ok(long && namespaces::is_terminating(&self.ctx.client, &self.key.namespace).await?)
+        Ok(long && !self.key.is_system() && namespaces::is_terminating(&self.ctx.client, &self.key.namespace).await?)
     }
 
     async fn find_robots(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
@@ -349,9 +372,4 @@ fn password_failure(problem: &PasswordProblem) -> Failure {
         PasswordProblem::Invalid(_) => "PasswordInvalid",
     };
     Failure { reason, message: problem.to_string(), permanent: true }
-}
-
-/// The owner reference of everything made for an account.
-pub(super) fn owner(account: &RobotAccount) -> OwnerReference {
-    account.controller_owner_ref(&()).unwrap_or_default()
 }

@@ -5,19 +5,21 @@ mod execute;
 mod gather;
 mod outcome;
 mod pairs;
+mod projects;
 mod registry_of;
 mod tell;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use at_rest::{gone, see};
 
-use super::index::digest;
+use super::index::{Namespace, digest};
 use super::registries::{self, RegistryState};
 use super::{Context, Key};
-use crate::api::{PinnedRegistry, RegistryKind, RobotAccount, RobotAccountStatus, conditions as kinds, keys};
-use crate::cluster::objects;
+use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, conditions as kinds, keys};
+use crate::cluster::{accounts, objects};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::contest;
 use crate::domain::desired::{self, Desired};
@@ -27,17 +29,22 @@ use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
 use crate::engine::{Cause, Outcome};
 use crate::registry;
-use kube::ResourceExt as _;
 
 /// One account in one pass.
 struct Pass<'a> {
     ctx: &'a Arc<Context>,
     key: &'a Key,
-    account: RobotAccount,
+    account: Account,
+    /// Where its Secret is: the account's namespace, or the operator's own for a system account.
+    secret_namespace: Arc<str>,
+    /// The namespaces that a system account's Secret is copied to, with those that are there.
+    spread: Option<Vec<(String, Option<Namespace>)>>,
     registry_name: Arc<str>,
     registry: Arc<RegistryState>,
     desired: Desired,
-    /// What is left out of `desired`, since this Harbor does not know it.
+    /// Nothing is left that the account could hold.
+    refused: Option<Failure>,
+    /// What is left out of `desired`, since this Harbor does not know it or does not have it.
     unknown: Option<Failure>,
     /// The pass before this one ended since its picture was stale.
     again: bool,
@@ -48,17 +55,17 @@ struct Pass<'a> {
 }
 
 /// One pass over an account.
-pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<RobotAccount>>, cause: Cause) -> Outcome {
+pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, cause: Cause) -> Outcome {
     if cause == Cause::Hint && ctx.index.is_quiet(&key) {
         return Outcome::Settled { wake: ctx.index.get(&key).and_then(|entry| entry.wake) };
     }
     // An event that was queued before our own last write shows a status that is no more: with the Secret gone as well, a
     // plan would take the published robot for one that nobody names.
     let left = ctx.index.get(&key).map_or(0, |entry| entry.object);
-    let current = |account: &RobotAccount| objects::version(&account.metadata) >= left;
+    let current = |account: &Account| objects::version(&account.metadata) >= left;
     let account = match payload.filter(|account| cause == Cause::Change && current(account)) {
         Some(account) => *account,
-        None => match objects::read(&objects::robot_accounts(&ctx.client, &key.namespace), &key.name).await {
+        None => match accounts::read(&ctx.client, &key.namespace, &key.name).await {
             Ok(Some(account)) => account,
             Ok(None) => return forget(&ctx, &key),
             Err(error) => return outcome::of_kube(&error),
@@ -69,7 +76,7 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<RobotAccount>
     if let Outcome::Parked(tag) = outcome {
         // The release may have come while the pass was on its way to wait for it.
         let registry = ctx.index.get(&key).and_then(|entry| ctx.registries.get(&entry.registry));
-        if registry.is_some_and(|state| state.trouble.is_none() && tag == registries::tag(&state.object.name_any())) {
+        if registry.is_some_and(|state| state.trouble.is_none() && tag == registries::tag(&state.object.key())) {
             outcome = Outcome::Again;
         }
     }
@@ -87,7 +94,7 @@ fn forget(ctx: &Arc<Context>, key: &Key) -> Outcome {
     Outcome::Gone
 }
 
-async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, cause: Cause) -> Outcome {
+async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause) -> Outcome {
     let deleting = objects::is_deleting(&account.metadata);
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     if deleting && !finalizer {
@@ -108,23 +115,41 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, cause: 
             Ok(false) if deleting => registry_of::stand_in(ctx, &registry_name, &account),
             Ok(false) => {
                 let failure = registry_of::missing(&registry_name);
-                at_rest::remember(ctx, key, &account, &registry_name, None);
+                at_rest::remember(ctx, key, &account, &registry_name);
                 return without_registry(ctx, key, account, &failure).await;
             }
         },
     };
-    let defaults = registry.object.spec.defaults.as_ref();
-    let mut desired = match desired::of_robot_account(&account, &ctx.settings.cluster_name, defaults) {
+    let listed = registry.projects.clone().unwrap_or_default();
+    let desired = match wish(ctx, &account, &registry, &listed) {
         Ok(desired) => desired,
-        Err(error) => {
-            let failure = Failure { reason: "InvalidSpec", message: error.to_string(), permanent: true };
-            return without_registry(ctx, key, account, &failure).await;
+        Err(failure) => return without_registry(ctx, key, account, &failure).await,
+    };
+    at_rest::remember(ctx, key, &account, &registry_name);
+    let (again, by_timer, from_event) = (cause == Cause::Again, cause == Cause::Timer, cause == Cause::Change);
+    let (secret_namespace, spread) = match &account.spec {
+        AccountSpec::Project(_) => (Arc::clone(&key.namespace), None),
+        AccountSpec::System(spec) => {
+            let secret = spec.secret.clone().unwrap_or_default();
+            (Arc::clone(&ctx.settings.resource_namespace), Some(ctx.index.spread(key, &secret)))
         }
     };
-    at_rest::remember(ctx, key, &account, &registry_name, Some(&desired));
-    let unknown = (!deleting).then(|| pairs::give_up(&mut desired, &registry)).flatten();
-    let (again, by_timer, from_event) = (cause == Cause::Again, cause == Cause::Timer, cause == Cause::Change);
-    let pass = Pass { ctx, key, account, registry_name, registry, desired, unknown, again, by_timer, from_event };
+    let mut pass = Pass {
+        ctx,
+        key,
+        account,
+        secret_namespace,
+        spread,
+        registry_name,
+        registry,
+        desired,
+        refused: None,
+        unknown: None,
+        again,
+        by_timer,
+        from_event,
+    };
+    pass.note_service_accounts();
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
     }
@@ -135,10 +160,61 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: RobotAccount, cause: 
         ctx.index.remove(key);
         return outcome;
     }
+    if !deleting {
+        match pass.find_projects(cause).await {
+            Ok(found) => pass.leave_out(found),
+            Err(stop) => return pass.stopped(stop).await,
+        }
+    }
     Box::pin(pass.run()).await
 }
 
+/// What the account wants, while Harbor has these projects.
+fn wish(
+    ctx: &Context,
+    account: &Account,
+    registry: &RegistryState,
+    existing: &BTreeSet<String>,
+) -> Result<Desired, Failure> {
+    let defaults = registry.object.spec.defaults.as_ref();
+    desired::of_account(account, &ctx.settings.cluster_name, defaults, existing).map_err(|error| Failure {
+        reason: "InvalidSpec",
+        message: error.to_string(),
+        permanent: true,
+    })
+}
+
 impl Pass<'_> {
+    /// Leaves out of the wish what this Harbor does not know or have. Of a system account nothing may be left.
+    fn leave_out(&mut self, projects_found: bool) {
+        let missing = projects::give_up_missing(&mut self.desired, &self.account.spec, &self.registry);
+        self.unknown = pairs::give_up(&mut self.desired, &self.registry).or(missing);
+        if projects_found && self.key.is_system() && self.desired.permissions.is_empty() && self.unknown.is_none() {
+            let message = "no project fits spec.projects, or spec.projects.revoked takes everything away, so that the robot \
+                           would have no permission; the account proceeds by itself when there is one";
+            self.refused = Some(Failure { reason: "NoPermissions", message: message.to_owned(), permanent: true });
+        }
+    }
+
+    /// Notes for the watch which ServiceAccounts concern this account.
+    fn note_service_accounts(&self) {
+        let names = &self.desired.service_accounts;
+        match &self.spread {
+            None => self.ctx.index.set_service_accounts(self.key, &self.key.namespace, names),
+            Some(spread) => {
+                for (namespace, _) in spread {
+                    self.ctx.index.set_service_accounts(self.key, namespace, names);
+                }
+            }
+        }
+    }
+
+    /// The ServiceAccounts beside the first Secret: a system account's own namespace is one of many.
+    fn first_service_accounts(&self) -> &[String] {
+        let here = self.spread.as_ref().is_none_or(|all| all.iter().any(|(name, _)| **name == *self.secret_namespace));
+        if here { &self.desired.service_accounts } else { &[] }
+    }
+
     async fn run(mut self) -> Outcome {
         let status = self.account.status.clone().unwrap_or_default();
         let recorded = report::recorded(&status);
@@ -189,18 +265,21 @@ impl Pass<'_> {
         }
         let blocked_by = match plan.blocker {
             Some(Blocker::NotPermitted) => gathered.refusal.clone(),
-            Some(Blocker::SecretContested) => Some(gathered.live.other_manager().unwrap_or("somebody").to_owned()),
+            Some(Blocker::SecretContested) => {
+                Some(("SecretContested", gathered.live.other_manager().unwrap_or("somebody").to_owned()))
+            }
             _ => None,
         };
         let facts = Facts {
             status: &status,
             generation: self.account.metadata.generation,
-            namespace: &self.key.namespace,
+            namespace: &self.secret_namespace,
             registry: self.pinned(),
             desired: &self.desired,
             observed: &observed,
             plan: &plan,
             blocked_by,
+            spread: done.rows.as_deref(),
             outcome: &done.outcome,
             now: self.registry_now(),
         };
@@ -248,7 +327,7 @@ impl Pass<'_> {
     fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
         match plan.blocker? {
             // A stranger's Secret carries no label of ours.
-            Blocker::SecretNotOwned => Some(Instant::now() + self.registry.poll_interval()),
+            Blocker::SecretNotOwned => Some(Instant::now() + self.registry.poll_interval(&self.ctx.settings)),
             Blocker::SecretContested => gathered.secret_contested,
             Blocker::NotPermitted | Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::RepairsPaused => None,
         }
@@ -256,21 +335,20 @@ impl Pass<'_> {
 
     fn pinned(&self) -> PinnedRegistry {
         PinnedRegistry {
-            kind: RegistryKind::ClusterHarborRegistry,
-            name: self.registry_name.to_string(),
+            kind: self.registry.object.kind,
+            name: self.registry.object.name().to_owned(),
             url: Some(self.registry.object.spec.url.clone()),
         }
     }
 
     fn is_suspended(&self) -> bool {
-        self.account.spec.suspend.unwrap_or_default() || self.registry.object.spec.suspend.unwrap_or_default()
+        self.account.is_suspended() || self.registry.object.spec.suspend.unwrap_or_default()
     }
 
     /// Stops all but deletion; Ready stays what it was.
     async fn suspend(mut self) -> Outcome {
         let mut status = self.account.status.clone().unwrap_or_default();
-        let by =
-            if self.account.spec.suspend.unwrap_or_default() { "spec.suspend" } else { "the registry's spec.suspend" };
+        let by = if self.account.is_suspended() { "spec.suspend" } else { "the registry's spec.suspend" };
         let message = format!("nothing is changed, renewed or refreshed: {by} is set");
         let mut verdicts = vec![
             Verdict::new(kinds::SYNCED, State::False, "Suspended", message),
@@ -313,9 +391,8 @@ impl Pass<'_> {
             }
             gather::Stop::Registry(error) => {
                 lost = matches!(error, registry::Error::ProjectNotFound { .. });
-                let registry = &self.registry.object.spec.url;
                 let next = outcome::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
-                (outcome::failure(registry, &self.registry_name, &error), next)
+                (outcome::failure(&self.registry, &error), next)
             }
             gather::Stop::Trouble(trouble) => {
                 let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
@@ -338,7 +415,7 @@ impl Pass<'_> {
 
     /// Status when nothing could be read: what is published is as good as it was, unless the robot went with its
     /// project.
-    fn failed_status(&self, failure: &Failure, lost: bool) -> RobotAccountStatus {
+    fn failed_status(&self, failure: &Failure, lost: bool) -> AccountStatus {
         let status = self.account.status.clone().unwrap_or_default();
         let registry_now = self.registry_now();
         let alive = status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|at| at > registry_now));
@@ -354,20 +431,20 @@ impl Pass<'_> {
     }
 
     /// Writes status if it differs.
-    async fn write_status(&mut self, status: RobotAccountStatus) -> Result<(), crate::cluster::Error> {
+    async fn write_status(&mut self, status: AccountStatus) -> Result<(), crate::cluster::Error> {
         write_status(self.ctx, self.key, &mut self.account, status).await
     }
 }
 
 /// The conditions of a pass that could not even look.
 fn with_failure(
-    mut status: RobotAccountStatus,
+    mut status: AccountStatus,
     failure: &Failure,
     ready: bool,
     overdue: Option<Verdict>,
     generation: Option<i64>,
     now: jiff::Timestamp,
-) -> RobotAccountStatus {
+) -> AccountStatus {
     let Failure { reason, message, permanent } = failure;
     let mut verdicts = vec![Verdict::new(kinds::SYNCED, State::False, reason, message.clone())];
     verdicts.extend(overdue);
@@ -386,7 +463,7 @@ fn with_failure(
 }
 
 /// An account whose registry is not there or not clear: says so and waits for a registry.
-async fn without_registry(ctx: &Arc<Context>, key: &Key, mut account: RobotAccount, failure: &Failure) -> Outcome {
+async fn without_registry(ctx: &Arc<Context>, key: &Key, mut account: Account, failure: &Failure) -> Outcome {
     let name = registry_of::wanted(&account);
     let status = account.status.clone().unwrap_or_default();
     let ready = conditions::is_true(&status.conditions, kinds::READY);
@@ -400,13 +477,12 @@ async fn without_registry(ctx: &Arc<Context>, key: &Key, mut account: RobotAccou
 async fn write_status(
     ctx: &Arc<Context>,
     key: &Key,
-    account: &mut RobotAccount,
-    status: RobotAccountStatus,
+    account: &mut Account,
+    status: AccountStatus,
 ) -> Result<(), crate::cluster::Error> {
     if account.status.as_ref() != Some(&status) {
-        let object = RobotAccount { status: Some(status.clone()), ..account.clone() };
         ctx.metrics.kube_write("status");
-        account.metadata = objects::write_status(&objects::robot_accounts(&ctx.client, &key.namespace), object).await?;
+        account.metadata = accounts::write_status(&ctx.client, account, status.clone()).await?;
         account.status = Some(status);
     }
     let left = objects::version(&account.metadata);
@@ -422,7 +498,7 @@ async fn write_status(
 }
 
 /// A digest of what a person can change on the account.
-fn wish_digest(account: &RobotAccount) -> u64 {
+fn wish_digest(account: &Account) -> u64 {
     let meta = &account.metadata;
     let annotations = desired::tokens(meta.annotations.as_ref());
     digest((meta.generation, &meta.uid, annotations.refresh, annotations.revoke, meta.deletion_timestamp.is_some()))

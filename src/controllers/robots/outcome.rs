@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, registries};
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
@@ -38,10 +39,14 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: 
     }
 }
 
-/// What status says of an error of the registry at this URL and of this name.
-pub fn failure(registry: &str, name: &str, error: &Error) -> Failure {
+/// What status says of an error of a registry.
+pub fn failure(state: &RegistryState, error: &Error) -> Failure {
+    let registry = &state.object.spec.url;
     if error.is_of_login() {
-        let registries::Trouble { reason, message, permanent, .. } = registries::doubted(name);
+        let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.object.key());
+        return Failure { reason, message, permanent };
+    }
+    if let Some(registries::Trouble { reason, message, permanent, .. }) = registries::unreachable_tenant(state, error) {
         return Failure { reason, message, permanent };
     }
     let advice = match error {

@@ -3,7 +3,7 @@
 //! expired login.
 
 use crate::controllers::registries::RegistryState;
-use crate::domain::catalogue::{self, Kind, Version};
+use crate::domain::catalogue::{self, Version};
 use crate::domain::desired::Desired;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
@@ -13,25 +13,33 @@ use crate::registry;
 pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState) -> Option<Failure> {
     let text = registry.info.as_ref().and_then(|info| info.version.as_deref());
     let version = text.and_then(Version::parse);
-    let unknown = catalogue::unknown(version, &desired.permissions, &registry.learned.unknown_pairs(text));
+    let listed = registry.catalogue.as_deref();
+    let told = registry.learned.unknown_pairs(text);
+    let unknown = catalogue::unknown(version, listed, &desired.permissions, &told);
     if unknown.is_empty() {
         return None;
     }
-    let kind = match desired.home {
-        Home::System => Kind::System,
-        Home::Project(_) => Kind::Project,
+    let place = match desired.home {
+        Home::System => "spec.projects or spec.systemAccess",
+        Home::Project(_) => "spec.access",
     };
     let message = format!(
-        "{}: {}; correct or drop it in spec.access",
+        "{}: {}; correct or drop it in {place}",
         registry.object.spec.url,
-        catalogue::describe(version, kind, &unknown)
+        catalogue::describe(version, listed, &unknown)
     );
     desired.give_up(unknown);
     Some(Failure { reason: "PermissionUnknown", message, permanent: true })
 }
 
 /// Notes a refusal; true if the next pass can do better for it.
-pub(super) fn learn(registry: &RegistryState, error: &registry::Error) -> bool {
-    let registry::Error::PermissionUnknown { pair } = error else { return false };
-    registry.learned.set_unknown(registry.info.as_ref().and_then(|info| info.version.as_deref()), pair)
+pub(super) fn learn(registry: &RegistryState, home: &Home, error: &registry::Error) -> bool {
+    match (error, home) {
+        (registry::Error::PermissionUnknown { pair }, _) => {
+            registry.learned.set_unknown(registry.info.as_ref().and_then(|info| info.version.as_deref()), pair)
+        }
+        // Of a system account the other projects are served.
+        (registry::Error::ProjectNotFound { project }, Home::System) => registry.learned.set_project_missing(project),
+        _ => false,
+    }
 }

@@ -2,26 +2,32 @@
 
 use std::sync::Arc;
 
-use crate::api::{RegistryKind, RobotAccount};
-use crate::cluster::{self, objects};
+use crate::api::either::registry_key;
+use crate::api::{Account, AccountSpec, PinnedRegistry, RegistryKind};
+use crate::cluster::{self, registries as objects};
 use crate::controllers::registries::{Registries, RegistryState};
 use crate::controllers::{Context, RegistryWork};
 use crate::domain::report::Failure;
 
-/// The registry that the account names itself, or that was pinned at first use; `None` = the default one.
-pub fn wanted(account: &RobotAccount) -> Option<String> {
-    let named = account.spec.registry_ref.as_ref().map(|reference| reference.name.clone());
-    let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref()).map(|pinned| pinned.name.clone());
-    named.or(pinned)
+/// The key of the registry that the account names itself, or that was pinned at first use; `None` = the default one.
+pub fn wanted(account: &Account) -> Option<String> {
+    let named = account.registry_ref().map(|reference| (reference.kind, reference.name.as_str()));
+    let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
+    let pinned = pinned.map(|PinnedRegistry { kind, name, .. }| (*kind, name.as_str()));
+    let (kind, name) = named.or(pinned)?;
+    // Never of another namespace than the account's: whoever may make accounts uses the logins of their own only.
+    let namespace = account.metadata.namespace.as_deref().filter(|_| kind == RegistryKind::HarborRegistry);
+    Some(registry_key(namespace, name))
 }
 
-/// The registry's name, or why there is none.
-pub fn resolve(registries: &Registries, account: &RobotAccount) -> Result<String, Failure> {
-    let kind = account.spec.registry_ref.as_ref().map(|reference| reference.kind);
-    if kind == Some(RegistryKind::HarborRegistry) {
+/// The registry's key, or why there is none.
+pub fn resolve(registries: &Registries, account: &Account) -> Result<String, Failure> {
+    let kind = account.registry_ref().map(|reference| reference.kind);
+    if kind == Some(RegistryKind::HarborRegistry) && matches!(account.spec, AccountSpec::System(_)) {
         return Err(Failure {
             reason: "RegistryNotFound",
-            message: "this operator does not serve the kind HarborRegistry; name a ClusterHarborRegistry".to_owned(),
+            message: "a SystemRobotAccount has no namespace to find a HarborRegistry in; name a ClusterHarborRegistry"
+                .to_owned(),
             permanent: true,
         });
     }
@@ -48,12 +54,12 @@ pub fn resolve(registries: &Registries, account: &RobotAccount) -> Result<String
 }
 
 /// The named registry does not exist.
-pub fn missing(name: &str) -> Failure {
-    Failure {
-        reason: "RegistryNotFound",
-        message: format!("ClusterHarborRegistry {name} does not exist"),
-        permanent: true,
-    }
+pub fn missing(key: &str) -> Failure {
+    let message = match key.split_once('/') {
+        Some((_, name)) => format!("HarborRegistry {name} does not exist in this namespace"),
+        None => format!("ClusterHarborRegistry {key} does not exist"),
+    };
+    Failure { reason: "RegistryNotFound", message, permanent: true }
 }
 
 /// True if another operator serves the registry: then its accounts are not ours to say anything about.
@@ -61,11 +67,11 @@ pub async fn served_elsewhere(ctx: &Context, name: &str) -> Result<bool, cluster
     if ctx.settings.registry_selector.is_none() {
         return Ok(false);
     }
-    Ok(objects::read(&objects::cluster_registries(&ctx.client), name).await?.is_some())
+    Ok(objects::read(&ctx.client, name).await?.is_some())
 }
 
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.
-pub fn stand_in(ctx: &Context, name: &Arc<str>, account: &RobotAccount) -> Arc<RegistryState> {
+pub fn stand_in(ctx: &Context, name: &Arc<str>, account: &Account) -> Arc<RegistryState> {
     let since = ctx.registries.missed_since(name);
     ctx.registry_work.wake_at(RegistryWork::Probe(Arc::clone(name)), since + ctx.settings.abandon_after);
     let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());

@@ -1,7 +1,7 @@
 //! One line for the user about what a pass did, or what newly stands in the way: an event, and a line in the log.
 
 use super::Pass;
-use crate::api::{RobotAccountStatus, conditions as kinds};
+use crate::api::{AccountStatus, conditions as kinds};
 use crate::domain::report::{self, Failure};
 use crate::domain::{conditions, plan};
 
@@ -9,12 +9,12 @@ impl Pass<'_> {
     /// One event at most: what was done, or what newly stands in the way.
     pub(super) fn tell(
         &self,
-        before: &RobotAccountStatus,
-        after: &RobotAccountStatus,
+        before: &AccountStatus,
+        after: &AccountStatus,
         outcome: &report::Outcome,
         plan: &plan::Plan,
     ) {
-        let reason = |status: &RobotAccountStatus| {
+        let reason = |status: &AccountStatus| {
             conditions::find(&status.conditions, kinds::SYNCED)
                 .map(|synced| (synced.status.clone(), synced.reason.clone()))
         };
@@ -52,7 +52,7 @@ impl Pass<'_> {
     pub(super) fn event(&self, warning: bool, reason: &str, text: String) {
         let note =
             crate::cluster::events::Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
-        let reference = kube::Resource::object_ref(&self.account, &());
+        let reference = crate::cluster::events::account_reference(&self.account);
         let events = self.ctx.events.clone();
         self.ctx.metrics.kube_write("event");
         let now = self.ctx.now();
@@ -61,7 +61,7 @@ impl Pass<'_> {
 }
 
 /// What comes of the robot that was replaced.
-fn former(before: &RobotAccountStatus, after: &RobotAccountStatus) -> String {
+fn former(before: &AccountStatus, after: &AccountStatus) -> String {
     let previous = after.previous.as_ref().filter(|previous| {
         let id = before.previous.as_ref().map(|previous| previous.id);
         id != Some(previous.id)

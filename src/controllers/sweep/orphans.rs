@@ -1,19 +1,21 @@
-//! Robots with a mark of this cluster whose account is gone: counted, never touched.
+//! Robots with a mark of this cluster whose account is gone: counted, and deleted only where `orphanPolicy` says so.
 //!
 //! A mark names an account, so one question to the API server settles each robot that none of the accounts at hand owns.
 //! The UID of an account that is gone never comes to life in another one, so the answer is kept.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::index::{Resident, digest};
+use super::super::registries::RegistryState;
 use super::super::{Context, Key};
-use crate::cluster::{self, objects};
+use crate::cluster::{self, accounts};
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
-use crate::registry::Owner;
 use crate::registry::harbor::short_name;
+use crate::registry::{Class, Error, Owner, Registry};
 
 /// The digests of the owners that orphans name, one for each robot, by home. Homes without any are left out.
 pub type Orphans = HashMap<Arc<Home>, Vec<u64>>;
@@ -40,21 +42,86 @@ fn is_watched(namespaces: &[String], namespace: &str) -> bool {
     namespaces.is_empty() || namespaces.iter().any(|watched| watched == namespace)
 }
 
+/// A robot without an account.
+pub struct Orphan {
+    /// The digest of the owner in its mark.
+    pub id: u64,
+    /// Its full name.
+    pub robot: Box<str>,
+    /// The account in its mark.
+    pub owner: Box<Owner>,
+}
+
 /// Those of a home's robots (full name and owner in the mark) that are orphans. `known` were orphans at the last sweep.
 pub async fn among(
     ctx: &Context,
     home: &Arc<Home>,
     robots: Vec<(Box<str>, Box<Owner>)>,
     known: &[u64],
-) -> Result<Vec<u64>, cluster::Error> {
+) -> Result<Vec<Orphan>, cluster::Error> {
     let mut orphans = Vec::new();
     for (robot, owner) in robots {
         let id = digest(&owner);
         if !is_taken_back(ctx, home, &robot, &owner) && (known.contains(&id) || is_gone(ctx, &owner).await?) {
-            orphans.push(id);
+            orphans.push(Orphan { id, robot, owner });
         }
     }
     Ok(orphans)
+}
+
+/// A deletion starts only if the claim has this long left: the longest that its calls can take.
+const CALL_TIME: Duration = Duration::from_secs(20);
+
+/// Deletes those orphans of a home that were orphans at each look for long enough; answers with those that are left.
+pub async fn delete(
+    ctx: &Context,
+    registry: &RegistryState,
+    client: &dyn Registry,
+    home: &Arc<Home>,
+    orphans: Vec<Orphan>,
+) -> Result<Vec<Orphan>, Error> {
+    let due = registry.condemn(home, &orphans, ctx.settings.orphan_after);
+    let mut left = Vec::new();
+    for orphan in orphans {
+        if !due.contains(&key(home, &orphan)) || !execute(ctx, client, home, &orphan).await? {
+            left.push(orphan);
+        }
+    }
+    Ok(left)
+}
+
+/// What tells one orphan from another between two looks.
+pub fn key(home: &Home, orphan: &Orphan) -> u64 {
+    digest((home, &orphan.robot, orphan.id))
+}
+
+/// Looks once more, by name, mark and account, and deletes the robot. False if it is not (or no longer) an orphan, or not
+/// ours to delete now.
+async fn execute(ctx: &Context, client: &dyn Registry, home: &Home, orphan: &Orphan) -> Result<bool, Error> {
+    let Some(short) = short_name(&orphan.robot, home, None) else { return Ok(false) };
+    let found = client.find(home, &[short]).await?.into_iter().find(|robot| *robot.name == *orphan.robot);
+    let Some(robot) = found else { return Ok(true) };
+    let same = mark::parse(&robot.description).is_some_and(|mark| {
+        !mark.retained && *mark.uid == *orphan.owner.uid && mark.cluster == ctx.settings.cluster_name
+    });
+    // Whatever cannot be asked now is asked at the next look.
+    if !same || !is_gone(ctx, &orphan.owner).await.unwrap_or_default() {
+        return Ok(false);
+    }
+    if !ctx.claim.holds_for(CALL_TIME) && !ctx.claim.hold_for(CALL_TIME).await {
+        return Ok(false);
+    }
+    match client.delete(robot.id).await {
+        Ok(()) => {
+            tracing::info!(robot = %robot.name, id = robot.id, "a robot whose account is gone was deleted");
+            Ok(true)
+        }
+        Err(error) if error.class() == Class::UserFix => {
+            tracing::warn!(robot = %robot.name, %error, "a robot whose account is gone could not be deleted");
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The slot of an account of that very name, made again: it takes its predecessor's robot over.
@@ -66,10 +133,6 @@ fn is_taken_back(ctx: &Context, home: &Arc<Home>, robot: &str, owner: &Owner) ->
 }
 
 async fn is_gone(ctx: &Context, owner: &Owner) -> Result<bool, cluster::Error> {
-    if owner.namespace.is_empty() {
-        // There are no cluster-scoped accounts.
-        return Ok(true);
-    }
-    let found = objects::read(&objects::robot_accounts(&ctx.client, &owner.namespace), &owner.name).await?;
+    let found = accounts::read(&ctx.client, &owner.namespace, &owner.name).await?;
     Ok(found.is_none_or(|account| account.metadata.uid.as_deref() != Some(&*owner.uid)))
 }

@@ -1,84 +1,138 @@
 //! Our entry in the `imagePullSecrets` of the ServiceAccounts that an account names.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::Pass;
 use super::{Run, Trouble};
-use crate::cluster::secrets;
+use crate::cluster;
+use crate::cluster::secret_form::Form;
+use crate::cluster::secrets::{self, Live};
 use crate::cluster::service_accounts::{self, Entry};
 use crate::domain::report::Failure;
 
 /// How often to look for a ServiceAccount that is not there and is not watched.
 const MISSING_SERVICE_ACCOUNT: Duration = Duration::from_mins(1);
 
+/// The Secret whose entry is wanted in ServiceAccounts.
+pub(super) struct Place<'a> {
+    /// Its namespace.
+    pub(super) namespace: &'a str,
+    /// As it is now.
+    pub(super) live: Live,
+    /// As it should be.
+    pub(super) form: Form<'a>,
+    /// The ServiceAccounts that carried the entry before this pass.
+    pub(super) served: Vec<String>,
+}
+
+/// What came of it.
+pub(super) struct Served {
+    /// The Secret afterwards.
+    pub(super) live: Live,
+    /// What a user should know.
+    pub(super) notes: Vec<String>,
+    /// Somebody keeps taking the entry out.
+    pub(super) contested: Option<Failure>,
+    /// When to look again.
+    pub(super) wake: Option<Instant>,
+}
+
 impl Run<'_, '_> {
-    /// Puts our entry into the wanted ServiceAccounts and takes it out of those that carried it before.
+    /// Puts our entry into the wanted ServiceAccounts of the Secret's namespace.
     pub(super) async fn service_accounts(&mut self, wanted: &[String]) -> Result<(), Trouble> {
-        let ctx = Arc::clone(self.pass.ctx);
-        let namespace = Arc::clone(&self.pass.key.namespace);
-        let secret = self.pass.desired.secret.name.clone();
-        // The record goes with the Secret; then the spec is what is left to go by.
-        let mut recorded = self.live.service_accounts();
-        recorded.extend(self.pass.desired.service_accounts.iter().cloned());
-        let dropped: BTreeSet<String> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
-        for name in &dropped {
-            let entry = service_accounts::remove(&ctx.client, &namespace, name, &secret).await?;
-            if let Entry::Changed { from, to } = entry {
-                ctx.index.leave_service_account(self.pass.key, name, from, to);
-                ctx.metrics.kube_write("service-account");
-            }
-        }
-        let served = self.gathered.live.service_accounts();
-        for name in wanted {
-            let mut entry =
-                service_accounts::add(&ctx.client, &namespace, name, &secret, served.contains(name)).await?;
-            if matches!(entry, Entry::TakenOut(_)) && self.may_put_back(name) {
-                entry = service_accounts::add(&ctx.client, &namespace, name, &secret, false).await?;
-            }
-            match entry {
-                Entry::Unchanged(version) | Entry::TakenOut(version) => {
-                    ctx.index.leave_service_account(self.pass.key, name, version, version);
-                }
-                Entry::Changed { from, to } => {
-                    ctx.index.leave_service_account(self.pass.key, name, from, to);
-                    ctx.metrics.kube_write("service-account");
-                }
-                Entry::Missing => {
-                    self.notes.push(format!("ServiceAccount {name} does not exist yet"));
-                    self.look_again(Instant::now() + MISSING_SERVICE_ACCOUNT);
-                }
-            }
-        }
-        if !dropped.is_empty() && !self.observed.deleting {
-            let hosts = self.gathered.hosts.clone();
-            let form = self.pass.form(&self.gathered.owner, &hosts);
-            ctx.metrics.kube_write("secret");
-            self.live = secrets::record_service_accounts(&ctx.client, &namespace, &self.live, &form, wanted).await?;
-        }
+        let hosts = self.gathered.hosts.clone();
+        let place = Place {
+            namespace: &self.pass.secret_namespace,
+            live: self.live.clone(),
+            form: self.pass.form(&self.gathered.owner, &hosts),
+            served: self.gathered.live.service_accounts(),
+        };
+        let served = self.pass.serve(place, wanted).await?;
+        self.take(&served);
+        self.live = served.live;
         Ok(())
     }
 
-    /// Notes that somebody took our entry out of a ServiceAccount; false if that happens too often.
-    fn may_put_back(&mut self, name: &str) -> bool {
-        let mut contested = self.gathered.service_accounts_contested;
-        if contested.is_none() {
-            self.pass.ctx.index.update(self.pass.key, |entry| {
-                contested = entry.contest(|contests| &mut contests.service_accounts);
-            });
+    /// Takes over what is to be told of a namespace.
+    pub(super) fn take(&mut self, served: &Served) {
+        self.notes.extend(served.notes.iter().cloned());
+        if served.contested.is_some() {
+            self.undone.clone_from(&served.contested);
         }
-        let Some(until) = contested else { return true };
+        self.wake = [self.wake, served.wake].into_iter().flatten().min();
+    }
+}
+
+impl Pass<'_> {
+    /// Puts our entry into the wanted ServiceAccounts and takes it out of those that carried it before.
+    pub(super) async fn serve(&self, place: Place<'_>, wanted: &[String]) -> Result<Served, cluster::Error> {
+        let ctx = self.ctx;
+        let Place { namespace, live, form, served } = place;
+        let secret = &self.desired.secret.name;
+        let mut done = Served { live, notes: Vec::new(), contested: None, wake: None };
+        // The record goes with the Secret; then the spec is what is left to go by.
+        let mut recorded = done.live.service_accounts();
+        recorded.extend(self.desired.service_accounts.iter().cloned());
+        let dropped: BTreeSet<String> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
+        for name in &dropped {
+            let entry = service_accounts::remove(&ctx.client, namespace, name, secret).await?;
+            if let Entry::Changed { from, to } = entry {
+                ctx.index.leave_service_account(self.key, namespace, name, from, to);
+                ctx.metrics.kube_write("service-account");
+            }
+        }
+        for name in wanted {
+            let mut entry = service_accounts::add(&ctx.client, namespace, name, secret, served.contains(name)).await?;
+            if matches!(entry, Entry::TakenOut(_)) {
+                match self.stand_back(name) {
+                    None => entry = service_accounts::add(&ctx.client, namespace, name, secret, false).await?,
+                    Some((until, failure)) => {
+                        done.contested = Some(failure);
+                        done.wake = Some(until);
+                    }
+                }
+            }
+            match entry {
+                Entry::Unchanged(version) | Entry::TakenOut(version) => {
+                    ctx.index.leave_service_account(self.key, namespace, name, version, version);
+                }
+                Entry::Changed { from, to } => {
+                    ctx.index.leave_service_account(self.key, namespace, name, from, to);
+                    ctx.metrics.kube_write("service-account");
+                }
+                Entry::Missing => {
+                    let where_ =
+                        if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() };
+                    done.notes.push(format!("ServiceAccount {name} does not exist yet{where_}"));
+                    done.wake = Some(Instant::now() + MISSING_SERVICE_ACCOUNT);
+                }
+            }
+        }
+        if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
+            ctx.metrics.kube_write("secret");
+            done.live = secrets::record_service_accounts(&ctx.client, namespace, &done.live, &form, wanted).await?;
+        }
+        Ok(done)
+    }
+
+    /// Notes that somebody took our entry out of a ServiceAccount; until when and why it is left alone if that happens too
+    /// often.
+    fn stand_back(&self, name: &str) -> Option<(Instant, Failure)> {
+        let mut contested = None;
+        self.ctx.index.update(self.key, |entry| {
+            let now = Instant::now();
+            contested = entry.contests.as_ref().and_then(|contests| contests.service_accounts.until(now));
+            if contested.is_none() {
+                contested = entry.contest(|contests| &mut contests.service_accounts);
+            }
+        });
+        let until = contested?;
         let message = format!(
             "Secret {} was taken out of the imagePullSecrets of ServiceAccount {name} three times within 10 minutes; it \
              is left alone until 10 minutes have passed or the account is edited: find out who does that and stop it",
-            self.pass.desired.secret.name
+            self.desired.secret.name
         );
-        self.undone = Some(Failure { reason: "ServiceAccountContested", message, permanent: true });
-        self.look_again(until);
-        false
-    }
-
-    fn look_again(&mut self, at: Instant) {
-        self.wake = Some(self.wake.map_or(at, |earlier| earlier.min(at)));
+        Some((until, Failure { reason: "ServiceAccountContested", message, permanent: true }))
     }
 }

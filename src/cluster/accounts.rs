@@ -1,0 +1,71 @@
+//! Accounts of both kinds at the API server. The namespace of a cluster-scoped one is empty.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::api::Api;
+
+use super::{Error, objects};
+use crate::api::{Account, AccountSpec, AccountStatus, RobotAccount, SystemRobotAccount};
+
+fn of_projects(client: &Client, namespace: &str) -> Api<RobotAccount> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+fn of_the_system(client: &Client) -> Api<SystemRobotAccount> {
+    Api::all(client.clone())
+}
+
+fn namespace(account: &Account) -> &str {
+    account.metadata.namespace.as_deref().unwrap_or_default()
+}
+
+/// The object that is sent; its spec is never changed by us, and a status of `None` is not sent.
+enum Typed {
+    Project(RobotAccount),
+    System(SystemRobotAccount),
+}
+
+fn typed(account: &Account, status: Option<AccountStatus>) -> Typed {
+    let metadata = account.metadata.clone();
+    match &account.spec {
+        AccountSpec::Project(spec) => Typed::Project(RobotAccount { metadata, spec: spec.clone(), status }),
+        AccountSpec::System(spec) => Typed::System(SystemRobotAccount { metadata, spec: (**spec).clone(), status }),
+    }
+}
+
+/// Reads an account; `None` if it is gone.
+pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option<Account>, Error> {
+    if namespace.is_empty() {
+        Ok(objects::read(&of_the_system(client), name).await?.map(Account::from))
+    } else {
+        Ok(objects::read(&of_projects(client, namespace), name).await?.map(Account::from))
+    }
+}
+
+/// Adds a finalizer to the very account that was read.
+pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<ObjectMeta, Error> {
+    match account.spec {
+        AccountSpec::Project(_) => {
+            objects::add_finalizer(&of_projects(client, namespace(account)), &account.metadata, finalizer).await
+        }
+        AccountSpec::System(_) => objects::add_finalizer(&of_the_system(client), &account.metadata, finalizer).await,
+    }
+}
+
+/// Removes a finalizer; an account that is gone is fine.
+pub async fn remove_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<(), Error> {
+    match account.spec {
+        AccountSpec::Project(_) => {
+            objects::remove_finalizer(&of_projects(client, namespace(account)), &account.metadata, finalizer).await
+        }
+        AccountSpec::System(_) => objects::remove_finalizer(&of_the_system(client), &account.metadata, finalizer).await,
+    }
+}
+
+/// Replaces the account's status, unless the account changed since it was read.
+pub async fn write_status(client: &Client, account: &Account, status: AccountStatus) -> Result<ObjectMeta, Error> {
+    match typed(account, Some(status)) {
+        Typed::Project(object) => objects::write_status(&of_projects(client, namespace(account)), object).await,
+        Typed::System(object) => objects::write_status(&of_the_system(client), object).await,
+    }
+}

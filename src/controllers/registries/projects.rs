@@ -1,0 +1,69 @@
+//! The projects of a registry, for accounts that name them by pattern: listed once per poll, and anew when a person edits
+//! such an account.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::controllers::{Context, sweep};
+use crate::registry::{Error, Registry};
+
+/// A list that is this young serves all edits of a moment.
+pub const FRESH: Duration = Duration::from_secs(5);
+
+/// The names of all projects that the login sees, from a list that is at most this old.
+pub async fn projects(ctx: &Context, name: &Arc<str>, age: Duration) -> Result<Arc<BTreeSet<String>>, Error> {
+    let known = || {
+        let state = ctx.registries.get(name)?;
+        state.projects_seen.filter(|seen| seen.elapsed() <= age).and(state.projects.clone())
+    };
+    if let Some(projects) = known() {
+        return Ok(projects);
+    }
+    let Some(state) = ctx.registries.get(name) else { return Ok(Arc::default()) };
+    let Some(client) = &state.client else { return Ok(Arc::default()) };
+    let _alone = state.learned.listing.lock().await;
+    match known() {
+        Some(projects) => Ok(projects),
+        None => list(ctx, name, &**client).await,
+    }
+}
+
+/// Lists the projects and has every account looked at whose permissions that may change.
+async fn list(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<Arc<BTreeSet<String>>, Error> {
+    let projects = Arc::new(client.projects().await?);
+    let mut before = None;
+    ctx.registries.change(name, |state| {
+        before = state.projects.replace(Arc::clone(&projects));
+        state.projects_seen = Some(Instant::now());
+    });
+    if before.is_some_and(|before| before != projects) {
+        tracing::debug!(registry = %name, count = projects.len(), "projects came or went");
+        for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.by_pattern) {
+            sweep::look(ctx, &key);
+        }
+    }
+    Ok(projects)
+}
+
+/// At each poll: projects that came or went, and those that accounts name and that were missing. Answers how many calls
+/// that took.
+pub async fn look(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<u32, Error> {
+    let Some(state) = ctx.registries.get(name) else { return Ok(0) };
+    let mut calls = 0;
+    if !ctx.index.keys(|_, entry| *entry.registry == **name && entry.by_pattern).is_empty() {
+        let _alone = state.learned.listing.lock().await;
+        let projects = list(ctx, name, client).await?;
+        calls += u32::try_from(projects.len() / 100).unwrap_or(u32::MAX).saturating_add(1);
+    }
+    for project in state.learned.missing_projects() {
+        calls += 1;
+        if client.project_exists(&project).await? {
+            state.learned.set_project_found(&project);
+            for key in ctx.index.keys(|key, entry| *entry.registry == **name && key.is_system()) {
+                sweep::look(ctx, &key);
+            }
+        }
+    }
+    Ok(calls)
+}

@@ -1,0 +1,121 @@
+//! `spec.serverSettings`: Harbor's own settings for robots, kept as the registry object says. They belong to the whole
+//! Harbor, so two objects cannot both have a say, and a new name prefix renames every robot of everybody at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RegistryState;
+use crate::api::{RegistryKind, ServerSettings, keys};
+use crate::controllers::{Context, RegistryWork};
+use crate::domain::report::Failure;
+use crate::registry::{Error, LoginKind, Registry, Settings};
+
+/// A change starts only if the claim has this long left: the longest that its call can take.
+const CALL_TIME: Duration = Duration::from_secs(10);
+
+/// Compares Harbor's settings with what is asked for and writes what differs. What stands in the way is kept for status.
+pub async fn keep_settings(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<(), Error> {
+    let Some(state) = ctx.registries.get(name) else { return Ok(()) };
+    let problem = match &state.object.spec.server_settings {
+        Some(_) if state.object.spec.suspend.unwrap_or_default() || state.is_deleting() => {
+            state.settings_problem.clone()
+        }
+        Some(wish) => keep(ctx, name, &state, wish, client).await?,
+        None => None,
+    };
+    if problem != state.settings_problem {
+        ctx.registries.change(name, |state| state.settings_problem = problem);
+    }
+    Ok(())
+}
+
+async fn keep(
+    ctx: &Context,
+    name: &Arc<str>,
+    state: &RegistryState,
+    wish: &ServerSettings,
+    client: &dyn Registry,
+) -> Result<Option<Failure>, Error> {
+    if let Some(other) = older_rival(ctx, state) {
+        let message = format!(
+            "registry {name}: {other} has serverSettings for the same Harbor and is older; nothing of serverSettings is \
+             written from here: take them out of one of the two"
+        );
+        return Ok(Some(problem("SettingsConflict", message)));
+    }
+    if state.info.as_ref().is_none_or(|info| info.login != LoginKind::Administrator) {
+        let message = format!(
+            "registry {name}: serverSettings need the login of a Harbor administrator, which {} is not; give spec.auth \
+             another login, or take serverSettings out",
+            state.login_name
+        );
+        return Ok(Some(problem("LoginNotAdministrator", message)));
+    }
+    let now = client.settings().await?;
+    let (change, problem) = difference(name, state, wish, &now);
+    let writes = change.robot_name_prefix.is_some() || change.robot_token_duration.is_some();
+    if writes && (ctx.claim.holds_for(CALL_TIME) || ctx.claim.hold_for(CALL_TIME).await) {
+        client.change_settings(&change).await?;
+        tracing::info!(
+            registry = %name,
+            prefix = change.robot_name_prefix,
+            token_duration = change.robot_token_duration,
+            "Harbor's settings were changed"
+        );
+        if change.robot_name_prefix.is_some() {
+            // Every robot has another name from now on: what the Secrets hold is refused until they are rewritten.
+            ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
+        }
+    }
+    Ok(problem)
+}
+
+/// What is to be written, and what cannot be.
+fn difference(name: &str, state: &RegistryState, wish: &ServerSettings, now: &Settings) -> (Settings, Option<Failure>) {
+    let mut change = Settings::default();
+    let mut failure = None;
+    let days = wish.robot_token_duration.as_ref().and_then(|text| text.strip_suffix('d')?.parse::<i64>().ok());
+    if let Some(days) = days.filter(|days| now.robot_token_duration != Some(*days)) {
+        change.robot_token_duration = Some(days);
+    }
+    let Some(prefix) = wish.robot_name_prefix.as_ref().filter(|prefix| now.robot_name_prefix.as_ref() != Some(*prefix))
+    else {
+        return (change, failure);
+    };
+    let annotations = state.object.metadata.annotations.as_ref();
+    if annotations.and_then(|all| all.get(keys::ANNOTATION_CONFIRM_PREFIX)) == Some(prefix) {
+        change.robot_name_prefix = Some(prefix.clone());
+    } else {
+        let present = now.robot_name_prefix.as_deref().unwrap_or("unknown");
+        let message = format!(
+            "registry {name}: Harbor's prefix of robot names is {present}; making it {prefix} renames every robot of that \
+             Harbor at once, also those of others, whose logins are refused from then on: confirm it by the annotation \
+             {}: {prefix}, or take serverSettings.robotNamePrefix out",
+            keys::ANNOTATION_CONFIRM_PREFIX
+        );
+        failure = Some(problem("PrefixNotConfirmed", message));
+    }
+    (change, failure)
+}
+
+fn problem(reason: &'static str, message: String) -> Failure {
+    Failure { reason, message, permanent: true }
+}
+
+/// Another object with settings for the same Harbor that was there before this one.
+fn older_rival(ctx: &Context, state: &RegistryState) -> Option<String> {
+    let age = |state: &RegistryState| {
+        let meta = &state.object.metadata;
+        (meta.creation_timestamp.as_ref().map(|time| time.0), meta.uid.clone())
+    };
+    let origin = |state: &RegistryState| state.object.spec.url.parse::<url::Url>().ok().map(|url| url.origin());
+    let all = ctx.registries.all();
+    let rivals = all.iter().filter(|other| {
+        other.object.kind == RegistryKind::ClusterHarborRegistry
+            && other.object.metadata.uid != state.object.metadata.uid
+            && other.object.spec.server_settings.is_some()
+            && origin(other) == origin(state)
+            && age(other) < age(state)
+    });
+    rivals.map(|other| format!("ClusterHarborRegistry {}", other.object.name())).min()
+}

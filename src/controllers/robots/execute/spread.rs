@@ -1,0 +1,253 @@
+//! The Secret of a system account in each of its namespaces. The first one, in the operator's own namespace, is where the
+//! credential is kept; the others are copies of it. What happens in one namespace holds up no other.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _};
+
+use super::super::Pass;
+use super::pull_secrets::{Place, Served};
+use super::{Run, Trouble};
+use crate::cluster;
+use crate::cluster::secret_form::Form;
+use crate::cluster::secrets::{self, Copied, Live};
+use crate::controllers::index::digest;
+use crate::domain::robot::Robot;
+use crate::domain::spread::{Problem, Row};
+use crate::registry::Class;
+
+/// Namespaces at the same time.
+const AT_ONCE: usize = 8;
+
+/// What came of one namespace.
+enum Went {
+    /// The Secret and its ServiceAccounts are as they should be; `None` = they were known to be.
+    Well(Option<Served>),
+    /// They are not; when to look again, if that is known.
+    Wrong(Problem, Option<Instant>),
+    /// The namespace is not there yet.
+    Missing,
+}
+
+impl Run<'_, '_> {
+    /// Brings the published credential to every namespace that is asked for, and takes it out of the others.
+    pub(super) async fn spread(&mut self) -> Result<(), Trouble> {
+        let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
+        let home = &*self.pass.secret_namespace;
+        let named = self.live.credential.as_ref().map(|credential| credential.robot.clone());
+        let robot = self.robots.iter().flatten().find(|robot| named.as_ref().is_some_and(|named| named.is(robot)));
+        let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
+        let (pass, primary) = (&*self.pass, &self.live);
+        let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+        let form = Form {
+            owner: &owner,
+            wish: &pass.desired.secret,
+            hosts: &hosts,
+            service_accounts: &pass.desired.service_accounts,
+        };
+        let (put, form) = (robot.filter(|_| !primary.is_absent()), &form);
+        // Everything in a namespace that is being deleted is on its way out.
+        let copies = wanted
+            .iter()
+            .filter(|(name, found)| name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
+        let visit = |name, exists: bool| -> BoxFuture<'_, (&str, Went)> {
+            match put {
+                _ if !exists => Box::pin(std::future::ready((name, Went::Missing))),
+                None => Box::pin(std::future::ready((name, Went::Well(None)))),
+                Some(robot) => Box::pin(async move { (name, pass.bring(name, primary, form, robot).await) }),
+            }
+        };
+        let visits: Vec<_> = copies.map(|(name, found)| visit(name.as_str(), found.is_some())).collect();
+        let went: Vec<(&str, Went)> = stream::iter(visits).buffer_unordered(AT_ONCE).collect().await;
+        let stale: Vec<String> =
+            pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
+        let mut rows = Vec::new();
+        let mut served = Vec::new();
+        for (name, went) in went {
+            let problem = match went {
+                Went::Well(result) => {
+                    served.extend(result);
+                    None
+                }
+                Went::Wrong(problem, again) => {
+                    self.wake = [self.wake, again].into_iter().flatten().min();
+                    Some(problem)
+                }
+                Went::Missing => Some(Problem {
+                    reason: "NamespaceNotFound".to_owned(),
+                    message: "the namespace does not exist; it gets the Secret when it appears".to_owned(),
+                    behind: false,
+                    transient: false,
+                }),
+            };
+            rows.push(Row { name: name.to_owned(), problem });
+        }
+        for name in stale {
+            if let Err(error) = pass.take_away(&name, form).await {
+                rows.push(Row { name, problem: Some(problem_of(&error, true)) });
+            }
+        }
+        if names.contains(home) {
+            rows.push(Row { name: home.to_owned(), problem: None });
+        }
+        served.iter().for_each(|served| self.take(served));
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        self.rows = Some(rows);
+        Ok(())
+    }
+
+    /// The account is on its way out, or may hold nothing any more: no ServiceAccount names its Secrets. Those that are
+    /// `released` outlive it, the others go with it or are deleted at once.
+    pub(super) async fn withdraw(&mut self, released: bool) -> Result<(), Trouble> {
+        if !self.pass.key.is_system() {
+            return Ok(());
+        }
+        let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
+        let wish = &self.pass.desired.secret;
+        let form = Form { owner: &owner, wish, hosts: &hosts, service_accounts: &[] };
+        for name in self.pass.places() {
+            if *name == *self.pass.secret_namespace {
+                continue;
+            }
+            if released {
+                let live = secrets::read(&self.pass.ctx.client, &name, &form).await?;
+                secrets::release(&self.pass.ctx.client, &name, &live, &form).await?;
+            } else {
+                match self.pass.take_away(&name, &form).await {
+                    // A namespace that refuses this is not held up: what is left there goes with its owner.
+                    Ok(()) | Err(cluster::Error::Refused(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        if released { Ok(()) } else { Ok(self.rows = Some(Vec::new())) }
+    }
+}
+
+impl Pass<'_> {
+    /// Every namespace that has a copy, or may have one.
+    fn places(&self) -> BTreeSet<String> {
+        let known = self.ctx.index.copies(self.key).into_keys().map(String::from);
+        let recorded = self.account.status.as_ref().map(|status| status.secret_refs.clone()).unwrap_or_default();
+        known.chain(recorded.into_iter().map(|secret| secret.namespace)).collect()
+    }
+
+    /// Makes the Secret of a namespace a copy of the first one.
+    async fn bring(&self, namespace: &str, primary: &Live, form: &Form<'_>, robot: &Robot) -> Went {
+        let ctx = self.ctx;
+        let content = digest((primary.version(), form.digest(robot.expires_at), &robot.name));
+        if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
+            return Went::Well(None);
+        }
+        let before = ctx.index.copies(self.key).remove(namespace).unwrap_or_default();
+        if let Some(until) = before.contest.as_ref().and_then(|contest| contest.until(Instant::now())) {
+            return self.contested(until);
+        }
+        match self.try_to_bring(namespace, primary, form, robot, before.left).await {
+            Ok(went) => {
+                let quiet =
+                    matches!(&went, Went::Well(Some(served)) if served.notes.is_empty() && served.contested.is_none());
+                ctx.index.update_copy(self.key, namespace, |copy| copy.content = if quiet { content } else { 0 });
+                went
+            }
+            Err(error) => {
+                ctx.index.update_copy(self.key, namespace, |copy| copy.content = 0);
+                Went::Wrong(problem_of(&error, before.left != 0 || before.seen != 0), None)
+            }
+        }
+    }
+
+    async fn try_to_bring(
+        &self,
+        namespace: &str,
+        primary: &Live,
+        form: &Form<'_>,
+        robot: &Robot,
+        left: u64,
+    ) -> Result<Went, cluster::Error> {
+        let ctx = self.ctx;
+        let copied = secrets::copy(&ctx.client, namespace, primary, form, robot).await?;
+        let (live, served) = match copied {
+            Copied::Foreign => {
+                ctx.index.drop_copy(self.key, namespace);
+                let problem = Problem {
+                    reason: "SecretNotOwned".to_owned(),
+                    message: format!(
+                        "a Secret {} is there that was not made for this account; delete it, or choose another \
+                         spec.secret.name",
+                        form.wish.name
+                    ),
+                    behind: false,
+                    transient: false,
+                };
+                // A stranger's Secret carries no label of ours, so no watch tells when it goes.
+                return Ok(Went::Wrong(problem, Some(Instant::now() + self.registry.poll_interval(&ctx.settings))));
+            }
+            Copied::Unchanged(live) => {
+                let served = live.service_accounts();
+                (live, served)
+            }
+            Copied::Changed { from, served, to } => {
+                ctx.metrics.kube_write("secret");
+                // Neither ours of the last pass nor a new one: somebody wrote in between.
+                let disturbed = left != 0 && from != left;
+                ctx.index.update_copy(self.key, namespace, |copy| {
+                    if disturbed {
+                        copy.contest.get_or_insert_default().note(Instant::now());
+                    }
+                });
+                (to, served)
+            }
+        };
+        let version = live.version();
+        ctx.index.update_copy(self.key, namespace, |copy| copy.left = version);
+        let place = Place { namespace, live, form: form.clone(), served };
+        let served = self.serve(place, form.service_accounts).await?;
+        let version = served.live.version();
+        ctx.index.update_copy(self.key, namespace, |copy| copy.left = version);
+        Ok(Went::Well(Some(served)))
+    }
+
+    /// Takes the Secret and its entries out of a namespace that is not asked for any more.
+    async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<(), cluster::Error> {
+        let ctx = self.ctx;
+        let live = secrets::read(&ctx.client, namespace, form).await?;
+        if live.is_absent() || live.is_ours() {
+            // Entries may be left of a Secret that somebody deleted.
+            let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
+            let live = self.serve(place, &[]).await?.live;
+            if !live.is_absent() {
+                ctx.metrics.kube_write("secret");
+                secrets::delete(&ctx.client, namespace, &live).await?;
+            }
+        }
+        ctx.index.set_service_accounts(self.key, namespace, &[]);
+        ctx.index.drop_copy(self.key, namespace);
+        Ok(())
+    }
+
+    fn contested(&self, until: Instant) -> Went {
+        let problem = Problem {
+            reason: "SecretContested".to_owned(),
+            message: format!(
+                "Secret {} was changed or deleted three times within 10 minutes; it is left alone for 10 minutes: find out \
+                 who does that and stop it",
+                self.desired.secret.name
+            ),
+            behind: true,
+            transient: false,
+        };
+        Went::Wrong(problem, Some(until))
+    }
+}
+
+fn problem_of(error: &cluster::Error, behind: bool) -> Problem {
+    Problem {
+        reason: error.reason().to_owned(),
+        message: error.to_string(),
+        behind,
+        transient: error.class() != Class::UserFix,
+    }
+}

@@ -1,0 +1,72 @@
+//! The projects of a system account: found by pattern, and without those that do not exist.
+
+use super::{Pass, gather::Stop, wish};
+use crate::api::AccountSpec;
+use crate::controllers::registries::{self, RegistryState};
+use crate::domain::desired::Desired;
+use crate::domain::projects;
+use crate::domain::report::Failure;
+use crate::domain::robot::Scope;
+use crate::engine::Cause;
+
+/// True if the account's permissions depend on which projects there are.
+pub(super) fn by_pattern(spec: &AccountSpec) -> bool {
+    match spec {
+        AccountSpec::Project(_) => false,
+        AccountSpec::System(spec) => projects::depend_on_names(spec),
+    }
+}
+
+impl Pass<'_> {
+    /// Finds out which projects fit; what a person edited is looked up anew. False if that cannot be known now.
+    pub(super) async fn find_projects(&mut self, cause: Cause) -> Result<bool, Stop> {
+        if !by_pattern(&self.account.spec) {
+            return Ok(true);
+        }
+        if self.registry.trouble.is_some() || self.registry.client.is_none() {
+            return Ok(false);
+        }
+        if self.registry.own.as_ref().is_some_and(|own| !own.lists_projects) {
+            let message = format!(
+                "{}: the registry's login sees only projects of its own, so patterns would not find the others; grant it \
+                 project:list of the system",
+                self.registry.object.spec.url
+            );
+            let failure = Failure { reason: "LoginCannotListProjects", message, permanent: true };
+            return Err(Stop::Wish { failure, lost: false });
+        }
+        let age = if cause == Cause::Change {
+            registries::FRESH
+        } else {
+            // Each poll lists anew and says when that changes something.
+            self.registry.poll_interval(&self.ctx.settings) * 2
+        };
+        let existing = registries::projects(self.ctx, &self.registry_name, age).await.map_err(Stop::Registry)?;
+        let wish = wish(self.ctx, &self.account, &self.registry, &existing);
+        self.desired = wish.map_err(|failure| Stop::Wish { failure, lost: false })?;
+        Ok(true)
+    }
+}
+
+/// Takes projects out of the wish that do not exist. One that an account names itself is told; one that a pattern found and
+/// that went since is not missed.
+pub(super) fn give_up_missing(desired: &mut Desired, spec: &AccountSpec, registry: &RegistryState) -> Option<Failure> {
+    let AccountSpec::System(spec) = spec else { return None };
+    let missing = registry.learned.missing_projects();
+    if missing.is_empty() {
+        return None;
+    }
+    let gone = |scope: &Scope| matches!(scope, Scope::Project(name) if missing.contains(name));
+    desired.permissions.retain(|scope, _| !gone(scope));
+    let named = spec.projects.iter().flat_map(|projects| projects.selected.iter().flatten());
+    let named: Vec<&str> = named.map(|entry| entry.project.as_str()).filter(|name| missing.contains(*name)).collect();
+    (!named.is_empty()).then(|| Failure {
+        reason: "ProjectNotFound",
+        message: format!(
+            "{}: {} in spec.projects.selected, but not in Harbor; create what is missing, and the account proceeds by itself",
+            registry.object.spec.url,
+            named.join(", ")
+        ),
+        permanent: true,
+    })
+}
