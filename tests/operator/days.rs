@@ -1,7 +1,7 @@
 //! 400 days of one account. Harbor's clock goes from one moment that status announces (renewal, end of the overlap,
 //! expiry) to the next, and stands for a look just before it and just after.
 
-use harbor_robot_operator::api::RobotAccountStatus;
+use harbor_robot_operator::api::AccountStatus;
 use harbor_robot_operator::clock;
 use harbor_robot_world::{Calls, Login, eventually};
 use jiff::{SignedDuration, Timestamp};
@@ -38,7 +38,7 @@ impl Days {
         clock::now() + self.ahead
     }
 
-    async fn status(&self) -> RobotAccountStatus {
+    async fn status(&self) -> AccountStatus {
         self.scene.get("ci").await.status.unwrap()
     }
 
@@ -51,7 +51,7 @@ impl Days {
     }
 
     /// Waits for what a moment brings.
-    async fn until(&self, what: &str, fits: impl Fn(&RobotAccountStatus) -> bool) -> RobotAccountStatus {
+    async fn until(&self, what: &str, fits: impl Fn(&AccountStatus) -> bool) -> AccountStatus {
         let what = format!("{what}, {} on", self.ahead / 86_400);
         let account = self.scene.account_is(&what, "ci", |account| account.status.as_ref().is_some_and(&fits)).await;
         account.status.unwrap()

@@ -1,6 +1,6 @@
 //! What the tests of rotation share: Harbor's time, tokens, and what is to be seen of a credential's life.
 
-use harbor_robot_operator::api::{RobotAccount, RobotAccountStatus};
+use harbor_robot_operator::api::{AccountStatus, RobotAccount};
 use harbor_robot_world::{Calls, Login};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
@@ -102,7 +102,7 @@ impl Scene {
 }
 
 /// The status, empty if there is none.
-pub fn status_of(account: &RobotAccount) -> RobotAccountStatus {
+pub fn status_of(account: &RobotAccount) -> AccountStatus {
     account.status.clone().unwrap_or_default()
 }
 

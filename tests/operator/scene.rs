@@ -424,7 +424,8 @@ pub fn pairs(robot: &Value) -> Vec<String> {
     pairs
 }
 
-fn merge(to: &mut Value, patch: &Value) {
+/// Applies a JSON merge patch.
+pub fn merge(to: &mut Value, patch: &Value) {
     let (Some(to), Some(patch)) = (to.as_object_mut(), patch.as_object()) else {
         *to = patch.clone();
         return;

@@ -1,0 +1,268 @@
+//! The Secret of a system account in many namespaces: by name and by label, as they come, change and go.
+
+use harbor_robot_world::eventually;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, login_in};
+
+fn pull(secret: Value, service_accounts: Value) -> Value {
+    json!({
+        "projects": {"all": {"permissions": ["PullArtifacts"]}},
+        "secret": secret, "serviceAccounts": service_accounts,
+    })
+}
+
+async fn relabel(scene: &Scene, namespace: &str, labels: Value) {
+    let api: Api<Namespace> = Api::all(scene.client.clone());
+    let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
+    api.patch(namespace, &PatchParams::default(), &patch).await.unwrap();
+}
+
+fn row<'a>(
+    status: &'a harbor_robot_operator::api::AccountStatus,
+    namespace: &str,
+) -> Option<&'a harbor_robot_operator::api::NamespaceRecord> {
+    status.namespaces.iter().find(|row| row.name == namespace)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_follows_namespaces_by_name_and_label() {
+    for login in BOTH_LOGINS {
+        let scene = Scene::of_the_system(Setting { login, ..Setting::default() }).await;
+        let team = scene.system_name("team");
+        let named = scene.namespace_with("named", &json!({}));
+        let labelled = scene.namespace_with("labelled", &json!({"pull": team}));
+        let other = scene.namespace_with("other", &json!({}));
+        let later = format!("{}-later", scene.namespace);
+        let secret = json!({"name": "pull", "namespaces": [named, later], "namespaceSelector": {"matchLabels": {"pull": team}},
+                            "additionalFormats": [{"type": "BasicAuth"}]});
+        scene.system_account("puller", pull(secret, json!(["default"]))).await;
+        let status = scene.system_settled("puller").await;
+        let first = scene.logs_in_from(&scene.system, "pull").await;
+        for namespace in [&named, &labelled] {
+            assert_eq!(scene.logs_in_from(namespace, "pull").await, first);
+            scene.pull_secrets_in(namespace, "default", &["pull"]).await;
+            assert!(row(&status, namespace).unwrap().ready);
+        }
+        assert_eq!(row(&status, &later).unwrap().reason.as_deref(), Some("NamespaceNotFound"));
+        assert_eq!(status.namespace_count, Some(3));
+        assert!(scene.secret_in(&other, "pull").await.is_none());
+        // The first Secret's own namespace was not asked for.
+        scene.pull_secrets_in(&scene.system, "default", &[]).await;
+
+        // A namespace that comes, one that fits now, one that does not any more.
+        scene.namespace_with("later", &json!({}));
+        assert_eq!(scene.logs_in_from(&later, "pull").await, first);
+        scene.pull_secrets_in(&later, "default", &["pull"]).await;
+        relabel(&scene, &other, json!({"pull": team})).await;
+        assert_eq!(scene.logs_in_from(&other, "pull").await, first);
+        relabel(&scene, &labelled, json!({"pull": null})).await;
+        scene.no_secret_in(&labelled, "pull").await;
+        scene.pull_secrets_in(&labelled, "default", &[]).await;
+        assert_eq!(scene.system_robots().await.len(), 1, "the robot is the same");
+
+        // A rotation reaches all of them.
+        scene.harbor.advance(61).await.unwrap();
+        scene.annotate_system("puller", "harbor-robots.io/refresh", "1").await;
+        for namespace in [&scene.system, &named, &other, &later] {
+            eventually(&format!("{namespace} has the new credential"), SOON, || async {
+                let secret = scene.secret_in(namespace, "pull").await;
+                let login = secret.as_ref().and_then(login_in).ok_or("none")?;
+                if login.name == "robot$puller.b" { Ok(()) } else { Err("the former one") }
+            })
+            .await;
+        }
+        scene.system_settled("puller").await;
+
+        // A namespace may go without a trace.
+        Api::<Namespace>::all(scene.client.clone()).delete(&other, &DeleteParams::default()).await.unwrap();
+        scene.system_is("two namespaces", "puller", |_, status| status.namespace_count == Some(2)).await;
+        scene.system_settled("puller").await;
+
+        // With the account everything goes.
+        scene.delete_system("puller").await;
+        for namespace in [&scene.system, &named, &later] {
+            scene.no_secret_in(namespace, "pull").await;
+        }
+        scene.pull_secrets_in(&named, "default", &[]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_namespace_does_not_hold_up_the_others() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    let good = scene.namespace_with("good", &json!({}));
+    let bad = scene.namespace_with("bad", &json!({}));
+    let taken: Api<Secret> = Api::namespaced(scene.client.clone(), &bad);
+    let foreign = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull"}, "stringData": {"mine": "untouched"},
+    }));
+    let foreign = taken.create(&PostParams::default(), &foreign.unwrap()).await.unwrap();
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [bad, good]}), json!([]))).await;
+    let message = scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;
+    assert!(message.contains(&format!("in 1 of 2 namespaces: {bad}")), "{message}");
+    scene.logs_in_from(&good, "pull").await;
+    let status = scene.system_is("rows", "puller", |_, status| status.namespaces.len() == 2).await;
+    assert_eq!(status.namespaces[0].name, bad, "failures first");
+    assert_eq!(status.namespaces[0].reason.as_deref(), Some("SecretNotOwned"));
+    assert!(status.namespaces[1].ready);
+    scene.system_reason_is("puller", "Ready", "True", "Published").await;
+    assert_eq!(taken.get("pull").await.unwrap().data, foreign.data, "never overwritten");
+    // A rotation goes on where it can, and the former robot goes: there is no credential of ours in the bad one.
+    scene.harbor.advance(61).await.unwrap();
+    scene.annotate_system("puller", "harbor-robots.io/refresh", "1").await;
+    scene.system_is("rotated", "puller", |_, status| status.previous.is_some()).await;
+    scene.harbor.advance(2 * 86_400).await.unwrap();
+    scene.system_robots_are("the overlap ends", |robots| robots.len() == 1).await;
+    // When the stranger goes, its place is taken.
+    taken.delete("pull", &DeleteParams::default()).await.unwrap();
+    scene.logs_in_from(&bad, "pull").await;
+    scene.system_settled("puller").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_former_credential_lives_until_each_namespace_has_the_new_one() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    let bad = scene.namespace_with("bad", &json!({}));
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [bad]}), json!([]))).await;
+    scene.system_settled("puller").await;
+    let former = scene.logs_in_from(&bad, "pull").await;
+    // Nobody may write there any more: an admission policy of the cluster refuses it.
+    let policy = scene.system_name("frozen");
+    scene.apply(json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": policy},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["secrets"]}]},
+            "validations": [{"expression": "false", "message": "frozen"}],
+        },
+    }));
+    scene.apply(json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": policy},
+        "spec": {
+            "policyName": policy, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bad}}},
+        },
+    }));
+    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &bad);
+    eventually("the policy is in force", SOON, || async {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {"probe": "1"}}}));
+        let params = PatchParams { dry_run: true, ..PatchParams::default() };
+        match secrets.patch("pull", &params, &patch).await {
+            Err(_) => Ok(()),
+            Ok(_) => Err("not yet"),
+        }
+    })
+    .await;
+    scene.harbor.advance(61).await.unwrap();
+    scene.annotate_system("puller", "harbor-robots.io/refresh", "1").await;
+    scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;
+    let status = scene.system_is("told", "puller", |_, status| row(status, &bad).is_some_and(|row| !row.ready)).await;
+    assert_eq!(row(&status, &bad).unwrap().reason.as_deref(), Some("KubernetesRefused"));
+    // The overlap is over, but pods there have nothing else.
+    scene.harbor.advance(2 * 86_400).await.unwrap();
+    scene.sweeps_of_the_system(2).await;
+    assert!(scene.harbor.verify(&former.name, &former.secret).await.unwrap());
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        scene.plane.kubectl(["delete", kind, &policy]).ok().unwrap();
+    }
+    // Whatever is edited is tried at once.
+    scene.edit_system("puller", json!({"description": "try again"})).await;
+    eventually("the new credential arrives", SOON, || async {
+        let login = scene.secret_in(&bad, "pull").await.as_ref().and_then(login_in).ok_or("none")?;
+        if login.name == former.name { Err("the former one") } else { Ok(()) }
+    })
+    .await;
+    scene.system_robots_are("then the former one goes", |robots| robots.len() == 1).await;
+    scene.system_settled("puller").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_others_change_or_delete_are_put_right() {
+    let mut scene = Scene::of_the_system(Setting::default()).await;
+    let here = scene.namespace_with("here", &json!({}));
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [here]}), json!(["default"]))).await;
+    scene.system_settled("puller").await;
+    let login = scene.logs_in_from(&here, "pull").await;
+    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &here);
+    secrets.delete("pull", &DeleteParams::default()).await.unwrap();
+    assert_eq!(scene.logs_in_from(&here, "pull").await, login);
+    let forged = json!({"stringData": {".dockerconfigjson": "{\"auths\":{}}"}});
+    secrets.patch("pull", &PatchParams::default(), &Patch::Merge(forged)).await.unwrap();
+    assert_eq!(scene.logs_in_from(&here, "pull").await, login);
+    assert_eq!(scene.system_robots().await.len(), 1);
+    assert_eq!(scene.calls("POST /api/v2.0/robots").await, 1, "no tenant makes the robot rotate");
+    // What happened while nobody looked is found at a start; what is not asked for any more is taken away.
+    scene.terminate();
+    let gone = scene.namespace_with("gone", &json!({}));
+    secrets.delete("pull", &DeleteParams::default()).await.unwrap();
+    scene.edit_system("puller", json!({"secret": {"namespaces": [gone]}})).await;
+    scene.start();
+    assert_eq!(scene.logs_in_from(&gone, "pull").await, login);
+    scene.no_secret_in(&here, "pull").await;
+    scene.pull_secrets_in(&here, "default", &[]).await;
+    scene.terminate();
+    scene.edit_system("puller", json!({"secret": {"namespaces": [here]}})).await;
+    scene.start();
+    assert_eq!(scene.logs_in_from(&here, "pull").await, login);
+    scene.no_secret_in(&gone, "pull").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_watch_on_secrets_each_poll_looks() {
+    let scene =
+        Scene::of_the_system(Setting { args: vec!["--watch-secrets=false".to_owned()], ..Setting::default() }).await;
+    let here = scene.namespace_with("here", &json!({}));
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [here]}), json!([]))).await;
+    let login = scene.logs_in_from(&here, "pull").await;
+    Api::<Secret>::namespaced(scene.client.clone(), &here).delete("pull", &DeleteParams::default()).await.unwrap();
+    assert_eq!(scene.logs_in_from(&here, "pull").await, login);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retained_secrets_stay_and_are_taken_back() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    let here = scene.namespace_with("here", &json!({}));
+    let mut spec = pull(json!({"name": "pull", "namespaces": [here]}), json!([]));
+    spec["deletionPolicy"] = json!("Retain");
+    scene.system_account("puller", spec.clone()).await;
+    scene.system_settled("puller").await;
+    let login = scene.logs_in_from(&here, "pull").await;
+    scene.delete_system("puller").await;
+    assert_eq!(scene.logs_in_from(&here, "pull").await, login);
+    let secret = scene.secret_in(&here, "pull").await.unwrap();
+    assert!(secret.metadata.owner_references.unwrap_or_default().is_empty());
+    // A namesake of the namespace is not that account.
+    scene.account(&scene.system_name("puller"), json!({"secret": {"name": "pull"}})).await;
+    scene.system_account("puller", spec).await;
+    scene.system_settled("puller").await;
+    scene.logs_in_from(&here, "pull").await;
+    let secret = scene.secret_in(&here, "pull").await.unwrap();
+    assert_eq!(secret.metadata.owner_references.unwrap()[0].kind, "SystemRobotAccount");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_accounts_of_either_kind_do_not_share_a_secret() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    scene.account("pull", json!({})).await;
+    scene.settled("pull").await;
+    let kept = scene.logs_in("pull").await;
+    let here = scene.namespace.clone();
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [here]}), json!([]))).await;
+    let message = scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;
+    assert!(message.contains("was not made for this account"), "{message}");
+    assert_eq!(scene.logs_in("pull").await, kept, "whoever holds it keeps it");
+    // When it is free, the other one proceeds by itself.
+    scene.delete("pull").await;
+    scene.gone("pull").await;
+    let login = scene.logs_in_from(&here, "pull").await;
+    assert_eq!(login.name, "robot$puller");
+    scene.system_settled("puller").await;
+    // And the other way round.
+    scene.account("pull", json!({})).await;
+    let message = scene.reason_is("pull", "Ready", "False", "SecretNotOwned").await;
+    assert!(!message.contains("puller"), "no other object is named: {message}");
+    scene.delete_system("puller").await;
+    scene.settled("pull").await;
+}
