@@ -107,7 +107,8 @@ pub enum Error {
     /// No connection: nothing was sent.
     #[error("Harbor cannot be reached: {what}")]
     Unreachable {
-        /// `connection refused`, `name not found`, `certificate not trusted`, …
+        /// `connection refused`, `name not found`, `certificate not trusted`, `address not allowed` (by
+        /// [`Reach`](super::harbor::Reach)), …
         what: &'static str,
     },
     /// The request was sent and no whole answer came: it may have happened.

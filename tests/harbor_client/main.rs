@@ -5,6 +5,7 @@
 mod calls;
 mod hostile;
 mod lists;
+mod reach;
 mod secrets;
 mod sessions;
 mod stub;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Scope};
-use harbor_robot_operator::registry::harbor::{Client, Config, Timeouts};
+use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Timeouts};
 use harbor_robot_operator::registry::{NewRobot, RobotUpdate};
 use serde_json::{Value, json};
 
@@ -39,6 +40,7 @@ fn config(url: &str) -> Config {
         username: "robot$operator".into(),
         password: PASSWORD.into(),
         roots: None,
+        reach: Reach::Anywhere,
         requests_per_second: 1000,
         max_in_flight: 8,
         timeouts: Timeouts::default(),

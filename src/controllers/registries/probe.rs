@@ -256,6 +256,15 @@ fn refused(ctx: &Context, name: &Arc<str>, asked: &Arc<RegistryState>, error: &E
     Trouble { message, ..trouble }
 }
 
+/// A tenant's registry could else be pointed at whatever the operator reaches.
+fn reach(ctx: &Context, state: &RegistryState) -> registry::harbor::Reach {
+    if state.is_tenants() {
+        registry::harbor::Reach::Internet { except: ctx.settings.tenants.private_hosts.clone() }
+    } else {
+        registry::harbor::Reach::Anywhere
+    }
+}
+
 async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
     let spec = &state.object.spec;
     let namespace = state.secret_namespace(&ctx.settings);
@@ -311,6 +320,7 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         username: login.username.clone(),
         password: login.password.clone(),
         roots: roots.map(String::into_bytes),
+        reach: reach(ctx, state),
         requests_per_second: state.requests_per_second(&ctx.settings),
         max_in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT),
         timeouts: registry::harbor::Timeouts::default(),
@@ -318,7 +328,11 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         clock: Arc::new(crate::clock::now),
         observer: Some(Arc::new(move |call, outcome, took| metrics.registry_call(call, outcome, took))),
     })
-    .map_err(|error| broken("ConnectionInvalid", error.to_string()))?;
+    .map_err(|error| match error {
+        // As if nothing answered there.
+        registry::harbor::ConfigError::Address => told(state, &Error::Unreachable { what: "address not allowed" }),
+        other => broken("ConnectionInvalid", other.to_string()),
+    })?;
     let client: Arc<dyn Registry> = Arc::new(client);
     state.learned.reset();
     ctx.registries.change(name, |state| {

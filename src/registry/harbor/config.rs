@@ -7,7 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::{Certificate, redirect, retry, tls};
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
+
+use super::reach::Reach;
 
 /// Reads the present time; `run` is the only place that knows the real clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -41,6 +43,8 @@ pub struct Config {
     pub password: SecretString,
     /// PEM certificates that alone are trusted; the system's are if absent.
     pub roots: Option<Vec<u8>>,
+    /// Which addresses the URL may lead to.
+    pub reach: Reach,
     /// Requests in any one second, at least 1.
     pub requests_per_second: u32,
     /// Requests at the same time, at least 1.
@@ -60,6 +64,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("url", &self.url.origin().ascii_serialization())
             .field("username", &self.username)
+            .field("reach", &self.reach)
             .field("requests_per_second", &self.requests_per_second)
             .field("max_in_flight", &self.max_in_flight)
             .field("timeouts", &self.timeouts)
@@ -73,6 +78,9 @@ pub enum ConfigError {
     /// Not `http(s)://host[:port]`.
     #[error("the URL must be http:// or https:// with a host and optionally a port, nothing else")]
     Url,
+    /// The host is an address that [`Reach`] does not allow.
+    #[error("the URL's address is not allowed")]
+    Address,
     /// No PEM certificate in `roots`.
     #[error("the CA bundle holds no valid PEM certificate")]
     Roots,
@@ -89,9 +97,8 @@ pub(super) fn http_client(config: &Config) -> Result<reqwest::Client, ConfigErro
         && url.fragment().is_none()
         && url.username().is_empty()
         && url.password().is_none();
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
-        return Err(ConfigError::Url);
-    }
+    let host = url.host().filter(|_| matches!(url.scheme(), "http" | "https") && plain).ok_or(ConfigError::Url)?;
+    let fence = config.reach.fence(&host)?;
     let mut builder = reqwest::Client::builder()
         .user_agent(config.user_agent.clone())
         .redirect(redirect::Policy::none())
@@ -113,18 +120,21 @@ pub(super) fn http_client(config: &Config) -> Result<reqwest::Client, ConfigErro
         // No TLS will be spoken (redirects are not followed): do not load or require the system's certificates.
         builder = builder.tls_certs_only([]);
     }
-    if is_loopback(url) {
+    // A proxy would resolve the name itself, to whatever it likes.
+    if is_loopback(&host) || config.reach != Reach::Anywhere {
         builder = builder.no_proxy();
+    }
+    if let Some(fence) = fence {
+        builder = builder.dns_resolver(Arc::new(fence));
     }
     builder.build().map_err(|_| if config.roots.is_some() { ConfigError::Roots } else { ConfigError::Setup })
 }
 
 /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply as everywhere, but not to our own machine.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
     }
 }

@@ -10,6 +10,7 @@ use rustls::CertificateError;
 use serde::Deserialize;
 
 use super::clock::http_date;
+use super::reach::NotAllowed;
 use crate::registry::Error;
 
 /// The most of Harbor's text that is passed on, in characters.
@@ -208,6 +209,10 @@ pub(super) fn no_answer(error: &reqwest::Error) -> Error {
 fn no_connection(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         return "timed out while connecting";
+    }
+    // Before its effects, which say no more than that the name was not resolved.
+    if causes(error).any(<dyn StdError>::is::<NotAllowed>) {
+        return "address not allowed";
     }
     for cause in causes(error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {

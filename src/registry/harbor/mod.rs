@@ -1,7 +1,7 @@
 //! The registry port over Harbor's REST API v2.0.
 //!
 //! `client` is the door and `config` what it is made of; `robots`, `projects` and `server` hold the calls by subject;
-//! `transport` sends one request and reads one answer within the limits of `limits`; `door` decides whether a request
+//! `reach` says where a client may connect to, by what `internet` knows of addresses; `transport` sends one request and reads one answer within the limits of `limits`; `door` decides whether a request
 //! carries a session or Basic, and opens sessions; `credential` is what is carried; `refusals` tells a wrong password
 //! from a locked user name; `failure` says what a refusal or a broken connection means; `own` finds the robot that we
 //! log in as; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock` compares Harbor's
@@ -14,10 +14,12 @@ mod config;
 mod credential;
 mod door;
 mod failure;
+mod internet;
 mod limits;
 mod names;
 mod own;
 mod projects;
+mod reach;
 mod refusals;
 mod robots;
 mod server;
@@ -27,3 +29,4 @@ mod wire;
 pub use client::Client;
 pub use config::{Clock, Config, ConfigError, Observer, Timeouts};
 pub use names::{prefix_of, short_name};
+pub use reach::Reach;
