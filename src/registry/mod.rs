@@ -7,6 +7,7 @@ pub mod harbor;
 
 pub use error::{Class, Error};
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -155,6 +156,20 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Whether this credential logs in (token service without a scope: 200 or 401). A refused one costs Harbor 1.5 s.
     fn verify<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Answer<'a, bool>;
+
+    /// The names of all projects that the login sees, at most 100,000. That is not all there are, nor all it has rights
+    /// in (contract `33-projects`): administrators see all; other persons those they are members of and the public ones;
+    /// robots those that their permissions name and the public ones, also of others, or all if they hold a permission on
+    /// all projects (`*`) or `project:list` of the system.
+    ///
+    /// A project made while the list is read may be missing. So may, rarely, another one where many are deleted at that
+    /// time: ask [`Self::project_exists`] before acting on an absence. Fails if the login is not accepted, where Harbor
+    /// itself would answer with the public projects.
+    fn projects(&self) -> Answer<'_, BTreeSet<String>>;
+
+    /// Whether there is a project of exactly this name, visible or not: Harbor tells every login (contract
+    /// `33-projects`). Names that Harbor cannot have are not asked for.
+    fn project_exists<'a>(&'a self, project: &'a str) -> Answer<'a, bool>;
 
     /// Harbor's clock minus ours, from the last answer's `Date` header; zero before the first answer.
     fn clock_offset(&self) -> SignedDuration;

@@ -149,7 +149,7 @@ async fn the_ids_of_many_projects_come_from_the_list() {
         let id_of = |name: &str| name.trim_start_matches('p').parse::<i64>().unwrap();
         match (
             request.target.strip_prefix("/api/v2.0/projects/"),
-            request.target.split_once("projects?sort=name&page="),
+            request.target.split_once("projects?with_detail=false&sort=project_id&page="),
         ) {
             (Some(name), _) => project(id_of(name), name),
             (_, Some((_, rest))) => {

@@ -5,9 +5,11 @@
 mod calls;
 mod hostile;
 mod lists;
+mod projects;
 mod reach;
 mod secrets;
 mod sessions;
+mod stand_in;
 mod stub;
 mod tls;
 

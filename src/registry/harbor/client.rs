@@ -1,5 +1,6 @@
 //! The client: one Harbor, one login, and what was learnt about both.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -113,6 +114,14 @@ impl Registry for Client {
 
     fn verify<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Answer<'a, bool> {
         Box::pin(self.logs_in(name, secret))
+    }
+
+    fn projects(&self) -> Answer<'_, BTreeSet<String>> {
+        Box::pin(self.project_names())
+    }
+
+    fn project_exists<'a>(&'a self, project: &'a str) -> Answer<'a, bool> {
+        Box::pin(self.has_project(project))
     }
 
     fn clock_offset(&self) -> SignedDuration {

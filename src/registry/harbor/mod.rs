@@ -1,10 +1,11 @@
 //! The registry port over Harbor's REST API v2.0.
 //!
 //! `client` is the door and `config` what it is made of; `robots`, `projects` and `server` hold the calls by subject;
-//! `reach` says where a client may connect to, by what `internet` knows of addresses; `transport` sends one request and reads one answer within the limits of `limits`; `door` decides whether a request
-//! carries a session or Basic, and opens sessions; `credential` is what is carried; `refusals` tells a wrong password
-//! from a locked user name; `failure` says what a refusal or a broken connection means; `own` finds the robot that we
-//! log in as; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock` compares Harbor's
+//! `pages` reads lists; `reach` says where a client may connect to, by what `internet` knows of addresses; `transport`
+//! sends one request and reads one answer within the limits of `limits`; `door` decides whether a request carries a
+//! session or Basic, and opens sessions; `credential` is what is carried; `refusals` tells a wrong password from a
+//! locked user name; `failure` says what a refusal or a broken connection means; `own` finds the robot that we log in
+//! as; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock` compares Harbor's
 //! clock with ours.
 
 mod bodies;
@@ -18,6 +19,7 @@ mod internet;
 mod limits;
 mod names;
 mod own;
+mod pages;
 mod projects;
 mod reach;
 mod refusals;

@@ -1,6 +1,6 @@
-//! The numeric ids of projects, which Harbor's robot list asks for.
+//! Which projects there are, and their numeric ids, which Harbor's robot list asks for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,9 +12,12 @@ use super::client::Client;
 use super::failure::Call;
 use super::limits::KeyedLocks;
 use super::names;
+use super::pages::{List, Listed, MOST_PAGES};
 use super::transport::Request;
 use super::wire::ProjectRow;
 use crate::registry::Error;
+
+const PROJECTS: &str = "/api/v2.0/projects";
 
 /// How long an id is believed although its list of robots is empty.
 const TRUST: Duration = Duration::from_secs(10);
@@ -102,7 +105,7 @@ impl Client {
             // Whoever may not read a project gets 403 for it, existing or not.
             Err(Error::Forbidden { .. }) => match self.project_in_list(project).await? {
                 Some(id) => Ok(id),
-                None if self.project_exists(project).await? => {
+                None if self.finds_project(project).await? => {
                     Err(Error::CannotListProjects { project: project.to_owned() })
                 }
                 None => Err(not_found()),
@@ -113,7 +116,7 @@ impl Client {
     }
 
     async fn project_by_name(&self, project: &str) -> Result<i64, Error> {
-        let path = format!("/api/v2.0/projects/{project}");
+        let path = format!("{PROJECTS}/{project}");
         let reply = self.transport.send(&Request::new(Call::ProjectGet, Method::GET, path).by_name()).await?;
         let row: ProjectRow = reply.json()?;
         if row.name == project { Ok(row.project_id) } else { Err(reply.bad("another project than asked for")) }
@@ -121,37 +124,61 @@ impl Client {
 
     /// Robots see the projects of their permissions in the list even if they may not read one by name.
     async fn project_in_list(&self, project: &str) -> Result<Option<i64>, Error> {
-        let query = format!("q={}", names::encode(&format!("name={project}")));
-        match self.project_page(query).await {
+        let query = format!("q={}&page_size=100&with_detail=false", names::encode(&format!("name={project}")));
+        match self.transport.send(&Request::new(Call::ProjectList, Method::GET, PROJECTS).query(query)).await {
             Err(Error::Forbidden { .. }) => Ok(None),
-            rows => Ok(rows?.into_iter().find(|row| row.name == project).map(|row| row.project_id)),
+            reply => {
+                let rows: Vec<ProjectRow> = reply?.json()?;
+                Ok(rows.into_iter().find(|row| row.name == project).map(|row| row.project_id))
+            }
         }
     }
 
-    async fn read_projects(&self, most_pages: usize) -> Result<(), Error> {
-        for page in 1..=most_pages {
-            let rows = self.project_page(format!("sort=name&page={page}")).await?;
-            let last = rows.len() < 100;
-            for row in rows {
-                self.projects.confirm(&row.name, row.project_id);
-            }
-            if last {
-                break;
-            }
-        }
-        Ok(())
+    /// The names of all projects that the login sees.
+    ///
+    /// Harbor answers the list to nobody as well, with the public projects alone, so a login that it no longer accepts
+    /// would make all others vanish: it is shown to be accepted before (which also gives a person a session, whose loss
+    /// shows in each answer) and after. What remains is a person's Basic, where there is no login by form, during one of
+    /// the 1.5 s in which somebody else's wrong password locks the name.
+    pub(super) async fn project_names(&self) -> Result<BTreeSet<String>, Error> {
+        self.login_kind().await?;
+        let names = self.read_projects(MOST_PAGES).await?.all()?;
+        self.login_kind().await?;
+        Ok(names.into_iter().collect())
     }
 
-    async fn project_page(&self, query: String) -> Result<Vec<ProjectRow>, Error> {
-        let query = format!("{query}&page_size=100&with_detail=false");
-        let request = Request::new(Call::ProjectList, Method::GET, "/api/v2.0/projects").query(query);
-        self.transport.send(&request).await?.json()
+    /// Reads the list and remembers the ids. By id, so that a project made meanwhile comes last; `id` itself is no key of
+    /// this list, and Harbor sorts by name instead.
+    async fn read_projects(&self, most_pages: usize) -> Result<Listed<String>, Error> {
+        let query = "with_detail=false&sort=project_id".to_owned();
+        let list = List { call: Call::ProjectList, path: PROJECTS, query, most_pages };
+        let take = |row: ProjectRow| {
+            self.projects.confirm(&row.name, row.project_id);
+            Ok(Some(row.name))
+        };
+        self.transport.list(&list, &take).await
+    }
+
+    /// Whether there is a project of this name. The answer to HEAD has no body, so that a 404 of Harbor cannot be told
+    /// from that of a proxy in front of a Harbor that is away: only a refusal with Harbor's own text means no.
+    pub(super) async fn has_project(&self, project: &str) -> Result<bool, Error> {
+        if !names::possible(project) {
+            return Ok(false);
+        }
+        if self.finds_project(project).await? {
+            return Ok(true);
+        }
+        match self.project_by_name(project).await {
+            // To whoever may not read a project it is refused, existing or not: then the first answer counts.
+            Err(Error::ProjectNotFound { .. } | Error::NotFound | Error::Forbidden { .. }) => Ok(false),
+            reply => reply.map(|_| true),
+        }
     }
 
     /// The one question that Harbor answers to every login.
-    async fn project_exists(&self, project: &str) -> Result<bool, Error> {
+    async fn finds_project(&self, project: &str) -> Result<bool, Error> {
         let query = format!("project_name={}", names::encode(project));
-        let request = Request::new(Call::ProjectExists, Method::HEAD, "/api/v2.0/projects").query(query);
+        let request = Request::new(Call::ProjectExists, Method::HEAD, PROJECTS).query(query);
         Ok(self.transport.send(&request).await?.status != StatusCode::NOT_FOUND)
     }
 }

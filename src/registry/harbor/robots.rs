@@ -10,35 +10,22 @@ use super::bodies::{RefreshBody, RobotBody};
 use super::client::Client;
 use super::failure::Call;
 use super::names;
-use super::transport::{Reply, Request, TOO_LARGE};
+use super::pages::{List, MOST_PAGES, Row as _, Take};
+use super::transport::{Reply, Request};
 use super::wire::{CreatedRow, Origin, RefreshedRow, RobotRow};
 use crate::domain::robot::{Home, Robot};
 use crate::registry::{CreatedRobot, Error, NewRobot, RobotUpdate};
 
 const ROBOTS: &str = "/api/v2.0/robots";
 
-/// Rows of a page: Harbor's largest, and a small one for robots so large that 100 of them pass the limit of an answer.
-const PAGE_SIZES: [usize; 2] = [100, 10];
-
-/// No list is read further than this.
-const MOST_PAGES: usize = 1000;
-
 /// Names in one query, well within one page and one line of a request.
 const NAMES_PER_QUERY: usize = 50;
-
-/// How often a list is begun anew because a robot vanished while it was read.
-const LIST_TRIES: usize = 3;
 
 /// More tries of a create or update that Harbor's database gave up (500, rolled back).
 const MORE_TRIES: usize = 3;
 
 /// What [`Error::BadAnswer`] says of a list under a project id that came to mean another project.
 const OTHER_PROJECT: &str = "a list with robots of another project";
-
-/// What becomes of a row: something to keep, nothing, or the end of the list.
-trait Take<T>: Fn(RobotRow) -> Result<Option<T>, Error> + Send + Sync {}
-
-impl<T, F: Fn(RobotRow) -> Result<Option<T>, Error> + Send + Sync> Take<T> for F {}
 
 impl Client {
     /// All robots of a home, or those with the given stored names, each as `keep` leaves it.
@@ -111,49 +98,11 @@ impl Client {
         Ok(robots)
     }
 
-    async fn pages<T: Send>(&self, q: Option<&str>, take: &impl Take<T>) -> Result<Vec<T>, Error> {
-        let mut result = Err(Error::BadAnswer { what: TOO_LARGE.into(), after_write: false });
-        for size in PAGE_SIZES {
-            result = self.pages_of(q, size, take).await;
-            if !matches!(&result, Err(Error::BadAnswer { what, .. }) if what == TOO_LARGE) {
-                break;
-            }
-        }
-        result
-    }
-
-    /// Page by page, by id, so that a robot made meanwhile comes last. One deleted meanwhile moves another from the
-    /// next page to one already read: a total that shrank starts the list anew.
-    async fn pages_of<T: Send>(&self, q: Option<&str>, size: usize, take: &impl Take<T>) -> Result<Vec<T>, Error> {
-        let mut tries = 1;
-        'anew: loop {
-            let mut robots = Vec::new();
-            let mut seen = BTreeSet::new();
-            let mut first_total = None;
-            for page in 1..=MOST_PAGES {
-                let q = q.map(|q| format!("q={q}&")).unwrap_or_default();
-                let query = format!("{q}sort=id&page={page}&page_size={size}");
-                let reply =
-                    self.transport.send(&Request::new(Call::RobotList, Method::GET, ROBOTS).query(query)).await?;
-                let batch: Vec<RobotRow> = reply.json()?;
-                let shrank = reply.total.zip(first_total).is_some_and(|(now, first)| now < first);
-                if shrank && tries < LIST_TRIES {
-                    tries += 1;
-                    continue 'anew;
-                }
-                first_total = first_total.or(reply.total);
-                let last = batch.len() < size || reply.total.is_some_and(|total| page * size >= total);
-                for row in batch {
-                    if seen.insert(row.id()) {
-                        robots.extend(take(row)?);
-                    }
-                }
-                if last {
-                    return Ok(robots);
-                }
-            }
-            return Err(Error::BadAnswer { what: format!("a list of over {MOST_PAGES} pages"), after_write: false });
-        }
+    async fn pages<T: Send>(&self, q: Option<&str>, take: &impl Take<RobotRow, T>) -> Result<Vec<T>, Error> {
+        let q = q.map(|q| format!("q={q}&")).unwrap_or_default();
+        let query = format!("{q}sort=id");
+        let list = List { call: Call::RobotList, path: ROBOTS, query, most_pages: MOST_PAGES };
+        self.transport.list(&list, take).await?.all()
     }
 
     /// The robots of those short names. Names that Harbor cannot have are not asked for.

@@ -26,7 +26,7 @@ impl Client {
         })
     }
 
-    async fn login_kind(&self) -> Result<LoginKind, Error> {
+    pub(super) async fn login_kind(&self) -> Result<LoginKind, Error> {
         let request = Request::new(Call::CurrentUser, Method::GET, "/api/v2.0/users/current");
         let reply = self.transport.send(&request).await?;
         if reply.status == StatusCode::PRECONDITION_FAILED {

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::names;
+use super::pages::Row;
 use crate::domain::permissions::Access;
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use crate::registry::CreatedRobot;
@@ -61,12 +62,13 @@ struct AccessRow {
     effect: String,
 }
 
-impl RobotRow {
-    /// Harbor's id.
-    pub(super) fn id(&self) -> i64 {
+impl Row for RobotRow {
+    fn id(&self) -> i64 {
         self.id
     }
+}
 
+impl RobotRow {
     /// Whether it is a system robot: before 2.13 some lists mix the levels.
     pub(super) fn is_system(&self) -> bool {
         self.level == "system"
@@ -207,6 +209,12 @@ pub(super) struct ProjectRow {
     pub(super) project_id: i64,
     /// Exact.
     pub(super) name: String,
+}
+
+impl Row for ProjectRow {
+    fn id(&self) -> i64 {
+        self.project_id
+    }
 }
 
 /// `/users/current`.
