@@ -37,7 +37,7 @@ pub enum Error {
     /// 403: the login may not do this.
     #[error("Harbor refuses this to the login: {message}")]
     Forbidden {
-        /// Harbor's text.
+        /// Harbor's text; ours for its settings, of which it says no more than the caller's name.
         message: String,
     },
     /// 403 DENIED on create: a robot login may hand out only what it holds itself.

@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
+use crate::domain::permissions::AccessSet;
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
 
 /// What a sweep keeps of a robot.
@@ -119,6 +120,39 @@ pub struct RobotUpdate {
     pub permissions: Permissions,
 }
 
+/// Harbor's settings that concern robots (`/configurations`; recorded in the contract's `31-prefix-change` and
+/// `32-configurations`), as read, or as a change of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Begins the full name of every robot; a change renames all at once, and their old logins are refused from then
+    /// on. From 2.16 on Harbor trims it and refuses a blank one with 400; before, any text is taken as it is. `None`: not
+    /// readable, or to be left alone.
+    pub robot_name_prefix: Option<String>,
+    /// Days, positive. The web page proposes it for new robots; from 2.11 on the API never uses it. `None`: not
+    /// readable, or to be left alone.
+    pub robot_token_duration: Option<i64>,
+    /// By Harbor's names ([`Self::ROBOT_NAME_PREFIX`], …) those that nobody can change now (`editable: false`): all, on a
+    /// Harbor that takes its settings from `CONFIG_OVERWRITE_JSON`. Has no meaning in a change.
+    pub fixed: Vec<&'static str>,
+}
+
+impl Settings {
+    /// Harbor's name of [`Self::robot_name_prefix`].
+    pub const ROBOT_NAME_PREFIX: &'static str = "robot_name_prefix";
+    /// Harbor's name of [`Self::robot_token_duration`].
+    pub const ROBOT_TOKEN_DURATION: &'static str = "robot_token_duration";
+}
+
+/// The pairs that a Harbor accepts in permissions (`/permissions`, from 2.10 on; contract `30-roles` and
+/// `35-systeminfo-users-permissions`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// For the system. Empty to a project admin, whom Harbor answers `null`: it then says nothing of these pairs.
+    pub system: AccessSet,
+    /// For projects.
+    pub project: AccessSet,
+}
+
 /// A Harbor registry with a login. Implementations bound every call in time and size, keep to the rate and in-flight
 /// limits, and allow one write at a time per robot.
 pub trait Registry: Send + Sync + 'static {
@@ -170,6 +204,21 @@ pub trait Registry: Send + Sync + 'static {
     /// Whether there is a project of exactly this name, visible or not: Harbor tells every login (contract
     /// `33-projects`). Names that Harbor cannot have are not asked for.
     fn project_exists<'a>(&'a self, project: &'a str) -> Answer<'a, bool>;
+
+    /// Harbor's settings. [`Error::Forbidden`] unless the login is a system administrator's; a robot's never is.
+    fn settings(&self) -> Answer<'_, Settings>;
+
+    /// Changes those settings that are given. [`Error::Forbidden`] unless the login is a system administrator's, or if
+    /// they are fixed; [`Error::Invalid`] for a value that Harbor does not take. A refused value keeps the other from being changed.
+    fn change_settings<'a>(&'a self, change: &'a Settings) -> Answer<'a, ()>;
+
+    /// The pairs that this Harbor knows. `None` if it does not say: before 2.10, or to any login but that of a system
+    /// administrator or of an administrator of some project.
+    fn catalogue(&self) -> Answer<'_, Option<Catalogue>>;
+
+    /// Harbor's robot name prefix as last learnt, from its settings or the name of a robot whose short name is known;
+    /// `None` at first. It may change at any time.
+    fn name_prefix(&self) -> Option<String>;
 
     /// Harbor's clock minus ours, from the last answer's `Date` header; zero before the first answer.
     fn clock_offset(&self) -> SignedDuration;

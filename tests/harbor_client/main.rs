@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod calls;
+mod catalogue;
 mod hostile;
 mod lists;
 mod projects;
 mod reach;
 mod secrets;
 mod sessions;
+mod settings;
 mod stand_in;
 mod stub;
 mod tls;

@@ -14,7 +14,9 @@ use super::limits::KeyedLocks;
 use super::projects::ProjectIds;
 use super::transport::Transport;
 use crate::domain::robot::{Home, Robot};
-use crate::registry::{Answer, CreatedRobot, Digest, Error, NewRobot, Reduce, Registry, RobotUpdate, ServerInfo};
+use crate::registry::{
+    Answer, Catalogue, CreatedRobot, Digest, Error, NewRobot, Reduce, Registry, RobotUpdate, ServerInfo, Settings,
+};
 
 /// A Harbor with a login. Cheap to use from many tasks; a changed login or URL means a new client, which learns anew.
 pub struct Client {
@@ -122,6 +124,22 @@ impl Registry for Client {
 
     fn project_exists<'a>(&'a self, project: &'a str) -> Answer<'a, bool> {
         Box::pin(self.has_project(project))
+    }
+
+    fn settings(&self) -> Answer<'_, Settings> {
+        Box::pin(self.read_settings())
+    }
+
+    fn change_settings<'a>(&'a self, change: &'a Settings) -> Answer<'a, ()> {
+        Box::pin(self.write_settings(change))
+    }
+
+    fn catalogue(&self) -> Answer<'_, Option<Catalogue>> {
+        Box::pin(self.known_pairs())
+    }
+
+    fn name_prefix(&self) -> Option<String> {
+        self.prefix()
     }
 
     fn clock_offset(&self) -> SignedDuration {

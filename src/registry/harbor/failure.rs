@@ -25,6 +25,8 @@ pub(super) enum Call {
     CurrentUser,
     SystemInfo,
     Configurations,
+    ConfigurationsUpdate,
+    Catalogue,
     ProjectGet,
     ProjectList,
     ProjectExists,
@@ -46,6 +48,8 @@ impl Call {
             Self::CurrentUser => "current_user",
             Self::SystemInfo => "system_info",
             Self::Configurations => "configurations",
+            Self::ConfigurationsUpdate => "configurations_update",
+            Self::Catalogue => "permissions",
             Self::ProjectGet => "project_get",
             Self::ProjectList => "project_list",
             Self::ProjectExists => "project_exists",
@@ -61,7 +65,10 @@ impl Call {
 
     /// Whether it changes something in Harbor.
     pub(super) fn is_write(self) -> bool {
-        matches!(self, Self::RobotCreate | Self::RobotUpdate | Self::RobotRefresh | Self::RobotDelete)
+        matches!(
+            self,
+            Self::ConfigurationsUpdate | Self::RobotCreate | Self::RobotUpdate | Self::RobotRefresh | Self::RobotDelete
+        )
     }
 
     /// Whether its answer shows that Harbor knows the caller. The others are also answered to nobody, with less in them.
@@ -120,9 +127,9 @@ pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option
         300..=399 => odd(", a redirect, which is not followed"),
         401 => Error::Unauthorized,
         403 if code == "DENIED" => denied(call, &raw, message),
-        403 => Error::Forbidden { message },
+        403 => forbidden(call, &code, message),
         // A proxy in front says 404 as well when Harbor is not there: only Harbor's own text means that it looked.
-        404 if code == "NOT_FOUND" => missing(&raw, &message),
+        404 if code == "NOT_FOUND" => missing(call, &raw, &message),
         404 => odd(" without Harbor's error text"),
         409 => Error::Conflict,
         400 | 422 => invalid(call, &raw, message),
@@ -136,6 +143,17 @@ pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option
 /// longer) the right one, and nothing was done.
 pub(super) fn is_csrf(error: &Error) -> bool {
     matches!(error, Error::Forbidden { message } if message.starts_with("CSRF token "))
+}
+
+/// Of its settings Harbor only says who may not have them, but for where its environment fixes them all.
+fn forbidden(call: Call, code: &str, message: String) -> Error {
+    let of_settings = code == "FORBIDDEN" && matches!(call, Call::Configurations | Call::ConfigurationsUpdate);
+    let says_why = message.contains("CONFIG_OVERWRITE_JSON");
+    let error = Error::Forbidden { message };
+    if !of_settings || says_why || is_csrf(&error) {
+        return error;
+    }
+    Error::Forbidden { message: "only a system administrator reads and changes the settings".into() }
 }
 
 fn denied(call: Call, raw: &str, message: String) -> Error {
@@ -152,9 +170,11 @@ fn denied(call: Call, raw: &str, message: String) -> Error {
     }
 }
 
-fn missing(raw: &str, message: &str) -> Error {
+fn missing(call: Call, raw: &str, message: &str) -> Error {
     match message.strip_prefix("project ").and_then(|rest| rest.strip_suffix(" not found")) {
         Some(project) => Error::ProjectNotFound { project: project.to_owned() },
+        // Harbor has it from 2.10 on.
+        None if call == Call::Catalogue => Error::NotFound,
         None if raw.starts_with("path ") => {
             Error::BadAnswer { what: "this Harbor does not have the robot API".into(), after_write: false }
         }
@@ -268,8 +288,13 @@ mod tests {
 
     #[test]
     fn each_refusal_of_harbor_has_its_meaning() {
-        use Call::{RobotCreate, RobotDelete, RobotGet, RobotList, RobotRefresh, RobotUpdate};
+        use Call::{
+            Catalogue, Configurations, ConfigurationsUpdate, RobotCreate, RobotDelete, RobotGet, RobotList,
+            RobotRefresh, RobotUpdate,
+        };
         let scope = "permission scope is invalid. It must be equal to or more restrictive than the creator robot's permissions: robot$m";
+        let fixed = "current config is init by env variable: CONFIG_OVERWRITE_JSON, it cannot be updated";
+        let csrf = "CSRF token invalid";
         let text = |text: &str| text.to_owned();
         let cases = [
             (told(RobotList, 401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
@@ -296,6 +321,13 @@ mod tests {
             (told(RobotCreate, 422, "X", "validation failure list:\nno"), {
                 Error::Invalid { message: text("validation failure list: no") }
             }),
+            (
+                told(Configurations, 403, "FORBIDDEN", "ann"),
+                Error::Forbidden { message: text("only a system administrator reads and changes the settings") },
+            ),
+            (told(ConfigurationsUpdate, 403, "FORBIDDEN", fixed), Error::Forbidden { message: text(fixed) }),
+            (told(ConfigurationsUpdate, 403, "FORBIDDEN", csrf), Error::Forbidden { message: text(csrf) }),
+            (told(Catalogue, 404, "NOT_FOUND", "path /api/v2.0/permissions was not found"), Error::NotFound),
             (told(RobotList, 429, "", ""), Error::Busy { after: None }),
             (told(RobotList, 502, "", ""), Error::Server { status: 502 }),
         ];

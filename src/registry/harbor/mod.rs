@@ -1,12 +1,12 @@
 //! The registry port over Harbor's REST API v2.0.
 //!
-//! `client` is the door and `config` what it is made of; `robots`, `projects` and `server` hold the calls by subject;
-//! `pages` reads lists; `reach` says where a client may connect to, by what `internet` knows of addresses; `transport`
-//! sends one request and reads one answer within the limits of `limits`; `door` decides whether a request carries a
-//! session or Basic, and opens sessions; `credential` is what is carried; `refusals` tells a wrong password from a
-//! locked user name; `failure` says what a refusal or a broken connection means; `own` finds the robot that we log in
-//! as; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock` compares Harbor's
-//! clock with ours.
+//! `client` is the door and `config` what it is made of; `robots`, `projects`, `server` and `settings` hold the calls
+//! by subject; `pages` reads lists; `reach` says where a client may connect to, by what `internet` knows of addresses;
+//! `transport` sends one request and reads one answer within the limits of `limits`; `door` decides whether a request
+//! carries a session or Basic, and opens sessions; `credential` is what is carried; `refusals` tells a wrong password
+//! from a locked user name; `failure` says what a refusal or a broken connection means; `own` finds the robot that we
+//! log in as; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock` compares
+//! Harbor's clock with ours.
 
 mod bodies;
 mod client;
@@ -25,6 +25,7 @@ mod reach;
 mod refusals;
 mod robots;
 mod server;
+mod settings;
 mod transport;
 mod wire;
 

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use super::client::Client;
 use super::failure::Call;
 use super::transport::Request;
-use super::wire::{ConfigurationsRow, SystemInfoRow, TokenRow, UserRow};
-use crate::registry::{Error, LoginKind, ServerInfo};
+use super::wire::{CatalogueRow, SystemInfoRow, TokenRow, UserRow};
+use crate::registry::{Catalogue, Error, LoginKind, ServerInfo};
 
 impl Client {
     pub(super) async fn server_info(&self) -> Result<ServerInfo, Error> {
@@ -15,7 +15,11 @@ impl Client {
         let request = Request::new(Call::SystemInfo, Method::GET, "/api/v2.0/systeminfo");
         let info: SystemInfoRow = self.transport.send(&request).await?.json()?;
         if login == LoginKind::Administrator {
-            self.learn_prefix(self.configured_prefix().await?.as_deref());
+            match self.read_settings().await {
+                // Somebody took the right away in between.
+                Err(Error::Forbidden { .. }) => {}
+                settings => drop(settings?),
+            }
         }
         Ok(ServerInfo {
             version: info.harbor_version.filter(|version| !version.is_empty()),
@@ -38,11 +42,14 @@ impl Client {
         Ok(if user.sysadmin_flag { LoginKind::Administrator } else { LoginKind::User })
     }
 
-    async fn configured_prefix(&self) -> Result<Option<String>, Error> {
-        let request = Request::new(Call::Configurations, Method::GET, "/api/v2.0/configurations");
+    /// The pairs that this Harbor knows; `None` if it does not tell them to this login, or not at all (before 2.10).
+    pub(super) async fn known_pairs(&self) -> Result<Option<Catalogue>, Error> {
+        let request = Request::new(Call::Catalogue, Method::GET, "/api/v2.0/permissions");
         match self.transport.send(&request).await {
-            Err(Error::Forbidden { .. }) => Ok(None),
-            reply => Ok(reply?.json::<ConfigurationsRow>()?.robot_name_prefix.map(|prefix| prefix.value)),
+            Err(Error::Forbidden { .. } | Error::NotFound) => Ok(None),
+            // 2.16 says this to strangers alone. Should a version say it to a login that it else accepts, it means no.
+            Err(Error::Unauthorized) => self.login_kind().await.map(|_| None),
+            reply => Ok(Some(reply?.json::<CatalogueRow>()?.into())),
         }
     }
 

@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::names;
 use super::pages::Row;
-use crate::domain::permissions::Access;
+use crate::domain::permissions::{Access, AccessSet};
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
-use crate::registry::CreatedRobot;
+use crate::registry::{Catalogue, CreatedRobot};
 
 /// What is known of where a robot was read.
 #[derive(Clone, Copy)]
@@ -236,17 +236,21 @@ pub(super) struct SystemInfoRow {
     pub(super) read_only: Option<bool>,
 }
 
-/// `/configurations`, as far as it matters here.
+/// `/permissions`.
 #[derive(Deserialize)]
-pub(super) struct ConfigurationsRow {
-    #[serde(default)]
-    pub(super) robot_name_prefix: Option<PrefixRow>,
+pub(super) struct CatalogueRow {
+    /// `null` for a project admin.
+    system: Option<Vec<AccessRow>>,
+    project: Vec<AccessRow>,
 }
 
-/// One setting.
-#[derive(Deserialize)]
-pub(super) struct PrefixRow {
-    pub(super) value: String,
+impl From<CatalogueRow> for Catalogue {
+    fn from(row: CatalogueRow) -> Self {
+        let set = |rows: Vec<AccessRow>| -> AccessSet {
+            rows.into_iter().map(|AccessRow { resource, action, .. }| Access { resource, action }).collect()
+        };
+        Self { system: set(row.system.unwrap_or_default()), project: set(row.project) }
+    }
 }
 
 /// `/service/token`; the token itself is not needed.
@@ -261,7 +265,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::permissions::AccessSet;
 
     fn row(extra: &Value) -> RobotRow {
         let mut robot = json!({

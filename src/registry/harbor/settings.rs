@@ -1,0 +1,113 @@
+//! Harbor's settings that concern robots, `/configurations`: read and changed by system administrators only.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::client::Client;
+use super::failure::Call;
+use super::transport::Request;
+use crate::registry::{Error, Settings};
+
+const CONFIGURATIONS: &str = "/api/v2.0/configurations";
+
+/// The answer to GET, as far as it matters here.
+#[derive(Deserialize)]
+struct ConfigurationsRow {
+    #[serde(default)]
+    robot_name_prefix: Option<SettingRow>,
+    #[serde(default)]
+    robot_token_duration: Option<SettingRow>,
+}
+
+/// One setting. Of any type: a version that keeps one in another way shall not hide the rest.
+#[derive(Deserialize)]
+struct SettingRow {
+    #[serde(default)]
+    value: Value,
+    #[serde(default)]
+    editable: Option<bool>,
+}
+
+/// The body of PUT, which leaves alone what is not in it.
+#[derive(Serialize)]
+struct ChangeBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    robot_name_prefix: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    robot_token_duration: Option<i64>,
+}
+
+impl From<ConfigurationsRow> for Settings {
+    fn from(row: ConfigurationsRow) -> Self {
+        let (prefix, duration) = (row.robot_name_prefix, row.robot_token_duration);
+        let rows = [(Self::ROBOT_NAME_PREFIX, &prefix), (Self::ROBOT_TOKEN_DURATION, &duration)];
+        let is_fixed = |row: &Option<SettingRow>| row.as_ref().is_some_and(|row| row.editable == Some(false));
+        let fixed = rows.into_iter().filter(|(_, row)| is_fixed(row)).map(|(name, _)| name).collect();
+        Self {
+            robot_name_prefix: prefix.as_ref().and_then(|row| row.value.as_str()).map(ToOwned::to_owned),
+            robot_token_duration: duration.and_then(|row| row.value.as_i64()),
+            fixed,
+        }
+    }
+}
+
+impl Client {
+    pub(super) async fn read_settings(&self) -> Result<Settings, Error> {
+        let request = Request::new(Call::Configurations, Method::GET, CONFIGURATIONS);
+        let settings = Settings::from(self.transport.send(&request).await?.json::<ConfigurationsRow>()?);
+        self.learn_prefix(settings.robot_name_prefix.as_deref());
+        Ok(settings)
+    }
+
+    pub(super) async fn write_settings(&self, change: &Settings) -> Result<(), Error> {
+        let prefix = change.robot_name_prefix.as_deref();
+        if prefix.is_none() && change.robot_token_duration.is_none() {
+            return Ok(());
+        }
+        let body = ChangeBody { robot_name_prefix: prefix, robot_token_duration: change.robot_token_duration };
+        let request = Request::new(Call::ConfigurationsUpdate, Method::PUT, CONFIGURATIONS).json(&body);
+        self.transport.send(&request).await?.empty()?;
+        match prefix {
+            // Harbor trims it from 2.16 on, and did not before.
+            Some(prefix) if prefix.trim() != prefix => self.read_settings().await.map(drop),
+            prefix => {
+                self.learn_prefix(prefix);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(answer: Value) -> Settings {
+        serde_json::from_value::<ConfigurationsRow>(answer).unwrap().into()
+    }
+
+    #[test]
+    fn a_setting_that_is_absent_null_or_of_another_type_is_not_readable_and_hides_no_other() {
+        let settings = read(json!({
+            "robot_name_prefix": {"value": "bot-", "editable": true}, "robot_token_duration": {"value": "30"},
+        }));
+        assert_eq!(settings, Settings { robot_name_prefix: Some("bot-".into()), ..Settings::default() });
+        let settings = read(json!({"robot_token_duration": {"value": 30}, "robot_name_prefix": null}));
+        assert_eq!(settings, Settings { robot_token_duration: Some(30), ..Settings::default() });
+        assert_eq!(read(json!({"robot_name_prefix": {"value": null}})), Settings::default());
+    }
+
+    #[test]
+    fn what_the_environment_fixes_is_told_by_its_name() {
+        let settings = read(json!({
+            "robot_name_prefix": {"value": "bot-", "editable": false},
+            "robot_token_duration": {"value": 7, "editable": false},
+            "auth_mode": {"value": "db_auth", "editable": false},
+        }));
+        assert_eq!(settings.fixed, [Settings::ROBOT_NAME_PREFIX, Settings::ROBOT_TOKEN_DURATION]);
+        assert_eq!((settings.robot_name_prefix.as_deref(), settings.robot_token_duration), (Some("bot-"), Some(7)));
+    }
+}
