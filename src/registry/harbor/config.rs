@@ -14,7 +14,7 @@ use super::reach::Reach;
 /// Reads the present time; `run` is the only place that knows the real clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Told of every request: which (`robot_list`, …), how it ended (`ok` or [`Error::reason`]), how long Harbor took.
+/// Told of every request: which (`robot_list`, …), how it ended (`ok` or the error's reason), how long Harbor took.
 pub type Observer = Arc<dyn Fn(&'static str, &'static str, Duration) + Send + Sync>;
 
 /// Limits in time of one request.
