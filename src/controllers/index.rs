@@ -36,6 +36,8 @@ pub struct Entry {
     pub object_seen: u64,
     /// The digest of both slots as the last pass left them; `None` = not known, the next sweep looks.
     pub slots: Option<u64>,
+    /// A sweep saw that the robots have other names and are else as they were left.
+    pub renamed: bool,
     /// The version of the Secret that the last pass left; 0 = none.
     pub secret: u64,
     /// The one that the watch saw last.

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use super::index::digest;
 use super::{Context, RegistryWork};
-use crate::api::{RegistryKind, RegistryObject, keys};
+use crate::api::{ClusterHarborRegistrySpec, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects;
 use crate::domain::robot::Home;
 use crate::registry::Error;
@@ -31,6 +31,8 @@ use state::{in_doubt, told};
 pub enum Seen {
     /// Nothing new but status.
     Nothing,
+    /// What concerns the Harbor itself and none of its accounts: its settings, its orphans, how often it is looked at.
+    Itself,
     /// Its accounts have to be looked at.
     Changed,
     /// The same, but only once it was asked at its present URL who it is.
@@ -85,8 +87,9 @@ impl Registries {
         let wish = |object: &RegistryObject| {
             (object.metadata.generation, object.metadata.uid.clone(), object.metadata.annotations.clone())
         };
-        let changed = wish(&known.object) != wish(&object)
-            || known.object.metadata.deletion_timestamp != object.metadata.deletion_timestamp;
+        let deleted = known.object.metadata.deletion_timestamp != object.metadata.deletion_timestamp;
+        let edited = deleted || wish(&known.object) != wish(&object);
+        let changed = edited && (deleted || for_accounts(&known.object) != for_accounts(&object));
         let moved = known.object.spec.url != object.spec.url;
         let mut next = RegistryState { object, ..(**known).clone() };
         if changed {
@@ -95,10 +98,11 @@ impl Registries {
             next.own_seen = None;
         }
         states.insert(Arc::clone(name), Arc::new(next));
-        match (moved, changed) {
-            (true, _) => Seen::Connection,
-            (false, true) => Seen::Changed,
-            (false, false) => Seen::Nothing,
+        match (moved, changed, edited) {
+            (true, _, _) => Seen::Connection,
+            (false, true, _) => Seen::Changed,
+            (false, false, true) => Seen::Itself,
+            (false, false, false) => Seen::Nothing,
         }
     }
 
@@ -134,6 +138,13 @@ impl Registries {
         jumped
     }
 
+    /// Notes what Harbor put before the names of robots when all of them were last looked at.
+    pub fn swept(&self, name: &str, prefix: Option<String>) {
+        if self.get(name).is_some_and(|state| state.swept_prefix != prefix) {
+            self.change(name, |state| state.swept_prefix = prefix);
+        }
+    }
+
     /// Whether the robots of the system are to be looked at, once after each probe.
     pub fn take_system_look(&self, name: &str) -> bool {
         let due = self.get(name).is_some_and(|state| state.look_at_system);
@@ -167,6 +178,19 @@ impl Registries {
         };
         let _ = tokio::time::timeout(time, all_probed).await;
     }
+}
+
+/// What of a registry object its accounts depend on.
+fn for_accounts(object: &RegistryObject) -> impl PartialEq {
+    let spec = ClusterHarborRegistrySpec {
+        poll_interval: None,
+        server_settings: None,
+        orphan_policy: None,
+        ..object.spec.clone()
+    };
+    let mut annotations = object.metadata.annotations.clone().unwrap_or_default();
+    annotations.remove(keys::ANNOTATION_CONFIRM_PREFIX);
+    (spec, object.metadata.uid.clone(), annotations)
 }
 
 /// True if `next` is not an older picture of the object than `known`.

@@ -11,10 +11,10 @@ use super::index::{Resident, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::{Context, Key, RegistryWork};
 use crate::cluster::{login, secrets};
-use crate::domain::robot::Home;
+use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::engine::Outcome;
-use crate::registry::harbor::short_name;
+use crate::registry::harbor::{prefix_of, short_name};
 use crate::registry::{Class, Digest, Error, Registry};
 use orphans::Orphans;
 
@@ -36,10 +36,11 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         homes.entry(ctx.index.home(&Home::System)).or_default();
     }
     let mut census = Census::of(&state);
+    let before = state.swept_prefix.clone();
     let pause = Duration::from_secs(1) * SHARE / state.requests_per_second(&ctx.settings);
     for (home, mut accounts) in homes {
         accounts.sort_unstable_by_key(|account| account.uid);
-        let result = compare(ctx, name, &*client, &home, &accounts, &mut census).await;
+        let result = compare(ctx, name, &*client, &home, &accounts, before.as_deref(), &mut census).await;
         match result {
             Ok(calls) => tokio::time::sleep(pause * calls).await,
             Err(error) if error.is_outage() => {
@@ -67,6 +68,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if let Err(error) = registries::keep_settings(ctx, name, &*client).await {
         tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
     }
+    ctx.registries.swept(name, client.name_prefix());
     let orphans = census.result().filter(|_| listed);
     if let Some(orphans) = &orphans {
         ctx.metrics.orphans(name, orphans::count(orphans));
@@ -146,30 +148,42 @@ async fn compare(
     client: &dyn Registry,
     home: &Arc<Home>,
     accounts: &[Resident],
+    former_prefix: Option<&str>,
     census: &mut Census,
 ) -> Result<u32, Error> {
     let mut robots = client
         .digests(home, &|robot| Digest {
             name: robot.name.as_str().into(),
             whole: robot_digest(robot),
+            renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
             owner: orphans::owner_to_ask(ctx, accounts, robot),
         })
         .await?;
+    // Of a system robot only the prefix tells where its own name begins.
+    let prefix = client.name_prefix();
+    let prefix = prefix.as_deref().filter(|_| **home == Home::System);
     let strays = robots.iter_mut().filter_map(|robot| Some((robot.name.clone(), robot.owner.take()?))).collect();
-    let by_name: HashMap<&str, u64> =
-        robots.iter().filter_map(|robot| Some((short_name(&robot.name, home, None)?, robot.whole))).collect();
+    let by_name: HashMap<&str, &Digest> =
+        robots.iter().filter_map(|robot| Some((short_name(&robot.name, home, prefix)?, robot))).collect();
     for Resident { key, slots: left, .. } in accounts {
         // One that a pass worked on meanwhile may be in the list as it was before: the next sweep looks.
         let Some(entry) = ctx.index.get(key).filter(|entry| entry.slots == *left) else { continue };
         let slots = Slot::BOTH.map(|slot| by_name.get(slot.name(&entry.base_name).as_str()).copied());
-        if *left != Some(slots_digest(slots)) {
-            tracing::debug!(account = %key, "Harbor holds something else than was left there");
-            look(ctx, key);
+        let now = slots_digest(slots.map(|robot| robot.map(|robot| robot.whole)));
+        if *left == Some(now) {
+            continue;
         }
+        let as_before = slots_digest(slots.map(|robot| robot.map(|robot| robot.renamed_from.unwrap_or(robot.whole))));
+        if *left == Some(as_before) {
+            // Nothing but the name, which belongs to the server: no need to ask for each robot again.
+            ctx.index.update(key, |entry| (entry.slots, entry.renamed) = (Some(now), true));
+        }
+        tracing::debug!(account = %key, "Harbor holds something else than was left there");
+        look(ctx, key);
     }
     // Accounts that waited for this project to appear.
     ctx.accounts.release(project_tag(registry, home));
-    match orphans::among(ctx, home, strays, census.known(home)).await {
+    match orphans::among(ctx, home, prefix, strays, census.known(home)).await {
         Ok(mut found) => {
             if let Some(state) = ctx.registries.get(registry).filter(|state| state.deletes_orphans()) {
                 found = orphans::delete(ctx, &state, client, home, found).await?;
@@ -192,6 +206,14 @@ fn report_to(ctx: &Context, accounts: &[Resident], error: &Error) {
             look(ctx, &account.key);
         }
     }
+}
+
+/// What the digest of a robot would be if Harbor put this prefix before its name; `None` if it does.
+fn digest_under(prefix: &str, home: &Home, robot: &Robot) -> Option<u64> {
+    let short = short_name(&robot.name, home, None)?;
+    let present = prefix_of(&robot.name, home, short).filter(|present| *present != prefix)?;
+    let name = format!("{prefix}{}", &robot.name[present.len()..]);
+    Some(robot_digest(&Robot { name, ..robot.clone() }))
 }
 
 /// Without a watch on Secrets: reads one by name and queues its account if it is not as the last pass left it.

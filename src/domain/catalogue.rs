@@ -163,7 +163,7 @@ pub fn unknown(
     told: &BTreeSet<String>,
 ) -> Unknown {
     let built_in = version.filter(|version| is_decisive(*version));
-    let is_known = |kind, pair: &Access| match (listed, built_in) {
+    let is_known = |kind, pair: &Access| match (listed.filter(|listed| !listed.of(kind).is_empty()), built_in) {
         (Some(listed), _) => listed.of(kind).contains(pair),
         (None, Some(version)) => known(version, kind, pair),
         (None, None) => true,
@@ -197,12 +197,13 @@ pub fn describe(version: Option<Version>, listed: Option<&Catalogue>, unknown: &
     format!("{harbor} does not know {}", each.join(", "))
 }
 
-/// The pairs that a Harbor says it knows (`GET /permissions`).
+/// The pairs that a Harbor says it knows (`GET /permissions`, from 2.10 on; contract `30-roles` and
+/// `35-systeminfo-users-permissions`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    /// With `kind: system`.
+    /// For the system. Empty to a project admin, whom Harbor answers `null`: it then says nothing of these pairs.
     pub system: AccessSet,
-    /// With `kind: project`.
+    /// For projects.
     pub project: AccessSet,
 }
 

@@ -6,7 +6,7 @@ use super::catalogue::Unknown;
 use super::desired::{Desired, SecretWish};
 use super::mark::{self, Identity};
 use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
-use super::permissions::{Access, AccessSet};
+use super::permissions::Access;
 use super::plan::{Own, Permit, Situation, Strategy};
 use super::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use super::rotation::{self, Rotation};

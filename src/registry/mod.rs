@@ -5,6 +5,7 @@
 mod error;
 pub mod harbor;
 
+pub use crate::domain::catalogue::Catalogue;
 pub use error::{Class, Error};
 
 use std::collections::BTreeSet;
@@ -14,7 +15,6 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
-use crate::domain::permissions::AccessSet;
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
 
 /// What a sweep keeps of a robot.
@@ -24,6 +24,8 @@ pub struct Digest {
     pub name: Box<str>,
     /// Changes whenever anything about the robot does.
     pub whole: u64,
+    /// The same under the prefix that the sweep knows from before, if that is another one.
+    pub renamed_from: Option<u64>,
     /// The account in its mark, where the sweep asks about it.
     pub owner: Option<Box<Owner>>,
 }
@@ -141,16 +143,6 @@ impl Settings {
     pub const ROBOT_NAME_PREFIX: &'static str = "robot_name_prefix";
     /// Harbor's name of [`Self::robot_token_duration`].
     pub const ROBOT_TOKEN_DURATION: &'static str = "robot_token_duration";
-}
-
-/// The pairs that a Harbor accepts in permissions (`/permissions`, from 2.10 on; contract `30-roles` and
-/// `35-systeminfo-users-permissions`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Catalogue {
-    /// For the system. Empty to a project admin, whom Harbor answers `null`: it then says nothing of these pairs.
-    pub system: AccessSet,
-    /// For projects.
-    pub project: AccessSet,
 }
 
 /// A Harbor registry with a login. Implementations bound every call in time and size, keep to the rate and in-flight

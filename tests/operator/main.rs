@@ -6,6 +6,7 @@
 
 mod adoption;
 mod again;
+mod bulk;
 mod canary;
 mod crash;
 mod days;
@@ -37,6 +38,7 @@ mod rotation;
 mod scene;
 mod secret;
 mod service_accounts;
+mod settings;
 mod storms;
 mod suspend;
 mod system;

@@ -121,3 +121,55 @@ async fn orphans_among_the_robots_of_the_system_are_counted_where_the_login_may_
 fn named() -> Vec<String> {
     vec!["--cluster-name=here".to_owned()]
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_are_deleted_where_that_is_asked_for_after_a_second_look() {
+    for login in BOTH_LOGINS {
+        let args = vec!["--orphan-after=3".to_owned()];
+        let registry = json!({"orphanPolicy": "Delete"});
+        let scene = Scene::new(Setting { login, args, registry, ..Setting::default() }).await;
+        scene.account("ci", json!({})).await;
+        scene.settled("ci").await;
+        let (cluster, here) = (cluster(&scene).await, scene.namespace.clone());
+        let marked = |path: &str, tail: &str| format!("once [harbor-robots.io/v1 {NOBODY} {path}{tail}]");
+        let gone = scene.stranger("gone", &marked(&format!("{cluster}/{here}/gone"), "")).await;
+        let mut kept = Vec::new();
+        for (name, description) in [
+            ("kept", marked(&format!("{cluster}/{here}/kept"), " retained")),
+            ("elsewhere", marked(&format!("another/{here}/gone"), "")),
+            ("unwatched", marked(&format!("{cluster}/{here}-x/gone"), "")),
+            ("plain", String::new()),
+        ] {
+            kept.push(scene.stranger(name, &description).await);
+        }
+        scene.robots_are("the orphan is deleted", |robots| !robots.iter().any(|robot| robot["id"] == gone["id"])).await;
+        let first = scene.harbor.calls().await.unwrap().project_lists();
+        assert!(first >= 2, "not at the first look");
+        scene.two_sweeps().await;
+        for robot in &kept {
+            assert_eq!(scene.robot(robot["id"].as_i64().unwrap()).await, *robot, "not touched");
+        }
+        assert_eq!(scene.robots().await.len(), kept.len() + 1);
+        orphans_are(&scene, 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_whose_account_comes_back_meanwhile_stays() {
+    let args = vec!["--orphan-after=6".to_owned()];
+    let registry = json!({"orphanPolicy": "Delete"});
+    let scene = Scene::new(Setting { args, registry, ..Setting::default() }).await;
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    let cluster = cluster(&scene).await;
+    let mark = format!("[harbor-robots.io/v1 {NOBODY} {cluster}/{}/back]", scene.namespace);
+    scene.stranger("back", &mark).await;
+    orphans_are(&scene, 1).await;
+    // A predecessor's robot is taken over by the account of that name.
+    scene.account("back", json!({})).await;
+    scene.settled("back").await;
+    orphans_are(&scene, 0).await;
+    scene.logs_in("back").await;
+    let status = scene.get("back").await.status.unwrap();
+    assert!(status.robot.is_some());
+}

@@ -74,14 +74,29 @@ async fn keep(
 fn difference(name: &str, state: &RegistryState, wish: &ServerSettings, now: &Settings) -> (Settings, Option<Failure>) {
     let mut change = Settings::default();
     let mut failure = None;
+    let fixed = |setting: &'static str| now.fixed.contains(&setting);
+    let cannot = |setting: &str, field: &str| {
+        let message = format!(
+            "registry {name}: Harbor's setting {setting} is fixed by its environment (CONFIG_OVERWRITE_JSON) and differs; \
+             change it there, or take serverSettings.{field} out"
+        );
+        problem("SettingFixed", message)
+    };
     let days = wish.robot_token_duration.as_ref().and_then(|text| text.strip_suffix('d')?.parse::<i64>().ok());
     if let Some(days) = days.filter(|days| now.robot_token_duration != Some(*days)) {
-        change.robot_token_duration = Some(days);
+        if fixed(Settings::ROBOT_TOKEN_DURATION) {
+            failure = Some(cannot(Settings::ROBOT_TOKEN_DURATION, "robotTokenDuration"));
+        } else {
+            change.robot_token_duration = Some(days);
+        }
     }
     let Some(prefix) = wish.robot_name_prefix.as_ref().filter(|prefix| now.robot_name_prefix.as_ref() != Some(*prefix))
     else {
         return (change, failure);
     };
+    if fixed(Settings::ROBOT_NAME_PREFIX) {
+        return (change, Some(cannot(Settings::ROBOT_NAME_PREFIX, "robotNamePrefix")));
+    }
     let annotations = state.object.metadata.annotations.as_ref();
     if annotations.and_then(|all| all.get(keys::ANNOTATION_CONFIRM_PREFIX)) == Some(prefix) {
         change.robot_name_prefix = Some(prefix.clone());

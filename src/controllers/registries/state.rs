@@ -139,6 +139,8 @@ pub struct RegistryState {
     pub settings_problem: Option<Failure>,
     /// Since when robots are without an account, where `orphanPolicy` asks for their deletion.
     pub condemned: Arc<Mutex<HashMap<Home, HashMap<u64, Instant>>>>,
+    /// What stood before the names of robots when they were last swept.
+    pub swept_prefix: Option<String>,
     /// The login may list the robots of the system.
     pub sees_system: bool,
     /// The permissions that Harbor says it knows; `None` = the login may not ask.
@@ -173,6 +175,7 @@ impl RegistryState {
             learned: Arc::default(),
             settings_problem: None,
             condemned: Arc::default(),
+            swept_prefix: None,
             sees_system: false,
             catalogue: None,
             projects: None,

@@ -16,6 +16,7 @@ use crate::domain::grants::{self, Origin};
 use crate::domain::report;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::situation;
+use crate::registry::harbor::prefix_of;
 
 /// A watch event about an account.
 pub fn see(ctx: &Arc<Context>, account: Account) {
@@ -79,6 +80,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
         object,
         object_seen: before.as_ref().map_or(object, |entry| entry.object_seen),
         slots: before.as_ref().and_then(|entry| entry.slots),
+        renamed: before.as_ref().is_some_and(|entry| entry.renamed),
         secret: before.as_ref().map_or(0, |entry| entry.secret),
         secret_seen: before.as_ref().map_or(0, |entry| entry.secret_seen),
         look: false,
@@ -192,11 +194,18 @@ fn settled(ctx: &Arc<Context>, key: &Key, account: &Account) -> Option<Settled> 
 }
 
 /// The robots of an account with one robot that is as wished, if the last pass left it so and no sweep since found
-/// anything else.
+/// anything else but another name.
 pub(super) fn as_left(pass: &Pass<'_>) -> Option<[Option<Robot>; 2]> {
     let status = pass.account.status.as_ref().filter(|status| status.previous.is_none())?;
-    let robots = alone(expected(&pass.desired, status.robot.as_ref()?));
+    let mut robot = expected(&pass.desired, status.robot.as_ref()?);
     let entry = pass.ctx.index.get(pass.key)?;
+    if entry.renamed {
+        let prefix = pass.registry.client.as_ref()?.name_prefix()?;
+        let short = report::slot_of(&robot).name(&entry.base_name);
+        let former = prefix_of(&robot.name, &robot.home, &short)?.len();
+        robot.name = format!("{prefix}{}", &robot.name[former..]);
+    }
+    let robots = alone(robot);
     (entry.slots == Some(digest_of(&robots))).then_some(robots)
 }
 

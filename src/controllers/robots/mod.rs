@@ -220,7 +220,8 @@ impl Pass<'_> {
         let recorded = report::recorded(&status);
         // A person's edit of the spec is served whenever it comes.
         let edited = status.observed_generation != self.account.metadata.generation;
-        let mut gathered = match self.gather(self.by_timer).await {
+        let renamed = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed);
+        let mut gathered = match self.gather(self.by_timer || renamed).await {
             Ok(gathered) => gathered,
             Err(stop) => return self.stopped(stop).await,
         };
@@ -297,6 +298,7 @@ impl Pass<'_> {
         }
         self.ctx.index.update(self.key, |entry| {
             entry.slots = slots;
+            entry.renamed = false;
             entry.secret = secret;
             entry.wake = wake;
         });

@@ -56,13 +56,14 @@ pub struct Orphan {
 pub async fn among(
     ctx: &Context,
     home: &Arc<Home>,
+    prefix: Option<&str>,
     robots: Vec<(Box<str>, Box<Owner>)>,
     known: &[u64],
 ) -> Result<Vec<Orphan>, cluster::Error> {
     let mut orphans = Vec::new();
     for (robot, owner) in robots {
         let id = digest(&owner);
-        if !is_taken_back(ctx, home, &robot, &owner) && (known.contains(&id) || is_gone(ctx, &owner).await?) {
+        if !is_taken_back(ctx, home, prefix, &robot, &owner) && (known.contains(&id) || is_gone(ctx, &owner).await?) {
             orphans.push(Orphan { id, robot, owner });
         }
     }
@@ -98,7 +99,8 @@ pub fn key(home: &Home, orphan: &Orphan) -> u64 {
 /// Looks once more, by name, mark and account, and deletes the robot. False if it is not (or no longer) an orphan, or not
 /// ours to delete now.
 async fn execute(ctx: &Context, client: &dyn Registry, home: &Home, orphan: &Orphan) -> Result<bool, Error> {
-    let Some(short) = short_name(&orphan.robot, home, None) else { return Ok(false) };
+    let prefix = client.name_prefix().filter(|_| *home == Home::System);
+    let Some(short) = short_name(&orphan.robot, home, prefix.as_deref()) else { return Ok(false) };
     let found = client.find(home, &[short]).await?.into_iter().find(|robot| *robot.name == *orphan.robot);
     let Some(robot) = found else { return Ok(true) };
     let same = mark::parse(&robot.description).is_some_and(|mark| {
@@ -125,10 +127,10 @@ async fn execute(ctx: &Context, client: &dyn Registry, home: &Home, orphan: &Orp
 }
 
 /// The slot of an account of that very name, made again: it takes its predecessor's robot over.
-fn is_taken_back(ctx: &Context, home: &Arc<Home>, robot: &str, owner: &Owner) -> bool {
+fn is_taken_back(ctx: &Context, home: &Arc<Home>, prefix: Option<&str>, robot: &str, owner: &Owner) -> bool {
     let key: Key = ctx.index.key(&owner.namespace, &owner.name);
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.home == *home) else { return false };
-    let short = short_name(robot, home, None);
+    let short = short_name(robot, home, prefix);
     short.is_some_and(|short| Slot::BOTH.iter().any(|slot| slot.name(&entry.base_name) == short))
 }
 
