@@ -56,6 +56,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
         }
     }
+    ctx.registries.swept(name, client.name_prefix());
     match registries::look_at_projects(ctx, name, &*client).await {
         Ok(calls) => tokio::time::sleep(pause * calls).await,
         Err(error) if error.is_outage() => {
@@ -68,7 +69,6 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if let Err(error) = registries::keep_settings(ctx, name, &*client).await {
         tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
     }
-    ctx.registries.swept(name, client.name_prefix());
     let orphans = census.result().filter(|_| listed);
     if let Some(orphans) = &orphans {
         ctx.metrics.orphans(name, orphans::count(orphans));
