@@ -17,6 +17,8 @@ pub struct Login {
     pub username: String,
     /// Its secret.
     pub password: SecretString,
+    /// See [`objects::version`], of the Secret that holds both.
+    pub version: u64,
 }
 
 impl Login {
@@ -61,6 +63,7 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Login,
     Ok(Login {
         username: text("username").ok_or_else(|| missing("username"))?,
         password: text("password").ok_or_else(|| missing("password"))?.into(),
+        version: objects::version(&secret.metadata),
     })
 }
 
@@ -166,8 +169,8 @@ fn shape_of(text: &str) -> Shape {
     }
 }
 
-/// The version of the Secret with an own password, without reading what it holds; 0 if it does not exist.
-pub async fn password_version(client: &Client, namespace: &str, name: &str) -> Result<u64, Error> {
+/// The version of a Secret with a login or an own password, without reading what it holds; 0 if it does not exist.
+pub async fn secret_version(client: &Client, namespace: &str, name: &str) -> Result<u64, Error> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     match within(api.get_metadata(name)).await {
         Ok(found) => Ok(objects::version(&found.metadata)),

@@ -79,6 +79,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             check_secret(ctx, &key).await;
         }
     }
+    check_login(ctx, name, &state).await;
     for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.password.is_some()) {
         check_password(ctx, &key).await;
     }
@@ -243,11 +244,25 @@ async fn check_secret(ctx: &Context, key: &Key) {
     }
 }
 
+/// The login of a registry of a namespace is in no watch: has the registry probed if its Secret is another one.
+async fn check_login(ctx: &Context, name: &Arc<str>, state: &RegistryState) {
+    if !state.is_tenants() {
+        return;
+    }
+    match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), state.login_secret()).await {
+        Ok(version) if version != state.login_version => {
+            ctx.registry_work.change(RegistryWork::Probe(Arc::clone(name)), None);
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(registry = %name, %error, "the login Secret was not looked at"),
+    }
+}
+
 /// Queues an account whose own password is in another version of its Secret than the one that the last pass read.
 async fn check_password(ctx: &Context, key: &Key) {
     let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
     let namespace = if key.is_system() { &ctx.settings.resource_namespace } else { &key.namespace };
-    match login::password_version(&ctx.client, namespace, &seen.secret).await {
+    match login::secret_version(&ctx.client, namespace, &seen.secret).await {
         Ok(version) if version != seen.version => look(ctx, key),
         Ok(_) => {}
         Err(error) => tracing::warn!(account = %key, %error, "the Secret with the own password was not read"),

@@ -44,6 +44,7 @@ mod suspend;
 mod system;
 mod system_robots;
 mod telling;
+mod tenants;
 mod tokens;
 mod trouble;
 mod update;

@@ -290,6 +290,9 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         return Err(broken("CredentialsMissing", "spec.auth names no Secret".to_owned()));
     };
     let login = login::read(&ctx.client, namespace, &secret.name).await.map_err(unread)?;
+    if state.login_version != login.version {
+        ctx.registries.change(name, |state| state.login_version = login.version);
+    }
     let tls = spec.tls.clone().unwrap_or_default();
     let roots = match (&tls.ca_bundle, &tls.ca_bundle_ref) {
         (Some(pem), _) => Some(pem.clone()),

@@ -121,6 +121,8 @@ pub struct RegistryState {
     pub info: Option<ServerInfo>,
     /// The login's name.
     pub login_name: String,
+    /// The version of its Secret when it was last read.
+    pub login_version: u64,
     /// What stands in the way; `None` = usable.
     pub trouble: Option<Trouble>,
     /// Since when there is trouble, without a break.
@@ -166,6 +168,7 @@ impl RegistryState {
             client: None,
             info: None,
             login_name: String::new(),
+            login_version: 0,
             trouble: Some(trouble),
             trouble_since: None,
             own: None,
@@ -354,5 +357,89 @@ fn trouble_of(name: &str, error: &Error) -> Trouble {
             Error::LoginLocked { after } => Some(*after),
             _ => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::{ClusterHarborRegistry, HarborRegistry};
+    use crate::controllers::Tenants;
+
+    fn settings() -> Settings {
+        Settings {
+            resource_namespace: "harbor-robots".into(),
+            cluster_name: "c".into(),
+            namespaces: Vec::new(),
+            registry_selector: None,
+            watch_secrets: true,
+            allow_http: false,
+            tenants: Tenants {
+                private_hosts: Vec::new(),
+                poll_interval: Duration::from_mins(1),
+                requests_per_second: 10,
+            },
+            orphan_after: Duration::from_mins(10),
+            abandon_after: Duration::from_mins(10),
+            settle_after: Duration::from_secs(46),
+            concurrency: 1,
+        }
+    }
+
+    fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
+        let mut object = json!({"metadata": {"name": "main"}, "spec": {"url": "https://h", "auth": {}}});
+        object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        RegistryState::new(Arc::new(if namespaced {
+            object["metadata"]["namespace"] = json!("team-a");
+            serde_json::from_value::<HarborRegistry>(object).unwrap().into()
+        } else {
+            serde_json::from_value::<ClusterHarborRegistry>(object).unwrap().into()
+        }))
+    }
+
+    #[test]
+    fn a_registry_of_a_namespace_is_held_to_the_operators_ceilings() {
+        let settings = settings();
+        let eager = json!({"pollInterval": "1s", "rateLimit": {"requestsPerSecond": 1000}});
+        let polite = json!({"pollInterval": "1h", "rateLimit": {"requestsPerSecond": 2}});
+        for (namespaced, spec, poll, rate) in [
+            (true, &eager, 60, 10),
+            (true, &polite, 3600, 2),
+            (true, &json!({}), 600, 10),
+            (false, &eager, 1, 1000),
+            (false, &json!({}), 600, 100),
+        ] {
+            let registry = registry(namespaced, spec);
+            assert_eq!(registry.poll_interval(&settings), Duration::from_secs(poll), "{namespaced} {spec}");
+            assert_eq!(registry.requests_per_second(&settings), rate, "{namespaced} {spec}");
+        }
+    }
+
+    #[test]
+    fn a_registry_of_a_namespace_finds_its_secrets_there() {
+        let settings = settings();
+        assert_eq!(registry(true, &json!({})).secret_namespace(&settings), "team-a");
+        assert_eq!(registry(false, &json!({})).secret_namespace(&settings), "harbor-robots");
+    }
+
+    #[test]
+    fn of_a_registry_of_a_namespace_nothing_tells_why_it_cannot_be_reached() {
+        let errors = [
+            Error::Unreachable { what: "connection refused" },
+            Error::Unreachable { what: "address not allowed" },
+            Error::Unreachable { what: "certificate not trusted" },
+            Error::NoAnswer { what: "timed out" },
+            Error::BadAnswer { what: "no JSON".into(), after_write: false },
+            Error::Server { status: 502 },
+        ];
+        let told = |namespaced: bool| {
+            let registry = registry(namespaced, &json!({}));
+            let texts = errors.iter().map(|error| super::told(&registry, error));
+            texts.map(|trouble| (trouble.reason, trouble.message)).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(told(true).len(), 1, "{:?}", told(true));
+        assert_eq!(told(false).len(), errors.len());
     }
 }
