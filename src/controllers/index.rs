@@ -1,5 +1,8 @@
 //! What is kept in memory of each account between passes: a few hundred bytes, no object and no secret.
 
+mod service_accounts;
+mod spread;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,13 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::Key;
-use crate::api::SystemSecretOutput;
 use crate::cluster::secret_form::AtRest;
 use crate::domain::contest::Contest;
 use crate::domain::observed::NEVER_UPDATED;
 use crate::domain::pace::Pace;
 use crate::domain::robot::{Home, Robot};
-use crate::domain::spread;
+
+use service_accounts::Named;
+use spread::Spread;
+pub use spread::{Copy, Namespace};
 
 /// One account at rest.
 #[derive(Clone, Debug)]
@@ -145,52 +150,6 @@ struct Inner {
     secrets: HashMap<Key, AtRest>,
 }
 
-/// A namespace that exists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Namespace {
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// It is being deleted: nothing can be made in it any more.
-    pub terminating: bool,
-}
-
-/// Where the Secret of a system account goes.
-#[derive(Default)]
-struct Spread {
-    /// What is asked for, as the last pass saw it.
-    wish: SystemSecretOutput,
-    copies: BTreeMap<Box<str>, Copy>,
-}
-
-/// A system account's Secret in one namespace.
-#[derive(Clone, Debug, Default)]
-pub struct Copy {
-    /// The version that the last pass left; 0 = none, or not known.
-    pub left: u64,
-    /// The one that the watch saw last.
-    pub seen: u64,
-    /// What the last pass left in it: see [`digest`].
-    pub content: u64,
-    /// Others who undid our work lately.
-    pub contest: Option<Box<Contest>>,
-}
-
-impl Copy {
-    /// Nobody else wrote to it since the last pass.
-    pub fn is_quiet(&self) -> bool {
-        self.seen <= self.left
-    }
-}
-
-/// A ServiceAccount that accounts name.
-#[derive(Default)]
-struct Named {
-    /// Each with the version that its last pass left; 0 = none.
-    users: Vec<(Key, u64)>,
-    /// The version that the watch saw last.
-    seen: u64,
-}
-
 impl Index {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("nothing panics while it holds the index")
@@ -290,64 +249,6 @@ impl Index {
         false
     }
 
-    /// The same for a copy in a namespace. Copies are noted before their account is known, too: after a start they are all
-    /// that tells where a Secret was taken to.
-    pub fn see_copy(&self, account: &Key, namespace: &str, version: u64) -> bool {
-        let mut inner = self.lock();
-        let known = inner.entries.contains_key(account);
-        let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default();
-        copy.seen = version;
-        known && !copy.is_quiet()
-    }
-
-    /// The copies of a system account, by namespace.
-    pub fn copies(&self, account: &Key) -> BTreeMap<Box<str>, Copy> {
-        self.lock().spreads.get(account).map(|spread| spread.copies.clone()).unwrap_or_default()
-    }
-
-    /// Changes what is known of a copy.
-    pub fn update_copy(&self, account: &Key, namespace: &str, change: impl FnOnce(&mut Copy)) {
-        let mut inner = self.lock();
-        change(inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default());
-    }
-
-    /// True if the copy in this namespace holds this content and neither it nor a ServiceAccount beside it was changed since.
-    pub fn is_copy_settled(&self, account: &Key, namespace: &str, content: u64) -> bool {
-        let inner = self.lock();
-        let here = inner.service_accounts.get(namespace);
-        let changed = |named: &Named| named.users.iter().any(|(user, left)| user == account && named.seen > *left);
-        let copy = inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace));
-        copy.is_some_and(|copy| copy.left != 0 && copy.is_quiet() && copy.content == content)
-            && !here.is_some_and(|here| here.values().any(changed))
-    }
-
-    /// There is no copy in this namespace any more, and none is wanted.
-    pub fn drop_copy(&self, account: &Key, namespace: &str) {
-        if let Some(spread) = self.lock().spreads.get_mut(account) {
-            spread.copies.remove(namespace);
-        }
-    }
-
-    /// The namespaces that a system account asks for, and those of them that are there. The wish is kept, so that a
-    /// namespace that comes, changes or goes finds its accounts.
-    pub fn spread(&self, account: &Key, wish: &SystemSecretOutput) -> Vec<(String, Option<Namespace>)> {
-        let mut inner = self.lock();
-        let wish = SystemSecretOutput {
-            namespaces: wish.namespaces.clone(),
-            namespace_selector: wish.namespace_selector.clone(),
-            ..SystemSecretOutput::default()
-        };
-        let existing = inner.namespaces.iter().map(|(name, namespace)| (&**name, &namespace.labels));
-        let wanted = spread::wanted(&wish, existing);
-        let found = wanted.into_iter().map(|name| {
-            let namespace = inner.namespaces.get(name.as_str()).cloned();
-            (name, namespace)
-        });
-        let found = found.collect();
-        inner.spreads.entry(account.clone()).or_default().wish = wish;
-        found
-    }
-
     /// What was noted of an account's Secret before the account was known.
     pub fn secret_at_rest(&self, account: &Key) -> Option<AtRest> {
         self.lock().secrets.get(account).cloned()
@@ -383,81 +284,6 @@ impl Index {
         self.lock().entries.values().filter_map(|entry| entry.expires).min()
     }
 
-    /// Notes what a namespace is like (`None`: it is gone); the accounts that should look.
-    pub fn see_namespace(&self, name: &str, now: Option<Namespace>) -> Vec<Key> {
-        let mut inner = self.lock();
-        let shared = intern(&mut inner.names, name);
-        let before = match now.clone() {
-            Some(namespace) => inner.namespaces.insert(shared, namespace),
-            None => inner.namespaces.remove(name),
-        };
-        if before == now {
-            return Vec::new();
-        }
-        let asked = |wish: &SystemSecretOutput, namespace: Option<&Namespace>| {
-            spread::wanted(wish, namespace.map(|namespace| (name, &namespace.labels))).contains(name)
-        };
-        let of_the_system = inner
-            .spreads
-            .iter()
-            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now.as_ref()));
-        let of_the_system = of_the_system.map(|(key, _)| key.clone());
-        let labels = |namespace: &Option<Namespace>| namespace.as_ref().map(|namespace| namespace.labels.clone());
-        let labels_changed = labels(&before) != labels(&now);
-        let here = inner.entries.keys().filter(|key| labels_changed && *key.namespace == *name).cloned();
-        of_the_system.chain(here).collect()
-    }
-
-    /// A namespace's labels; `None` if namespaces are not watched or this one is not known yet.
-    pub fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
-        self.lock().namespaces.get(namespace).map(|namespace| namespace.labels.clone())
-    }
-
-    /// Notes which ServiceAccounts an account names in a namespace.
-    pub fn set_service_accounts(&self, account: &Key, namespace: &str, names: &[String]) {
-        let mut inner = self.lock();
-        if names.is_empty() {
-            inner.forget_service_accounts(account, namespace);
-            return;
-        }
-        let namespace = intern(&mut inner.names, namespace);
-        let here = inner.service_accounts.entry(namespace).or_default();
-        here.retain(|name, named| {
-            if !names.iter().any(|wanted| **wanted == **name) {
-                named.users.retain(|(user, _)| user != account);
-            }
-            !named.users.is_empty()
-        });
-        for name in names {
-            let users = &mut here.entry(name.as_str().into()).or_default().users;
-            if !users.iter().any(|(user, _)| user == account) {
-                users.push((account.clone(), 0));
-            }
-        }
-    }
-
-    /// Notes the version of a ServiceAccount that an account's pass found and the one that it left. A write of ours
-    /// concerns one account's entry only: whoever knew the version before it knows the one after it.
-    pub fn leave_service_account(&self, account: &Key, namespace: &str, name: &str, found: u64, left: u64) {
-        let mut inner = self.lock();
-        let here = inner.service_accounts.get_mut(namespace);
-        let Some(named) = here.and_then(|here| here.get_mut(name)) else { return };
-        for (user, known) in &mut named.users {
-            if user == account || *known == found {
-                *known = left;
-            }
-        }
-    }
-
-    /// Notes the version of a ServiceAccount that the watch saw; the accounts that should look.
-    pub fn see_service_account(&self, namespace: &str, name: &str, version: u64) -> Vec<Key> {
-        let mut inner = self.lock();
-        let here = inner.service_accounts.get_mut(namespace);
-        let Some(named) = here.and_then(|here| here.get_mut(name)) else { return Vec::new() };
-        named.seen = version;
-        named.users.iter().filter(|(_, left)| version > *left).map(|(user, _)| user.clone()).collect()
-    }
-
     /// True if there is nothing new about an account since its last pass.
     pub fn is_quiet(&self, key: &Key) -> bool {
         let inner = self.lock();
@@ -471,19 +297,6 @@ impl Index {
             !inner.service_accounts.get(&key.namespace).is_some_and(here_changed)
         };
         inner.entries.get(key).is_some_and(Entry::is_quiet) && others_quiet
-    }
-}
-
-impl Inner {
-    fn forget_service_accounts(&mut self, account: &Key, namespace: &str) {
-        let Some(here) = self.service_accounts.get_mut(namespace) else { return };
-        here.retain(|_, named| {
-            named.users.retain(|(user, _)| user != account);
-            !named.users.is_empty()
-        });
-        if here.is_empty() {
-            self.service_accounts.remove(namespace);
-        }
     }
 }
 

@@ -1,18 +1,22 @@
 //! Registries and their logins.
 
+mod learned;
 mod own;
 mod probe;
 mod projects;
 mod settings;
 mod state;
 mod status;
+mod trouble;
 
+pub use learned::Learned;
 pub use own::OwnRobot;
 pub use probe::{look_at_users, probe};
 pub use projects::{FRESH, look as look_at_projects, projects};
 pub use settings::keep_settings;
-pub use state::{Learned, RegistryState, Trouble, doubted, is_plain_host, unreachable_tenant};
+pub use state::{RegistryState, is_plain_host};
 pub use status::swept;
+pub use trouble::{Trouble, doubted, unreachable_tenant};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
@@ -24,7 +28,7 @@ use crate::api::{ClusterHarborRegistrySpec, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects;
 use crate::domain::robot::Home;
 use crate::registry::Error;
-use state::{in_doubt, told};
+use trouble::{in_doubt, told};
 
 /// What a watch event told of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Whole-string globs with `*` only, as grants use them for projects and (later) system accounts for their matches.
+//! Whole-string globs with `*` only, as grants use them for projects and system accounts for their matches.
 
 /// True if `pattern` fits the whole of `text`; `*` stands for any run of characters, also none.
 pub fn fits(pattern: &str, text: &str) -> bool {

@@ -35,6 +35,7 @@ mod renewal;
 mod robot_file;
 mod robot_login;
 mod rotation;
+mod samples;
 mod scene;
 mod secret;
 mod service_accounts;

@@ -167,8 +167,6 @@ async fn the_former_credential_lives_until_each_namespace_has_the_new_one() {
     for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
         scene.plane.kubectl(["delete", kind, &policy]).ok().unwrap();
     }
-    // Whatever is edited is tried at once.
-    scene.edit_system("puller", json!({"description": "try again"})).await;
     eventually("the new credential arrives", SOON, || async {
         let login = scene.secret_in(&bad, "pull").await.as_ref().and_then(login_in).ok_or("none")?;
         if login.name == former.name { Err("the former one") } else { Ok(()) }

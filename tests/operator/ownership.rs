@@ -60,6 +60,9 @@ async fn a_stranger_in_the_second_slot_is_left_alone_and_the_account_works() {
         let stranger = scene.stranger("ci.b", "by hand").await;
         scene.account("ci", json!({})).await;
         scene.settled("ci").await;
+        // Its name is needed by the next rotation: that is told long before.
+        let message = scene.reason_is("ci", "Synced", "True", "InSync").await;
+        assert!(message.contains("+ci.b in Harbor is not this account's"), "{message}");
         let kept = scene.logs_in("ci").await;
         let wish = json!({"permissions": ["PullArtifacts", "CreateTags"]});
         scene.edit("ci", wish).await;

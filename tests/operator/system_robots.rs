@@ -125,7 +125,13 @@ async fn a_pattern_without_a_project_waits_and_holds_nothing() {
     project(&scene, "none-1").await;
     scene.system_settled("puller").await;
     scene.logs_in_from(&scene.system, &scene.system_name("puller")).await;
-    // When the last one goes, so does what the robot could do.
+    // When the last one is deleted in Harbor, or is not asked for any more, so does what the robot could do.
+    scene.harbor_api("DELETE", "/projects/none-1", Value::Null).await;
+    scene.system_reason_is("puller", "Ready", "False", "NoPermissions").await;
+    scene.system_robots_are("nobody can log in any more", <[Value]>::is_empty).await;
+    scene.no_secret_in(&scene.system, &scene.system_name("puller")).await;
+    project(&scene, "none-1").await;
+    scene.system_settled("puller").await;
     scene
         .edit_system(
             "puller",

@@ -27,7 +27,8 @@ fn own_login(scene: &Scene, login: &harbor_robot_world::Login) {
 }
 
 fn own_registry(scene: &Scene, namespace: &str, spec: Value) {
-    let mut whole = json!({"url": scene.harbor.url, "auth": {"secretRef": {"name": "own-login"}}, "pollInterval": "1s"});
+    let mut whole =
+        json!({"url": scene.harbor.url, "auth": {"secretRef": {"name": "own-login"}}, "pollInterval": "1s"});
     crate::scene::merge(&mut whole, &spec);
     scene.apply(json!({
         "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
@@ -118,7 +119,8 @@ async fn a_registry_serves_its_own_namespace_only() {
     // With a selector the operator says nothing of registries that others might serve; it reads that there is none.
     let message = eventually("it is told", SOON, || async {
         let thief = accounts.get("thief").await.map_err(|error| error.to_string())?;
-        let ready = condition(&thief, "Ready").filter(|(status, reason, _)| status == "False" && reason == "RegistryNotFound");
+        let ready =
+            condition(&thief, "Ready").filter(|(status, reason, _)| status == "False" && reason == "RegistryNotFound");
         ready.map(|(_, _, message)| message).ok_or(format!("{:?}", thief.status))
     })
     .await;

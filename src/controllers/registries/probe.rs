@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::own::{self, OwnRobot};
-use super::state::told;
 use super::status::write_status;
+use super::trouble::told;
 use super::{RegistryState, Trouble, doubted, poll_tag, tag};
 use crate::api::{RegistryObject, keys};
 use crate::cluster::login::{self, LoginError};

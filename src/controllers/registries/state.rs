@@ -1,114 +1,25 @@
-//! A registry between passes: its object, its login, and what stands in the way.
+//! A registry between passes: its object, its login, and what is known of it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::learned::Learned;
 use super::own::OwnRobot;
+use super::trouble::{Trouble, in_doubt};
 use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject};
 use crate::controllers::Settings;
 use crate::controllers::sweep::orphans::{self, Orphan, Orphans};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
-use crate::registry::{Error, Registry, ServerInfo};
+use crate::registry::{Registry, ServerInfo};
 
 /// `pollInterval` when nothing is said.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 const DEFAULT_REQUESTS_PER_SECOND: u32 = 100;
-
-/// Why a registry cannot be used now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// From the table of reasons.
-    pub reason: &'static str,
-    /// What is wrong and what to do.
-    pub message: String,
-    /// The same for accounts, whose namespaces may not learn what is in the operator's; `None` = `message`.
-    pub for_accounts: Option<String>,
-    /// Needs a person.
-    pub permanent: bool,
-    /// When to look again, where no backoff fits: the next try is as good as the last.
-    pub again: Option<Duration>,
-}
-
-/// What was learned by trying, kept as long as the login is the same.
-#[derive(Debug, Default)]
-pub struct Learned {
-    project_updates: AtomicU8,
-    system_updates: AtomicU8,
-    /// Pairs that Harbor refused as unknown, `resource:action`, and its version then.
-    unknown_pairs: Mutex<(Option<String>, BTreeSet<String>)>,
-    /// Projects that system accounts name and that are not there.
-    missing_projects: Mutex<BTreeSet<String>>,
-    /// Projects are listed by one at a time.
-    pub(super) listing: tokio::sync::Mutex<()>,
-}
-
-const UNKNOWN: u8 = 0;
-const MAY: u8 = 1;
-const MAY_NOT: u8 = 2;
-
-impl Learned {
-    fn cell(&self, home: &Home) -> &AtomicU8 {
-        match home {
-            Home::System => &self.system_updates,
-            Home::Project(_) => &self.project_updates,
-        }
-    }
-
-    /// Whether Harbor accepts PUT and PATCH from the login; `None` if not tried yet.
-    pub fn may_update(&self, home: &Home) -> Option<bool> {
-        match self.cell(home).load(Ordering::Relaxed) {
-            MAY => Some(true),
-            MAY_NOT => Some(false),
-            _ => None,
-        }
-    }
-
-    /// Notes the answer of a try.
-    pub fn set_may_update(&self, home: &Home, may: bool) {
-        self.cell(home).store(if may { MAY } else { MAY_NOT }, Ordering::Relaxed);
-    }
-
-    /// Notes a pair that a Harbor of this version refused as unknown; true if that is news.
-    pub fn set_unknown(&self, version: Option<&str>, pair: &str) -> bool {
-        let mut told = self.unknown_pairs.lock().expect("nothing panics while it holds the set");
-        if told.0.as_deref() != version {
-            *told = (version.map(ToOwned::to_owned), BTreeSet::new());
-        }
-        told.1.insert(pair.to_owned())
-    }
-
-    /// The pairs that a Harbor of this version refused as unknown.
-    pub fn unknown_pairs(&self, version: Option<&str>) -> BTreeSet<String> {
-        let told = self.unknown_pairs.lock().expect("nothing panics while it holds the set");
-        if told.0.as_deref() == version { told.1.clone() } else { BTreeSet::new() }
-    }
-
-    /// Notes that a project does not exist; true if that is news.
-    pub fn set_project_missing(&self, project: &str) -> bool {
-        self.missing_projects.lock().expect("nothing panics while it holds the set").insert(project.to_owned())
-    }
-
-    /// Notes that a project exists again.
-    pub fn set_project_found(&self, project: &str) {
-        self.missing_projects.lock().expect("nothing panics while it holds the set").remove(project);
-    }
-
-    /// The projects that do not exist.
-    pub fn missing_projects(&self) -> BTreeSet<String> {
-        self.missing_projects.lock().expect("nothing panics while it holds the set").clone()
-    }
-
-    pub(super) fn reset(&self) {
-        self.project_updates.store(UNKNOWN, Ordering::Relaxed);
-        self.system_updates.store(UNKNOWN, Ordering::Relaxed);
-    }
-}
 
 /// A registry between passes. Replaced as a whole, never changed in place.
 #[derive(Clone)]
@@ -302,66 +213,8 @@ pub fn is_plain_host(host: &str) -> bool {
     name_ok && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-pub(super) fn in_doubt(name: &str) -> Trouble {
-    let message = format!("registry {name} has not been reached yet");
-    Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false, again: None }
-}
-
-/// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
-pub fn doubted(name: &str) -> Trouble {
-    Trouble {
-        reason: "RegistryNotReady",
-        message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
-        for_accounts: None,
-        permanent: false,
-        again: None,
-    }
-}
-
-/// What is said of a tenant's registry that cannot be used as it is. Whether a host, a port or a certificate is at fault
-/// would let anybody who may create such an object map a network that only the operator sees.
-pub fn unreachable_tenant(state: &RegistryState, error: &Error) -> Option<Trouble> {
-    let hidden = matches!(
-        error,
-        Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::BadAnswer { .. } | Error::Server { .. }
-    );
-    let name = state.object.key();
-    (hidden && state.is_tenants()).then(|| Trouble {
-        reason: "Unreachable",
-        message: format!("registry {name}: no Harbor answers at spec.url, or it may not be reached from here"),
-        ..trouble_of(&name, error)
-    })
-}
-
-/// What an error says of a registry.
-pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
-    unreachable_tenant(state, error).unwrap_or_else(|| trouble_of(&state.object.key(), error))
-}
-
-fn trouble_of(name: &str, error: &Error) -> Trouble {
-    let advice = match error {
-        Error::Unauthorized => "; check the Secret that spec.auth names, and the login's expiry in Harbor",
-        Error::LoginLocked { .. } => {
-            "; what is published goes on working, and the login is tried until it gets through. If nobody guesses, check the \
-             Secret that spec.auth names"
-        }
-        Error::Unreachable { .. } => "; check spec.url, spec.tls and the network",
-        _ => "",
-    };
-    Trouble {
-        reason: error.reason(),
-        message: format!("registry {name}: {error}{advice}"),
-        for_accounts: None,
-        permanent: matches!(error, Error::Unauthorized),
-        again: match error {
-            Error::LoginLocked { after } => Some(*after),
-            _ => None,
-        },
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
@@ -388,7 +241,7 @@ mod tests {
         }
     }
 
-    fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
+    pub(in super::super) fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
         let mut object = json!({"metadata": {"name": "main"}, "spec": {"url": "https://h", "auth": {}}});
         object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         RegistryState::new(Arc::new(if namespaced {
@@ -422,24 +275,5 @@ mod tests {
         let settings = settings();
         assert_eq!(registry(true, &json!({})).secret_namespace(&settings), "team-a");
         assert_eq!(registry(false, &json!({})).secret_namespace(&settings), "harbor-robots");
-    }
-
-    #[test]
-    fn of_a_registry_of_a_namespace_nothing_tells_why_it_cannot_be_reached() {
-        let errors = [
-            Error::Unreachable { what: "connection refused" },
-            Error::Unreachable { what: "address not allowed" },
-            Error::Unreachable { what: "certificate not trusted" },
-            Error::NoAnswer { what: "timed out" },
-            Error::BadAnswer { what: "no JSON".into(), after_write: false },
-            Error::Server { status: 502 },
-        ];
-        let told = |namespaced: bool| {
-            let registry = registry(namespaced, &json!({}));
-            let texts = errors.iter().map(|error| super::told(&registry, error));
-            texts.map(|trouble| (trouble.reason, trouble.message)).collect::<BTreeSet<_>>()
-        };
-        assert_eq!(told(true).len(), 1, "{:?}", told(true));
-        assert_eq!(told(false).len(), errors.len());
     }
 }

@@ -203,6 +203,8 @@ impl Pass<'_> {
         if let Some(Failure { reason, message, .. }) = &self.refused {
             gathered.refusal = Some((reason, message.clone()));
             gathered.permit = Permit::Refused;
+            // Harbor takes no PUT without permissions, not even to disable: the robot goes.
+            gathered.may_update = false;
             return;
         }
         // Whoever may make a SystemRobotAccount, or has a login of the namespace's own, may ask for all that the login has.

@@ -1,6 +1,7 @@
 //! Keeps accounts: one pass is gather → plan → execute → report.
 
 mod at_rest;
+mod early;
 mod execute;
 mod gather;
 mod outcome;
@@ -14,13 +15,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use at_rest::{gone, see};
+use early::{without_registry, write_status};
 
 use super::index::{Namespace, digest};
 use super::registries::{self, RegistryState};
 use super::{Context, Key};
-use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, conditions as kinds, keys};
+use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, keys};
 use crate::cluster::{accounts, objects};
-use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::contest;
 use crate::domain::desired::{self, Desired};
 use crate::domain::observed::Recorded;
@@ -28,7 +29,6 @@ use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
 use crate::engine::{Cause, Outcome};
-use crate::registry;
 
 /// One account in one pass.
 struct Pass<'a> {
@@ -347,86 +347,6 @@ impl Pass<'_> {
         self.account.is_suspended() || self.registry.object.spec.suspend.unwrap_or_default()
     }
 
-    /// Stops all but deletion; Ready stays what it was.
-    async fn suspend(mut self) -> Outcome {
-        let mut status = self.account.status.clone().unwrap_or_default();
-        let by = if self.account.is_suspended() { "spec.suspend" } else { "the registry's spec.suspend" };
-        let message = format!("nothing is changed, renewed or refreshed: {by} is set");
-        let mut verdicts = vec![
-            Verdict::new(kinds::SYNCED, State::False, "Suspended", message),
-            Verdict::absent(kinds::RECONCILING),
-            Verdict::absent(kinds::STALLED),
-        ];
-        let now = self.registry_now();
-        let expiry = status.robot.as_ref().and_then(|robot| robot.expires_at);
-        if expiry.is_some_and(|at| at <= now) && self.desired.enabled {
-            let message = format!("the credential has expired and is not renewed: {by} is set");
-            verdicts.push(Verdict::new(kinds::READY, State::False, "Suspended", message));
-        }
-        let generation = self.account.metadata.generation;
-        status.observed_generation = generation;
-        status.conditions = conditions::apply(&status.conditions, &verdicts, generation, self.ctx.now());
-        let wake = expiry.filter(|at| *at > now).map(|at| self.ctx.instant_of(at, now));
-        match self.write_status(status).await {
-            Ok(()) => {
-                self.ctx.index.update(self.key, |entry| entry.wake = wake);
-                Outcome::Settled { wake }
-            }
-            Err(error) => outcome::of_kube(&error),
-        }
-    }
-
-    /// Gathering ended early: says why and waits for the right thing.
-    async fn stopped(mut self, stop: gather::Stop) -> Outcome {
-        let mut lost = false;
-        let failure = match stop {
-            gather::Stop::Kube(error) => return outcome::of_kube(&error),
-            gather::Stop::Wish { failure, lost: credential_lost } => {
-                lost = credential_lost;
-                (failure, Outcome::Parked(registries::poll_tag(&self.registry_name)))
-            }
-            gather::Stop::Wait => return Outcome::Parked(registries::tag(&self.registry_name)),
-            gather::Stop::Registry(error) if error.is_of_login() => {
-                self.ctx.suspect(&self.registry_name, &error);
-                // Not parked: if the probe is content, only the backoff keeps the two from chasing one another.
-                return Outcome::Failed { not_before: None };
-            }
-            gather::Stop::Registry(error) => {
-                lost = matches!(error, registry::Error::ProjectNotFound { .. });
-                let next = outcome::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
-                (outcome::failure(&self.registry, &error), next)
-            }
-            gather::Stop::Trouble(trouble) => {
-                let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
-                let message = for_accounts.unwrap_or(message);
-                let tag = registries::tag(&self.registry_name);
-                (Failure { reason, message, permanent }, Outcome::Parked(tag))
-            }
-        };
-        let (failure, next) = failure;
-        if next == Outcome::Again {
-            return next;
-        }
-        let status = self.failed_status(&failure, lost);
-        self.warn(&failure);
-        match self.write_status(status).await {
-            Ok(()) => next,
-            Err(error) => outcome::of_kube(&error),
-        }
-    }
-
-    /// Status when nothing could be read: what is published is as good as it was, unless the robot went with its
-    /// project.
-    fn failed_status(&self, failure: &Failure, lost: bool) -> AccountStatus {
-        let status = self.account.status.clone().unwrap_or_default();
-        let registry_now = self.registry_now();
-        let alive = status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|at| at > registry_now));
-        let works = !lost && (alive || !self.desired.enabled);
-        let ready = conditions::is_true(&status.conditions, kinds::READY) && works;
-        let overdue = report::overdue(&status, self.desired.enabled, registry_now);
-        with_failure(status, failure, ready, Some(overdue), self.account.metadata.generation, self.ctx.now())
-    }
-
     fn registry_now(&self) -> jiff::Timestamp {
         let offset = self.registry.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
         self.ctx.now() + offset
@@ -436,67 +356,6 @@ impl Pass<'_> {
     async fn write_status(&mut self, status: AccountStatus) -> Result<(), crate::cluster::Error> {
         write_status(self.ctx, self.key, &mut self.account, status).await
     }
-}
-
-/// The conditions of a pass that could not even look.
-fn with_failure(
-    mut status: AccountStatus,
-    failure: &Failure,
-    ready: bool,
-    overdue: Option<Verdict>,
-    generation: Option<i64>,
-    now: jiff::Timestamp,
-) -> AccountStatus {
-    let Failure { reason, message, permanent } = failure;
-    let mut verdicts = vec![Verdict::new(kinds::SYNCED, State::False, reason, message.clone())];
-    verdicts.extend(overdue);
-    if !ready {
-        verdicts.push(Verdict::new(kinds::READY, State::False, reason, message.clone()));
-    }
-    let (stalled, reconciling) = (*permanent, !*permanent);
-    let when = |kind, yes| {
-        if yes { Verdict::new(kind, State::True, reason, message.clone()) } else { Verdict::absent(kind) }
-    };
-    verdicts.push(when(kinds::STALLED, stalled));
-    verdicts.push(when(kinds::RECONCILING, reconciling));
-    status.observed_generation = generation;
-    status.conditions = conditions::apply(&status.conditions, &verdicts, generation, now);
-    status
-}
-
-/// An account whose registry is not there or not clear: says so and waits for a registry.
-async fn without_registry(ctx: &Arc<Context>, key: &Key, mut account: Account, failure: &Failure) -> Outcome {
-    let name = registry_of::wanted(&account);
-    let status = account.status.clone().unwrap_or_default();
-    let ready = conditions::is_true(&status.conditions, kinds::READY);
-    let next = with_failure(status, failure, ready, None, account.metadata.generation, ctx.now());
-    match write_status(ctx, key, &mut account, next).await {
-        Ok(()) => Outcome::Parked(registries::tag(name.as_deref().unwrap_or_default())),
-        Err(error) => outcome::of_kube(&error),
-    }
-}
-
-async fn write_status(
-    ctx: &Arc<Context>,
-    key: &Key,
-    account: &mut Account,
-    status: AccountStatus,
-) -> Result<(), crate::cluster::Error> {
-    if account.status.as_ref() != Some(&status) {
-        ctx.metrics.kube_write("status");
-        account.metadata = accounts::write_status(&ctx.client, account, status.clone()).await?;
-        account.status = Some(status);
-    }
-    let left = objects::version(&account.metadata);
-    let (state, expires) = (at_rest::state_of(account), at_rest::expiry_of(account));
-    let may_have_robots = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
-    ctx.index.update(key, |entry| {
-        entry.may_have_robots = may_have_robots;
-        entry.object = left;
-        entry.state = state;
-        entry.expires = expires;
-    });
-    Ok(())
 }
 
 /// A digest of what a person can change on the account.

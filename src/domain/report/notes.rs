@@ -1,6 +1,7 @@
 //! What a user should know of an account that is in order: what it waits for, and what is done otherwise than asked.
 //! Functions of the state: no times, so that nothing is written while nothing changes.
 
+use super::super::plan::{Holder, Strategy};
 use super::super::rotation::{self, Cut};
 use super::super::situation;
 use super::super::slots::Slot;
@@ -12,7 +13,10 @@ const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 
 /// For the message of `Synced`.
 pub fn of(facts: &Facts<'_>, status: &AccountStatus) -> Vec<String> {
-    [overlap(facts, status), renewal(facts), refresh(facts), revoke(facts)].into_iter().flatten().collect()
+    [overlap(facts, status), renewal(facts), refresh(facts), revoke(facts), stranger(facts)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn overlap(facts: &Facts<'_>, status: &AccountStatus) -> Option<String> {
@@ -54,4 +58,20 @@ fn refresh(facts: &Facts<'_>) -> Option<String> {
 fn revoke(facts: &Facts<'_>) -> Option<String> {
     let waits = !facts.outcome.published && !facts.desired.enabled && facts.observed.revoke_waits(facts.desired);
     waits.then(|| "the revocation that was asked for waits until the account is enabled".to_owned())
+}
+
+/// A robot of somebody else's in the slot that the next rotation needs: told long before that.
+fn stranger(facts: &Facts<'_>) -> Option<String> {
+    let Facts { observed, desired, outcome, .. } = facts;
+    let current = outcome.robot.as_ref().filter(|_| desired.strategy == Strategy::Overlap)?;
+    let other = Slot::of(&current.name).other();
+    let robot = observed.robot(other)?;
+    let held = observed.situation(desired).slots[other.index()].is_some_and(|slot| slot.holder != Holder::Ours);
+    held.then(|| {
+        format!(
+            "robot {} in Harbor is not this account's, and the next rotation needs its name: delete it there before the \
+             renewal, or use rotation.strategy: InPlace",
+            robot.name
+        )
+    })
 }

@@ -333,6 +333,21 @@ fn a_stranger_in_the_other_slot_leaves_ready_while_the_credential_works() {
 }
 
 #[test]
+fn a_stranger_in_the_slot_of_the_next_rotation_is_told_before_it_is_due() {
+    let mut view = View::settled();
+    let mut stranger = robot(Slot::B, 5);
+    stranger.description = others_mark();
+    view.robots[1] = Some(stranger);
+    let told = |view: &View, wish: &Desired| {
+        let (status, _) = pass(view, &settled_status(), wish, went_well(view, 0));
+        conditions::find(&status.conditions, SYNCED).unwrap().message.clone()
+    };
+    assert!(told(&view, &desired()).contains("the next rotation needs its name"));
+    let in_place = Desired { strategy: Strategy::InPlace, ..desired() };
+    assert!(!told(&view, &in_place).contains("rotation"), "the other name is not needed");
+}
+
+#[test]
 fn a_stranger_in_place_of_a_robot_that_is_gone_is_not_ready() {
     let mut view = View::settled();
     view.first().id += 1;

@@ -154,7 +154,9 @@ impl Pass<'_> {
             }
             Err(error) => {
                 ctx.index.update_copy(self.key, namespace, |copy| copy.content = 0);
-                Went::Wrong(problem_of(&error, before.left != 0 || before.seen != 0), None)
+                // What a policy refuses it may allow later, and nothing tells when.
+                let again = Instant::now() + self.registry.poll_interval(&ctx.settings);
+                Went::Wrong(problem_of(&error, before.left != 0 || before.seen != 0), Some(again))
             }
         }
     }

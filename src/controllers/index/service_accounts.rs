@@ -1,0 +1,72 @@
+//! The ServiceAccounts that accounts name: what a pass left and what the watch saw since.
+
+use super::{Index, Inner, Key, intern};
+
+/// A ServiceAccount that accounts name.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Each with the version that its last pass left; 0 = none.
+    pub(super) users: Vec<(Key, u64)>,
+    /// The version that the watch saw last.
+    pub(super) seen: u64,
+}
+
+impl Index {
+    /// Notes which ServiceAccounts an account names in a namespace.
+    pub fn set_service_accounts(&self, account: &Key, namespace: &str, names: &[String]) {
+        let mut inner = self.lock();
+        if names.is_empty() {
+            inner.forget_service_accounts(account, namespace);
+            return;
+        }
+        let namespace = intern(&mut inner.names, namespace);
+        let here = inner.service_accounts.entry(namespace).or_default();
+        here.retain(|name, named| {
+            if !names.iter().any(|wanted| **wanted == **name) {
+                named.users.retain(|(user, _)| user != account);
+            }
+            !named.users.is_empty()
+        });
+        for name in names {
+            let users = &mut here.entry(name.as_str().into()).or_default().users;
+            if !users.iter().any(|(user, _)| user == account) {
+                users.push((account.clone(), 0));
+            }
+        }
+    }
+
+    /// Notes the version of a ServiceAccount that an account's pass found and the one that it left. A write of ours
+    /// concerns one account's entry only: whoever knew the version before it knows the one after it.
+    pub fn leave_service_account(&self, account: &Key, namespace: &str, name: &str, found: u64, left: u64) {
+        let mut inner = self.lock();
+        let here = inner.service_accounts.get_mut(namespace);
+        let Some(named) = here.and_then(|here| here.get_mut(name)) else { return };
+        for (user, known) in &mut named.users {
+            if user == account || *known == found {
+                *known = left;
+            }
+        }
+    }
+
+    /// Notes the version of a ServiceAccount that the watch saw; the accounts that should look.
+    pub fn see_service_account(&self, namespace: &str, name: &str, version: u64) -> Vec<Key> {
+        let mut inner = self.lock();
+        let here = inner.service_accounts.get_mut(namespace);
+        let Some(named) = here.and_then(|here| here.get_mut(name)) else { return Vec::new() };
+        named.seen = version;
+        named.users.iter().filter(|(_, left)| version > *left).map(|(user, _)| user.clone()).collect()
+    }
+}
+
+impl Inner {
+    pub(super) fn forget_service_accounts(&mut self, account: &Key, namespace: &str) {
+        let Some(here) = self.service_accounts.get_mut(namespace) else { return };
+        here.retain(|_, named| {
+            named.users.retain(|(user, _)| user != account);
+            !named.users.is_empty()
+        });
+        if here.is_empty() {
+            self.service_accounts.remove(namespace);
+        }
+    }
+}

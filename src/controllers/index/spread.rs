@@ -1,0 +1,136 @@
+//! Namespaces, and the copies of system accounts' Secrets in them.
+
+use std::collections::BTreeMap;
+
+use super::service_accounts::Named;
+use super::{Index, Key, intern};
+use crate::api::SystemSecretOutput;
+use crate::domain::contest::Contest;
+use crate::domain::spread;
+
+/// A namespace that exists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// It is being deleted: nothing can be made in it any more.
+    pub terminating: bool,
+}
+
+/// Where the Secret of a system account goes.
+#[derive(Default)]
+pub(super) struct Spread {
+    /// What is asked for, as the last pass saw it.
+    pub(super) wish: SystemSecretOutput,
+    pub(super) copies: BTreeMap<Box<str>, Copy>,
+}
+
+/// A system account's Secret in one namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Copy {
+    /// The version that the last pass left; 0 = none, or not known.
+    pub left: u64,
+    /// The one that the watch saw last.
+    pub seen: u64,
+    /// What the last pass left in it: see [`digest`].
+    pub content: u64,
+    /// Others who undid our work lately.
+    pub contest: Option<Box<Contest>>,
+}
+
+impl Copy {
+    /// Nobody else wrote to it since the last pass.
+    pub fn is_quiet(&self) -> bool {
+        self.seen <= self.left
+    }
+}
+
+impl Index {
+    /// The same for a copy in a namespace. Copies are noted before their account is known, too: after a start they are all
+    /// that tells where a Secret was taken to.
+    pub fn see_copy(&self, account: &Key, namespace: &str, version: u64) -> bool {
+        let mut inner = self.lock();
+        let known = inner.entries.contains_key(account);
+        let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default();
+        copy.seen = version;
+        known && !copy.is_quiet()
+    }
+
+    /// The copies of a system account, by namespace.
+    pub fn copies(&self, account: &Key) -> BTreeMap<Box<str>, Copy> {
+        self.lock().spreads.get(account).map(|spread| spread.copies.clone()).unwrap_or_default()
+    }
+
+    /// Changes what is known of a copy.
+    pub fn update_copy(&self, account: &Key, namespace: &str, change: impl FnOnce(&mut Copy)) {
+        let mut inner = self.lock();
+        change(inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default());
+    }
+
+    /// True if the copy in this namespace holds this content and neither it nor a ServiceAccount beside it was changed since.
+    pub fn is_copy_settled(&self, account: &Key, namespace: &str, content: u64) -> bool {
+        let inner = self.lock();
+        let here = inner.service_accounts.get(namespace);
+        let changed = |named: &Named| named.users.iter().any(|(user, left)| user == account && named.seen > *left);
+        let copy = inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace));
+        copy.is_some_and(|copy| copy.left != 0 && copy.is_quiet() && copy.content == content)
+            && !here.is_some_and(|here| here.values().any(changed))
+    }
+
+    /// There is no copy in this namespace any more, and none is wanted.
+    pub fn drop_copy(&self, account: &Key, namespace: &str) {
+        if let Some(spread) = self.lock().spreads.get_mut(account) {
+            spread.copies.remove(namespace);
+        }
+    }
+
+    /// The namespaces that a system account asks for, and those of them that are there. The wish is kept, so that a
+    /// namespace that comes, changes or goes finds its accounts.
+    pub fn spread(&self, account: &Key, wish: &SystemSecretOutput) -> Vec<(String, Option<Namespace>)> {
+        let mut inner = self.lock();
+        let wish = SystemSecretOutput {
+            namespaces: wish.namespaces.clone(),
+            namespace_selector: wish.namespace_selector.clone(),
+            ..SystemSecretOutput::default()
+        };
+        let existing = inner.namespaces.iter().map(|(name, namespace)| (&**name, &namespace.labels));
+        let wanted = spread::wanted(&wish, existing);
+        let found = wanted.into_iter().map(|name| {
+            let namespace = inner.namespaces.get(name.as_str()).cloned();
+            (name, namespace)
+        });
+        let found = found.collect();
+        inner.spreads.entry(account.clone()).or_default().wish = wish;
+        found
+    }
+
+    /// Notes what a namespace is like (`None`: it is gone); the accounts that should look.
+    pub fn see_namespace(&self, name: &str, now: Option<Namespace>) -> Vec<Key> {
+        let mut inner = self.lock();
+        let shared = intern(&mut inner.names, name);
+        let before = match now.clone() {
+            Some(namespace) => inner.namespaces.insert(shared, namespace),
+            None => inner.namespaces.remove(name),
+        };
+        if before == now {
+            return Vec::new();
+        }
+        let asked = |wish: &SystemSecretOutput, namespace: Option<&Namespace>| {
+            spread::wanted(wish, namespace.map(|namespace| (name, &namespace.labels))).contains(name)
+        };
+        let of_the_system = inner
+            .spreads
+            .iter()
+            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now.as_ref()));
+        let of_the_system = of_the_system.map(|(key, _)| key.clone());
+        let labels = |namespace: &Option<Namespace>| namespace.as_ref().map(|namespace| namespace.labels.clone());
+        let labels_changed = labels(&before) != labels(&now);
+        let here = inner.entries.keys().filter(|key| labels_changed && *key.namespace == *name).cloned();
+        of_the_system.chain(here).collect()
+    }
+
+    /// A namespace's labels; `None` if namespaces are not watched or this one is not known yet.
+    pub fn labels(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+        self.lock().namespaces.get(namespace).map(|namespace| namespace.labels.clone())
+    }
+}
