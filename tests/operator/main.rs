@@ -6,6 +6,7 @@
 
 mod adoption;
 mod again;
+mod attacks;
 mod bulk;
 mod canary;
 mod crash;

@@ -61,8 +61,12 @@ async fn a_stranger_in_the_second_slot_is_left_alone_and_the_account_works() {
         scene.account("ci", json!({})).await;
         scene.settled("ci").await;
         // Its name is needed by the next rotation: that is told long before.
-        let message = scene.reason_is("ci", "Synced", "True", "InSync").await;
-        assert!(message.contains("+ci.b in Harbor is not this account's"), "{message}");
+        let told = "+ci.b in Harbor is not this account's";
+        scene
+            .account_is("told", "ci", |account| {
+                condition(account, "Synced").is_some_and(|(_, _, text)| text.contains(told))
+            })
+            .await;
         let kept = scene.logs_in("ci").await;
         let wish = json!({"permissions": ["PullArtifacts", "CreateTags"]});
         scene.edit("ci", wish).await;

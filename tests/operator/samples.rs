@@ -40,7 +40,7 @@ fn objects(scene: &Scene, file: &Path) -> Vec<Value> {
                 annotations.remove("harbor-robots.io/is-default");
             }
         }
-        if object["spec"]["registryRef"]["name"] == REGISTRY {
+        if object["spec"]["registryRef"] == json!({"kind": "ClusterHarborRegistry", "name": REGISTRY}) {
             object["spec"]["registryRef"]["name"] = json!(scene.registry);
         }
     }

@@ -28,6 +28,7 @@ use crate::domain::observed::Recorded;
 use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
+use crate::domain::spread::Row;
 use crate::engine::{Cause, Outcome};
 
 /// One account in one pass.
@@ -292,6 +293,9 @@ impl Pass<'_> {
         let slots = done.slots;
         let secret = done.live.version();
         let outdated = done.secret_outdated;
+        // What waited for a namespace that could not be written to need not any longer.
+        let is_behind = |row: &Row| row.problem.as_ref().is_some_and(|problem| problem.behind);
+        let caught_up = gathered.behind && done.rows.as_ref().is_some_and(|rows| !rows.iter().any(is_behind));
         self.tell(&status, &next, &done.outcome, &plan);
         if let Err(error) = self.write_status(next).await {
             return outcome::of_kube(&error);
@@ -302,7 +306,7 @@ impl Pass<'_> {
             entry.secret = secret;
             entry.wake = wake;
         });
-        if (plan.look_again || outdated) && done.outcome.failure.is_none() {
+        if (plan.look_again || outdated || caught_up) && done.outcome.failure.is_none() {
             return Outcome::Again;
         }
         match done.next {

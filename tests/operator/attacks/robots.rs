@@ -1,0 +1,4 @@
+use super::Table;
+pub async fn cases() -> Table {
+    Table::default()
+}

@@ -1,0 +1,273 @@
+//! Where the attacks happen: a scene, the attacker's own access to the API server, and what has to stay as it is.
+
+use std::collections::BTreeMap;
+
+use harbor_robot_operator::api::RobotAccount;
+use harbor_robot_world::{Call, Calls, eventually};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::GroupVersionKind;
+use kube::core::params::ValidationDirective;
+use serde_json::{Value, json};
+
+use crate::scene::{SOON, Scene, condition, merge};
+
+/// A scene with an attacker in its namespace.
+pub struct Stage {
+    pub scene: Scene,
+    /// May do in the scene's namespace what a team may, and nothing elsewhere.
+    pub attacker: Client,
+    /// Somebody else's namespace.
+    pub victim: String,
+    /// Projects with accounts that are granted, by id: sweeps ask for their robots.
+    in_use: BTreeMap<String, i64>,
+}
+
+/// What has to stay.
+pub struct Before {
+    calls: usize,
+    robots: Vec<Value>,
+    secrets: BTreeMap<String, String>,
+}
+
+impl Stage {
+    /// Gives the scene's namespace an attacker, and makes the victim's.
+    pub async fn new(scene: Scene) -> Self {
+        let namespace = scene.namespace.clone();
+        let victim = scene.namespace_with("victim", &json!({}));
+        let role = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": {"name": "team", "namespace": namespace},
+            "rules": [
+                {"apiGroups": ["harbor-robots.io"], "resources": ["robotaccounts", "harborregistries"], "verbs": ["*"]},
+                {"apiGroups": [""], "resources": ["secrets", "configmaps", "serviceaccounts"], "verbs": ["*"]},
+            ],
+        });
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "team", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "team"},
+            "subjects": [{"kind": "ServiceAccount", "name": "attacker", "namespace": namespace}],
+        });
+        let who = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "attacker", "namespace": namespace},
+        });
+        scene.apply(json!({"apiVersion": "v1", "kind": "List", "items": [role, who, binding]}));
+        let token = scene.plane.kubectl(["create", "token", "attacker", "-n", &namespace]).ok().unwrap();
+        let text = std::fs::read_to_string(&scene.plane.kubeconfig).unwrap().replace(&scene.plane.token, token.trim());
+        let config = Kubeconfig::from_yaml(&text).unwrap();
+        let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
+        Self { scene, attacker: Client::try_from(config).unwrap(), victim, in_use: BTreeMap::new() }
+    }
+
+    /// The name of a project beside the scene's own.
+    pub fn project(&self, name: &str) -> String {
+        format!("{}-{name}", self.scene.namespace)
+    }
+
+    /// A project's id in Harbor.
+    pub async fn id_of(&self, project: &str) -> i64 {
+        self.scene.harbor_api("GET", &format!("/projects/{project}"), Value::Null).await["project_id"].as_i64().unwrap()
+    }
+
+    /// Notes that somebody who is granted uses the project.
+    pub async fn uses(&mut self, project: &str) {
+        let id = self.id_of(project).await;
+        self.in_use.insert(project.to_owned(), id);
+    }
+
+    /// An account of the attacker's; `spec` is merged over a modest request.
+    pub fn account(&self, name: &str, spec: &Value) -> Value {
+        self.account_in(&self.scene.namespace, name, spec)
+    }
+
+    /// The same in any namespace.
+    pub fn account_in(&self, namespace: &str, name: &str, spec: &Value) -> Value {
+        let mut whole = json!({
+            "registryRef": {"kind": "ClusterHarborRegistry", "name": self.scene.registry},
+            "project": self.scene.namespace, "permissions": ["PullArtifacts"], "expiresAfter": "30d",
+        });
+        merge(&mut whole, spec);
+        json!({
+            "apiVersion": "harbor-robots.io/v1alpha1", "kind": "RobotAccount",
+            "metadata": {"name": name, "namespace": namespace}, "spec": whole,
+        })
+    }
+
+    /// A Secret of the attacker's.
+    pub fn secret(&self, name: &str, content: Value) -> Value {
+        let mut whole = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": self.scene.namespace},
+        });
+        merge(&mut whole, &content);
+        whole
+    }
+
+    /// Applies as the attacker what has to be accepted.
+    pub async fn attack(&self, manifest: &Value) {
+        apply(&self.attacker, manifest).await.unwrap();
+    }
+
+    /// Applies as the attacker what has to be refused, and why.
+    pub async fn is_refused(&self, manifest: &Value, says: &str) {
+        match apply(&self.attacker, manifest).await {
+            Ok(()) => panic!("accepted: {manifest}"),
+            Err(text) => assert!(text.contains(says), "refused for something else: {text}"),
+        }
+    }
+
+    /// Changes an object of the attacker's by a JSON merge patch.
+    pub async fn edit(&self, name: &str, patch: Value) {
+        self.of_attacker().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// The attacker's accounts as the attacker reaches them.
+    pub fn of_attacker(&self) -> Api<RobotAccount> {
+        Api::namespaced(self.attacker.clone(), &self.scene.namespace)
+    }
+
+    /// Waits until an account of a namespace says so; gives the message.
+    pub async fn says_in(&self, namespace: &str, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let api: Api<RobotAccount> = Api::namespaced(self.scene.client.clone(), namespace);
+        eventually(&format!("{name}: {kind}={status}/{reason}"), SOON, || async {
+            let account = api.get(name).await.map_err(|error| error.to_string())?;
+            let current = account.status.as_ref().is_some_and(|s| s.observed_generation == account.metadata.generation);
+            match condition(&account, kind) {
+                Some((s, r, message)) if current && s == status && r == reason => Ok(message),
+                _ => Err(format!("{:?}", account.status)),
+            }
+        })
+        .await
+    }
+
+    /// The same of the attacker's account; nothing of others is in the message.
+    pub async fn says(&self, name: &str, kind: &str, status: &str, reason: &str) -> String {
+        let message = self.says_in(&self.scene.namespace, name, kind, status, reason).await;
+        self.tells_nothing(&message);
+        message
+    }
+
+    /// Neither namespaces nor logins of others are in a text. The victim's project may be: whoever asks for it knows it.
+    pub fn tells_nothing(&self, text: &str) {
+        let others = [format!("{}/", self.victim), format!("namespace {}", self.victim), self.scene.system.clone()];
+        let secrets = [self.scene.login.secret.clone(), self.scene.harbor.admin.secret.clone()];
+        for hidden in others.iter().chain(&secrets).chain([&self.scene.harbor.admin.name]) {
+            let found = text.split(|c: char| c.is_whitespace() || ",;:()\"'".contains(c)).any(|word| word == hidden)
+                || (hidden.len() > 8 && text.contains(hidden.as_str()));
+            assert!(!found, "{hidden} is in: {text}");
+        }
+    }
+
+    /// Everything that a tenant reads of the own accounts: statuses and events.
+    pub async fn all_that_is_told(&self) -> String {
+        let accounts = self.scene.accounts().list(&ListParams::default()).await.unwrap();
+        let events = Api::<Event>::namespaced(self.scene.client.clone(), &self.scene.namespace);
+        let events = events.list(&ListParams::default()).await.unwrap();
+        let statuses = accounts.items.iter().map(|account| serde_json::to_string(&account.status).unwrap());
+        let notes = events.items.iter().filter_map(|event| event.note.clone());
+        statuses.chain(notes).collect::<Vec<_>>().join("\n")
+    }
+
+    /// What has to stay: robots of all projects and of the system, and Secrets outside the attacker's namespace.
+    pub async fn look(&self) -> Before {
+        let calls = self.scene.harbor.calls().await.unwrap().calls.len();
+        Before { calls, robots: self.all_robots().await, secrets: self.secrets_elsewhere().await }
+    }
+
+    /// All robots that there are, by id.
+    pub async fn all_robots(&self) -> Vec<Value> {
+        let projects = self.scene.harbor_api("GET", "/projects?page_size=100", Value::Null).await;
+        let mut robots = self.scene.harbor_api("GET", "/robots?page_size=100", Value::Null).await;
+        let robots = robots.as_array_mut().unwrap();
+        for project in projects.as_array().unwrap() {
+            robots.extend(self.scene.harbor.robots(project["name"].as_str().unwrap()).await.unwrap());
+        }
+        robots.sort_by_key(|robot| robot["id"].as_i64());
+        robots.dedup();
+        std::mem::take(robots)
+    }
+
+    async fn secrets_elsewhere(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for namespace in [&self.victim, &self.scene.system] {
+            let found = Api::<Secret>::namespaced(self.scene.client.clone(), namespace);
+            for secret in found.list(&ListParams::default()).await.unwrap() {
+                let name = format!("{namespace}/{}", secret.metadata.name.unwrap());
+                all.insert(name, secret.metadata.resource_version.unwrap());
+            }
+        }
+        all
+    }
+
+    /// Harbor was asked nothing but what it is always asked, no robot changed, and no Secret of others.
+    pub async fn nothing_happened(&self, before: &Before) {
+        let calls = self.asked_since(before).await;
+        assert!(calls.is_empty(), "Harbor was asked: {calls:?}");
+        assert_eq!(self.all_robots().await, before.robots, "a robot changed");
+        self.others_are_untouched(before).await;
+    }
+
+    /// No Secret of others changed, and no robot but the attacker's own, which are in these projects with these names.
+    pub async fn only_own_changed(&self, before: &Before, own: impl Fn(&Value) -> bool) {
+        let others = |robots: &[Value]| robots.iter().filter(|robot| !own(robot)).cloned().collect::<Vec<_>>();
+        assert_eq!(others(&self.all_robots().await), others(&before.robots), "a robot of others changed");
+        self.others_are_untouched(before).await;
+        // Also what Harbor refused would have been a try.
+        for call in
+            self.asked_since(before).await.iter().filter(|call| ["PUT", "PATCH", "DELETE"].contains(&&*call.method))
+        {
+            let foreign =
+                others(&before.robots).iter().any(|robot| call.target.ends_with(&format!("/robots/{}", robot["id"])));
+            assert!(!foreign, "tried: {call:?}");
+        }
+    }
+
+    async fn others_are_untouched(&self, before: &Before) {
+        assert_eq!(self.secrets_elsewhere().await, before.secrets, "a Secret of others changed");
+    }
+
+    /// What the operator asked Harbor since, but for its looks at the registry as such and sweeps over projects in use.
+    pub async fn asked_since(&self, before: &Before) -> Vec<Call> {
+        let Calls { calls, .. } = self.scene.harbor.calls().await.unwrap();
+        let ours = |call: &Call| call.auth != "basic" || call.login != self.scene.harbor.admin.name;
+        calls.into_iter().skip(before.calls).filter(|call| ours(call) && !self.is_routine(call)).collect()
+    }
+
+    fn is_routine(&self, call: &Call) -> bool {
+        let query = call.query.replace("%25", "%").replace("%3D", "=").replace("%2C", ",");
+        let of_robots = call.path == "/api/v2.0/robots" && {
+            let of = |id: &i64| query.split(['&', ',']).any(|part| part == format!("ProjectID={id}"));
+            !query.contains("ProjectID") || self.in_use.values().any(of)
+        };
+        let of_a_project = self.in_use.keys().any(|name| call.target.ends_with(&format!("/projects/{name}")));
+        let about_itself = ["/users/current", "/systeminfo", "/permissions", "/configurations"];
+        call.path == "/c/login"
+            || call.method == "GET"
+                && (of_robots || of_a_project || about_itself.iter().any(|path| call.path.ends_with(path)))
+    }
+}
+
+/// Applies a manifest on the server's side; fields that the kind does not have are refused, as kubectl has it.
+pub async fn apply(client: &Client, manifest: &Value) -> Result<(), String> {
+    let text = |path: &str| manifest.pointer(path).and_then(Value::as_str);
+    let (version, kind) = (text("/apiVersion").unwrap(), text("/kind").unwrap());
+    let (group, version) = version.split_once('/').unwrap_or(("", version));
+    let plural = kind.to_lowercase();
+    let plural = plural.strip_suffix('y').map_or_else(|| format!("{plural}s"), |stem| format!("{stem}ies"));
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
+    let api: Api<DynamicObject> = match text("/metadata/namespace") {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let params = PatchParams {
+        force: true,
+        field_manager: Some("attacker".to_owned()),
+        field_validation: Some(ValidationDirective::Strict),
+        ..PatchParams::default()
+    };
+    let applied = api.patch(text("/metadata/name").unwrap(), &params, &Patch::Apply(manifest)).await;
+    applied.map(drop).map_err(|error| error.to_string())
+}
