@@ -29,6 +29,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         // The next good probe asks for a sweep.
         return Outcome::Settled { wake: None };
     };
+    let _under_way = state.learned.begin_sweep();
     let listed = ctx.index.is_listed();
     let mut homes = ctx.index.by_home(name);
     // Where orphans are deleted, each poll looks for them; else it is enough to count them now and then.

@@ -278,3 +278,43 @@ async fn a_stranger_keeps_its_system_robot_unless_it_may_be_taken_over() {
     assert_eq!(ours.name, stranger.name);
     assert!(!scene.harbor.verify(&stranger.name, &stranger.secret).await.unwrap(), "it has a new secret");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_system_accounts_with_one_robot_name_the_first_keeps_it() {
+    for login in BOTH_LOGINS {
+        let spec = |name: &str| json!({"projects": {"all": {"permissions": ["PullArtifacts"]}}, "name": name});
+        let (scene, robot) = settled(login, spec("shared")).await;
+        scene.system_account("second", spec("shared")).await;
+        let message = scene.system_reason_is("second", "Ready", "False", "NameTaken").await;
+        assert!(!message.contains("-puller"), "{message}");
+        assert_eq!(scene.system_robots().await, [robot], "untouched");
+        scene.delete_system("puller").await;
+        scene.system_settled("second").await;
+        scene.logs_in_from(&scene.system, &scene.system_name("second")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_does_not_see_every_project_is_told_before_a_pattern_misses_some() {
+    let setting = Setting { login: LoginAs::Person, ..Setting::default() };
+    let mut scene = Scene::without_operator(Setting { all_namespaces: true, ..setting }).await;
+    let robots = ["create", "read", "list", "delete"].map(|action| json!({"resource": "robot", "action": action}));
+    let rights = json!([
+        {"kind": "system", "namespace": "/", "access": robots},
+        {"kind": "project", "namespace": scene.namespace, "access": [{"resource": "repository", "action": "pull"}]},
+    ]);
+    scene.login = scene.harbor.create_system_robot("narrow", rights).await.unwrap();
+    scene.write_login(&scene.login);
+    scene.start();
+    scene.registry_is("Ready", "True").await;
+    project(&scene, "team-a").await;
+    scene
+        .system_account(
+            "puller",
+            json!({"projects": {"matching": [{"pattern": "team-*", "permissions": ["PullArtifacts"]}]}}),
+        )
+        .await;
+    let message = scene.system_reason_is("puller", "Ready", "False", "LoginCannotListProjects").await;
+    assert!(message.contains("project:list"), "{message}");
+    assert_eq!(scene.calls("POST /api/v2.0/robots").await, 1, "the login's own");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::domain::robot::Home;
 
@@ -17,6 +17,16 @@ pub struct Learned {
     missing_projects: Mutex<BTreeSet<String>>,
     /// Projects are listed by one at a time.
     pub(super) listing: tokio::sync::Mutex<()>,
+    sweeping: AtomicBool,
+}
+
+/// A sweep is under way as long as this lives.
+pub struct Sweeping<'a>(&'a AtomicBool);
+
+impl Drop for Sweeping<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 const UNKNOWN: u8 = 0;
@@ -73,6 +83,17 @@ impl Learned {
     /// The projects that do not exist.
     pub fn missing_projects(&self) -> BTreeSet<String> {
         self.missing_projects.lock().expect("nothing panics while it holds the set").clone()
+    }
+
+    /// Notes that a sweep begins.
+    pub fn begin_sweep(&self) -> Sweeping<'_> {
+        self.sweeping.store(true, Ordering::Relaxed);
+        Sweeping(&self.sweeping)
+    }
+
+    /// True while a sweep is under way: one that is asked for now would only do the same again.
+    pub fn is_swept_now(&self) -> bool {
+        self.sweeping.load(Ordering::Relaxed)
     }
 
     pub(super) fn reset(&self) {

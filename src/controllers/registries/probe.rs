@@ -119,7 +119,9 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 // Another login may do what the last one could not, and Secrets name the hosts.
                 look_at_users(ctx, name);
             }
-            ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
+            if !state.learned.is_swept_now() {
+                ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
+            }
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
             let poll = state.poll_interval(&ctx.settings);
             let rhythm = if state.is_deleting() { poll } else { poll.max(REPROBE) };
