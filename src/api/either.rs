@@ -30,7 +30,7 @@ pub enum AccountSpec {
     /// Of a `RobotAccount`.
     Project(RobotAccountSpec),
     /// Of a `SystemRobotAccount`.
-    System(Box<SystemRobotAccountSpec>),
+    System(SystemRobotAccountSpec),
 }
 
 impl From<RobotAccount> for Account {
@@ -41,7 +41,7 @@ impl From<RobotAccount> for Account {
 
 impl From<SystemRobotAccount> for Account {
     fn from(SystemRobotAccount { metadata, spec, status }: SystemRobotAccount) -> Self {
-        Self { metadata, spec: AccountSpec::System(Box::new(spec)), status }
+        Self { metadata, spec: AccountSpec::System(spec), status }
     }
 }
 

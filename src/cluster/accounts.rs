@@ -29,7 +29,7 @@ fn typed(account: &Account, status: Option<AccountStatus>) -> Typed {
     let metadata = account.metadata.clone();
     match &account.spec {
         AccountSpec::Project(spec) => Typed::Project(RobotAccount { metadata, spec: spec.clone(), status }),
-        AccountSpec::System(spec) => Typed::System(SystemRobotAccount { metadata, spec: (**spec).clone(), status }),
+        AccountSpec::System(spec) => Typed::System(SystemRobotAccount { metadata, spec: spec.clone(), status }),
     }
 }
 

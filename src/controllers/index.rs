@@ -211,7 +211,9 @@ impl Index {
         if key.is_system() {
             inner.spreads.remove(key);
             let namespaces: Vec<Arc<str>> = inner.service_accounts.keys().cloned().collect();
-            namespaces.iter().for_each(|namespace| inner.forget_service_accounts(key, namespace));
+            for namespace in &namespaces {
+                inner.forget_service_accounts(key, namespace);
+            }
         } else {
             inner.forget_service_accounts(key, &key.namespace);
         }

@@ -250,7 +250,7 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
             let terminating = objects::is_deleting(&namespace.metadata);
             let name = namespace.name_any();
             let labels = namespace.metadata.labels.unwrap_or_default();
-            see_namespace(&ctx, &name, Some(index::Namespace { labels, terminating }));
+            see_namespace(&ctx, &name, Some(&index::Namespace { labels, terminating }));
         }
         Event::Delete(namespace) => see_namespace(&ctx, &namespace.name_any(), None),
         Event::Init | Event::InitDone => {}
@@ -258,7 +258,7 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
     .await;
 }
 
-fn see_namespace(ctx: &Context, name: &str, now: Option<index::Namespace>) {
+fn see_namespace(ctx: &Context, name: &str, now: Option<&index::Namespace>) {
     for key in ctx.index.see_namespace(name, now) {
         look(ctx, &key);
     }

@@ -127,7 +127,7 @@ async fn orphans_are_deleted_where_that_is_asked_for_after_a_second_look() {
     for login in BOTH_LOGINS {
         let args = vec!["--orphan-after=3".to_owned()];
         let registry = json!({"orphanPolicy": "Delete"});
-        let scene = Scene::new(Setting { login, args, registry, ..Setting::default() }).await;
+        let scene = Scene::new(Setting { login, registry, args, ..Setting::default() }).await;
         scene.account("ci", json!({})).await;
         scene.settled("ci").await;
         let (cluster, here) = (cluster(&scene).await, scene.namespace.clone());
@@ -158,7 +158,7 @@ async fn orphans_are_deleted_where_that_is_asked_for_after_a_second_look() {
 async fn an_orphan_whose_account_comes_back_meanwhile_stays() {
     let args = vec!["--orphan-after=6".to_owned()];
     let registry = json!({"orphanPolicy": "Delete"});
-    let scene = Scene::new(Setting { args, registry, ..Setting::default() }).await;
+    let scene = Scene::new(Setting { registry, args, ..Setting::default() }).await;
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;
     let cluster = cluster(&scene).await;

@@ -105,14 +105,14 @@ impl Index {
     }
 
     /// Notes what a namespace is like (`None`: it is gone); the accounts that should look.
-    pub fn see_namespace(&self, name: &str, now: Option<Namespace>) -> Vec<Key> {
+    pub fn see_namespace(&self, name: &str, now: Option<&Namespace>) -> Vec<Key> {
         let mut inner = self.lock();
         let shared = intern(&mut inner.names, name);
-        let before = match now.clone() {
+        let before = match now.cloned() {
             Some(namespace) => inner.namespaces.insert(shared, namespace),
             None => inner.namespaces.remove(name),
         };
-        if before == now {
+        if before.as_ref() == now {
             return Vec::new();
         }
         let asked = |wish: &SystemSecretOutput, namespace: Option<&Namespace>| {
@@ -121,10 +121,10 @@ impl Index {
         let of_the_system = inner
             .spreads
             .iter()
-            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now.as_ref()));
+            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now));
         let of_the_system = of_the_system.map(|(key, _)| key.clone());
-        let labels = |namespace: &Option<Namespace>| namespace.as_ref().map(|namespace| namespace.labels.clone());
-        let labels_changed = labels(&before) != labels(&now);
+        let labels = |namespace: Option<&Namespace>| namespace.map(|namespace| namespace.labels.clone());
+        let labels_changed = labels(before.as_ref()) != labels(now);
         let here = inner.entries.keys().filter(|key| labels_changed && *key.namespace == *name).cloned();
         of_the_system.chain(here).collect()
     }

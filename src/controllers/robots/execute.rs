@@ -146,7 +146,8 @@ impl Run<'_, '_> {
         }
         self.confirm(plan).await?;
         if plan.blocker.is_none() && !self.observed.deleting && !self.live.is_absent() {
-            self.service_accounts(&self.pass.first_service_accounts().to_vec()).await?;
+            let wanted = self.pass.first_service_accounts().to_vec();
+            self.service_accounts(&wanted).await?;
         }
         // Whatever else is in the way: a namespace that comes gets the credential that works now.
         let held =

@@ -24,7 +24,7 @@ const AT_ONCE: usize = 8;
 /// What came of one namespace.
 enum Went {
     /// The Secret and its ServiceAccounts are as they should be; `None` = they were known to be.
-    Well(Option<Served>),
+    Well(Option<Box<Served>>),
     /// They are not; when to look again, if that is known.
     Wrong(Problem, Option<Instant>),
     /// The namespace is not there yet.
@@ -92,7 +92,9 @@ impl Run<'_, '_> {
         if names.contains(home) {
             rows.push(Row { name: home.to_owned(), problem: None });
         }
-        served.iter().for_each(|served| self.take(served));
+        for served in &served {
+            self.take(served);
+        }
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         self.rows = Some(rows);
         Ok(())
@@ -122,7 +124,10 @@ impl Run<'_, '_> {
                 }
             }
         }
-        if released { Ok(()) } else { Ok(self.rows = Some(Vec::new())) }
+        if !released {
+            self.rows = Some(Vec::new());
+        }
+        Ok(())
     }
 }
 
@@ -209,7 +214,7 @@ impl Pass<'_> {
         let served = self.serve(place, form.service_accounts).await?;
         let version = served.live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.left = version);
-        Ok(Went::Well(Some(served)))
+        Ok(Went::Well(Some(Box::new(served))))
     }
 
     /// Takes the Secret and its entries out of a namespace that is not asked for any more.
