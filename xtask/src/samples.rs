@@ -10,7 +10,8 @@ const URL: &str = "https://harbor.example.com";
 const USERNAME: &str = "robot$operator";
 const PASSWORD: &str = "change-me";
 
-/// All samples as one YAML stream, with the login and address of this Harbor.
+/// All samples as one YAML stream, with the login and address of this Harbor. Those in `forms` below them are not read: the
+/// demo shows one account.
 pub(crate) fn rendered(harbor: &HarborClient) -> Result<String> {
     let folder = workspace_root().join("deploy/samples");
     let mut files: Vec<_> = fs::read_dir(&folder)
