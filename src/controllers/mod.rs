@@ -59,9 +59,13 @@ pub enum RegistryWork {
 impl engine::Key for RegistryWork {
     type Group = Arc<str>;
 
+    /// One namespace's registries take turns as one, however many it has and however slowly they answer.
     fn group(&self) -> Arc<str> {
         match self {
-            Self::Probe(name) | Self::Sweep(name) => Arc::clone(name),
+            Self::Probe(name) | Self::Sweep(name) => match name.split_once('/') {
+                Some((namespace, _)) => namespace.into(),
+                None => Arc::clone(name),
+            },
         }
     }
 }

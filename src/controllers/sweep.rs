@@ -158,7 +158,7 @@ async fn compare(
             name: robot.name.as_str().into(),
             whole: robot_digest(robot),
             renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
-            owner: orphans::owner_to_ask(ctx, accounts, robot),
+            owner: orphans::owner_to_ask(ctx, registry, accounts, robot),
         })
         .await?;
     // Of a system robot only the prefix tells where its own name begins.

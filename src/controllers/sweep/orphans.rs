@@ -27,9 +27,13 @@ pub fn count(orphans: &Orphans) -> usize {
 
 /// The account in a robot's mark, if it is one of this cluster's and none of those at hand. What an account left on
 /// purpose is nobody's business.
-pub fn owner_to_ask(ctx: &Context, residents: &[Resident], robot: &Robot) -> Option<Box<Owner>> {
+pub fn owner_to_ask(ctx: &Context, registry: &str, residents: &[Resident], robot: &Robot) -> Option<Box<Owner>> {
     let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;
-    let here = mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
+    // A tenant writes what it likes into its own Harbor: of accounts elsewhere that must tell nothing.
+    let may_be_of = registry.split_once('/').is_none_or(|(namespace, _)| namespace == mark.namespace);
+    let here = may_be_of
+        && mark.cluster == ctx.settings.cluster_name
+        && is_watched(&ctx.settings.namespaces, mark.namespace);
     let uid = digest(Some(mark.uid.to_owned()));
     if !here || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
         return None;
