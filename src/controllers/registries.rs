@@ -96,10 +96,12 @@ impl Registries {
         let changed = edited && (deleted || for_accounts(&known.object) != for_accounts(&object));
         let moved = known.object.spec.url != object.spec.url;
         let mut next = RegistryState { object, ..(**known).clone() };
+        if edited {
+            next.own_seen = None;
+        }
         if changed {
             next.trouble = Some(in_doubt(name));
             next.probed = false;
-            next.own_seen = None;
         }
         states.insert(Arc::clone(name), Arc::new(next));
         match (moved, changed, edited) {

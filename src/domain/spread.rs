@@ -41,7 +41,29 @@ pub struct Problem {
     pub behind: bool,
     /// Trying again may help.
     pub transient: bool,
+    /// Nothing is wrong: something is still to come.
+    pub waits: bool,
 }
+
+impl Problem {
+    /// The namespace does not exist.
+    pub fn no_namespace() -> Self {
+        Self::waiting("NamespaceNotFound", "the namespace does not exist; it gets the Secret when it appears")
+    }
+
+    /// There is no credential to copy.
+    pub fn no_credential() -> Self {
+        Self::waiting("Progressing", "a working credential is not published yet")
+    }
+
+    fn waiting(reason: &str, message: &str) -> Self {
+        let (reason, message) = (reason.to_owned(), message.to_owned());
+        Self { reason, message, behind: false, transient: false, waits: true }
+    }
+}
+
+/// The reasons of rows whose namespace holds no credential of ours.
+pub const HOLDS_NOTHING: [&str; 3] = ["NamespaceNotFound", "Progressing", "SecretNotOwned"];
 
 /// The rows of a status.
 pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
@@ -59,10 +81,11 @@ pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
     records
 }
 
-/// One sentence about all that failed; `None` if none did.
+/// One sentence about all that failed; `None` if none did, apart from those that are waited for.
 pub fn summary(rows: &[Row]) -> Option<String> {
-    let failed: Vec<&Row> = rows.iter().filter(|row| row.problem.is_some()).collect();
-    let (first, problem) = failed.iter().find_map(|row| Some((row, row.problem.as_ref()?)))?;
+    let failed = rows.iter().filter_map(|row| Some((row, row.problem.as_ref()?)));
+    let failed: Vec<(&Row, &Problem)> = failed.filter(|(_, problem)| !problem.waits).collect();
+    let (first, problem) = failed.first()?;
     let others = match failed.len() - 1 {
         0 => String::new(),
         n => format!("; {n} more in status.namespaces"),
@@ -88,6 +111,7 @@ mod tests {
             message: format!("{reason} it is"),
             behind: false,
             transient: false,
+            waits: reason == "NamespaceNotFound",
         });
         Row { name: name.to_owned(), problem }
     }
@@ -116,10 +140,11 @@ mod tests {
         assert_eq!(records[1].reason.as_deref(), Some("SecretNotOwned"));
         assert_eq!(
             summary(&rows).as_deref(),
-            Some(
-                "the Secret is not as it should be in 2 of 152 namespaces: zzz: SecretNotOwned it is; 1 more in status.namespaces"
-            )
+            Some("the Secret is not as it should be in 1 of 152 namespaces: zzz: SecretNotOwned it is")
         );
+        rows.push(row("zzzz", Some("SecretContested")));
+        assert!(summary(&rows).unwrap().ends_with("; 1 more in status.namespaces"));
         assert_eq!(summary(&rows[..150]), None);
+        assert_eq!(summary(&rows[151..152]), None, "a namespace that is to come is no failure");
     }
 }

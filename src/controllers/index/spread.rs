@@ -118,10 +118,8 @@ impl Index {
         let asked = |wish: &SystemSecretOutput, namespace: Option<&Namespace>| {
             spread::wanted(wish, namespace.map(|namespace| (name, &namespace.labels))).contains(name)
         };
-        let of_the_system = inner
-            .spreads
-            .iter()
-            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now));
+        let of_the_system =
+            inner.spreads.iter().filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now));
         let of_the_system = of_the_system.map(|(key, _)| key.clone());
         let labels = |namespace: Option<&Namespace>| namespace.map(|namespace| namespace.labels.clone());
         let labels_changed = labels(before.as_ref()) != labels(now);

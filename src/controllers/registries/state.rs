@@ -15,7 +15,7 @@ use crate::controllers::sweep::orphans::{self, Orphan, Orphans};
 use crate::domain::catalogue::Catalogue;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
-use crate::registry::{Registry, ServerInfo};
+use crate::registry::{LoginKind, Registry, ServerInfo};
 
 /// `pollInterval` when nothing is said.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
@@ -191,10 +191,15 @@ impl RegistryState {
         due.collect()
     }
 
-    /// Whether PUT and PATCH may be planned: known, or worth a try. Persons may; robots may not, but for one with
-    /// `project:update` on all projects, so that a robot's first try may be refused.
+    /// Whether PUT and PATCH may be planned: known, or worth a try. Persons may. No robot may update a robot of the system,
+    /// nor one of a project but with `project:update` on all projects (measured on 2.12 to 2.16); where a robot cannot see
+    /// what it holds itself, its first try tells.
     pub fn may_update(&self, home: &Home) -> bool {
-        self.learned.may_update(home).unwrap_or(true)
+        let is_robot = self.info.as_ref().is_some_and(|info| info.login == LoginKind::Robot);
+        self.learned.may_update(home).unwrap_or_else(|| match home {
+            Home::System => !is_robot,
+            Home::Project(_) => !is_robot || self.own.as_ref().is_none_or(|own| own.updates_robots),
+        })
     }
 }
 

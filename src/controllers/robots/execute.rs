@@ -271,8 +271,7 @@ impl Run<'_, '_> {
         let waiting =
             rows.iter().flatten().filter(missing).map(|row| format!("namespace {} does not exist yet", row.name));
         self.notes.extend(waiting.take(NAMESPACES_NOTED));
-        let wrong: Vec<Row> = rows.iter().flatten().filter(|row| !missing(row)).cloned().collect();
-        if let Some(message) = summary(&wrong) {
+        if let Some(message) = rows.as_deref().and_then(summary) {
             self.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
         }
         let transient = |row: &Row| row.problem.as_ref().is_some_and(|problem| problem.transient);

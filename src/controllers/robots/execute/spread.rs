@@ -27,8 +27,6 @@ enum Went {
     Well(Option<Box<Served>>),
     /// They are not; when to look again, if that is known.
     Wrong(Problem, Option<Instant>),
-    /// The namespace is not there yet.
-    Missing,
 }
 
 impl Run<'_, '_> {
@@ -54,8 +52,8 @@ impl Run<'_, '_> {
             .filter(|(name, found)| name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
         let visit = |name, exists: bool| -> BoxFuture<'_, (&str, Went)> {
             match put {
-                _ if !exists => Box::pin(std::future::ready((name, Went::Missing))),
-                None => Box::pin(std::future::ready((name, Went::Well(None)))),
+                _ if !exists => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_namespace(), None)))),
+                None => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_credential(), None)))),
                 Some(robot) => Box::pin(async move { (name, pass.bring(name, primary, form, robot).await) }),
             }
         };
@@ -75,12 +73,6 @@ impl Run<'_, '_> {
                     self.wake = [self.wake, again].into_iter().flatten().min();
                     Some(problem)
                 }
-                Went::Missing => Some(Problem {
-                    reason: "NamespaceNotFound".to_owned(),
-                    message: "the namespace does not exist; it gets the Secret when it appears".to_owned(),
-                    behind: false,
-                    transient: false,
-                }),
             };
             rows.push(Row { name: name.to_owned(), problem });
         }
@@ -188,6 +180,7 @@ impl Pass<'_> {
                     ),
                     behind: false,
                     transient: false,
+                    waits: false,
                 };
                 // A stranger's Secret carries no label of ours, so no watch tells when it goes.
                 return Ok(Went::Wrong(problem, Some(Instant::now() + self.registry.poll_interval(&ctx.settings))));
@@ -245,6 +238,7 @@ impl Pass<'_> {
             ),
             behind: true,
             transient: false,
+            waits: false,
         };
         Went::Wrong(problem, Some(until))
     }
@@ -256,5 +250,6 @@ fn problem_of(error: &cluster::Error, behind: bool) -> Problem {
         message: error.to_string(),
         behind,
         transient: error.class() != Class::UserFix,
+        waits: false,
     }
 }
