@@ -119,7 +119,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 // Another login may do what the last one could not, and Secrets name the hosts.
                 look_at_users(ctx, name);
             }
-            if !state.learned.is_swept_now() {
+            // Of a short outage the sweep that is under way need not begin anew.
+            if was_usable || !state.learned.is_swept_now() {
                 ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
             }
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
@@ -255,7 +256,8 @@ fn refused(ctx: &Context, name: &Arc<str>, asked: &Arc<RegistryState>, error: &E
         "registry {name}: Harbor does not accept the login; {login} expired at {at}: let it live longer in Harbor, or put \
          another login into Secret {secret}"
     );
-    Trouble { message, ..trouble }
+    // Names of the operator's login and Secret are for whoever sees the registry.
+    Trouble { for_accounts: Some(trouble.message.clone()), message, ..trouble }
 }
 
 /// A tenant's registry could else be pointed at whatever the operator reaches.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::RegistryState;
 use crate::api::{RegistryKind, ServerSettings, keys};
-use crate::controllers::{Context, RegistryWork};
+use crate::controllers::Context;
 use crate::domain::report::Failure;
 use crate::registry::{Error, LoginKind, Registry, Settings};
 
@@ -14,6 +14,7 @@ use crate::registry::{Error, LoginKind, Registry, Settings};
 const CALL_TIME: Duration = Duration::from_secs(10);
 
 /// Compares Harbor's settings with what is asked for and writes what differs. What stands in the way is kept for status.
+/// Under a new prefix every robot has another name from now on, and what the Secrets hold is refused until a sweep saw it.
 pub async fn keep_settings(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<(), Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(()) };
     let problem = match &state.object.spec.server_settings {
@@ -62,10 +63,6 @@ async fn keep(
             token_duration = change.robot_token_duration,
             "Harbor's settings were changed"
         );
-        if change.robot_name_prefix.is_some() {
-            // Every robot has another name from now on: what the Secrets hold is refused until they are rewritten.
-            ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
-        }
     }
     Ok(problem)
 }

@@ -154,6 +154,9 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
     }
+    if deleting && pass.registry.trouble.is_none() && pass.exceeds_grants() {
+        pass.desired.retain = false;
+    }
     if !finalizer && pass.registry.is_deleting() {
         let message = format!("registry {} is being deleted and takes no new accounts", pass.registry_name);
         let failure = Failure { reason: "RegistryDeleting", message, permanent: true };
@@ -219,8 +222,9 @@ impl Pass<'_> {
     async fn run(mut self) -> Outcome {
         let status = self.account.status.clone().unwrap_or_default();
         let recorded = report::recorded(&status);
-        // A person's edit of the spec is served whenever it comes.
-        let edited = status.observed_generation != self.account.metadata.generation;
+        // A person's edit of the spec is served whenever it comes, and so are projects that come and go.
+        let edited = status.observed_generation != self.account.metadata.generation
+            || (status.robot.is_some() && status.projects != self.desired.projects);
         let renamed = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed);
         let mut gathered = match self.gather(self.by_timer || renamed).await {
             Ok(gathered) => gathered,
@@ -348,7 +352,8 @@ impl Pass<'_> {
     }
 
     fn is_suspended(&self) -> bool {
-        self.account.is_suspended() || self.registry.object.spec.suspend.unwrap_or_default()
+        let all = self.registry.object.spec.suspend.unwrap_or_default();
+        all || (self.account.is_suspended() && !self.exceeds_grants())
     }
 
     fn registry_now(&self) -> jiff::Timestamp {

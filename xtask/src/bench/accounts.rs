@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 use futures::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event};
 use serde_json::{Value, json};
@@ -22,6 +23,21 @@ const CLIENTS: usize = 16;
 /// Accounts of the bench's namespace.
 pub(crate) fn api(client: &kube::Client) -> Api<DynamicObject> {
     objects::accounts(client, NAMESPACE)
+}
+
+/// All system accounts.
+pub(crate) fn system_api(client: &kube::Client) -> Api<DynamicObject> {
+    of_the_cluster(client, "SystemRobotAccount", "systemrobotaccounts")
+}
+
+/// The registry objects of the cluster.
+pub(crate) fn registries(client: &kube::Client) -> Api<DynamicObject> {
+    of_the_cluster(client, "ClusterHarborRegistry", "clusterharborregistries")
+}
+
+fn of_the_cluster(client: &kube::Client, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("harbor-robots.io", "v1alpha1", kind);
+    Api::all_with(client.clone(), &ApiResource::from_gvk_with_plural(&kind, plural))
 }
 
 /// An account that may pull from a project.
@@ -118,8 +134,13 @@ pub(crate) async fn until(
 
 /// Whether the account has a credential that works.
 pub(crate) fn is_ready(account: &DynamicObject) -> bool {
+    is_true(account, "Ready")
+}
+
+/// Whether this condition of the account is True.
+pub(crate) fn is_true(account: &DynamicObject, kind: &str) -> bool {
     let conditions = account.data["status"]["conditions"].as_array();
-    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    conditions.into_iter().flatten().any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
 /// A moment in the account's status, in milliseconds since 1970; `path` is a JSON pointer.

@@ -55,7 +55,8 @@ pub(crate) fn is_read(key: &str) -> bool {
 /// Whether a key of [`Counts`] is about something that the operator reads or writes for an account.
 pub(crate) fn is_about_accounts(key: &str) -> bool {
     let resource = key.split([' ', '/']).nth(1).unwrap_or_default();
-    ["robotaccounts", "clusterharborregistries", "secrets", "serviceaccounts", "events"].contains(&resource)
+    let kinds = ["robotaccounts", "systemrobotaccounts", "clusterharborregistries"];
+    kinds.contains(&resource) || ["secrets", "serviceaccounts", "events"].contains(&resource)
 }
 
 fn parse(metrics: &str) -> Counts {

@@ -33,8 +33,8 @@ const HIGHEST_RATE: usize = 10_000;
 const BEFORE_FIRST: i64 = 15_000;
 const BEFORE_FIRST_PER_PROJECT: i64 = 20;
 const TIMEOUT: Duration = Duration::from_mins(30);
-const LIST: &str = "GET /api/v2.0/robots";
-const CREATE: &str = "POST /api/v2.0/robots";
+pub(super) const LIST: &str = "GET /api/v2.0/robots";
+pub(super) const CREATE: &str = "POST /api/v2.0/robots";
 const DELETE: &str = "DELETE /api/v2.0/robots/{id}";
 
 pub(crate) async fn measure(report: &mut Report, release: bool, count: usize) -> Result<()> {
@@ -147,7 +147,7 @@ async fn moments(api: &Api<DynamicObject>, path: &str) -> Result<HashMap<String,
 
 /// Waits until the sweep after a start is over: each project was listed, and no call has come for a while. Gives the
 /// number of calls.
-async fn swept(harbor: &HarborClient, projects: f64) -> Result<f64> {
+pub(super) async fn swept(harbor: &HarborClient, projects: f64) -> Result<f64> {
     poll("the first sweep lists every project", TIMEOUT, async || {
         let lists = harbor.call_counts().await.map_err(|error| error.to_string())?.count(LIST);
         if number(lists) >= projects { Ok(()) } else { Err(lists.to_string()) }

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use harbor_robot_world::Login;
 use kube::api::{Api, DynamicObject};
-use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::json;
 
 use super::report::Report;
@@ -29,10 +28,7 @@ pub(crate) async fn measure(report: &mut Report, release: bool) -> Result<()> {
     let (stage, _) = stage(release, &["bench".to_owned()]).await?;
     let (stage, operator) = operator(stage).await?;
     let client = stage.plane.client().await?;
-    let kind = GroupVersionKind::gvk("harbor-robots.io", "v1alpha1", "ClusterHarborRegistry");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "clusterharborregistries");
-    let registry = Api::all_with(client.clone(), &resource);
-    let mut bench = Bench { api: accounts::api(&client), registry, stage, made: 0 };
+    let mut bench = Bench { api: accounts::api(&client), registry: accounts::registries(&client), stage, made: 0 };
     bench.stage.harbor().quirks(json!({"personBasicMs": PASSWORD_CHECK})).await?;
 
     bench.creates(report, "robot, Basic", "robot").await?;

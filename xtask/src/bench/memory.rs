@@ -84,7 +84,7 @@ pub(crate) async fn served(stage: &Stage, operator: &Operator) -> Result<()> {
 }
 
 /// Waits until neither memory nor processor time move, then reads both.
-async fn quiet(operator: &Operator) -> Result<Usage> {
+pub(crate) async fn quiet(operator: &Operator) -> Result<Usage> {
     let mut last = operator.usage()?;
     loop {
         tokio::time::sleep(QUIET).await;
@@ -98,7 +98,7 @@ async fn quiet(operator: &Operator) -> Result<Usage> {
     }
 }
 
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     number(bytes) / MEGABYTE
 }
 

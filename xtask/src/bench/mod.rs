@@ -3,11 +3,14 @@
 
 mod accounts;
 mod apply;
+mod clock;
 mod counts;
 mod due;
 mod login_kinds;
 mod memory;
 mod outage;
+mod pattern;
+mod prefix;
 mod report;
 mod rotations;
 mod start;
@@ -23,8 +26,11 @@ use report::Report;
 /// Milliseconds that the stand-in adds to each call.
 const LATENCY_MS: u32 = 5;
 
+/// The highest rate limit that a registry object may have: out of the way.
+const UNLIMITED: u32 = 10_000;
+
 /// Identifier and one line for each benchmark.
-const CATALOGUE: [(&str, &str); 8] = [
+const CATALOGUE: [(&str, &str); 10] = [
     ("P1", "start on an empty cluster with one account: exec to Ready, median of 5"),
     ("P3", "200 single applies, one after another, robot login: apply to a Secret that logs in, p50 and p99"),
     ("P5", "10,000 settled accounts, as 5 to a project and all in one: memory, and what a restart costs"),
@@ -36,6 +42,15 @@ const CATALOGUE: [(&str, &str); 8] = [
     ),
     ("P15", "1,000 creates: calls to Harbor and to the API server per account"),
     ("LOGIN", "200 creates with each kind of login, a person's password costing Harbor 100 ms: time, and Harbor's own"),
+    (
+        "PATTERN",
+        "a system account with a pattern that 2,000 projects fit, with each login that may have one: calls at the start, \
+         as projects come, and when nothing changes",
+    ),
+    (
+        "PREFIX",
+        "10,000 settled accounts, another serverSettings.robotNamePrefix: how long Secrets are out of date, calls, writes",
+    ),
 ];
 
 #[derive(clap::Args)]
@@ -43,9 +58,16 @@ const CATALOGUE: [(&str, &str); 8] = [
 pub(crate) struct Options {
     /// Which to run [default: all]
     ids: Vec<String>,
-    /// Run P5, P9 and P11 with this many accounts
+    /// Run P5, P9, P11 and PREFIX with this many accounts
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     accounts: usize,
+    /// Run PATTERN with this many projects
+    #[arg(long, default_value_t = 2_000, value_name = "N")]
+    projects: usize,
+    /// The registry's rateLimit.requestsPerSecond in PREFIX, of which sweeps use a tenth; an object that says nothing has
+    /// 100
+    #[arg(long, default_value_t = UNLIMITED, value_name = "N")]
+    rate: u32,
     /// Seconds that Harbor is down in P11, and that its login is wrong; 600 for ten minutes uncompressed
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     outage: u64,
@@ -55,7 +77,7 @@ pub(crate) struct Options {
 }
 
 fn after_help() -> String {
-    let lines: Vec<String> = CATALOGUE.iter().map(|(id, line)| format!("  {id:<5} {line}")).collect();
+    let lines: Vec<String> = CATALOGUE.iter().map(|(id, line)| format!("  {id:<7} {line}")).collect();
     format!("Benchmarks:\n{}\n\nFigures go to stdout, tab-separated, and to target/bench/<ID>.json.", lines.join("\n"))
 }
 
@@ -82,6 +104,8 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             "P9" => due::measure(&mut report, release, options.accounts).await?,
             "P10" => rotations::measure(&mut report, release).await?,
             "P11" => outage::measure(&mut report, release, options.accounts, options.outage).await?,
+            "PATTERN" => pattern::measure(&mut report, release, options.projects).await?,
+            "PREFIX" => prefix::measure(&mut report, release, options.accounts, options.rate).await?,
             _ => writes::measure(&mut report, release).await?,
         }
         if release {
@@ -110,8 +134,13 @@ fn projects(accounts: usize, per_project: usize) -> Vec<String> {
 
 /// Makes the registry object and the Secret with its login.
 fn register(stage: &Stage, login: &Login) -> Result<()> {
-    let limit = json!({"requestsPerSecond": 10_000, "maxInFlight": 64});
-    stage.apply_registry(login, &json!({"rateLimit": limit, "pollInterval": "1h"}))
+    register_with(stage, login, UNLIMITED, "1h")
+}
+
+/// The same with another rate limit and another interval of polls.
+fn register_with(stage: &Stage, login: &Login, rate: u32, poll_interval: &str) -> Result<()> {
+    let limit = json!({"requestsPerSecond": rate, "maxInFlight": 64});
+    stage.apply_registry(login, &json!({"rateLimit": limit, "pollInterval": poll_interval}))
 }
 
 /// Starts the operator while others go on.

@@ -10,10 +10,11 @@ use harbor_robot_world::{note, poll};
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::json;
 
+use super::clock::Clock;
 use super::memory::number;
 use super::report::{Report, percentile};
 use super::{accounts, operator, stage};
-use book::{Book, Clock};
+use book::Book;
 
 const ACCOUNTS: usize = 50;
 const ROUNDS: usize = 4;

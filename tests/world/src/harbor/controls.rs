@@ -31,6 +31,13 @@ pub struct Call {
     pub at: i64,
 }
 
+impl Call {
+    /// Method and path, like `POST /api/v2.0/robots`.
+    pub fn operation(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
 /// What the stand-in was asked for.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::StreamExt;
@@ -13,40 +13,13 @@ use kube::runtime::watcher::Event;
 use tokio::task::JoinSet;
 
 use super::super::accounts;
+use super::super::clock::Clock;
 use crate::objects;
 
 /// The Secret is seen before status, which tells when the overlap ends: so long the old credential works in any case.
 const UNTOLD: i64 = 2_500;
 /// Whoever holds a credential whose overlap ends stops using it this many milliseconds before.
 const CAUTION: i64 = 250;
-
-const CLOCK_READINGS: usize = 20;
-
-/// Harbor's clock, without asking it each time.
-pub(super) struct Clock {
-    at_start: i64,
-    start: Instant,
-}
-
-impl Clock {
-    /// The quickest of some answers tells the time best.
-    pub(super) async fn of(harbor: &HarborClient) -> Result<Self> {
-        let mut best: Option<(Duration, Self)> = None;
-        for _ in 0..CLOCK_READINGS {
-            let sent = Instant::now();
-            let at_start = harbor.now().await?;
-            let took = sent.elapsed();
-            if best.as_ref().is_none_or(|(quickest, _)| took < *quickest) {
-                best = Some((took, Self { at_start, start: sent + took / 2 }));
-            }
-        }
-        best.map(|(_, clock)| clock).context("the clock was read")
-    }
-
-    fn now(&self) -> i64 {
-        self.at_start + i64::try_from(self.start.elapsed().as_millis()).unwrap_or(i64::MAX)
-    }
-}
 
 /// A login that was refused, in milliseconds of Harbor's clock.
 #[derive(Clone)]
@@ -115,7 +88,7 @@ impl Book {
 
     /// Harbor's clock is set forward.
     pub(super) fn jump(&self, milliseconds: i64) {
-        self.lock().clock.at_start += milliseconds;
+        self.lock().clock.jump(milliseconds);
     }
 
     /// How many logins there were, and which failed.
