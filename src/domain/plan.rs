@@ -154,11 +154,15 @@ fn without_current(x: &Situation) -> Plan {
     let named: Vec<Slot> = [x.secret_names(), x.recorded.current].into_iter().filter_map(Named::slot).collect();
     let other_of_ours = |slot: Slot| x.ours(slot.other()).map(|_| slot.other());
     if !named.is_empty() {
-        // Rows 9 and 10: a named robot is gone, or its slot holds a robot that no record names.
+        // Rows 9 and 10: a named robot is gone, or its slot holds a robot that no record names. After a restore of Harbor
+        // that can be the older one; what status records as the previous is still promised to pods.
+        let promised = |slot: Slot| x.recorded.previous == Named::Alive(slot);
         let free = |slot: Slot| {
-            x.slot(slot).is_none() || (x.ours(slot).is_some() && named.contains(&slot) && x.newest() == Some(slot))
+            let unnamed = x.ours(slot).is_some() && named.contains(&slot) && x.newest() == Some(slot);
+            x.slot(slot).is_none() || (unnamed && !promised(slot))
         };
-        let wanted = named.iter().copied().chain(Slot::BOTH).find(|&slot| free(slot)).or_else(|| x.newest());
+        let spare = |slot: Slot| other_of_ours(slot).filter(|_| promised(slot)).unwrap_or(slot);
+        let wanted = named.iter().copied().chain(Slot::BOTH).find(|&slot| free(slot)).or_else(|| x.newest().map(spare));
         if let Some(slot) = wanted {
             plan.current = Some(fill(x, &mut plan.steps, slot, Why::Dead));
             plan.previous = other_of_ours(slot);

@@ -234,6 +234,16 @@ fn row_10_an_unnamed_newest_robot_in_the_named_slot_is_replaced() {
 }
 
 #[test]
+fn row_10_what_a_restore_of_harbor_brings_back_goes_before_the_previous_on_record() {
+    for gone in [A, B] {
+        let recorded = Recorded { current: Named::Gone(A), previous: Named::Alive(B), ..Recorded::default() };
+        let x = Situation { secret: secret_naming(Named::Gone(gone)), recorded, ..cut_off() };
+        let plan = expect(x, &[Fence, Delete(A, Why::Dead), Create(A), Publish(New)]);
+        assert_eq!(plan.previous, Some(B));
+    }
+}
+
+#[test]
 fn row_11_with_both_records_gone_the_newest_is_replaced_and_the_older_is_left_alone() {
     let x = Situation { recorded: Recorded::default(), ..lost(cut_off()) };
     let plan = expect(x, &[Fence, Delete(B, Why::Dead), Create(B), Publish(New)]);
