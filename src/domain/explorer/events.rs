@@ -281,19 +281,35 @@ fn apply(world: &mut World, event: Event) -> bool {
         BackUpHarbor if world.backup.is_none() => world.back_up(),
         RestoreHarbor => {
             let Some(backup) = world.backup else { return false };
+            let before = *world;
             world.restore(backup);
-            let lives = |name: Name| matches!(name, Name::Alive(_));
-            let named = world.secret.map_or(Name::Nothing, |secret| secret.credential.robot);
-            if !lives(named) && !lives(world.account.status.current) {
-                // Declared: the robots that the records name went with the restore, and what came back is in no record.
-                (world.ghost.published, world.ghost.former) = (Credential::default(), Credential::default());
-            }
+            forget_what_no_record_names(world, &before);
         }
         _ => return false,
     }
     // The spec of an account that is being deleted makes no difference any more.
     let of_spec = matches!(event, ChangePermissions | ToggleEnabled | SetToken | ChangeStrategy);
     !(deleted && of_spec) && world.account.token <= 2
+}
+
+/// Declared: what a restore of Harbor brings back is in no record. Either both records name robots that went with it. Or,
+/// after two rotations in a row that were cut off between Secret and status, the robot in the Secret went with it, status
+/// still names the one before both, and the one in between looks like a rotation that was cut off. To spare it would cost
+/// the robot that status names whenever somebody puts an older copy of the Secret back, which looks the same.
+fn forget_what_no_record_names(world: &mut World, before: &World) {
+    let lives = |name: Name| matches!(name, Name::Alive(_));
+    let named = |world: &World| world.secret.map_or(Name::Nothing, |secret| secret.credential.robot);
+    let Status { current, previous, .. } = world.account.status;
+    let (named_before, named) = (named(before), named(world));
+    let on_record = |credential: Credential| [named, current, previous].contains(&credential.robot);
+    let ghost = &mut world.ghost;
+    let neither = !lives(named) && !lives(current);
+    if neither && !on_record(ghost.published) {
+        ghost.published = Credential::default();
+    }
+    if (neither || (lives(named_before) && !lives(named))) && !on_record(ghost.former) {
+        ghost.former = Credential::default();
+    }
 }
 
 fn apply_to_secret(world: &mut World, event: Event) -> bool {

@@ -18,7 +18,10 @@
 //! - b1, b2: double faults, since nothing on record tells them from a rotation that was cut off: the Secret goes (deleted,
 //!   forged, replaced) while status does not name its robot, or status goes while the Secret does not (`declare`); a new
 //!   robot vanishes before it is published over the only record of the former (`publish`); Harbor is restored to before
-//!   every robot on record (`apply`);
+//!   every robot on record (`forget_what_no_record_names`);
+//! - b3: a triple fault: two rotations in a row are cut off between Secret and status, and Harbor is restored to before
+//!   the second: the robot of the first then looks like a rotation that was cut off before its Secret
+//!   (`forget_what_no_record_names`);
 //! - b1, b2: two leaders that write to one robot at once, in place (`refresh`, `update`);
 //! - d: a password that was overtaken on its way from a PATCH into status, by a restore of Harbor or by another leader's
 //!   PATCH: the robot's update time is then the one on record, so nobody asks whether it works until the next rotation

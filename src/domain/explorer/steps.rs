@@ -158,6 +158,8 @@ fn judge_loss(world: &mut World, number: usize, slot: Slot, why: Option<Why>) ->
     let operator = &world.operators[number];
     // Declared for both: what the user asked for, that there is no other slot to go to, and the gap that `InPlace` means.
     let asked_for = matches!(why, Some(Why::Disabled | Why::AccountDeleted | Why::NotPermitted));
+    // A robot that nobody knows the secret of is dead to the plan; while the account is disabled it goes in any case.
+    let asked_for = asked_for || (operator.disable && !world.account.enabled && why == Some(Why::Dead));
     let in_place = operator.replaces_in_place && matches!(why, None | Some(Why::Dead));
     let declared = asked_for || operator.cornered || in_place;
     // And that somebody brought the robot back to life between the list that showed it dead and its DELETE.
