@@ -55,6 +55,7 @@ mod wrong_plans;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::contest;
 use super::pace;
@@ -115,10 +116,11 @@ const BASE: Config = Config {
 };
 
 fn run(name: &str, config: &Config) -> Report {
+    let start = Instant::now();
     let report = explore(config);
-    let (states, transitions) = (report.states, report.transitions);
+    let (states, transitions, seconds) = (report.states, report.transitions, start.elapsed().as_secs());
     let whole = if report.complete { "" } else { ", cut off" };
-    println!("{name}: {states} states, {transitions} transitions{whole}");
+    println!("{name}: {states} states, {transitions} transitions, {seconds} s{whole}");
     report
 }
 
@@ -185,14 +187,21 @@ fn every_rule_holds_in_place_and_with_a_login_that_may_not_update() {
     every_rule_holds_for(false, true);
 }
 
-/// Of one configuration: all of three events, and as much of four as a coffee break allows.
-const MOST_STATES: usize = 3_000_000;
+/// Of one configuration, since the search keeps them in memory. All but four of them have fewer and are seen whole.
+const MOST_STATES: usize = 20_000_000;
+
+/// The configurations of the deep search whose names contain the value; without it all of them.
+const ONLY: &str = "EXPLORE_ONLY";
 
 #[test]
 #[ignore = "the deep search: cargo xtask explore --deep"]
 fn every_rule_holds_whatever_happens_four_times() {
-    let waiting = Mutex::new(configurations().into_iter());
-    let (states, broken) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let only = std::env::var(ONLY).unwrap_or_default();
+    let chosen: Vec<_> = configurations().into_iter().filter(|(name, _)| name.contains(&only)).collect();
+    let count = chosen.len();
+    assert!(count > 0, "no configuration is called {only:?}");
+    let waiting = Mutex::new(chosen.into_iter());
+    let (states, broken) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         loop {
             let next = waiting.lock().expect("nobody panics with the lock").next();
@@ -200,8 +209,11 @@ fn every_rule_holds_whatever_happens_four_times() {
             let events = if config.old_leader { 3 } else { 4 };
             let report = run(&name, &Config { events, limit: MOST_STATES, ..config });
             states.fetch_add(report.states, Ordering::Relaxed);
-            let trace = report.violation.map(|violation| format!("{name}\n{violation}\n"));
-            broken.lock().expect("nobody panics with the lock").extend(trace);
+            if let Some(violation) = report.violation {
+                broken.fetch_add(1, Ordering::Relaxed);
+                // At once: the rest can take an hour.
+                println!("BROKEN: {name}\n{violation}\n");
+            }
         }
     };
     std::thread::scope(|scope| {
@@ -209,7 +221,7 @@ fn every_rule_holds_whatever_happens_four_times() {
             scope.spawn(work);
         }
     });
-    let broken = broken.into_inner().expect("nobody panics with the lock");
-    println!("{} states, {} violations", states.into_inner(), broken.len());
-    assert!(broken.is_empty(), "{}", broken.concat());
+    let (states, broken) = (states.into_inner(), broken.into_inner());
+    println!("{states} states in {count} configurations, {broken} violations");
+    assert_eq!(broken, 0, "the traces above are shortest ones");
 }

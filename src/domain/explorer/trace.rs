@@ -27,7 +27,7 @@ pub(super) fn trace(config: &Config, history: &[(u32, Transition)], end: u32, la
         };
         world = after(config, &world).into_iter().find(|next| next.0 == transition).map_or(world, |next| next.1);
         let (robots, secret, works) = (world.robots, world.secret, world.works());
-        let _ = writeln!(text, "{what}\n    {robots:?} {secret:?} works={works}");
+        let _ = writeln!(text, "{what}\n    {robots:?} {secret:?} {:?} works={works}", world.account.status);
     }
     text
 }
