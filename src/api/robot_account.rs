@@ -148,8 +148,8 @@ pub struct RobotAccountSpec {
     #[schemars(length(max = 50), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::object_names())]
     pub service_accounts: Option<Vec<String>>,
-    /// `Delete`: deleting this object deletes the robot and the Secret. `Retain`: both stay, and an account of the same
-    /// namespace and name takes both back. Left out: `Delete`.
+    /// `Delete`: deleting this object deletes the robot and the Secret. `Retain`: both stay, unless they are more than is
+    /// granted, and an account of the same namespace and name takes both back. Left out: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// `Never`: a robot of that name that somebody else made is an error. `IfUnowned`: it is taken over if it carries
@@ -157,7 +157,7 @@ pub struct RobotAccountSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption_policy: Option<AdoptionPolicy>,
     /// `true` stops the operator for this account: no change in Harbor or to the Secret, no renewal. Deletion still
-    /// works.
+    /// works, and what is not granted any more is taken away all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }

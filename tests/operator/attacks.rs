@@ -4,6 +4,7 @@
 
 mod applied;
 mod fenced;
+mod later;
 mod robots;
 mod stage;
 mod tenants;

@@ -43,17 +43,26 @@ pub fn unreachable_tenant(state: &RegistryState, error: &Error) -> Option<Troubl
         error,
         Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::BadAnswer { .. } | Error::Server { .. }
     );
+    (hidden && state.is_tenants()).then(|| unreachable(state, error))
+}
+
+fn unreachable(state: &RegistryState, error: &Error) -> Trouble {
     let name = state.object.key();
-    (hidden && state.is_tenants()).then(|| Trouble {
+    Trouble {
         reason: "Unreachable",
         message: format!("registry {name}: no Harbor answers at spec.url, or it may not be reached from here"),
         ..trouble_of(&name, error)
-    })
+    }
 }
 
-/// What an error says of a registry.
+/// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
+/// from a tenant's registry, the words of some other server may be in it.
 pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
-    unreachable_tenant(state, error).unwrap_or_else(|| trouble_of(&state.object.key(), error))
+    let of_login = matches!(error, Error::Unauthorized | Error::LoginLocked { .. });
+    if state.is_tenants() && !of_login {
+        return unreachable(state, error);
+    }
+    trouble_of(&state.object.key(), error)
 }
 
 fn trouble_of(name: &str, error: &Error) -> Trouble {
@@ -96,6 +105,10 @@ mod tests {
             Error::NoAnswer { what: "timed out" },
             Error::BadAnswer { what: "no JSON".into(), after_write: false },
             Error::Server { status: 502 },
+            Error::NotFound,
+            Error::Forbidden { message: "of another server".into() },
+            Error::Invalid { message: "of another server".into() },
+            Error::Busy { after: None },
         ];
         let told = |namespaced: bool| {
             let registry = registry(namespaced, &json!({}));

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use secrecy::SecretString;
 
 use super::{Pass, at_rest};
-use crate::api::{conditions as kinds, keys};
+use crate::api::{ExpiresAfter, conditions as kinds, keys};
 use crate::cluster::login::{self, PasswordProblem};
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
@@ -17,13 +17,16 @@ use crate::cluster::{self, namespaces, objects};
 use crate::controllers::index::PasswordSeen;
 use crate::controllers::registries::Trouble;
 use crate::domain::conditions;
-use crate::domain::grants::{self, Origin};
+use crate::domain::desired::Desired;
+use crate::domain::grants::{self, Granted, Origin, Refusal};
 use crate::domain::observed::{Recorded, SecretSeen};
+use crate::domain::permissions::Access;
 use crate::domain::plan::{Own, Permit};
 use crate::domain::report::{self, Failure};
-use crate::domain::robot::Robot;
+use crate::domain::robot::{Lifetime, Robot};
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
+use crate::domain::spread::HOLDS_NOTHING;
 use crate::registry::{self, Registry};
 
 /// `grantRevocationDelay` when nothing is said.
@@ -207,15 +210,7 @@ impl Pass<'_> {
             gathered.may_update = false;
             return;
         }
-        // Whoever may make a SystemRobotAccount, or has a login of the namespace's own, may ask for all that the login has.
-        if self.key.is_system() || self.registry.is_tenants() {
-            gathered.may_adopt = true;
-            return;
-        }
-        let spec = &self.registry.object.spec;
-        let labels = self.ctx.index.labels(&self.key.namespace);
-        let origin = Origin { namespace: &self.key.namespace, labels: labels.as_ref() };
-        match grants::check(spec.grants.as_deref().unwrap_or_default(), origin, &self.desired) {
+        match self.ask_grants(&self.desired) {
             Ok(granted) => gathered.may_adopt = granted.adoption,
             Err(refusal) => {
                 let text = format!("registry {}: {refusal}", self.registry_name);
@@ -228,17 +223,41 @@ impl Pass<'_> {
         }
     }
 
-    /// The delay counts from the moment that status said so first, in local time as status does.
+    fn ask_grants(&self, desired: &Desired) -> Result<Granted, Refusal> {
+        // Whoever may make a SystemRobotAccount, or has a login of the namespace's own, may ask for all that the login has.
+        if self.key.is_system() || self.registry.is_tenants() {
+            return Ok(Granted { adoption: true });
+        }
+        let labels = self.ctx.index.labels(&self.key.namespace);
+        let origin = Origin { namespace: &self.key.namespace, labels: labels.as_ref() };
+        grants::check(self.registry.object.spec.grants.as_deref().unwrap_or_default(), origin, desired)
+    }
+
+    /// The account asks for more than is granted, or its robot holds more: `suspend` and `Retain`, which are in the hands
+    /// of whoever lost the grant, must not keep that alive.
+    pub(super) fn exceeds_grants(&self) -> bool {
+        let status = self.account.status.clone().unwrap_or_default();
+        let pairs = status.permissions.iter().filter_map(|text| text.split_once(':'));
+        let pairs = pairs.map(|(resource, action)| Access::new(resource, action)).collect();
+        let mut held = self.desired.clone();
+        held.permissions.values_mut().for_each(|wished| wished.clone_from(&pairs));
+        if let Some(Ok(days)) = status.expires_after.map(|text| ExpiresAfter(text).days()) {
+            held.lifetime = days.map_or(Lifetime::Never, Lifetime::Days);
+        }
+        self.ask_grants(&self.desired).is_err() || self.ask_grants(&held).is_err()
+    }
+
+    /// The delay counts from the moment that status said so first, in registry time as status does.
     fn check_revocation(&self, gathered: &mut Gathered) {
         let delay = self.registry.object.spec.grant_revocation_delay.as_ref().and_then(|text| text.parse().ok());
         let delay = delay.and_then(|delay| SignedDuration::try_from(delay).ok()).unwrap_or(REVOCATION_DELAY);
-        let now = self.ctx.now();
+        let now = gathered.now;
         let said = self.account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let since = conditions::since(said, kinds::READY, "NotPermitted").unwrap_or(now);
         let left = (since + delay).duration_since(now);
         if left > SignedDuration::ZERO {
             gathered.permit = Permit::Lapsing;
-            gathered.wake = Some(gathered.now + left);
+            gathered.wake = Some(now + left);
         }
     }
 
@@ -309,10 +328,8 @@ impl Pass<'_> {
     /// A namespace that could not be written to when last tried may have pods that use the former credential.
     fn is_behind(&self) -> bool {
         let rows = self.account.status.as_ref().map(|status| status.namespaces.as_slice()).unwrap_or_default();
-        // Where there is somebody else's Secret, or no namespace, there is no credential of ours.
-        let nothing_there = ["SecretNotOwned", "NamespaceNotFound"];
         rows.iter()
-            .any(|row| !row.ready && !row.reason.as_deref().is_some_and(|reason| nothing_there.contains(&reason)))
+            .any(|row| !row.ready && !row.reason.as_deref().is_some_and(|reason| HOLDS_NOTHING.contains(&reason)))
     }
 
     /// Nobody can delete the robot and the namespace waits for nothing else.

@@ -31,9 +31,8 @@ pub fn owner_to_ask(ctx: &Context, registry: &str, residents: &[Resident], robot
     let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;
     // A tenant writes what it likes into its own Harbor: of accounts elsewhere that must tell nothing.
     let may_be_of = registry.split_once('/').is_none_or(|(namespace, _)| namespace == mark.namespace);
-    let here = may_be_of
-        && mark.cluster == ctx.settings.cluster_name
-        && is_watched(&ctx.settings.namespaces, mark.namespace);
+    let here =
+        may_be_of && mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
     let uid = digest(Some(mark.uid.to_owned()));
     if !here || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
         return None;
