@@ -28,6 +28,8 @@ const DRAIN: Duration = Duration::from_secs(15);
 const FIRST_PROBE: Duration = Duration::from_secs(5);
 /// Registries probed or swept at the same time.
 const REGISTRY_CONCURRENCY: usize = 32;
+/// … of one namespace.
+const REGISTRIES_OF_A_NAMESPACE: usize = 4;
 
 /// Why the operator stopped.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +136,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
 /// A registry that is down is asked every ten seconds, so that everything due drains soon after it is back.
 fn registry_queue() -> engine::Config {
     let backoff = engine::Backoff { limit: Duration::from_secs(10), ..engine::Backoff::default() };
-    engine::Config { backoff, ..engine::Config::default() }
+    engine::Config { backoff, group_limit: REGISTRIES_OF_A_NAMESPACE }
 }
 
 /// What has been reached so far, for the probes.

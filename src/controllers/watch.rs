@@ -190,7 +190,7 @@ fn see_secret(ctx: &Arc<Context>, secret: &Secret, deleted: bool) {
     let namespace = secret.namespace().unwrap_or_default();
     let key = ctx.index.key(if account.system { "" } else { &namespace }, &account.name);
     let changed = if account.system && *namespace != *ctx.settings.resource_namespace {
-        ctx.index.see_copy(&key, &namespace, rest.version)
+        ctx.index.see_copy(&key, &namespace, rest.version, deleted)
     } else {
         ctx.index.see_secret(&key, rest.version, (!deleted).then_some(rest))
     };

@@ -340,9 +340,15 @@ fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<Timestamp> {
     let overlap_end = status.previous.as_ref().map(|previous| previous.revoke_at);
     // What is held back now has a moment of its own.
     let held = matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::RepairsPaused));
-    let ends_now = overlap_end.filter(|_| plan.previous.is_some() && !held && !observed.behind);
+    let at_once = overlap_end.zip(outcome_made(facts)).is_some_and(|(end, made)| end <= made);
+    let ends_now = overlap_end.filter(|_| plan.previous.is_some() && !held && (at_once || !observed.behind));
     let later = timers.chain([overlap_end]).flatten().filter(|&at| at > observed.now);
     later.chain(ends_now).min()
+}
+
+/// When the current robot was made.
+fn outcome_made(facts: &Facts<'_>) -> Option<Timestamp> {
+    facts.outcome.robot.as_ref().map(|robot| robot.created_at)
 }
 
 /// The robot that a plan's `current` means among those seen.

@@ -98,14 +98,15 @@ impl Observed<'_> {
         }
     }
 
-    /// A namespace that cannot be written to keeps the former credential alive, but not past the next renewal, which needs
-    /// its slot.
+    /// A namespace that cannot be written to keeps the former credential alive, but not one that was to end at once (a leak,
+    /// rights taken away), nor past the next renewal, which needs its slot.
     fn overlap_ended(&self, desired: &Desired) -> bool {
         let Some(previous) = &self.recorded.previous else { return false };
         let current = self.recorded.current.as_ref().map(|record| &record.robot);
         let current = self.robots.iter().flatten().find(|robot| current.is_some_and(|named| named.is(robot)));
         let due = current.is_none_or(|robot| self.renewal_time(desired, robot).is_some_and(|at| at <= self.now));
-        previous.revoke_at <= self.now && (!self.behind || due)
+        let at_once = current.is_some_and(|robot| previous.revoke_at <= robot.created_at);
+        previous.revoke_at <= self.now && (at_once || !self.behind || due)
     }
 
     fn named(&self, record: Option<&RobotRef>) -> Named {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::selects;
-use crate::api::{NamespaceRecord, SystemSecretOutput};
+use crate::api::{AccountStatus, NamespaceRecord, SystemSecretOutput};
 
 /// So many namespaces are in a status, those that failed first.
 const NAMESPACES_TOLD: usize = 100;
@@ -39,8 +39,6 @@ pub struct Problem {
     pub message: String,
     /// A Secret of ours is there that may still hold the former credential.
     pub behind: bool,
-    /// Trying again may help.
-    pub transient: bool,
     /// Nothing is wrong: something is still to come.
     pub waits: bool,
 }
@@ -58,27 +56,31 @@ impl Problem {
 
     fn waiting(reason: &str, message: &str) -> Self {
         let (reason, message) = (reason.to_owned(), message.to_owned());
-        Self { reason, message, behind: false, transient: false, waits: true }
+        Self { reason, message, behind: false, waits: true }
     }
 }
 
-/// The reasons of rows whose namespace holds no credential of ours.
-pub const HOLDS_NOTHING: [&str; 3] = ["NamespaceNotFound", "Progressing", "SecretNotOwned"];
+/// True if a Secret of ours in some namespace could not be brought up to date when that was last tried: pods there may use
+/// the former credential.
+pub fn is_behind(status: &AccountStatus) -> bool {
+    let holds = |name: &str| status.secret_refs.iter().any(|secret| secret.namespace == name);
+    status.namespaces.iter().any(|row| !row.ready && holds(&row.name))
+}
 
 /// The rows of a status.
 pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
-    let mut records: Vec<NamespaceRecord> = rows
-        .iter()
+    let mut rows: Vec<&Row> = rows.iter().collect();
+    let rank = |row: &Row| row.problem.as_ref().map_or(2, |problem| u8::from(problem.waits));
+    rows.sort_by(|a, b| (rank(a), &a.name).cmp(&(rank(b), &b.name)));
+    rows.truncate(NAMESPACES_TOLD);
+    rows.into_iter()
         .map(|row| NamespaceRecord {
             name: row.name.clone(),
             ready: row.problem.is_none(),
             reason: row.problem.as_ref().map(|problem| problem.reason.clone()),
             message: row.problem.as_ref().map(|problem| problem.message.clone()),
         })
-        .collect();
-    records.sort_by(|a, b| (a.ready, &a.name).cmp(&(b.ready, &b.name)));
-    records.truncate(NAMESPACES_TOLD);
-    records
+        .collect()
 }
 
 /// One sentence about all that failed; `None` if none did, apart from those that are waited for.
@@ -110,7 +112,6 @@ mod tests {
             reason: reason.to_owned(),
             message: format!("{reason} it is"),
             behind: false,
-            transient: false,
             waits: reason == "NamespaceNotFound",
         });
         Row { name: name.to_owned(), problem }
@@ -136,8 +137,8 @@ mod tests {
         rows.push(row("aaa", Some("NamespaceNotFound")));
         let records = records(&rows);
         assert_eq!(records.len(), 100);
-        assert_eq!(records[..3].iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["aaa", "zzz", "n000"]);
-        assert_eq!(records[1].reason.as_deref(), Some("SecretNotOwned"));
+        assert_eq!(records[..3].iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), ["zzz", "aaa", "n000"]);
+        assert_eq!(records[0].reason.as_deref(), Some("SecretNotOwned"));
         assert_eq!(
             summary(&rows).as_deref(),
             Some("the Secret is not as it should be in 1 of 152 namespaces: zzz: SecretNotOwned it is")

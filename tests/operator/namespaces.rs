@@ -122,19 +122,15 @@ async fn one_bad_namespace_does_not_hold_up_the_others() {
     scene.system_settled("puller").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_former_credential_lives_until_each_namespace_has_the_new_one() {
-    let scene = Scene::of_the_system(Setting::default()).await;
-    let bad = scene.namespace_with("bad", &json!({}));
-    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [bad]}), json!([]))).await;
-    scene.system_settled("puller").await;
-    let former = scene.logs_in_from(&bad, "pull").await;
-    // Nobody may write there any more: an admission policy of the cluster refuses it.
+/// An admission policy of the cluster refuses this operation on Secrets of the namespace; gives the policy's name.
+async fn freeze(scene: &Scene, namespace: &str, operation: &str) -> String {
     let policy = scene.system_name("frozen");
     scene.apply(json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": policy},
         "spec": {
-            "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["secrets"]}]},
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": [operation], "resources": ["secrets"],
+            }]},
             "validations": [{"expression": "false", "message": "frozen"}],
         },
     }));
@@ -142,19 +138,97 @@ async fn the_former_credential_lives_until_each_namespace_has_the_new_one() {
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": policy},
         "spec": {
             "policyName": policy, "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": bad}}},
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}},
         },
     }));
-    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &bad);
     eventually("the policy is in force", SOON, || async {
-        let patch = Patch::Merge(json!({"metadata": {"labels": {"probe": "1"}}}));
-        let params = PatchParams { dry_run: true, ..PatchParams::default() };
-        match secrets.patch("pull", &params, &patch).await {
-            Err(_) => Ok(()),
-            Ok(_) => Err("not yet"),
-        }
+        if is_refused(scene, namespace, operation).await { Ok(()) } else { Err("not yet") }
     })
     .await;
+    policy
+}
+
+/// Tries the operation without effect.
+async fn is_refused(scene: &Scene, namespace: &str, operation: &str) -> bool {
+    let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), namespace);
+    if operation == "CREATE" {
+        let probe = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "probe"}});
+        let params = PostParams { dry_run: true, ..PostParams::default() };
+        secrets.create(&params, &serde_json::from_value(probe).unwrap()).await.is_err()
+    } else {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {"probe": "1"}}}));
+        secrets.patch("pull", &PatchParams { dry_run: true, ..PatchParams::default() }, &patch).await.is_err()
+    }
+}
+
+async fn thaw(scene: &Scene, namespace: &str, operation: &str, policy: &str) {
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        scene.plane.kubectl(["delete", kind, policy]).ok().unwrap();
+    }
+    eventually("the policy is gone", SOON, || async {
+        if is_refused(scene, namespace, operation).await { Err("not yet") } else { Ok(()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaked_credential_ends_at_once_whatever_a_namespace_refuses() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    let bad = scene.namespace_with("bad", &json!({}));
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [bad]}), json!([]))).await;
+    scene.system_settled("puller").await;
+    let leaked = scene.logs_in_from(&bad, "pull").await;
+    let policy = freeze(&scene, &bad, "UPDATE").await;
+    scene.annotate_system("puller", "harbor-robots.io/revoke", "leak").await;
+    scene.system_is("revoked", "puller", |_, status| status.handled_revoke.as_deref() == Some("leak")).await;
+    scene.system_robots_are("only the new one is left", |robots| robots.len() == 1).await;
+    assert!(!scene.harbor.verify(&leaked.name, &leaked.secret).await.unwrap());
+    scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;
+    thaw(&scene, &bad, "UPDATE", &policy).await;
+    scene.logs_in_from(&bad, "pull").await;
+    scene.system_settled("puller").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_refuses_from_the_start_disturbs_nobody() {
+    let scene = Scene::of_the_system(Setting { registry: json!({"pollInterval": "1h"}), ..Setting::default() }).await;
+    let bad = scene.namespace_with("bad", &json!({}));
+    let good = scene.namespace_with("good", &json!({}));
+    let policy = freeze(&scene, &bad, "CREATE").await;
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [bad, good]}), json!([]))).await;
+    scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;
+    scene.logs_in_from(&good, "pull").await;
+    // Any number of looks at it is one pass each, and says nothing new.
+    let version =
+        || async { scene.system_accounts().get(&scene.system_name("puller")).await.unwrap().metadata.resource_version };
+    let (before, lists) = (version().await, scene.calls("GET /api/v2.0/robots").await);
+    for n in 0..3 {
+        let touched = json!({"metadata": {"labels": {"touched": n.to_string()}}});
+        let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &good);
+        secrets.patch("pull", &PatchParams::default(), &Patch::Merge(touched)).await.unwrap();
+        eventually("it was looked at", SOON, || async {
+            let now = scene.calls("GET /api/v2.0/robots").await;
+            if now > lists + n { Ok(()) } else { Err(format!("{now}")) }
+        })
+        .await;
+    }
+    assert_eq!(version().await, before);
+    assert!(scene.calls("GET /api/v2.0/robots").await <= lists + 6);
+    thaw(&scene, &bad, "CREATE", &policy).await;
+    scene.harbor.advance(61).await.unwrap();
+    scene.annotate_system("puller", "harbor-robots.io/refresh", "1").await;
+    scene.logs_in_from(&bad, "pull").await;
+    scene.system_settled("puller").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_former_credential_lives_until_each_namespace_has_the_new_one() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    let bad = scene.namespace_with("bad", &json!({}));
+    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [bad]}), json!([]))).await;
+    scene.system_settled("puller").await;
+    let former = scene.logs_in_from(&bad, "pull").await;
+    let policy = freeze(&scene, &bad, "UPDATE").await;
     scene.harbor.advance(61).await.unwrap();
     scene.annotate_system("puller", "harbor-robots.io/refresh", "1").await;
     scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;
@@ -164,9 +238,7 @@ async fn the_former_credential_lives_until_each_namespace_has_the_new_one() {
     scene.harbor.advance(2 * 86_400).await.unwrap();
     scene.sweeps_of_the_system(2).await;
     assert!(scene.harbor.verify(&former.name, &former.secret).await.unwrap());
-    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-        scene.plane.kubectl(["delete", kind, &policy]).ok().unwrap();
-    }
+    thaw(&scene, &bad, "UPDATE", &policy).await;
     eventually("the new credential arrives", SOON, || async {
         let login = scene.secret_in(&bad, "pull").await.as_ref().and_then(login_in).ok_or("none")?;
         if login.name == former.name { Err("the former one") } else { Ok(()) }

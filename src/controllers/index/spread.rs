@@ -36,6 +36,8 @@ pub struct Copy {
     pub content: u64,
     /// Others who undid our work lately.
     pub contest: Option<Box<Contest>>,
+    /// Others who took our entry out of ServiceAccounts here.
+    pub service_accounts: Option<Box<Contest>>,
 }
 
 impl Copy {
@@ -46,14 +48,32 @@ impl Copy {
 }
 
 impl Index {
-    /// The same for a copy in a namespace. Copies are noted before their account is known, too: after a start they are all
-    /// that tells where a Secret was taken to.
-    pub fn see_copy(&self, account: &Key, namespace: &str, version: u64) -> bool {
+    /// Notes what the watch saw of a copy in a namespace; true if a pass should look. Copies are noted before their account is
+    /// known, too: after a start they are all that tells where a Secret was taken to. One that goes is of interest only if a
+    /// pass left it there: tenants can make and delete Secrets that look like copies.
+    pub fn see_copy(&self, account: &Key, namespace: &str, version: u64, deleted: bool) -> bool {
         let mut inner = self.lock();
         let known = inner.entries.contains_key(account);
+        if deleted {
+            let Some(spread) = inner.spreads.get_mut(account) else { return false };
+            let left = spread.copies.get(namespace).is_some_and(|copy| copy.left != 0);
+            if !(known && left) {
+                spread.copies.remove(namespace);
+                if !known && spread.copies.is_empty() {
+                    inner.spreads.remove(account);
+                }
+                return false;
+            }
+        }
         let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default();
         copy.seen = version;
         known && !copy.is_quiet()
+    }
+
+    /// What is known of a copy.
+    pub fn copy(&self, account: &Key, namespace: &str) -> Copy {
+        let inner = self.lock();
+        inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace)).cloned().unwrap_or_default()
     }
 
     /// The copies of a system account, by namespace.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::OwnRobot;
 use crate::controllers::{Context, sweep};
-use crate::registry::{Error, Registry};
+use crate::registry::{Error, LoginKind, Registry};
 
 /// A list that is this young serves all edits of a moment.
 pub const FRESH: Duration = Duration::from_secs(5);
@@ -20,8 +21,9 @@ pub async fn projects(ctx: &Context, name: &Arc<str>, age: Duration) -> Result<A
     if let Some(projects) = known() {
         return Ok(projects);
     }
-    let Some(state) = ctx.registries.get(name) else { return Ok(Arc::default()) };
-    let Some(client) = &state.client else { return Ok(Arc::default()) };
+    let not_set_up = || Error::Unreachable { what: "the registry is not set up" };
+    let state = ctx.registries.get(name).ok_or_else(not_set_up)?;
+    let client = state.client.as_ref().ok_or_else(not_set_up)?;
     let _alone = state.learned.listing.lock().await;
     match known() {
         Some(projects) => Ok(projects),
@@ -32,6 +34,9 @@ pub async fn projects(ctx: &Context, name: &Arc<str>, age: Duration) -> Result<A
 /// Lists the projects and has every account looked at whose permissions that may change.
 async fn list(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<Arc<BTreeSet<String>>, Error> {
     let projects = Arc::new(client.projects().await?);
+    if let Some(kept) = lost_sight(ctx, name, client, &projects).await? {
+        return Ok(kept);
+    }
     let mut before = None;
     ctx.registries.change(name, |state| {
         before = state.projects.replace(Arc::clone(&projects));
@@ -44,6 +49,28 @@ async fn list(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<A
         }
     }
     Ok(projects)
+}
+
+/// A robot login that lost its right to see all projects is shown a short list, which must not be taken for projects that
+/// went: the former list, if it is so.
+async fn lost_sight(
+    ctx: &Context,
+    name: &Arc<str>,
+    client: &dyn Registry,
+    projects: &BTreeSet<String>,
+) -> Result<Option<Arc<BTreeSet<String>>>, Error> {
+    let Some(state) = ctx.registries.get(name) else { return Ok(None) };
+    let Some(before) = state.projects.clone().filter(|before| !before.is_subset(projects)) else { return Ok(None) };
+    if state.info.as_ref().is_none_or(|info| info.login != LoginKind::Robot) {
+        return Ok(None);
+    }
+    let Some(own) = client.own_robot(&state.login_name).await?.map(OwnRobot::from) else { return Ok(None) };
+    if own.lists_projects {
+        return Ok(None);
+    }
+    tracing::warn!(registry = %name, "the login does not see all projects any more");
+    ctx.registries.change(name, |state| state.own = Some(own));
+    Ok(Some(before))
 }
 
 /// At each poll: projects that came or went, and those that accounts name and that were missing. Answers how many calls

@@ -149,11 +149,11 @@ impl Run<'_, '_> {
             let wanted = self.pass.first_service_accounts().to_vec();
             self.service_accounts(&wanted).await?;
         }
-        // Whatever else is in the way: a namespace that comes gets the credential that works now.
+        // A namespace that comes gets the credential that works now, unless the first Secret is not to be relied on.
         let held =
             matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::SecretNotOwned | Blocker::SecretContested));
-        if !held && !self.observed.deleting {
-            self.spread().await?;
+        if !self.observed.deleting {
+            self.spread(!held).await?;
         }
         Ok(())
     }
@@ -274,8 +274,6 @@ impl Run<'_, '_> {
         if let Some(message) = rows.as_deref().and_then(summary) {
             self.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
         }
-        let transient = |row: &Row| row.problem.as_ref().is_some_and(|problem| problem.transient);
-        let try_again = rows.iter().flatten().any(transient);
         let ctx = self.pass.ctx;
         let target = plan.current.and_then(|target| self.slot_of(target));
         let robot = target.and_then(|slot| self.robots[slot.index()].clone());
@@ -300,7 +298,7 @@ impl Run<'_, '_> {
             removed: self.removed,
             secret_outdated,
             live: self.live,
-            next: try_again.then_some(Outcome::Failed { not_before: None }),
+            next: None,
             wake: self.wake,
             rows,
         };
@@ -322,7 +320,7 @@ impl Run<'_, '_> {
                 }
                 let home = &self.pass.desired.home;
                 let next = outcome::of_registry(ctx, &self.pass.registry_name, home, &error);
-                let learned = pairs::learn(&self.pass.registry, home, &error);
+                let learned = pairs::learn(&self.pass.registry, &self.pass.account.spec, &error);
                 let next = if learned { Outcome::Again } else { next };
                 // A picture that was stale twice in a row is a fact that somebody should hear of.
                 let next = match next {

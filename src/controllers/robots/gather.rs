@@ -26,7 +26,7 @@ use crate::domain::report::{self, Failure};
 use crate::domain::robot::{Lifetime, Robot};
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
-use crate::domain::spread::HOLDS_NOTHING;
+use crate::domain::spread;
 use crate::registry::{self, Registry};
 
 /// `grantRevocationDelay` when nothing is said.
@@ -147,7 +147,7 @@ impl Pass<'_> {
             secret_contested: None,
             service_accounts_contested: None,
             paced_until: None,
-            behind: self.is_behind(),
+            behind: self.account.status.as_ref().is_some_and(spread::is_behind),
             now: self.registry_now(),
             wake: None,
         };
@@ -323,13 +323,6 @@ impl Pass<'_> {
             }
         };
         Ok(())
-    }
-
-    /// A namespace that could not be written to when last tried may have pods that use the former credential.
-    fn is_behind(&self) -> bool {
-        let rows = self.account.status.as_ref().map(|status| status.namespaces.as_slice()).unwrap_or_default();
-        rows.iter()
-            .any(|row| !row.ready && !row.reason.as_deref().is_some_and(|reason| HOLDS_NOTHING.contains(&reason)))
     }
 
     /// Nobody can delete the robot and the namespace waits for nothing else.

@@ -28,7 +28,7 @@ use crate::domain::observed::Recorded;
 use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
-use crate::domain::spread::Row;
+use crate::domain::spread;
 use crate::engine::{Cause, Outcome};
 
 /// One account in one pass.
@@ -192,7 +192,7 @@ impl Pass<'_> {
     /// Leaves out of the wish what this Harbor does not know or have. Of a system account nothing may be left.
     fn leave_out(&mut self, projects_found: bool) {
         let missing = projects::give_up_missing(&mut self.desired, &self.account.spec, &self.registry);
-        self.unknown = pairs::give_up(&mut self.desired, &self.registry).or(missing);
+        self.unknown = pairs::give_up(&mut self.desired, &self.registry).or(missing).or(self.unknown.take());
         if projects_found && self.key.is_system() && self.desired.permissions.is_empty() && self.unknown.is_none() {
             let message = "no project fits spec.projects, or spec.projects.revoked takes everything away, so that the robot \
                            would have no permission; the account proceeds by itself when there is one";
@@ -298,8 +298,7 @@ impl Pass<'_> {
         let secret = done.live.version();
         let outdated = done.secret_outdated;
         // What waited for a namespace that could not be written to need not any longer.
-        let is_behind = |row: &Row| row.problem.as_ref().is_some_and(|problem| problem.behind);
-        let caught_up = gathered.behind && done.rows.as_ref().is_some_and(|rows| !rows.iter().any(is_behind));
+        let caught_up = gathered.behind && !spread::is_behind(&next);
         self.tell(&status, &next, &done.outcome, &plan);
         if let Err(error) = self.write_status(next).await {
             return outcome::of_kube(&error);

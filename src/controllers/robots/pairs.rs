@@ -2,6 +2,8 @@
 //! otherwise. An account that has a credential goes on with the rest, so that an upgrade of Harbor never ends in an
 //! expired login.
 
+use super::projects;
+use crate::api::AccountSpec;
 use crate::controllers::registries::RegistryState;
 use crate::domain::catalogue::{self, Version};
 use crate::domain::desired::Desired;
@@ -33,13 +35,15 @@ pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState) -> Option
 }
 
 /// Notes a refusal; true if the next pass can do better for it.
-pub(super) fn learn(registry: &RegistryState, home: &Home, error: &registry::Error) -> bool {
-    match (error, home) {
-        (registry::Error::PermissionUnknown { pair }, _) => {
+pub(super) fn learn(registry: &RegistryState, spec: &AccountSpec, error: &registry::Error) -> bool {
+    match error {
+        registry::Error::PermissionUnknown { pair } => {
             registry.learned.set_unknown(registry.info.as_ref().and_then(|info| info.version.as_deref()), pair)
         }
-        // Of a system account the other projects are served.
-        (registry::Error::ProjectNotFound { project }, Home::System) => registry.learned.set_project_missing(project),
+        // Of a system account the other projects are served. One that a pattern found is missed by the next list.
+        registry::Error::ProjectNotFound { project } if projects::names(spec, project) => {
+            registry.learned.set_project_missing(project)
+        }
         _ => false,
     }
 }

@@ -1,5 +1,8 @@
 //! The projects of a system account: found by pattern, and without those that do not exist.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::{Pass, gather::Stop, wish};
 use crate::api::AccountSpec;
 use crate::controllers::registries::{self, RegistryState};
@@ -17,8 +20,16 @@ pub(super) fn by_pattern(spec: &AccountSpec) -> bool {
     }
 }
 
+/// True if a system account names the project itself.
+pub(super) fn names(spec: &AccountSpec, project: &str) -> bool {
+    let AccountSpec::System(spec) = spec else { return false };
+    let named = spec.projects.iter().flat_map(|projects| projects.selected.iter().flatten());
+    named.into_iter().any(|entry| entry.project == project)
+}
+
 impl Pass<'_> {
-    /// Finds out which projects fit; what a person edited is looked up anew. False if that cannot be known now.
+    /// Finds out which projects fit; what a person edited is looked up anew. False if that cannot be known now. An account
+    /// that has a robot goes on with what was known last, so that nothing else about it waits.
     pub(super) async fn find_projects(&mut self, cause: Cause) -> Result<bool, Stop> {
         if !by_pattern(&self.account.spec) {
             return Ok(true);
@@ -26,6 +37,22 @@ impl Pass<'_> {
         if self.registry.trouble.is_some() || self.registry.client.is_none() {
             return Ok(false);
         }
+        let has_robot = self.account.status.as_ref().is_some_and(|status| status.robot.is_some());
+        let known = self.registry.projects.clone().filter(|_| has_robot);
+        let existing = match (self.list_projects(cause).await, known) {
+            (Ok(existing), _) => existing,
+            (Err(Stop::Wish { failure, .. }), Some(known)) => {
+                self.unknown = Some(failure);
+                known
+            }
+            (Err(stop), _) => return Err(stop),
+        };
+        let wish = wish(self.ctx, &self.account, &self.registry, &existing);
+        self.desired = wish.map_err(|failure| Stop::Wish { failure, lost: false })?;
+        Ok(true)
+    }
+
+    async fn list_projects(&self, cause: Cause) -> Result<Arc<BTreeSet<String>>, Stop> {
         if self.registry.own.as_ref().is_some_and(|own| !own.lists_projects) {
             let message = format!(
                 "{}: the registry's login sees only projects of its own, so patterns would not find the others; grant it \
@@ -41,10 +68,7 @@ impl Pass<'_> {
             // Each poll lists anew and says when that changes something.
             self.registry.poll_interval(&self.ctx.settings) * 2
         };
-        let existing = registries::projects(self.ctx, &self.registry_name, age).await.map_err(Stop::Registry)?;
-        let wish = wish(self.ctx, &self.account, &self.registry, &existing);
-        self.desired = wish.map_err(|failure| Stop::Wish { failure, lost: false })?;
-        Ok(true)
+        registries::projects(self.ctx, &self.registry_name, age).await.map_err(Stop::Registry)
     }
 }
 

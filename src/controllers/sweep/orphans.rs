@@ -101,16 +101,17 @@ pub fn key(home: &Home, orphan: &Orphan) -> u64 {
 
 /// Looks once more, by name, mark and account, and deletes the robot. False if it is not (or no longer) an orphan, or not
 /// ours to delete now.
-async fn execute(ctx: &Context, client: &dyn Registry, home: &Home, orphan: &Orphan) -> Result<bool, Error> {
-    let prefix = client.name_prefix().filter(|_| *home == Home::System);
+async fn execute(ctx: &Context, client: &dyn Registry, home: &Arc<Home>, orphan: &Orphan) -> Result<bool, Error> {
+    let prefix = client.name_prefix().filter(|_| **home == Home::System);
     let Some(short) = short_name(&orphan.robot, home, prefix.as_deref()) else { return Ok(false) };
     let found = client.find(home, &[short]).await?.into_iter().find(|robot| *robot.name == *orphan.robot);
     let Some(robot) = found else { return Ok(true) };
     let same = mark::parse(&robot.description).is_some_and(|mark| {
         !mark.retained && *mark.uid == *orphan.owner.uid && mark.cluster == ctx.settings.cluster_name
     });
+    let taken_back = is_taken_back(ctx, home, prefix.as_deref(), &orphan.robot, &orphan.owner);
     // Whatever cannot be asked now is asked at the next look.
-    if !same || !is_gone(ctx, &orphan.owner).await.unwrap_or_default() {
+    if !same || taken_back || !is_gone(ctx, &orphan.owner).await.unwrap_or_default() {
         return Ok(false);
     }
     if !ctx.claim.holds_for(CALL_TIME) && !ctx.claim.hold_for(CALL_TIME).await {

@@ -25,7 +25,8 @@ pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
 pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<Timestamp>) -> Timestamp {
     let Facts { observed, desired, now, .. } = facts;
     if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) {
-        return *now;
+        // Not after the new robot was made: that tells an end at once from an overlap that ran its time.
+        return facts.outcome.robot.as_ref().map_or(*now, |current| current.created_at.min(*now));
     }
     if let Some(record) = observed.recorded_previous(previous) {
         return latest.map_or(record.revoke_at, |latest| record.revoke_at.min(latest));

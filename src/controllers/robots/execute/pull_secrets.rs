@@ -1,7 +1,7 @@
 //! Our entry in the `imagePullSecrets` of the ServiceAccounts that an account names.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::super::Pass;
 use super::{Run, Trouble};
@@ -10,9 +10,6 @@ use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::service_accounts::{self, Entry};
 use crate::domain::report::Failure;
-
-/// How often to look for a ServiceAccount that is not there and is not watched.
-const MISSING_SERVICE_ACCOUNT: Duration = Duration::from_mins(1);
 
 /// The Secret whose entry is wanted in ServiceAccounts.
 pub(super) struct Place<'a> {
@@ -71,9 +68,12 @@ impl Pass<'_> {
         let Place { namespace, live, form, served } = place;
         let secret = &self.desired.secret.name;
         let mut done = Served { live, notes: Vec::new(), contested: None, wake: None };
-        // The record goes with the Secret; then the spec is what is left to go by.
         let mut recorded = done.live.service_accounts();
-        recorded.extend(self.desired.service_accounts.iter().cloned());
+        // The record goes with the Secret; then the spec is what is left to go by. A system account's says nothing of this
+        // namespace.
+        if done.live.is_absent() || !self.key.is_system() {
+            recorded.extend(self.desired.service_accounts.iter().cloned());
+        }
         let dropped: BTreeSet<String> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
         for name in &dropped {
             let entry = service_accounts::remove(&ctx.client, namespace, name, secret).await?;
@@ -85,7 +85,7 @@ impl Pass<'_> {
         for name in wanted {
             let mut entry = service_accounts::add(&ctx.client, namespace, name, secret, served.contains(name)).await?;
             if matches!(entry, Entry::TakenOut(_)) {
-                match self.stand_back(name) {
+                match self.stand_back(namespace, name) {
                     None => entry = service_accounts::add(&ctx.client, namespace, name, secret, false).await?,
                     Some((until, failure)) => {
                         done.contested = Some(failure);
@@ -105,7 +105,6 @@ impl Pass<'_> {
                     let where_ =
                         if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() };
                     done.notes.push(format!("ServiceAccount {name} does not exist yet{where_}"));
-                    done.wake = Some(Instant::now() + MISSING_SERVICE_ACCOUNT);
                 }
             }
         }
@@ -118,18 +117,31 @@ impl Pass<'_> {
 
     /// Notes that somebody took our entry out of a ServiceAccount; until when and why it is left alone if that happens too
     /// often.
-    fn stand_back(&self, name: &str) -> Option<(Instant, Failure)> {
+    fn stand_back(&self, namespace: &str, name: &str) -> Option<(Instant, Failure)> {
+        let now = Instant::now();
         let mut contested = None;
-        self.ctx.index.update(self.key, |entry| {
-            let now = Instant::now();
-            contested = entry.contests.as_ref().and_then(|contests| contests.service_accounts.until(now));
-            if contested.is_none() {
-                contested = entry.contest(|contests| &mut contests.service_accounts);
-            }
-        });
+        if self.key.is_system() && *namespace != *self.secret_namespace {
+            // What one team does is held against no other.
+            self.ctx.index.update_copy(self.key, namespace, |copy| {
+                let contest = copy.service_accounts.get_or_insert_default();
+                contested = contest.until(now);
+                if contested.is_none() {
+                    contest.note(now);
+                    contested = contest.until(now);
+                }
+            });
+        } else {
+            self.ctx.index.update(self.key, |entry| {
+                contested = entry.contests.as_ref().and_then(|contests| contests.service_accounts.until(now));
+                if contested.is_none() {
+                    contested = entry.contest(|contests| &mut contests.service_accounts);
+                }
+            });
+        }
         let until = contested?;
+        let place = if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() };
         let message = format!(
-            "Secret {} was taken out of the imagePullSecrets of ServiceAccount {name} three times within 10 minutes; it \
+            "Secret {} was taken out of the imagePullSecrets of ServiceAccount {name}{place} three times within 10 minutes; it \
              is left alone until 10 minutes have passed or the account is edited: find out who does that and stop it",
             self.desired.secret.name
         );

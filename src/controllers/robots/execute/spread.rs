@@ -2,14 +2,14 @@
 //! credential is kept; the others are copies of it. What happens in one namespace holds up no other.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
 use super::super::Pass;
 use super::pull_secrets::{Place, Served};
-use super::{Run, Trouble};
+use super::{Run, STEP_TIME, Trouble};
 use crate::cluster;
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Copied, Live};
@@ -21,6 +21,9 @@ use crate::registry::Class;
 /// Namespaces at the same time.
 const AT_ONCE: usize = 8;
 
+/// A namespace whose Secret could not be written for a passing reason is looked at again after this long.
+const RETRY: Duration = Duration::from_secs(10);
+
 /// What came of one namespace.
 enum Went {
     /// The Secret and its ServiceAccounts are as they should be; `None` = they were known to be.
@@ -30,8 +33,9 @@ enum Went {
 }
 
 impl Run<'_, '_> {
-    /// Brings the published credential to every namespace that is asked for, and takes it out of the others.
-    pub(super) async fn spread(&mut self) -> Result<(), Trouble> {
+    /// Takes the credential out of the namespaces that are not asked for any more and, if there is nothing against it, brings
+    /// the published one to the others.
+    pub(super) async fn spread(&mut self, bring: bool) -> Result<(), Trouble> {
         let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
         let home = &*self.pass.secret_namespace;
         let named = self.live.credential.as_ref().map(|credential| credential.robot.clone());
@@ -45,6 +49,19 @@ impl Run<'_, '_> {
             hosts: &hosts,
             service_accounts: &pass.desired.service_accounts,
         };
+        let stale: Vec<String> =
+            pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
+        let mut rows = Vec::new();
+        let again = Instant::now() + pass.registry.poll_interval(&pass.ctx.settings);
+        for name in stale {
+            if let Err(error) = pass.take_away(&name, &form).await {
+                rows.push(Row { name, problem: Some(problem_of(&error, true)) });
+                self.wake = [self.wake, Some(again)].into_iter().flatten().min();
+            }
+        }
+        if !bring {
+            return Ok(());
+        }
         let (put, form) = (robot.filter(|_| !primary.is_absent()), &form);
         // Everything in a namespace that is being deleted is on its way out.
         let copies = wanted
@@ -58,10 +75,7 @@ impl Run<'_, '_> {
             }
         };
         let visits: Vec<_> = copies.map(|(name, found)| visit(name.as_str(), found.is_some())).collect();
-        let went: Vec<(&str, Went)> = stream::iter(visits).buffer_unordered(AT_ONCE).collect().await;
-        let stale: Vec<String> =
-            pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
-        let mut rows = Vec::new();
+        let went: Vec<(&str, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
         let mut served = Vec::new();
         for (name, went) in went {
             let problem = match went {
@@ -76,13 +90,8 @@ impl Run<'_, '_> {
             };
             rows.push(Row { name: name.to_owned(), problem });
         }
-        for name in stale {
-            if let Err(error) = pass.take_away(&name, form).await {
-                rows.push(Row { name, problem: Some(problem_of(&error, true)) });
-            }
-        }
         if names.contains(home) {
-            rows.push(Row { name: home.to_owned(), problem: None });
+            rows.push(Row { name: home.to_owned(), problem: put.is_none().then(Problem::no_credential) });
         }
         for served in &served {
             self.take(served);
@@ -92,8 +101,8 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// The account is on its way out, or may hold nothing any more: no ServiceAccount names its Secrets. Those that are
-    /// `released` outlive it, the others go with it or are deleted at once.
+    /// The account is on its way out, or may hold nothing any more. Secrets that are `released` outlive it as they are; the
+    /// others are deleted, and no ServiceAccount names them any more.
     pub(super) async fn withdraw(&mut self, released: bool) -> Result<(), Trouble> {
         if !self.pass.key.is_system() {
             return Ok(());
@@ -138,7 +147,7 @@ impl Pass<'_> {
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
             return Went::Well(None);
         }
-        let before = ctx.index.copies(self.key).remove(namespace).unwrap_or_default();
+        let before = ctx.index.copy(self.key, namespace);
         if let Some(until) = before.contest.as_ref().and_then(|contest| contest.until(Instant::now())) {
             return self.contested(until);
         }
@@ -152,8 +161,11 @@ impl Pass<'_> {
             Err(error) => {
                 ctx.index.update_copy(self.key, namespace, |copy| copy.content = 0);
                 // What a policy refuses it may allow later, and nothing tells when.
-                let again = Instant::now() + self.registry.poll_interval(&ctx.settings);
-                Went::Wrong(problem_of(&error, before.left != 0 || before.seen != 0), Some(again))
+                let refused = error.class() == Class::UserFix;
+                let pause = if refused { self.registry.poll_interval(&ctx.settings) } else { RETRY };
+                let recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
+                let held = before.left != 0 || before.seen != 0 || recorded.clone().any(|it| it.namespace == namespace);
+                Went::Wrong(problem_of(&error, held), Some(Instant::now() + pause))
             }
         }
     }
@@ -167,6 +179,9 @@ impl Pass<'_> {
         left: u64,
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
+        if !ctx.claim.holds_for(STEP_TIME) && !ctx.claim.hold_for(STEP_TIME).await {
+            return Err(cluster::Error::Failed("another replica leads".to_owned()));
+        }
         let copied = secrets::copy(&ctx.client, namespace, primary, form, robot).await?;
         let (live, served) = match copied {
             Copied::Foreign => {
@@ -179,7 +194,6 @@ impl Pass<'_> {
                         form.wish.name
                     ),
                     behind: false,
-                    transient: false,
                     waits: false,
                 };
                 // A stranger's Secret carries no label of ours, so no watch tells when it goes.
@@ -237,7 +251,6 @@ impl Pass<'_> {
                 self.desired.secret.name
             ),
             behind: true,
-            transient: false,
             waits: false,
         };
         Went::Wrong(problem, Some(until))
@@ -245,11 +258,5 @@ impl Pass<'_> {
 }
 
 fn problem_of(error: &cluster::Error, behind: bool) -> Problem {
-    Problem {
-        reason: error.reason().to_owned(),
-        message: error.to_string(),
-        behind,
-        transient: error.class() != Class::UserFix,
-        waits: false,
-    }
+    Problem { reason: error.reason().to_owned(), message: error.to_string(), behind, waits: false }
 }
