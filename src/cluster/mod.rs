@@ -8,6 +8,7 @@ pub mod namespaces;
 pub mod objects;
 pub mod registries;
 pub mod secret_form;
+pub mod secret_owner;
 pub mod secrets;
 pub mod service_accounts;
 

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::objects;
+use super::secret_owner::{MadeFor, account_text};
 use crate::api::keys;
 use crate::domain::desired::SecretWish;
 use crate::domain::observed::{RobotRef, Tokens};
@@ -104,24 +105,6 @@ pub struct AtRest {
     pub form: Option<u64>,
 }
 
-/// The account that a Secret of ours is made for, as the Secret says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadeFor {
-    /// A `SystemRobotAccount`; otherwise a `RobotAccount` of the Secret's namespace.
-    pub system: bool,
-    /// Its name.
-    pub name: String,
-}
-
-/// What stands before the name of a `SystemRobotAccount` in an annotation, so that it is not taken for a namesake of the
-/// namespace. Names of objects hold no slash.
-const SYSTEM: &str = "SystemRobotAccount/";
-
-/// The account as the Secret's annotation has it.
-fn account_text(owner: &OwnerReference) -> String {
-    if owner.kind == SYSTEM.trim_end_matches('/') { format!("{SYSTEM}{}", owner.name) } else { owner.name.clone() }
-}
-
 /// Reduces a Secret that the watch delivered; also says whose account's it is.
 pub fn at_rest(secret: &Secret) -> Option<(MadeFor, AtRest)> {
     // Whatever of label, annotation and owner reference was edited away: one that is left tells the account.
@@ -130,10 +113,7 @@ pub fn at_rest(secret: &Secret) -> Option<(MadeFor, AtRest)> {
         owners.iter().find(|owner| owner.controller == Some(true) && owner.api_version.starts_with(keys::PREFIX));
     let account = owner.map(account_text);
     let account = account.or_else(|| annotation(secret, keys::ANNOTATION_ACCOUNT).map(ToOwned::to_owned))?;
-    let account = match account.strip_prefix(SYSTEM) {
-        Some(name) => MadeFor { system: true, name: name.to_owned() },
-        None => MadeFor { system: false, name: account },
-    };
+    let account = MadeFor::read(account);
     let uid = owner.map(|owner| owner.uid.as_str()).unwrap_or_default();
     let credential = credential(secret, uid);
     let writable = secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE);
@@ -332,7 +312,7 @@ pub fn service_accounts(secret: &Secret) -> Vec<String> {
     listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)).into_iter().map(ToOwned::to_owned).collect()
 }
 
-fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
     secret.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
@@ -380,32 +360,4 @@ pub fn is_current(secret: &Secret, form: &Form<'_>, credential: &Credential) -> 
     let mut written = secret.clone();
     write(&mut written, form, credential, None);
     written.data == secret.data && written.metadata == secret.metadata && written.type_ == secret.type_
-}
-
-/// Whose Secret it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// Ours, with our owner reference or one that is missing or stale (a restore, `Retain`).
-    Ours,
-    /// Anybody else's: never written to.
-    Foreign,
-}
-
-/// A Secret of the wanted name is ours if our owner reference is on it; or if it carries our label and our account's
-/// name and no other object controls it. Writing over anything else would let whoever may create an account replace
-/// any Secret of the namespace.
-pub fn ownership(secret: &Secret, owner: &OwnerReference) -> Ownership {
-    let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
-    if owners.iter().any(|other| other.uid == owner.uid) {
-        return Ownership::Ours;
-    }
-    let labelled = secret
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(keys::LABEL_MANAGED_BY))
-        .is_some_and(|by| by == keys::MANAGED_BY);
-    let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(account_text(owner).as_str());
-    let only_stale = owners.iter().all(|other| other.kind == owner.kind && other.name == owner.name);
-    if labelled && same_account && only_stale { Ownership::Ours } else { Ownership::Foreign }
 }

@@ -5,7 +5,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 
-use super::secret_form::{self, AtRest, Credential, Form, Ownership};
+use super::secret_form::{self, AtRest, Credential, Form};
+use super::secret_owner::{self, Ownership};
 use super::{Error, objects, within};
 use crate::api::keys;
 use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
@@ -97,7 +98,7 @@ pub async fn read_at_rest(client: &Client, namespace: &str, name: &str) -> Resul
 }
 
 fn examine(secret: Secret, form: &Form<'_>) -> Live {
-    let ours = secret_form::ownership(&secret, form.owner) == Ownership::Ours;
+    let ours = secret_owner::ownership(&secret, form.owner) == Ownership::Ours;
     Live {
         credential: secret_form::credential(&secret, &form.owner.uid).filter(|_| ours),
         robot_named: secret_form::robot(&secret).filter(|_| ours),

@@ -1,0 +1,63 @@
+//! Whose Secret it is: the account that it was made for, and whether it is ours to write to.
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use super::secret_form::annotation;
+use crate::api::keys;
+
+/// The account that a Secret of ours is made for, as the Secret says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeFor {
+    /// A `SystemRobotAccount`; otherwise a `RobotAccount` of the Secret's namespace.
+    pub system: bool,
+    /// Its name.
+    pub name: String,
+}
+
+impl MadeFor {
+    /// From the text of [`account_text`].
+    pub(super) fn read(account: String) -> Self {
+        match account.strip_prefix(SYSTEM) {
+            Some(name) => Self { system: true, name: name.to_owned() },
+            None => Self { system: false, name: account },
+        }
+    }
+}
+
+/// What stands before the name of a `SystemRobotAccount` in an annotation, so that it is not taken for a namesake of the
+/// namespace. Names of objects hold no slash.
+const SYSTEM: &str = "SystemRobotAccount/";
+
+/// The account as the Secret's annotation has it.
+pub(super) fn account_text(owner: &OwnerReference) -> String {
+    if owner.kind == SYSTEM.trim_end_matches('/') { format!("{SYSTEM}{}", owner.name) } else { owner.name.clone() }
+}
+
+/// Whether a Secret is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours, with our owner reference or one that is missing or stale (a restore, `Retain`).
+    Ours,
+    /// Anybody else's: never written to.
+    Foreign,
+}
+
+/// A Secret of the wanted name is ours if our owner reference is on it; or if it carries our label and our account's
+/// name and no other object controls it. Writing over anything else would let whoever may create an account replace
+/// any Secret of the namespace.
+pub fn ownership(secret: &Secret, owner: &OwnerReference) -> Ownership {
+    let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
+    if owners.iter().any(|other| other.uid == owner.uid) {
+        return Ownership::Ours;
+    }
+    let labelled = secret
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(keys::LABEL_MANAGED_BY))
+        .is_some_and(|by| by == keys::MANAGED_BY);
+    let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(account_text(owner).as_str());
+    let only_stale = owners.iter().all(|other| other.kind == owner.kind && other.name == owner.name);
+    if labelled && same_account && only_stale { Ownership::Ours } else { Ownership::Foreign }
+}
