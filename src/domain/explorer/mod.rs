@@ -41,6 +41,7 @@
 //! time, which `Named` stands for); a PUT of somebody else that takes back our PATCH, which to us is a robot re-secreted
 //! by hand; several namespaces.
 
+mod deep_tests;
 mod events;
 mod names;
 mod operator;
@@ -52,10 +53,6 @@ mod trace;
 mod view;
 mod world;
 mod wrong_plans;
-
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::contest;
 use super::pace;
@@ -116,11 +113,10 @@ const BASE: Config = Config {
 };
 
 fn run(name: &str, config: &Config) -> Report {
-    let start = Instant::now();
     let report = explore(config);
-    let (states, transitions, seconds) = (report.states, report.transitions, start.elapsed().as_secs());
+    let (states, transitions) = (report.states, report.transitions);
     let whole = if report.complete { "" } else { ", cut off" };
-    println!("{name}: {states} states, {transitions} transitions, {seconds} s{whole}");
+    println!("{name}: {states} states, {transitions} transitions{whole}");
     report
 }
 
@@ -185,43 +181,4 @@ fn every_rule_holds_with_overlap_and_a_login_that_may_not_update() {
 #[test]
 fn every_rule_holds_in_place_and_with_a_login_that_may_not_update() {
     every_rule_holds_for(false, true);
-}
-
-/// Of one configuration, since the search keeps them in memory. All but four of them have fewer and are seen whole.
-const MOST_STATES: usize = 20_000_000;
-
-/// The configurations of the deep search whose names contain the value; without it all of them.
-const ONLY: &str = "EXPLORE_ONLY";
-
-#[test]
-#[ignore = "the deep search: cargo xtask explore --deep"]
-fn every_rule_holds_whatever_happens_four_times() {
-    let only = std::env::var(ONLY).unwrap_or_default();
-    let chosen: Vec<_> = configurations().into_iter().filter(|(name, _)| name.contains(&only)).collect();
-    let count = chosen.len();
-    assert!(count > 0, "no configuration is called {only:?}");
-    let waiting = Mutex::new(chosen.into_iter());
-    let (states, broken) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || {
-        loop {
-            let next = waiting.lock().expect("nobody panics with the lock").next();
-            let Some((name, config)) = next else { return };
-            let events = if config.old_leader { 3 } else { 4 };
-            let report = run(&name, &Config { events, limit: MOST_STATES, ..config });
-            states.fetch_add(report.states, Ordering::Relaxed);
-            if let Some(violation) = report.violation {
-                broken.fetch_add(1, Ordering::Relaxed);
-                // At once: the rest can take an hour.
-                println!("BROKEN: {name}\n{violation}\n");
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from).min(4) {
-            scope.spawn(work);
-        }
-    });
-    let (states, broken) = (states.into_inner(), broken.into_inner());
-    println!("{states} states in {count} configurations, {broken} violations");
-    assert_eq!(broken, 0, "the traces above are shortest ones");
 }
