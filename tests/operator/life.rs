@@ -31,7 +31,8 @@ async fn a_deleted_account_takes_its_robot_and_secret_with_it() {
         scene.delete("ci").await;
         scene.gone("ci").await;
         assert!(scene.robots().await.is_empty());
-        eventually("the Secret is collected", SOON, || async {
+        // Kubernetes' garbage collector learns of a new kind every 30 s only.
+        eventually("the Secret is collected", SOON * 3, || async {
             scene.secret("ci").await.map_or(Ok(()), |secret| Err(format!("{:?}", secret.metadata)))
         })
         .await;
