@@ -19,20 +19,6 @@ fn namespace(account: &Account) -> &str {
     account.metadata.namespace.as_deref().unwrap_or_default()
 }
 
-/// The object that is sent; its spec is never changed by us, and a status of `None` is not sent.
-enum Typed {
-    Project(RobotAccount),
-    System(SystemRobotAccount),
-}
-
-fn typed(account: &Account, status: Option<AccountStatus>) -> Typed {
-    let metadata = account.metadata.clone();
-    match &account.spec {
-        AccountSpec::Project(spec) => Typed::Project(RobotAccount { metadata, spec: spec.clone(), status }),
-        AccountSpec::System(spec) => Typed::System(SystemRobotAccount { metadata, spec: spec.clone(), status }),
-    }
-}
-
 /// Reads an account; `None` if it is gone.
 pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option<Account>, Error> {
     if namespace.is_empty() {
@@ -64,8 +50,15 @@ pub async fn remove_finalizer(client: &Client, account: &Account, finalizer: &st
 
 /// Replaces the account's status, unless the account changed since it was read.
 pub async fn write_status(client: &Client, account: &Account, status: AccountStatus) -> Result<ObjectMeta, Error> {
-    match typed(account, Some(status)) {
-        Typed::Project(object) => objects::write_status(&of_projects(client, namespace(account)), object).await,
-        Typed::System(object) => objects::write_status(&of_the_system(client), object).await,
+    let (metadata, status) = (account.metadata.clone(), Some(status));
+    match &account.spec {
+        AccountSpec::Project(spec) => {
+            let object = RobotAccount { metadata, spec: spec.clone(), status };
+            objects::write_status(&of_projects(client, namespace(account)), object).await
+        }
+        AccountSpec::System(spec) => {
+            let object = SystemRobotAccount { metadata, spec: spec.clone(), status };
+            objects::write_status(&of_the_system(client), object).await
+        }
     }
 }

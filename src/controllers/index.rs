@@ -289,8 +289,7 @@ impl Index {
     /// True if there is nothing new about an account since its last pass.
     pub fn is_quiet(&self, key: &Key) -> bool {
         let inner = self.lock();
-        let changed = |named: &Named| named.users.iter().any(|(user, left)| user == key && named.seen > *left);
-        let here_changed = |here: &HashMap<Box<str>, Named>| here.values().any(changed);
+        let here_changed = |here: &HashMap<Box<str>, Named>| here.values().any(|named| named.is_news_to(key));
         let others_quiet = if key.is_system() {
             let copies = inner.spreads.get(key).map(|spread| &spread.copies);
             copies.into_iter().flatten().all(|(_, copy)| copy.is_quiet())

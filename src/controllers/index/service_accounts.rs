@@ -6,9 +6,16 @@ use super::{Index, Inner, Key, intern};
 #[derive(Default)]
 pub(super) struct Named {
     /// Each with the version that its last pass left; 0 = none.
-    pub(super) users: Vec<(Key, u64)>,
+    users: Vec<(Key, u64)>,
     /// The version that the watch saw last.
-    pub(super) seen: u64,
+    seen: u64,
+}
+
+impl Named {
+    /// It was changed since the account's last pass.
+    pub(super) fn is_news_to(&self, account: &Key) -> bool {
+        self.users.iter().any(|(user, left)| user == account && self.seen > *left)
+    }
 }
 
 impl Index {

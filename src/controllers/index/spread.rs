@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::service_accounts::Named;
 use super::{Index, Key, intern};
 use crate::api::SystemSecretOutput;
 use crate::domain::contest::Contest;
@@ -32,7 +31,7 @@ pub struct Copy {
     pub left: u64,
     /// The one that the watch saw last.
     pub seen: u64,
-    /// What the last pass left in it: see [`digest`].
+    /// The digest of what the last pass left in it; 0 = something was not as it should be.
     pub content: u64,
     /// Others who undid our work lately.
     pub contest: Option<Box<Contest>>,
@@ -76,9 +75,11 @@ impl Index {
         inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace)).cloned().unwrap_or_default()
     }
 
-    /// The copies of a system account, by namespace.
-    pub fn copies(&self, account: &Key) -> BTreeMap<Box<str>, Copy> {
-        self.lock().spreads.get(account).map(|spread| spread.copies.clone()).unwrap_or_default()
+    /// The namespaces with a copy, as far as they are known.
+    pub fn copied_to(&self, account: &Key) -> Vec<String> {
+        let inner = self.lock();
+        let copies = inner.spreads.get(account).map(|spread| &spread.copies);
+        copies.into_iter().flatten().map(|(namespace, _)| namespace.to_string()).collect()
     }
 
     /// Changes what is known of a copy.
@@ -91,10 +92,9 @@ impl Index {
     pub fn is_copy_settled(&self, account: &Key, namespace: &str, content: u64) -> bool {
         let inner = self.lock();
         let here = inner.service_accounts.get(namespace);
-        let changed = |named: &Named| named.users.iter().any(|(user, left)| user == account && named.seen > *left);
         let copy = inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace));
         copy.is_some_and(|copy| copy.left != 0 && copy.is_quiet() && copy.content == content)
-            && !here.is_some_and(|here| here.values().any(changed))
+            && !here.is_some_and(|here| here.values().any(|named| named.is_news_to(account)))
     }
 
     /// There is no copy in this namespace any more, and none is wanted.

@@ -9,7 +9,7 @@ use crate::controllers::registries::{self, RegistryState};
 use crate::domain::desired::Desired;
 use crate::domain::projects;
 use crate::domain::report::Failure;
-use crate::domain::robot::Scope;
+use crate::domain::robot::{Home, Scope};
 use crate::engine::Cause;
 
 /// True if the account's permissions depend on which projects there are.
@@ -20,11 +20,18 @@ pub(super) fn by_pattern(spec: &AccountSpec) -> bool {
     }
 }
 
+/// The projects that a system account names itself.
+fn selected(spec: &AccountSpec) -> impl Iterator<Item = &str> {
+    let projects = match spec {
+        AccountSpec::Project(_) => None,
+        AccountSpec::System(spec) => spec.projects.as_ref(),
+    };
+    projects.into_iter().flat_map(|projects| projects.selected.iter().flatten()).map(|entry| entry.project.as_str())
+}
+
 /// True if a system account names the project itself.
 pub(super) fn names(spec: &AccountSpec, project: &str) -> bool {
-    let AccountSpec::System(spec) = spec else { return false };
-    let named = spec.projects.iter().flat_map(|projects| projects.selected.iter().flatten());
-    named.into_iter().any(|entry| entry.project == project)
+    selected(spec).any(|name| name == project)
 }
 
 impl Pass<'_> {
@@ -75,15 +82,13 @@ impl Pass<'_> {
 /// Takes projects out of the wish that do not exist. One that an account names itself is told; one that a pattern found and
 /// that went since is not missed.
 pub(super) fn give_up_missing(desired: &mut Desired, spec: &AccountSpec, registry: &RegistryState) -> Option<Failure> {
-    let AccountSpec::System(spec) = spec else { return None };
     let missing = registry.learned.missing_projects();
-    if missing.is_empty() {
+    if missing.is_empty() || desired.home != Home::System {
         return None;
     }
     let gone = |scope: &Scope| matches!(scope, Scope::Project(name) if missing.contains(name));
     desired.permissions.retain(|scope, _| !gone(scope));
-    let named = spec.projects.iter().flat_map(|projects| projects.selected.iter().flatten());
-    let named: Vec<&str> = named.map(|entry| entry.project.as_str()).filter(|name| missing.contains(*name)).collect();
+    let named: Vec<&str> = selected(spec).filter(|name| missing.contains(*name)).collect();
     (!named.is_empty()).then(|| Failure {
         reason: "ProjectNotFound",
         message: format!(

@@ -135,9 +135,9 @@ impl Run<'_, '_> {
 impl Pass<'_> {
     /// Every namespace that has a copy, or may have one.
     fn places(&self) -> BTreeSet<String> {
-        let known = self.ctx.index.copies(self.key).into_keys().map(String::from);
-        let recorded = self.account.status.as_ref().map(|status| status.secret_refs.clone()).unwrap_or_default();
-        known.chain(recorded.into_iter().map(|secret| secret.namespace)).collect()
+        let recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
+        let recorded = recorded.map(|secret| secret.namespace.clone());
+        self.ctx.index.copied_to(self.key).into_iter().chain(recorded).collect()
     }
 
     /// Makes the Secret of a namespace a copy of the first one.
@@ -163,8 +163,8 @@ impl Pass<'_> {
                 // What a policy refuses it may allow later, and nothing tells when.
                 let refused = error.class() == Class::UserFix;
                 let pause = if refused { self.registry.poll_interval(&ctx.settings) } else { RETRY };
-                let recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
-                let held = before.left != 0 || before.seen != 0 || recorded.clone().any(|it| it.namespace == namespace);
+                let mut recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
+                let held = before.left != 0 || before.seen != 0 || recorded.any(|it| it.namespace == namespace);
                 Went::Wrong(problem_of(&error, held), Some(Instant::now() + pause))
             }
         }
