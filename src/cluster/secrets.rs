@@ -64,6 +64,12 @@ impl Live {
         self.ours
     }
 
+    /// The credential with name and expiry as its robot has them now; `None` if it is not this robot's.
+    pub fn credential_of(&self, robot: &Robot) -> Option<Credential> {
+        let named = self.robot_named.as_ref().is_some_and(|named| named.is(robot));
+        self.credential.as_ref().filter(|_| named).map(|credential| with_facts_of(credential, robot))
+    }
+
     /// The ServiceAccounts that carry our entry, as recorded on the Secret.
     pub fn service_accounts(&self) -> Vec<String> {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
@@ -180,27 +186,17 @@ pub async fn release(client: &Client, namespace: &str, live: &Live, form: &Form<
     .await
 }
 
-/// Makes the Secret of another namespace hold what `primary` holds of `robot`'s credential, in this form. Writes nothing if
-/// it does already, or if `primary` holds none.
-pub async fn copy(
-    client: &Client,
-    namespace: &str,
-    primary: &Live,
-    form: &Form<'_>,
-    robot: &Robot,
-) -> Result<Copied, Error> {
+/// Makes the Secret of another namespace hold this credential in this form; writes nothing if it does already.
+pub async fn copy(client: &Client, namespace: &str, credential: &Credential, form: &Form<'_>) -> Result<Copied, Error> {
     let live = read(client, namespace, form).await?;
     if live.object.is_some() && !live.ours {
         return Ok(Copied::Foreign);
     }
-    let named = primary.robot_named.as_ref().is_some_and(|named| named.is(robot));
-    let Some(credential) = primary.credential.as_ref().filter(|_| named) else { return Ok(Copied::Unchanged(live)) };
-    let credential = with_facts_of(credential, robot);
     let found = live.object.as_ref().filter(|secret| Live::is_writable(secret));
-    if found.is_some_and(|secret| secret_form::is_current(secret, form, &credential)) {
+    if found.is_some_and(|secret| secret_form::is_current(secret, form, credential)) {
         return Ok(Copied::Unchanged(live));
     }
-    let write = |secret: &mut Secret| secret_form::write(secret, form, &credential, None);
+    let write = |secret: &mut Secret| secret_form::write(secret, form, credential, None);
     let (from, served) = (live.version(), live.service_accounts());
     Ok(Copied::Changed { from, served, to: save(client, namespace, &live, form, write).await? })
 }

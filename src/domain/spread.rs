@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::selects;
-use crate::api::{AccountStatus, NamespaceRecord, SystemSecretOutput};
+use crate::api::{AccountStatus, NamespaceRecord, SecretRecord, SystemSecretOutput};
 
 /// So many namespaces are in a status, those that failed first.
 const NAMESPACES_TOLD: usize = 100;
@@ -67,8 +67,28 @@ pub fn is_behind(status: &AccountStatus) -> bool {
     status.namespaces.iter().any(|row| !row.ready && holds(&row.name))
 }
 
+/// Tells what became of each namespace.
+pub fn record(status: &mut AccountStatus, rows: &[Row]) {
+    status.namespace_count = i32::try_from(rows.len()).ok();
+    status.namespaces = records(rows);
+}
+
+/// Where our Secrets are: the first one, and the copies; those that are on record, if they were not looked at.
+pub fn secret_refs(before: &[SecretRecord], rows: Option<&[Row]>, first: &str, secret: &str) -> Vec<SecretRecord> {
+    let copies = rows.unwrap_or_default().iter();
+    let ours = copies.filter(|row| row.problem.as_ref().is_none_or(|problem| problem.behind));
+    let mut namespaces: Vec<&str> = ours.map(|row| row.name.as_str()).collect();
+    if rows.is_none() {
+        namespaces.extend(before.iter().map(|known| known.namespace.as_str()));
+    }
+    namespaces.retain(|name| *name != first);
+    namespaces.insert(0, first);
+    let record = |namespace: &str| SecretRecord { namespace: namespace.to_owned(), name: secret.to_owned() };
+    namespaces.into_iter().map(record).collect()
+}
+
 /// The rows of a status.
-pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
+fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
     let mut rows: Vec<&Row> = rows.iter().collect();
     let rank = |row: &Row| row.problem.as_ref().map_or(2, |problem| u8::from(problem.waits));
     rows.sort_by(|a, b| (rank(a), &a.name).cmp(&(rank(b), &b.name)));

@@ -1,11 +1,12 @@
 //! The Secret of a system account in many namespaces: by name and by label, as they come, change and go.
 
-use harbor_robot_world::eventually;
+use harbor_robot_world::{Login, eventually};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, login_in};
+use crate::system::says;
 
 fn pull(secret: Value, service_accounts: Value) -> Value {
     json!({
@@ -88,6 +89,61 @@ async fn a_secret_follows_namespaces_by_name_and_label() {
         }
         scene.pull_secrets_in(&named, "default", &[]).await;
     }
+}
+
+/// Waits until the namespace has this credential, and its ServiceAccount names it.
+async fn holds(scene: &Scene, namespace: &str, login: &Login) {
+    eventually(&format!("{namespace} has the credential"), SOON, || async {
+        let held = scene.secret_in(namespace, "pull").await.as_ref().and_then(login_in);
+        if held.as_ref() == Some(login) { Ok(()) } else { Err(format!("{:?}", held.map(|login| login.name))) }
+    })
+    .await;
+    scene.pull_secrets_in(namespace, "default", &["pull"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn namespaces_are_served_while_harbor_cannot_be_asked() {
+    let mut scene = Scene::of_the_system(Setting::default()).await;
+    let team = scene.system_name("team");
+    let first = scene.namespace_with("first", &json!({"pull": team}));
+    let secret = json!({"name": "pull", "namespaceSelector": {"matchLabels": {"pull": team}}});
+    scene.system_account("puller", pull(secret, json!(["default"]))).await;
+    scene.system_settled("puller").await;
+    let login = scene.logs_in_from(&first, "pull").await;
+
+    scene.faults(json!([{"status": 503, "count": 0}])).await;
+    scene.registry_reason_is("RateLimited").await;
+    let second = scene.namespace_with("second", &json!({"pull": team}));
+    holds(&scene, &second, &login).await;
+    relabel(&scene, &first, json!({"pull": null})).await;
+    scene.no_secret_in(&first, "pull").await;
+    scene.pull_secrets_in(&first, "default", &[]).await;
+    let status = scene.system_is("only the second", "puller", |_, status| status.namespace_count == Some(1)).await;
+    assert!(says(&status, "Ready", "True") && says(&status, "Synced", "False"), "{status:?}");
+    assert!(row(&status, &second).unwrap().ready);
+    scene.faults(json!([])).await;
+    scene.system_settled("puller").await;
+
+    // One who starts with a login that is refused has never seen a robot.
+    scene.write_login(&Login { name: scene.login.name.clone(), secret: "Wrong12345".to_owned() });
+    scene.registry_reason_is("CredentialsRejected").await;
+    scene.terminate();
+    scene.start();
+    let third = scene.namespace_with("third", &json!({"pull": team}));
+    holds(&scene, &third, &login).await;
+
+    // What is on record as lost is given to nobody.
+    let patch = Patch::Merge(json!({"stringData": {".dockerconfigjson": "{\"auths\": {}}"}}));
+    let own: Api<Secret> = Api::namespaced(scene.client.clone(), &scene.system);
+    own.patch("pull", &PatchParams::default(), &patch).await.unwrap();
+    let fourth = scene.namespace_with("fourth", &json!({"pull": team}));
+    relabel(&scene, &third, json!({"pull": null})).await;
+    scene.no_secret_in(&third, "pull").await;
+    assert!(scene.secret_in(&fourth, "pull").await.is_none());
+
+    scene.write_login(&scene.login);
+    scene.system_settled("puller").await;
+    scene.logs_in_from(&fourth, "pull").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 
 mod harbor_calls;
 mod pull_secrets;
-mod spread;
+pub(super) mod spread;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -153,7 +153,7 @@ impl Run<'_, '_> {
         let held =
             matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::SecretNotOwned | Blocker::SecretContested));
         if !self.observed.deleting {
-            self.spread(!held).await?;
+            self.spread(!held).await;
         }
         Ok(())
     }
