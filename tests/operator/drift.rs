@@ -4,7 +4,7 @@ use harbor_robot_world::{Call, Calls, Login, eventually};
 use serde_json::{Value, json};
 
 use crate::prober::Prober;
-use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting, condition, login_in, pairs};
+use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting, condition, login_in, logins_of_all_projects, pairs};
 
 const MANY: [&str; 5] = ["a", "b", "c", "d", "e"];
 const TOKEN: &str = "GET /service/token";
@@ -138,7 +138,7 @@ async fn a_robot_that_others_deleted_or_gave_a_new_secret_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_project_that_was_deleted_and_made_again_the_robot_is_made_again() {
-    for login in BOTH_LOGINS {
+    for login in logins_of_all_projects() {
         let scene = Scene::new(Setting { login, ..Setting::default() }).await;
         scene.account("ci", json!({"description": "builds"})).await;
         sound(&scene, "made").await;
@@ -301,7 +301,7 @@ async fn with_a_login_that_may_not_update_a_drift_is_put_right_and_nobody_is_cut
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_made_again_gets_all_its_robots_back_each_by_one_create() {
-    for login in BOTH_LOGINS {
+    for login in logins_of_all_projects() {
         let scene = many(login, json!({})).await;
         let before = credentials(&scene).await;
         let path = format!("/_stand-in/projects/{}", scene.namespace);

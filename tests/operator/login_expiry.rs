@@ -6,7 +6,7 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 
 use crate::robot_login::{LEAST, SEES_ITSELF, groups, operator_robot, robot};
-use crate::scene::{LoginAs, SOON, Scene, Setting};
+use crate::scene::{LoginAs, SOON, Scene, Setting, system_robots_serve};
 
 const DAY: u64 = 86_400;
 
@@ -41,6 +41,9 @@ async fn warnings(scene: &Scene) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_ends_soon_is_announced_once_until_another_one_takes_its_place() {
+    if !system_robots_serve() {
+        return;
+    }
     let mut scene = Scene::without_operator(Setting { login: LoginAs::Robot, ..Setting::default() }).await;
     let brief = operator_robot(&scene, "brief", "", &SEES_ITSELF, 30).await;
     scene.write_login(&brief);
@@ -92,6 +95,9 @@ async fn a_login_that_ends_soon_is_announced_once_until_another_one_takes_its_pl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_ended_says_when_and_one_that_is_prolonged_works_again() {
+    if !system_robots_serve() {
+        return;
+    }
     let mut scene = Scene::without_operator(Setting { login: LoginAs::Robot, ..Setting::default() }).await;
     let brief = operator_robot(&scene, "brief", "", &SEES_ITSELF, 3).await;
     scene.write_login(&brief);
@@ -123,6 +129,9 @@ async fn a_login_that_ended_says_when_and_one_that_is_prolonged_works_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_may_not_look_at_itself_and_a_person_say_nothing() {
+    if !system_robots_serve() {
+        return;
+    }
     for login in [LoginAs::Robot, LoginAs::Person] {
         let mut scene = Scene::without_operator(Setting { login, ..Setting::default() }).await;
         if login == LoginAs::Robot {
@@ -156,6 +165,9 @@ async fn a_project_robot_as_login_sees_itself_in_its_own_project() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_shows_the_login_its_end_and_the_orphans() {
+    if !system_robots_serve() {
+        return;
+    }
     let mut scene = Scene::without_operator(Setting { login: LoginAs::Robot, ..Setting::default() }).await;
     let brief = operator_robot(&scene, "brief", "", &SEES_ITSELF, 30).await;
     scene.write_login(&brief);

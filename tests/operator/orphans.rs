@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::hands::changes;
 use crate::robot_login::{SEES_ITSELF, operator_robot};
-use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting};
+use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting, system_robots_serve};
 
 const NOBODY: &str = "0a1b2c3d-0000-4000-8000-000000000000";
 
@@ -100,6 +100,9 @@ async fn the_robot_of_an_account_that_was_forced_away_is_an_orphan_until_the_acc
 async fn orphans_among_the_robots_of_the_system_are_counted_where_the_login_may_list_them() {
     for (login, sees) in [(LoginAs::Person, true), (LoginAs::Robot, true), (LoginAs::Robot, false)] {
         let mut scene = Scene::without_operator(Setting { login, args: named(), ..Setting::default() }).await;
+        if login == LoginAs::Robot && !system_robots_serve() {
+            continue;
+        }
         if login == LoginAs::Robot && sees {
             let login = operator_robot(&scene, "seeing", "", &SEES_ITSELF, -1).await;
             scene.write_login(&login);

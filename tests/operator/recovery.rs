@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::hands::{changes, ids};
 use crate::prober::Prober;
-use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, condition, pairs};
+use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, condition, logins_of_all_projects, pairs};
 
 const STRATEGIES: [&str; 2] = ["Overlap", "InPlace"];
 
@@ -294,7 +294,7 @@ async fn after_a_restore_of_harbor_a_secret_from_before_is_replaced_and_edits_ar
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restore_of_harbor_an_id_that_means_another_project_now_is_not_believed() {
-    for login in BOTH_LOGINS {
+    for login in logins_of_all_projects() {
         let scene = scene_with(login, "Overlap").await;
         scene.harbor.snapshot().await.unwrap();
         let (later, other) = (format!("{}.later", scene.namespace), format!("{}.other", scene.namespace));

@@ -5,7 +5,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::hands::ids;
-use crate::scene::{LoginAs, SOON, Scene, Setting, pairs};
+use crate::scene::{LoginAs, SOON, Scene, Setting, pairs, system_robots_serve};
 
 const POST: &str = "POST /api/v2.0/robots";
 const PUT: &str = "PUT /api/v2.0/robots/{id}";
@@ -91,6 +91,9 @@ async fn refused_posts(scene: &Scene) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_least_privileges_are_enough_for_a_whole_life_whatever_the_text_of_their_effect() {
+    if !system_robots_serve() {
+        return;
+    }
     for effect in ["", "allow"] {
         let scene = with_login(async |scene: &Scene| operator_robot(scene, "op", effect, &SEES_ITSELF, -1).await).await;
         scene.harbor.reset_calls().await.unwrap();
@@ -143,6 +146,9 @@ async fn the_least_privileges_are_enough_for_a_whole_life_whatever_the_text_of_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_whose_pairs_get_the_other_text_of_effect_is_learned_anew() {
+    if !system_robots_serve() {
+        return;
+    }
     let scene = with_login(async |scene: &Scene| operator_robot(scene, "op", "", &SEES_ITSELF, -1).await).await;
     scene.account("one", json!({})).await;
     scene.settled("one").await;
@@ -162,6 +168,9 @@ async fn a_login_whose_pairs_get_the_other_text_of_effect_is_learned_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_with_project_update_renews_in_place_and_edits_the_robot_itself() {
+    if !system_robots_serve() {
+        return;
+    }
     let scene = with_login(async |scene: &Scene| updater(scene).await).await;
     scene.account("ci", json!({"rotation": {"strategy": "InPlace"}})).await;
     scene.account("two", json!({})).await;
@@ -197,6 +206,9 @@ async fn a_login_with_project_update_renews_in_place_and_edits_the_robot_itself(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_loses_project_update_goes_on_by_other_robots_and_gets_it_back_by_a_probe() {
+    if !system_robots_serve() {
+        return;
+    }
     let scene = with_login(async |scene: &Scene| updater(scene).await).await;
     scene.account("overlap", json!({})).await;
     scene.account("in-place", json!({"rotation": {"strategy": "InPlace"}})).await;
@@ -223,6 +235,9 @@ async fn a_login_that_loses_project_update_goes_on_by_other_robots_and_gets_it_b
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_login_itself_can_be_replaced_and_its_predecessor_deleted() {
+    if !system_robots_serve() {
+        return;
+    }
     let scene = with_login(async |scene: &Scene| operator_robot(scene, "old", "", &SEES_ITSELF, -1).await).await;
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;

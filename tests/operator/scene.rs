@@ -7,6 +7,7 @@ use std::time::Duration;
 use harbor_robot_operator::api::crds::crds_yaml;
 use harbor_robot_operator::api::{ClusterHarborRegistry, RobotAccount};
 use harbor_robot_world::{ControlPlane, Harbor, HarborOptions, Login, Operator, OperatorOptions, eventually, scratch};
+use harbor_stand_in::version::Version;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -18,17 +19,34 @@ pub const SOON: Duration = Duration::from_secs(30);
 /// Runs all scenes against another version of Harbor, such as `2.13`.
 const VERSION: &str = "HARBOR_STAND_IN_VERSION";
 
+/// The version that scenes run against where they do not say which.
+fn version() -> Version {
+    std::env::var(VERSION).map_or_else(|_| Version::default(), |text| text.parse().expect(VERSION))
+}
+
 /// Who the operator logs in as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginAs {
     /// The administrator: may PUT and PATCH.
     Person,
-    /// A system robot with create, read, list and delete on robots: may not.
+    /// A robot with create, read, list and delete on robots: may not. A system robot, for all projects, where Harbor lets one
+    /// make project robots, else a project robot of the scene's own project.
     Robot,
 }
 
 /// Both kinds, for tests of what must hold with each.
 pub const BOTH_LOGINS: [LoginAs; 2] = [LoginAs::Person, LoginAs::Robot];
+
+/// False where Harbor lets no system robot make project robots (2.12 to 2.14.0): the login is a robot of the scene's own
+/// project there, and what needs one for all projects, or for the system as well, is left out.
+pub fn system_robots_serve() -> bool {
+    version().system_robots_create_project_robots()
+}
+
+/// Both kinds where they serve all projects.
+pub fn logins_of_all_projects() -> impl Iterator<Item = LoginAs> {
+    BOTH_LOGINS.into_iter().filter(|login| *login == LoginAs::Person || system_robots_serve())
+}
 
 /// How a scene differs from the usual one.
 pub struct Setting {
@@ -42,9 +60,9 @@ pub struct Setting {
     pub tls: bool,
     /// Keep accounts of all namespaces.
     pub all_namespaces: bool,
-    /// The version that Harbor behaves like, such as `2.12`; `None` = what the environment variable
-    /// `HARBOR_STAND_IN_VERSION` says, else the newest.
-    pub harbor_version: Option<&'static str>,
+    /// The version that Harbor behaves like; `None` = what the environment variable `HARBOR_STAND_IN_VERSION` says, else the
+    /// newest.
+    pub harbor_version: Option<Version>,
 }
 
 impl Default for Setting {
@@ -109,8 +127,8 @@ impl Scene {
     pub async fn without_operator(setting: Setting) -> Self {
         let plane = tokio::task::spawn_blocking(plane).await.expect("the control plane starts");
         let tls = setting.tls;
-        let version = setting.harbor_version.map(ToOwned::to_owned).or_else(|| std::env::var(VERSION).ok());
-        let args = version.map(|version| format!("--harbor-version={version}")).into_iter().collect();
+        let version = setting.harbor_version.unwrap_or_else(version);
+        let args = vec![format!("--harbor-version={version}")];
         let options = HarborOptions { registry: Some(plane.registry.clone()), tls, args, ..HarborOptions::default() };
         let harbor =
             tokio::task::spawn_blocking(move || Harbor::start(&options)).await.unwrap().expect("the stand-in starts");
@@ -120,7 +138,10 @@ impl Scene {
         harbor.create_project(&name).await.unwrap();
         let login = match setting.login {
             LoginAs::Person => harbor.admin.clone(),
-            LoginAs::Robot => harbor.create_robot_login("operator", &[]).await.unwrap(),
+            LoginAs::Robot if version.system_robots_create_project_robots() => {
+                harbor.create_robot_login("operator", &[]).await.unwrap()
+            }
+            LoginAs::Robot => harbor.create_project_robot_login(&name, "operator").await.unwrap(),
         };
         let mut args = [
             vec![format!("--cluster-resource-namespace={system}"), format!("--registry-selector=scene={name}")],
@@ -318,9 +339,11 @@ impl Scene {
         .await
     }
 
-    /// The robots in the scene's project.
+    /// The robots in the scene's project, without the operator's own.
     pub async fn robots(&self) -> Vec<Value> {
-        self.harbor.robots(&self.namespace).await.unwrap()
+        let mut robots = self.harbor.robots(&self.namespace).await.unwrap();
+        robots.retain(|robot| robot["name"] != self.login.name);
+        robots
     }
 
     /// Waits until the project's robots fit.

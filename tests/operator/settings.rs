@@ -95,7 +95,7 @@ async fn settings_need_the_login_of_an_administrator() {
     let scene = Scene::new(Setting { login: LoginAs::Robot, ..Setting::default() }).await;
     scene.edit_registry(json!({"serverSettings": {"robotTokenDuration": "7d"}})).await;
     let message = stalled(&scene, &scene.registry, "LoginNotAdministrator").await;
-    assert!(message.contains("robot$operator"), "{message}");
+    assert!(message.contains(&scene.login.name), "{message}");
     scene.registry_is("Ready", "True").await;
     // Accounts are served all the same.
     scene.account("ci", json!({})).await;

@@ -1,35 +1,46 @@
 //! The whole life of an account at each version of Harbor that is supported. All other scenes can be run against one of
-//! them, too: `HARBOR_STAND_IN_VERSION=2.13 cargo test --test operator`.
+//! them, too: `cargo xtask test --harbor-version 2.13.5`.
 
 use futures::future::join_all;
+use harbor_stand_in::version::Version;
 use serde_json::json;
 
 use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, pairs};
 use crate::system::rights_of;
 
-/// Each with whether a system robot may make project robots there (from 2.14.1 on).
-const VERSIONS: [(&str, bool); 5] =
-    [("2.12.4", false), ("2.13.5", false), ("2.14.4", true), ("2.15.2", true), ("2.16.0", true)];
+const VERSIONS: [Version; 5] =
+    [Version::of(12, 4), Version::of(13, 5), Version::of(14, 4), Version::of(15, 2), Version::of(16, 0)];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_lives_its_life_at_each_version_of_harbor() {
     for login in BOTH_LOGINS {
-        join_all(VERSIONS.map(|(version, robots_may)| at_version(version, login, robots_may))).await;
+        join_all(VERSIONS.map(|version| at_version(version, login))).await;
     }
 }
 
-async fn at_version(version: &'static str, login: LoginAs, robots_may: bool) {
+async fn at_version(version: Version, login: LoginAs) {
     let scene = Scene::new(Setting { login, harbor_version: Some(version), ..Setting::default() }).await;
     scene.account("ci", json!({})).await;
-    if login == LoginAs::Robot && !robots_may {
-        let message = scene.reason_is("ci", "Ready", "False", "LoginTooOld").await;
-        assert!(message.contains("person's login"), "{version}: {message}");
-    } else {
-        life(&scene).await;
-    }
+    life(&scene).await;
     scene.delete("ci").await;
     scene.gone("ci").await;
     assert!(scene.robots().await.is_empty(), "{version} {login:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_system_robot_that_harbor_lets_make_no_project_robots_says_so_until_there_is_another_login() {
+    for version in [Version::of(12, 4), Version::of(13, 5), Version::of(14, 0)] {
+        let mut scene = Scene::without_operator(Setting { harbor_version: Some(version), ..Setting::default() }).await;
+        let person = scene.login.clone();
+        let login = scene.harbor.create_robot_login("operator", &[]).await.unwrap();
+        scene.write_login(&login);
+        scene.start();
+        scene.account("ci", json!({})).await;
+        let message = scene.reason_is("ci", "Ready", "False", "LoginTooOld").await;
+        assert!(message.contains("person's login"), "{version}: {message}");
+        scene.write_login(&person);
+        scene.logs_in("ci").await;
+    }
 }
 
 /// Made, changed, renewed, put right.
@@ -53,12 +64,12 @@ async fn life(scene: &Scene) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_system_account_lives_its_life_at_each_version_of_harbor() {
     for login in BOTH_LOGINS {
-        join_all(VERSIONS.map(|(version, _)| system_at(version, login))).await;
+        join_all(VERSIONS.map(|version| system_at(version, login))).await;
     }
 }
 
 /// System robots make system robots at each version, only project robots they could not always make.
-async fn system_at(version: &'static str, login: LoginAs) {
+async fn system_at(version: Version, login: LoginAs) {
     let scene = Scene::of_the_system(Setting { login, harbor_version: Some(version), ..Setting::default() }).await;
     for project in ["team-a", "other"] {
         scene.harbor.create_project(project).await.unwrap();

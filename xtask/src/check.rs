@@ -1,4 +1,5 @@
-//! `cargo xtask test`: everything that has to hold before a change is merged.
+//! `cargo xtask test`: everything that has to hold before a change is merged, or the operator's tests against an older
+//! Harbor.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,6 +11,16 @@ use harbor_robot_world::{PROGRAMS, rig, target_dir};
 /// The contract's replay has a heading of its own.
 const CONTRACT: &str = "contract";
 
+/// Which Harbor the operator's tests meet.
+const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Run the operator's tests alone, against this version of Harbor, such as 2.13.5; several one after the other
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    harbor_version: Vec<String>,
+}
+
 /// How a step ended.
 enum Outcome {
     Passed,
@@ -17,10 +28,37 @@ enum Outcome {
     Skipped(&'static str),
 }
 
-pub(crate) fn run() -> Result<()> {
-    let started = Instant::now();
-    let mut report = Vec::new();
-    let mut step = |name: &'static str, work: &dyn Fn() -> Result<Outcome>| {
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let mut report = Report::new();
+    if options.harbor_version.is_empty() {
+        report.step("format", || cargo(&["fmt", "--all", "--check"]));
+        report.step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
+        report.step("test control plane is built", || rig().map(|_| Outcome::Passed));
+        report.step("unit and property tests", || cargo(&["test", "--workspace", "--lib", "--bins"]));
+        report.step("documentation tests", || cargo(&["test", "--workspace", "--doc"]));
+        report.step("contract with Harbor", || cargo(&["test", "--workspace", "--test", CONTRACT]));
+        report.step("integration tests", integration);
+        report.step("generated files", generated);
+        report.step("licences and advisories", deny);
+    }
+    for version in &options.harbor_version {
+        report.step(&format!("operator against Harbor {version}"), || against(version));
+    }
+    report.finish()
+}
+
+/// What came of the steps so far.
+struct Report {
+    started: Instant,
+    steps: Vec<(String, Outcome, Duration)>,
+}
+
+impl Report {
+    fn new() -> Self {
+        Self { started: Instant::now(), steps: Vec::new() }
+    }
+
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<Outcome>) {
         println!("\n=== {name}");
         let begun = Instant::now();
         let outcome = work().unwrap_or_else(|error| {
@@ -28,32 +66,21 @@ pub(crate) fn run() -> Result<()> {
             Outcome::Failed
         });
         println!("=== {name}: {} in {}", word(&outcome), seconds(begun.elapsed()));
-        report.push((name, outcome, begun.elapsed()));
-    };
+        self.steps.push((name.to_owned(), outcome, begun.elapsed()));
+    }
 
-    step("format", &|| cargo(&["fmt", "--all", "--check"]));
-    step("lints", &|| cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
-    step("test control plane is built", &|| rig().map(|_| Outcome::Passed));
-    step("unit and property tests", &|| cargo(&["test", "--workspace", "--lib", "--bins"]));
-    step("documentation tests", &|| cargo(&["test", "--workspace", "--doc"]));
-    step("contract with Harbor", &|| cargo(&["test", "--workspace", "--test", CONTRACT]));
-    step("integration tests", &integration);
-    step("generated files", &generated);
-    step("licences and advisories", &deny);
-
-    println!("\n=== summary, {}", seconds(started.elapsed()));
-    for (name, outcome, took) in &report {
-        println!("{:<8} {:>7}  {name}", word(outcome), seconds(*took));
-        if let Outcome::Skipped(why) = outcome {
-            println!("                  {why}");
+    fn finish(self) -> Result<()> {
+        println!("\n=== summary, {}", seconds(self.started.elapsed()));
+        for (name, outcome, took) in &self.steps {
+            println!("{:<8} {:>7}  {name}", word(outcome), seconds(*took));
+            if let Outcome::Skipped(why) = outcome {
+                println!("                  {why}");
+            }
         }
+        let failed = self.steps.iter().filter(|(_, outcome, _)| matches!(outcome, Outcome::Failed));
+        let failed: Vec<&str> = failed.map(|(name, ..)| name.as_str()).collect();
+        if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
     }
-    let failed: Vec<_> =
-        report.iter().filter(|(_, outcome, _)| matches!(outcome, Outcome::Failed)).map(|(name, ..)| *name).collect();
-    if !failed.is_empty() {
-        bail!("failed: {}", failed.join(", "));
-    }
-    Ok(())
 }
 
 fn word(outcome: &Outcome) -> &'static str {
@@ -79,8 +106,11 @@ fn programs() -> PathBuf {
 
 fn cargo(args: &[&str]) -> Result<Outcome> {
     println!("$ cargo {}", args.join(" "));
-    let status = command(args).status().context("run cargo")?;
-    Ok(outcome(status.success()))
+    run_command(&mut command(args))
+}
+
+fn run_command(command: &mut Command) -> Result<Outcome> {
+    Ok(outcome(command.status().context("run cargo")?.success()))
 }
 
 /// Each test selection builds the programs of the packages it touches, so no test has to ask cargo for them again.
@@ -107,6 +137,13 @@ fn integration() -> Result<Outcome> {
         args.extend(["--test", name]);
     }
     cargo(&args)
+}
+
+/// The operator's tests alone.
+fn against(version: &str) -> Result<Outcome> {
+    let args = ["test", "--workspace", "--test", "operator"];
+    println!("$ {HARBOR_VERSION}={version} cargo {}", args.join(" "));
+    run_command(command(&args).env(HARBOR_VERSION, version))
 }
 
 /// A process of its own, so that it takes the operator that the tests were built with.

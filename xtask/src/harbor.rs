@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// URL of a distribution registry to put behind /v2/
     #[arg(long, value_name = "URL")]
     registry: Option<String>,
+    /// The version to behave like, from 2.2 to 2.16, such as 2.13.5 [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    harbor_version: Option<String>,
 }
 
 /// Becomes the stand-in, so that signals reach it.
@@ -29,6 +32,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if let Some(registry) = &options.registry {
         command.args(["--registry", registry]);
+    }
+    if let Some(version) = &options.harbor_version {
+        command.args(["--harbor-version", version]);
     }
     Err(command.exec()).with_context(|| format!("run {}", program.display()))
 }

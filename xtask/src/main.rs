@@ -28,7 +28,7 @@ enum Command {
     /// Show the operator at work: a RobotAccount becomes a robot, a Secret and a pulled image, and rotates in use
     Demo,
     /// Run every check: format, lints, tests, contract, generated files, licences
-    Test,
+    Test(check::Options),
     /// Leave a control plane, a Harbor and the operator running until Ctrl-C
     Up(up::Options),
     /// Run the Harbor stand-in alone
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Test => check::run(),
+        Command::Test(options) => check::run(&options),
         Command::Harbor(options) => harbor::run(&options),
         Command::Crds(options) => crds::run(&options),
         Command::Explore(options) => explore::run(&options),

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::Table;
 use super::stage::Stage;
 use crate::robot_login::{SEES_ITSELF, operator_robot};
-use crate::scene::{LoginAs, SOON, Scene, Setting, condition, merge};
+use crate::scene::{LoginAs, SOON, Scene, Setting, condition, merge, system_robots_serve};
 
 /// A robot's name, so that no session is opened before the first call.
 const LOGIN: &str = "robot$tenant";
@@ -333,6 +333,9 @@ async fn glob_from_harbor(stage: &Stage) {
 
 /// The registry's own status says which login it was and where it is; accounts of tenants do not.
 async fn login_expires() {
+    if !system_robots_serve() {
+        return;
+    }
     let setting = Setting { login: LoginAs::Robot, all_namespaces: true, ..Setting::default() };
     let mut scene = Scene::without_operator(setting).await;
     let brief = operator_robot(&scene, "brief-login", "", &SEES_ITSELF, 3).await;

@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::scene::{LoginAs, Scene, condition};
+use crate::scene::{LoginAs, Scene, condition, system_robots_serve};
 
 const FINALIZER: &str = "Kubernetes PATCH robotaccounts/{name}";
 const POST: &str = "Harbor POST robots";
@@ -45,6 +45,9 @@ impl Operation {
             (Self::Adopt, _) => &[&[FINALIZER, POST, PUT, PATCH, FIRST_PUBLISH, STATUS, EVENT]],
             (Self::Delete, _) => &[&[DELETE, DELETE, STATUS, FINALIZER]],
             (Self::Retain, LoginAs::Person) => &[&[DELETE, PUT, STATUS, PUBLISH, FINALIZER]],
+            // That a robot of the project may not update is seen beforehand; a system robot's PUT is refused, which ends the
+            // pass before its status.
+            (Self::Retain, LoginAs::Robot) if !system_robots_serve() => &[&[DELETE, STATUS, PUBLISH, FINALIZER]],
             (Self::Retain, LoginAs::Robot) => &[&[DELETE, PUBLISH, FINALIZER]],
         }
     }

@@ -31,6 +31,12 @@ const ROBOT_LOGIN: [(&str, &str); 13] = [
     ("tag", "list"),
 ];
 
+/// The access of a robot that the operator logs in with.
+fn robot_login(further: &[(&str, &str)]) -> Vec<Value> {
+    let pair = |(resource, action): &(&str, &str)| json!({"resource": resource, "action": action});
+    ROBOT_LOGIN.iter().chain(further).map(pair).collect()
+}
+
 /// A name and its secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Login {
@@ -164,7 +170,11 @@ impl HarborClient {
 
     /// Makes a system robot with these permission groups (Harbor's JSON) and gives its login.
     pub async fn create_system_robot(&self, name: &str, permissions: Value) -> Result<Login> {
-        let body = json!({"name": name, "level": "system", "duration": -1, "permissions": permissions});
+        self.create_robot("system", name, permissions).await
+    }
+
+    async fn create_robot(&self, level: &str, name: &str, permissions: Value) -> Result<Login> {
+        let body = json!({"name": name, "level": level, "duration": -1, "permissions": permissions});
         let made =
             self.api(Method::POST, "/robots", Some(body)).await?.ok().with_context(|| format!("robot {name}"))?;
         let text = |key: &str| made[key].as_str().map(str::to_owned).with_context(|| format!("no {key} in the answer"));
@@ -174,13 +184,17 @@ impl HarborClient {
     /// Makes a robot for the operator to log in with: it may create, list, read and delete project robots everywhere
     /// with the pairs behind the ten permission names and those of `further`, but not update them.
     pub async fn create_robot_login(&self, name: &str, further: &[(&str, &str)]) -> Result<Login> {
-        let pair = |(resource, action): &(&str, &str)| json!({"resource": resource, "action": action});
-        let access: Vec<Value> = ROBOT_LOGIN.iter().chain(further).map(pair).collect();
         let groups = json!([
             {"kind": "system", "namespace": "/", "access": [{"resource": "project", "action": "list"}]},
-            {"kind": "project", "namespace": "*", "access": access},
+            {"kind": "project", "namespace": "*", "access": robot_login(further)},
         ]);
         self.create_system_robot(name, groups).await
+    }
+
+    /// The same as a project robot, for its own project only: before Harbor 2.14.1 no other robot makes project robots.
+    pub async fn create_project_robot_login(&self, project: &str, name: &str) -> Result<Login> {
+        let groups = json!([{"kind": "project", "namespace": project, "access": robot_login(&[])}]);
+        self.create_robot("project", name, groups).await
     }
 
     /// All robots of a project, as Harbor lists them.
