@@ -14,7 +14,7 @@ use crate::cluster::{objects, registries as registry_objects};
 use crate::controllers::index::digest;
 use crate::controllers::{Context, RegistryWork};
 use crate::domain::robot::Home;
-use crate::engine::Outcome;
+use crate::engine::{Cause, Outcome};
 use crate::registry::{self, Class, Error, LoginKind, Registry, ServerInfo};
 
 const DEFAULT_IN_FLIGHT: usize = 8;
@@ -26,7 +26,7 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 const REPROBE: Duration = Duration::from_hours(1);
 
 /// One pass over a registry: login, who am I, status.
-pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
+pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>, cause: Cause) -> Outcome {
     let Some(state) = ctx.registries.get(name) else {
         // Accounts that are being deleted look whether they may give up.
         let waiting = ctx.accounts.release(tag(name)) > 0;
@@ -115,12 +115,15 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             ctx.accounts.release(tag(name));
             ctx.accounts.release(poll_tag(name));
             let other_login_or_host = before.0 != 0 && before != (state.connection, state.hosts());
-            if state.probed && (other_login_or_host || now_may_do_otherwise) {
+            let other_for_users = state.probed && (other_login_or_host || now_may_do_otherwise);
+            if other_for_users {
                 // Another login may do what the last one could not, and Secrets name the hosts.
                 look_at_users(ctx, name);
             }
-            // Of a short outage the sweep that is under way need not begin anew.
-            if was_usable || !state.learned.is_swept_now() {
+            // Sweeps have a rhythm of their own. One more is for what a person changed, or for what happened while Harbor was
+            // away; of a short outage the one that is under way need not begin anew.
+            let changed = cause == Cause::Change || other_for_users;
+            if changed || (!was_usable && !state.learned.is_swept_now()) {
                 ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
             }
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
