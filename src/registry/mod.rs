@@ -152,6 +152,9 @@ pub trait Registry: Send + Sync + 'static {
     /// answers `/systeminfo` anonymously with 200, so the login is asked for by `/users/current`).
     fn info(&self) -> Answer<'_, ServerInfo>;
 
+    /// Whether what answers there tells strangers what a Harbor tells them. Other servers answer 401 to a login, too.
+    fn is_harbor(&self) -> Answer<'_, bool>;
+
     /// All visible robots of a home, each as `reduce` leaves it. They are read page by page and reduced at once, since a
     /// project may hold many thousands. [`Error::ProjectNotFound`] if the project does not exist,
     /// [`Error::CannotListProjects`] if it does but the login cannot learn its id.

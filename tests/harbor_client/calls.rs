@@ -52,6 +52,21 @@ async fn a_login_is_told_by_users_current() {
 }
 
 #[tokio::test]
+async fn a_harbor_is_known_by_what_it_tells_strangers() {
+    let of_harbor = json!({"auth_mode": "db_auth", "self_registration": false});
+    for (reply, is_harbor) in [
+        (json_answer(200, &of_harbor), Ok(true)),
+        (json_answer(200, &json!({"status": "up"})), Ok(false)),
+        (error(401, "UNAUTHORIZED", "unauthorized"), Err(Error::Unauthorized)),
+    ] {
+        let stub = Stub::always(reply).await;
+        assert_eq!(client(&stub).is_harbor().await, is_harbor);
+        let seen = &stub.seen()[0];
+        assert_eq!((seen.line().as_str(), seen.header("authorization")), ("GET /api/v2.0/systeminfo", None));
+    }
+}
+
+#[tokio::test]
 async fn a_create_sends_sorted_pairs_without_effect_and_gives_the_secret() {
     let stub = Stub::always(json_answer(201, &created(7, "bot-library+ci", "Secret12"))).await;
     let client = client(&stub);

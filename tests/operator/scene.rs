@@ -60,6 +60,8 @@ pub struct Setting {
     pub tls: bool,
     /// Keep accounts of all namespaces.
     pub all_namespaces: bool,
+    /// Do not let the operator use http, which the stand-in speaks without `tls`.
+    pub https_only: bool,
     /// The version that Harbor behaves like; `None` = what the environment variable `HARBOR_STAND_IN_VERSION` says, else the
     /// newest.
     pub harbor_version: Option<Version>,
@@ -73,6 +75,7 @@ impl Default for Setting {
             args: Vec::new(),
             tls: false,
             all_namespaces: false,
+            https_only: false,
             harbor_version: None,
         }
     }
@@ -98,6 +101,8 @@ pub struct Scene {
     pub client: Client,
     /// Who the operator is to Kubernetes; `None` = the administrator.
     pub kubeconfig: Option<std::path::PathBuf>,
+    /// See [`Setting::https_only`].
+    pub https_only: bool,
     args: Vec<String>,
 }
 
@@ -162,6 +167,7 @@ impl Scene {
             login,
             client,
             kubeconfig: None,
+            https_only: setting.https_only,
             args,
         };
         for namespace in [&scene.namespace, &scene.system] {
@@ -200,6 +206,7 @@ impl Scene {
             kubeconfig: self.kubeconfig.clone().unwrap_or_else(|| self.plane.kubeconfig.clone()),
             args: self.args.iter().cloned().chain(further.iter().map(ToString::to_string)).collect(),
             log_file: Some(log_file),
+            https_only: self.https_only,
             ..OperatorOptions::default()
         };
         self.operator = Some(Operator::start(&options).expect("the operator starts"));

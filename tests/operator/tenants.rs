@@ -192,3 +192,24 @@ async fn a_registry_of_a_namespace_is_not_pressed_harder_than_it_is_allowed() {
     let took = at.iter().max().unwrap() - at.iter().min().unwrap();
     assert!(took >= 2_000, "{at:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_login_goes_over_http_unless_the_operator_was_told_so() {
+    let mut scene = Scene::without_operator(Setting { https_only: true, ..Setting::default() }).await;
+    own_login(&scene, &scene.login);
+    own_registry(&scene, &scene.namespace, json!({}));
+    scene.harbor.reset_calls().await.unwrap();
+    scene.start();
+    let message = scene.registry_reason_is("UrlInvalid").await;
+    assert!(message.contains("--allow-http"), "{message}");
+    own_is(&scene, "False", "UrlInvalid").await;
+    scene.account("ci", json!({})).await;
+    scene.reason_is("ci", "Ready", "False", "UrlInvalid").await;
+    scene.account("own", of_own(json!({}))).await;
+    scene.reason_is("own", "Ready", "False", "UrlInvalid").await;
+    assert_eq!(scene.harbor.calls().await.unwrap().total, 0);
+    scene.terminate();
+    scene.https_only = false;
+    scene.start();
+    scene.settled("ci").await;
+}

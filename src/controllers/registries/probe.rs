@@ -233,6 +233,10 @@ async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &Arc<RegistryState>) ->
     let same = ctx.registries.get(name).is_some_and(|now| now.connection == state.connection);
     let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
     match client.info().await {
+        // Any server with logins refuses this one; who asks may know that of a Harbor only.
+        Err(error) if state.is_tenants() && error.is_of_login() && !matches!(client.is_harbor().await, Ok(true)) => {
+            return Err(told(state, &Error::Unreachable { what: "no Harbor answers there" }));
+        }
         Err(Error::Unauthorized) if !(same && known_wrong) => {}
         answer => return answer.map_err(|error| refused(ctx, name, state, &error)),
     }

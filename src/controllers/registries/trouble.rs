@@ -58,8 +58,7 @@ fn unreachable(state: &RegistryState, error: &Error) -> Trouble {
 /// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
 /// from a tenant's registry, the words of some other server may be in it.
 pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
-    let of_login = matches!(error, Error::Unauthorized | Error::LoginLocked { .. });
-    if state.is_tenants() && !of_login {
+    if state.is_tenants() && !error.is_of_login() {
         return unreachable(state, error);
     }
     trouble_of(&state.object.key(), error)

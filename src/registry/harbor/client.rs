@@ -82,6 +82,10 @@ impl Registry for Client {
         Box::pin(self.server_info())
     }
 
+    fn is_harbor(&self) -> Answer<'_, bool> {
+        Box::pin(self.greets_strangers())
+    }
+
     fn digests<'a>(&'a self, home: &'a Home, reduce: &'a Reduce<'a>) -> Answer<'a, Vec<Digest>> {
         Box::pin(self.robots(home, None, move |robot| reduce(&robot)))
     }

@@ -30,6 +30,12 @@ impl Client {
         })
     }
 
+    pub(super) async fn greets_strangers(&self) -> Result<bool, Error> {
+        let request = Request::new(Call::SystemInfo, Method::GET, "/api/v2.0/systeminfo");
+        let info: SystemInfoRow = self.transport.send_as_nobody(&request).await?.json()?;
+        Ok(info.auth_mode.is_some())
+    }
+
     pub(super) async fn login_kind(&self) -> Result<LoginKind, Error> {
         let request = Request::new(Call::CurrentUser, Method::GET, "/api/v2.0/users/current");
         let reply = self.transport.send(&request).await?;

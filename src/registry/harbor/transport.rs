@@ -186,6 +186,11 @@ impl Transport {
         }
     }
 
+    /// The same without any login.
+    pub(super) async fn send_as_nobody(&self, request: &Request<'_>) -> Result<Reply, Error> {
+        self.attempt(request, Shown::Nothing).await?.result
+    }
+
     /// A step of the login by form: what Harbor answers unless that is 5xx or 429, what it hands out, the time it took.
     pub(super) async fn login_step(
         &self,

@@ -229,6 +229,8 @@ pub(super) struct UserRow {
 #[derive(Deserialize)]
 pub(super) struct SystemInfoRow {
     #[serde(default)]
+    pub(super) auth_mode: Option<String>,
+    #[serde(default)]
     pub(super) harbor_version: Option<String>,
     #[serde(default)]
     pub(super) registry_url: Option<String>,

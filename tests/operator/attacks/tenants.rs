@@ -195,6 +195,8 @@ async fn other_servers(table: &mut Table, stage: &Stage) {
         ("nothing", String::new()),
         ("404", answer("404 Not Found", "", "no such page")),
         ("404 in Harbor's form", answer("404 Not Found", "", &of_harbor("internal"))),
+        ("401", answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"internal\"\r\n", "")),
+        ("401 in Harbor's form", answer("401 Unauthorized", "", &of_harbor("unauthorized"))),
         ("403 with a text", answer("403 Forbidden", "", r#"{"message": "internal"}"#)),
         ("403 in Harbor's form", answer("403 Forbidden", "", &of_harbor("internal"))),
         ("400 in Harbor's form", answer("400 Bad Request", "", &of_harbor("internal"))),

@@ -30,6 +30,8 @@ pub struct OperatorOptions {
     pub kubeconfig: PathBuf,
     /// Arguments after `run --allow-http --listen 127.0.0.1:0 --log-format json`.
     pub args: Vec<String>,
+    /// Leave `--allow-http` out.
+    pub https_only: bool,
     /// Further environment variables.
     pub env: Vec<(String, String)>,
     /// Whether the release build runs.
@@ -67,7 +69,8 @@ impl Operator {
         let profile = if options.release { Profile::Release } else { Profile::Dev };
         let binary = Self::binary(options.binary.as_deref(), profile)?;
         let mut args: Vec<OsString> = vec![std::process::id().to_string().into(), binary.clone().into()];
-        args.extend(["run", "--allow-http", "--listen", "127.0.0.1:0", "--log-format", "json"].map(OsString::from));
+        args.extend(["run", "--listen", "127.0.0.1:0", "--log-format", "json"].map(OsString::from));
+        args.extend((!options.https_only).then(|| "--allow-http".into()));
         args.extend(options.args.iter().map(OsString::from));
         let mut command = child::command(program("with-parent", profile)?, args);
         command.env("KUBECONFIG", &options.kubeconfig).envs(options.env.iter().map(|(key, value)| (key, value)));
