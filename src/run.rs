@@ -231,11 +231,11 @@ async fn lead(
     let registry_driver = {
         let context = Arc::clone(&context);
         let queue = context.registry_work.clone();
-        let pass = move |work, _, cause| {
+        let pass = move |work, _, _| {
             let context = Arc::clone(&context);
             async move {
                 match work {
-                    RegistryWork::Probe(name) => registries::probe(&context, &name, cause).await,
+                    RegistryWork::Probe(name) => registries::probe(&context, &name).await,
                     RegistryWork::Sweep(name) => sweep::sweep(&context, &name).await,
                 }
             }

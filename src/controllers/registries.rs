@@ -98,6 +98,7 @@ impl Registries {
         let mut next = RegistryState { object, ..(**known).clone() };
         if edited {
             next.own_seen = None;
+            next.sweep_owed = true;
         }
         if changed {
             next.trouble = Some(in_doubt(name));
@@ -149,6 +150,17 @@ impl Registries {
         if self.get(name).is_some_and(|state| state.swept_prefix != prefix) {
             self.change(name, |state| state.swept_prefix = prefix);
         }
+    }
+
+    /// A sweep wants to begin: whether it may. If not, one is owed to the registry from then on. `None` = no such registry.
+    pub fn may_sweep(&self, name: &str) -> Option<bool> {
+        let mut may = None;
+        self.change(name, |state| {
+            let usable = state.client.is_some() && state.trouble.is_none();
+            state.sweep_owed = !usable;
+            may = Some(usable);
+        });
+        may
     }
 
     /// Whether the robots of the system are to be looked at, once after each probe.

@@ -23,12 +23,15 @@ const SHARE: u32 = 10;
 
 /// One sweep over a registry.
 pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
-    let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
     let started = Instant::now();
-    let (Some(client), None) = (state.client.clone(), &state.trouble) else {
+    match ctx.registries.may_sweep(name) {
+        None => return Outcome::Gone,
         // The next good probe asks for a sweep.
-        return Outcome::Settled { wake: None };
-    };
+        Some(false) => return Outcome::Settled { wake: None },
+        Some(true) => {}
+    }
+    let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
+    let Some(client) = state.client.clone() else { return Outcome::Again };
     let _under_way = state.learned.begin_sweep();
     let listed = ctx.index.is_listed();
     let mut homes = ctx.index.by_home(name);

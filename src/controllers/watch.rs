@@ -261,5 +261,10 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
 fn see_namespace(ctx: &Context, name: &str, now: Option<&index::Namespace>) {
     for key in ctx.index.see_namespace(name, now) {
         look(ctx, &key);
+        let registry = ctx.index.get(&key).and_then(|entry| ctx.registries.get(&entry.registry));
+        if key.is_system() && registry.is_some_and(|state| state.trouble.is_some()) {
+            // One that waits for its registry hears no hint, and a namespace is served without Harbor.
+            ctx.accounts.change(key, None);
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::robot::Robot;
 use super::situation::{self, Observed};
 use super::slots::Slot;
 use super::spread::{self, Row};
-use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, conditions as kinds};
+use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, SecretRecord, conditions as kinds};
 
 /// A robot that is an hour past its renewal time is reported.
 const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -92,7 +92,8 @@ pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<Timestamp>) {
     status.registry = Some(facts.registry.clone());
     status.projects.clone_from(&facts.desired.projects);
     if let Some(rows) = facts.spread {
-        spread::record(&mut status, rows);
+        status.namespace_count = i32::try_from(rows.len()).ok();
+        status.namespaces = spread::records(rows);
     }
     if rotated {
         status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
@@ -146,8 +147,7 @@ fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
         // Without a record of the wish that is in effect, the next pass sends the PUT that this one owes.
         status.expires_after = Some(desired.expires_after.clone()).filter(|_| !owes_update(facts));
         status.permissions = desired.permission_texts();
-        let secret = &facts.desired.secret.name;
-        status.secret_refs = spread::secret_refs(&facts.status.secret_refs, facts.spread, facts.namespace, secret);
+        status.secret_refs = secret_refs(facts);
     } else {
         status.permissions.clear();
         status.expires_after = None;
@@ -155,6 +155,24 @@ fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
     let handled = handled(facts);
     status.handled_refresh = handled.refresh;
     status.handled_revoke = handled.revoke;
+}
+
+/// Where our Secrets are.
+fn secret_refs(facts: &Facts<'_>) -> Vec<SecretRecord> {
+    let copies = facts.spread.unwrap_or_default().iter();
+    let ours = copies.filter(|row| row.problem.as_ref().is_none_or(|problem| problem.behind));
+    let mut namespaces: Vec<&str> = ours.map(|row| row.name.as_str()).collect();
+    // One pass that did not look keeps what is known.
+    if facts.spread.is_none() {
+        namespaces.extend(facts.status.secret_refs.iter().map(|known| known.namespace.as_str()));
+    }
+    namespaces.retain(|name| *name != facts.namespace);
+    namespaces.insert(0, facts.namespace);
+    let name = &facts.desired.secret.name;
+    namespaces
+        .into_iter()
+        .map(|namespace| SecretRecord { namespace: namespace.to_owned(), name: name.clone() })
+        .collect()
 }
 
 /// The plan was cut off, and a PUT to the published robot was, or may have been, among the steps that it did not reach.

@@ -8,6 +8,9 @@ use crate::api::{AccountStatus, NamespaceRecord, SecretRecord, SystemSecretOutpu
 /// So many namespaces are in a status, those that failed first.
 const NAMESPACES_TOLD: usize = 100;
 
+const NOT_FOUND: &str = "NamespaceNotFound";
+const PROGRESSING: &str = "Progressing";
+
 /// The namespaces that a spec asks for: by name, whether they exist or not, and those that exist and carry the labels.
 pub fn wanted<'n>(
     output: &SystemSecretOutput,
@@ -46,12 +49,12 @@ pub struct Problem {
 impl Problem {
     /// The namespace does not exist.
     pub fn no_namespace() -> Self {
-        Self::waiting("NamespaceNotFound", "the namespace does not exist; it gets the Secret when it appears")
+        Self::waiting(NOT_FOUND, "the namespace does not exist; it gets the Secret when it appears")
     }
 
     /// There is no credential to copy.
     pub fn no_credential() -> Self {
-        Self::waiting("Progressing", "a working credential is not published yet")
+        Self::waiting(PROGRESSING, "a working credential is not published yet")
     }
 
     fn waiting(reason: &str, message: &str) -> Self {
@@ -67,28 +70,46 @@ pub fn is_behind(status: &AccountStatus) -> bool {
     status.namespaces.iter().any(|row| !row.ready && holds(&row.name))
 }
 
-/// Tells what became of each namespace.
-pub fn record(status: &mut AccountStatus, rows: &[Row]) {
-    status.namespace_count = i32::try_from(rows.len()).ok();
-    status.namespaces = records(rows);
+/// True for a namespace of which nothing is told but that it is waited for.
+pub fn is_awaited(status: &AccountStatus, namespace: &str) -> bool {
+    let row = status.namespaces.iter().find(|row| row.name == namespace);
+    row.is_none_or(|row| row.reason.as_deref() == Some(NOT_FOUND))
 }
 
-/// Where our Secrets are: the first one, and the copies; those that are on record, if they were not looked at.
-pub fn secret_refs(before: &[SecretRecord], rows: Option<&[Row]>, first: &str, secret: &str) -> Vec<SecretRecord> {
-    let copies = rows.unwrap_or_default().iter();
-    let ours = copies.filter(|row| row.problem.as_ref().is_none_or(|problem| problem.behind));
-    let mut namespaces: Vec<&str> = ours.map(|row| row.name.as_str()).collect();
-    if rows.is_none() {
-        namespaces.extend(before.iter().map(|known| known.namespace.as_str()));
+/// Tells of the namespaces that were looked at, and of those that have no Secret any more; what is told of others stays.
+pub fn amend(status: &mut AccountStatus, secret: &str, rows: &[Row], gone: &BTreeSet<String>) {
+    let looked_at = |name: &str| rows.iter().any(|row| row.name == name);
+    let told_before = |name: &str| {
+        let waits = status.namespaces.iter().any(|row| row.name == name);
+        waits || status.secret_refs.iter().any(|held| held.namespace == name)
+    };
+    let come = rows.iter().filter(|row| !told_before(&row.name)).count();
+    let left = gone.iter().filter(|name| told_before(name)).count();
+    let count = status.namespace_count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+    if come + left > 0 {
+        status.namespace_count = i32::try_from((count + come).saturating_sub(left)).ok();
     }
-    namespaces.retain(|name| *name != first);
-    namespaces.insert(0, first);
-    let record = |namespace: &str| SecretRecord { namespace: namespace.to_owned(), name: secret.to_owned() };
-    namespaces.into_iter().map(record).collect()
+    status.secret_refs.retain(|held| !gone.contains(&held.namespace));
+    for row in rows.iter().filter(|row| row.problem.is_none()) {
+        if !status.secret_refs.iter().any(|held| held.namespace == row.name) {
+            status.secret_refs.push(SecretRecord { namespace: row.name.clone(), name: secret.to_owned() });
+        }
+    }
+    let mut told = std::mem::take(&mut status.namespaces);
+    told.retain(|row| !gone.contains(&row.name) && !looked_at(&row.name));
+    told.extend(records(rows));
+    let rank = |row: &NamespaceRecord| match row.reason.as_deref() {
+        None => 2,
+        Some(NOT_FOUND | PROGRESSING) => 1,
+        Some(_) => 0,
+    };
+    told.sort_by(|a, b| (rank(a), &a.name).cmp(&(rank(b), &b.name)));
+    told.truncate(NAMESPACES_TOLD);
+    status.namespaces = told;
 }
 
 /// The rows of a status.
-fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
+pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
     let mut rows: Vec<&Row> = rows.iter().collect();
     let rank = |row: &Row| row.problem.as_ref().map_or(2, |problem| u8::from(problem.waits));
     rows.sort_by(|a, b| (rank(a), &a.name).cmp(&(rank(b), &b.name)));
@@ -167,5 +188,35 @@ mod tests {
         assert!(summary(&rows).unwrap().ends_with("; 1 more in status.namespaces"));
         assert_eq!(summary(&rows[..150]), None);
         assert_eq!(summary(&rows[151..152]), None, "a namespace that is to come is no failure");
+    }
+
+    #[test]
+    fn what_came_and_went_is_told_beside_what_was_told_before() {
+        let mut status = AccountStatus { namespace_count: Some(4), ..AccountStatus::default() };
+        status.namespaces = records(&[
+            row("bad", Some("SecretNotOwned")),
+            row("later", Some("NamespaceNotFound")),
+            row("old", None),
+            row("stays", None),
+        ]);
+        for namespace in ["system", "old", "stays"] {
+            status.secret_refs.push(SecretRecord { namespace: namespace.to_owned(), name: "pull".to_owned() });
+        }
+        assert!(["later", "new"].iter().all(|name| is_awaited(&status, name)));
+        assert!(!["bad", "old", "stays"].iter().any(|name| is_awaited(&status, name)));
+
+        let rows = [row("later", None), row("new", None), row("worse", Some("KubernetesRefused"))];
+        let gone = BTreeSet::from(["old".to_owned(), "never-told".to_owned()]);
+        amend(&mut status, "pull", &rows, &gone);
+        let told: Vec<(&str, bool)> = status.namespaces.iter().map(|row| (row.name.as_str(), row.ready)).collect();
+        assert_eq!(told, [("bad", false), ("worse", false), ("later", true), ("new", true), ("stays", true)]);
+        assert_eq!(status.namespace_count, Some(5));
+        let held: Vec<&str> = status.secret_refs.iter().map(|held| held.namespace.as_str()).collect();
+        assert_eq!(held, ["system", "stays", "later", "new"]);
+        assert!(status.secret_refs.iter().all(|held| held.name == "pull"));
+
+        let before = status.clone();
+        amend(&mut status, "pull", &[], &BTreeSet::new());
+        assert_eq!(status, before);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use harbor_robot_faults::{Fault, Moment, Point};
 use harbor_robot_world::eventually;
 use kube::api::{Patch, PatchParams};
@@ -22,8 +23,8 @@ fn the(nth: usize, operation: &str) -> Point {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_robot_that_a_dead_operator_makes_late_does_not_outlive_its_account() {
-    for login in BOTH_LOGINS {
-        let args = vec!["--settle-after=3".to_owned()];
+    join_all(BOTH_LOGINS.map(async |login| {
+        let args = vec!["--settle-after=8".to_owned()];
         let mut world = Faulty::new(Setting { login, args, ..Setting::default() }).await;
         let mut stop = world.faults.stop_at(the(1, POST), Moment::BeforeSending);
         world.scene.account("ci", json!({})).await;
@@ -34,12 +35,41 @@ async fn a_robot_that_a_dead_operator_makes_late_does_not_outlive_its_account() 
         world.faults.forget();
         world.start();
         // It has looked, found none, and waits.
-        world.lists(2).await;
-        assert_eq!(held.arrives_late().await, 201);
-        assert_eq!(world.scene.robots().await.len(), 1);
+        world.lists(1).await;
+        assert_eq!(held.arrives_late().await, 201, "made for an account that is about to go");
         world.scene.gone("ci").await;
         assert!(world.scene.robots().await.is_empty());
-    }
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_whose_first_status_was_not_written_is_swept_all_the_same() {
+    let world = Faulty::new(Setting::default()).await;
+    let scene = &world.scene;
+    let late = format!("{}-late", scene.registry);
+    world.faults.forget();
+    let refusal = json!({"kind": "Status", "status": "Failure", "code": 500}).to_string();
+    world.faults.always("Kubernetes PUT clusterharborregistries/{name}/status", Fault::Answer(500, refusal));
+    let spec = scene.registries().get(&scene.registry).await.unwrap().spec;
+    scene.apply(json!({
+        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
+        "metadata": {"name": late, "labels": {"scene": scene.registry}}, "spec": spec,
+    }));
+    eventually("its status is refused twice", SOON, || async {
+        let trace = world.faults.trace();
+        let tries = trace.iter().filter(|call| call.operation().ends_with("registries/{name}/status")).count();
+        if tries > 1 { Ok(()) } else { Err(format!("{tries}")) }
+    })
+    .await;
+    world.faults.clear();
+    scene.account("ci", json!({"registryRef": {"name": late}})).await;
+    scene.settled("ci").await;
+    // Nothing but a sweep tells of this.
+    let robot = scene.published("ci").await.unwrap();
+    scene.delete_robot(robot["id"].as_i64().unwrap()).await;
+    scene.robots_are("made again", |robots| robots.len() == 1 && robots[0]["id"] != robot["id"]).await;
+    scene.logs_in("ci").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

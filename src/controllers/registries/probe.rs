@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
-use super::{RegistryState, Trouble, doubted, poll_tag, tag};
+use super::{RegistryState, Seen, Trouble, doubted, poll_tag, tag};
 use crate::api::{RegistryObject, keys};
 use crate::cluster::login::{self, LoginError};
 use crate::cluster::{objects, registries as registry_objects};
 use crate::controllers::index::digest;
 use crate::controllers::{Context, RegistryWork};
 use crate::domain::robot::Home;
-use crate::engine::{Cause, Outcome};
+use crate::engine::Outcome;
 use crate::registry::{self, Class, Error, LoginKind, Registry, ServerInfo};
 
 const DEFAULT_IN_FLIGHT: usize = 8;
@@ -26,7 +26,7 @@ const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 const REPROBE: Duration = Duration::from_hours(1);
 
 /// One pass over a registry: login, who am I, status.
-pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>, cause: Cause) -> Outcome {
+pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     let Some(state) = ctx.registries.get(name) else {
         // Accounts that are being deleted look whether they may give up.
         let waiting = ctx.accounts.release(tag(name)) > 0;
@@ -64,6 +64,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>, cause: Cause) -> Outcome
         state.probed = true;
         match &result {
             Ok(info) => {
+                // Of a short outage the sweep that is under way need not begin anew.
+                state.sweep_owed |= state.trouble.is_some() && !state.learned.is_swept_now();
                 // Timers of accounts that came before the first answer were set without it: the sweep sees to them.
                 if let (None, Some(client), false) = (&state.info, &state.client, has_accounts) {
                     state.clock_offset = client.clock_offset();
@@ -115,15 +117,11 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>, cause: Cause) -> Outcome
             ctx.accounts.release(tag(name));
             ctx.accounts.release(poll_tag(name));
             let other_login_or_host = before.0 != 0 && before != (state.connection, state.hosts());
-            let other_for_users = state.probed && (other_login_or_host || now_may_do_otherwise);
-            if other_for_users {
+            if state.probed && (other_login_or_host || now_may_do_otherwise) {
                 // Another login may do what the last one could not, and Secrets name the hosts.
                 look_at_users(ctx, name);
             }
-            // Sweeps have a rhythm of their own. One more is for what a person changed, or for what happened while Harbor was
-            // away; of a short outage the one that is under way need not begin anew.
-            let changed = cause == Cause::Change || other_for_users;
-            if changed || (!was_usable && !state.learned.is_swept_now()) {
+            if state.sweep_owed {
                 ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
             }
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
@@ -187,6 +185,7 @@ fn rights_changed(ctx: &Context, name: &str, own: Option<&OwnRobot>) -> bool {
     if changed || given_back {
         tracing::info!(registry = name, "the login was given other permissions");
         state.learned.reset();
+        ctx.registries.change(name, |state| state.sweep_owed = true);
     }
     changed || given_back
 }
@@ -215,7 +214,10 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
     }
     match registry_objects::read(&ctx.client, name).await {
         Ok(Some(object)) => {
-            ctx.registries.see(name, object);
+            // The watch will bring the same version, and find nothing new in it.
+            if ctx.registries.see(name, object) == Seen::Changed {
+                look_at_users(ctx, name);
+            }
             Outcome::Again
         }
         Ok(None) => Outcome::Settled { wake: None },
@@ -233,11 +235,12 @@ async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &Arc<RegistryState>) ->
     let same = ctx.registries.get(name).is_some_and(|now| now.connection == state.connection);
     let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
     match client.info().await {
+        Err(Error::Unauthorized) if same && known_wrong => return Err(refused(ctx, name, state, &Error::Unauthorized)),
         // Any server with logins refuses this one; who asks may know that of a Harbor only.
         Err(error) if state.is_tenants() && error.is_of_login() && !matches!(client.is_harbor().await, Ok(true)) => {
             return Err(told(state, &Error::Unreachable { what: "no Harbor answers there" }));
         }
-        Err(Error::Unauthorized) if !(same && known_wrong) => {}
+        Err(Error::Unauthorized) => {}
         answer => return answer.map_err(|error| refused(ctx, name, state, &error)),
     }
     // Another wrong try in between would make Harbor refuse the right password, too.
@@ -352,6 +355,7 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
     ctx.registries.change(name, |state| {
         state.client = Some(Arc::clone(&client));
         state.connection = connection;
+        state.sweep_owed = true;
         state.login_name.clone_from(&login.username);
         state.own = None;
         state.own_seen = None;

@@ -46,6 +46,9 @@ pub struct RegistryState {
     pub look_at_system: bool,
     /// Robots without an account, as the last whole sweep found them.
     pub orphans: Option<Arc<Orphans>>,
+    /// The next good probe asks for a sweep beside those that come by themselves: the object was edited, the login is
+    /// another one, or Harbor was away.
+    pub(super) sweep_owed: bool,
     /// Learned by trying.
     pub learned: Arc<Learned>,
     /// What stands in the way of `spec.serverSettings`.
@@ -86,6 +89,7 @@ impl RegistryState {
             own_seen: None,
             look_at_system: false,
             orphans: None,
+            sweep_owed: true,
             learned: Arc::default(),
             settings_problem: None,
             condemned: Arc::default(),

@@ -10,7 +10,6 @@ use crate::controllers::registries;
 use crate::controllers::{Context, Key};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::report::{self, Failure};
-use crate::domain::spread::{self, Row};
 use crate::engine::Outcome;
 use crate::registry;
 
@@ -76,25 +75,11 @@ impl Pass<'_> {
             return next;
         }
         let mut status = self.failed_status(&failure, lost);
-        if self.key.is_system() && !self.is_deleting() {
-            match self.spread_what_is_published(!lost).await {
-                Ok(spread) => self.tell_spread(&mut status, spread.rows.as_deref()),
-                Err(error) => return outcome::of_kube(&error),
-            }
-        }
+        self.follow_namespaces(&mut status, !lost).await;
         self.warn(&failure);
         match self.write_status(status).await {
             Ok(()) => next,
             Err(error) => outcome::of_kube(&error),
-        }
-    }
-
-    /// What became of the namespaces, without anything that Harbor was asked for.
-    fn tell_spread(&self, status: &mut AccountStatus, rows: Option<&[Row]>) {
-        if let Some(rows) = rows {
-            spread::record(status, rows);
-            let secret = &self.desired.secret.name;
-            status.secret_refs = spread::secret_refs(&status.secret_refs, Some(rows), &self.secret_namespace, secret);
         }
     }
 

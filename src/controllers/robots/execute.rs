@@ -3,7 +3,8 @@
 
 mod harbor_calls;
 mod pull_secrets;
-pub(super) mod spread;
+mod spread;
+mod while_away;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -153,7 +154,7 @@ impl Run<'_, '_> {
         let held =
             matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::SecretNotOwned | Blocker::SecretContested));
         if !self.observed.deleting {
-            self.spread(!held).await;
+            self.spread(!held).await?;
         }
         Ok(())
     }

@@ -2,7 +2,6 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::api::RegistryKind;
-use crate::api::SecretRecord;
 use crate::api::conditions::SYNCED;
 use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, revoke, robot, secret_of};
 use crate::domain::plan::{self, Permit, Strategy};

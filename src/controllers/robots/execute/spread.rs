@@ -6,17 +6,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::super::Pass;
 use super::pull_secrets::{Place, Served};
 use super::{Run, STEP_TIME, Trouble};
-use crate::api::conditions as kinds;
 use crate::cluster;
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::secrets::{self, Copied, Live};
 use crate::controllers::index::digest;
-use crate::domain::conditions;
 use crate::domain::spread::{Problem, Row};
 use crate::registry::Class;
 
@@ -27,38 +24,79 @@ const AT_ONCE: usize = 8;
 const RETRY: Duration = Duration::from_secs(10);
 
 /// What came of one namespace.
-enum Went {
+pub(super) enum Went {
     /// The Secret and its ServiceAccounts are as they should be; `None` = they were known to be.
     Well(Option<Box<Served>>),
     /// They are not; when to look again, if that is known.
     Wrong(Problem, Option<Instant>),
 }
 
-/// What came of all namespaces.
-#[derive(Default)]
-pub(in super::super) struct Spread {
-    /// Each namespace that was looked at; `None` = only those that are not asked for any more were.
-    pub(in super::super) rows: Option<Vec<Row>>,
-    /// What is to be told of ServiceAccounts.
-    served: Vec<Served>,
-    /// When to look again, if nothing tells.
-    wake: Option<Instant>,
-}
-
 impl Run<'_, '_> {
-    /// Brings the published credential to the namespaces, if there is nothing against it, and takes it out of those that are
-    /// not asked for any more.
-    pub(super) async fn spread(&mut self, bring: bool) {
-        let named = self.live.credential.as_ref().map(|credential| credential.robot.clone());
-        let robot = self.robots.iter().flatten().find(|robot| named.as_ref().is_some_and(|named| named.is(robot)));
-        let credential = robot.and_then(|robot| self.live.credential_of(robot));
-        let owned = (self.gathered.hosts.clone(), self.gathered.owner.clone());
-        let done = self.pass.spread(&self.live, credential.as_ref(), &owned.0, &owned.1, bring).await;
-        for served in &done.served {
+    /// Takes the credential out of the namespaces that are not asked for any more and, if there is nothing against it, brings
+    /// the published one to the others.
+    pub(super) async fn spread(&mut self, bring: bool) -> Result<(), Trouble> {
+        let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
+        let home = &*self.pass.secret_namespace;
+        let credential = self.robots.iter().flatten().find_map(|robot| self.live.credential_of(robot));
+        let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
+        let (pass, primary) = (&*self.pass, &self.live);
+        let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+        let form = Form {
+            owner: &owner,
+            wish: &pass.desired.secret,
+            hosts: &hosts,
+            service_accounts: &pass.desired.service_accounts,
+        };
+        let stale: Vec<String> =
+            pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
+        let mut rows = Vec::new();
+        let again = Instant::now() + pass.registry.poll_interval(&pass.ctx.settings);
+        for name in stale {
+            if let Err(error) = pass.take_away(&name, &form).await {
+                rows.push(Row { name, problem: Some(problem_of(&error, true)) });
+                self.wake = [self.wake, Some(again)].into_iter().flatten().min();
+            }
+        }
+        if !bring {
+            return Ok(());
+        }
+        let (put, form) = (credential.as_ref(), &form);
+        // Everything in a namespace that is being deleted is on its way out.
+        let copies = wanted
+            .iter()
+            .filter(|(name, found)| name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
+        let visit = |name, exists: bool| -> BoxFuture<'_, (&str, Went)> {
+            match put {
+                _ if !exists => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_namespace(), None)))),
+                None => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_credential(), None)))),
+                Some(held) => Box::pin(async move { (name, pass.bring(name, primary, form, held).await) }),
+            }
+        };
+        let visits: Vec<_> = copies.map(|(name, found)| visit(name.as_str(), found.is_some())).collect();
+        let went: Vec<(&str, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
+        let mut served = Vec::new();
+        for (name, went) in went {
+            let problem = match went {
+                Went::Well(result) => {
+                    served.extend(result);
+                    None
+                }
+                Went::Wrong(problem, again) => {
+                    self.wake = [self.wake, again].into_iter().flatten().min();
+                    Some(problem)
+                }
+            };
+            rows.push(Row { name: name.to_owned(), problem });
+        }
+        if names.contains(home) {
+            rows.push(Row { name: home.to_owned(), problem: put.is_none().then(Problem::no_credential) });
+        }
+        for served in &served {
             self.take(served);
         }
-        self.wake = [self.wake, done.wake].into_iter().flatten().min();
-        self.rows = done.rows;
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        self.rows = Some(rows);
+        Ok(())
     }
 
     /// The account is on its way out, or may hold nothing any more. Secrets that are `released` outlive it as they are; the
@@ -93,94 +131,15 @@ impl Run<'_, '_> {
 }
 
 impl Pass<'_> {
-    /// What needs no Harbor: a credential that was published and, as far as one knows, `works` is brought to namespaces that
-    /// come, and taken out of those that are not asked for any more. Nothing is brought if the first Secret is not as it was
-    /// left.
-    pub(in super::super) async fn spread_what_is_published(&self, works: bool) -> Result<Spread, cluster::Error> {
-        let (owner, hosts) = (self.account.owner_reference(), self.registry.hosts().unwrap_or_default());
-        let status = self.account.status.as_ref();
-        let good = status.is_some_and(|status| conditions::is_true(&status.conditions, kinds::READY));
-        let robot = status.and_then(|status| status.robot.as_ref()).filter(|_| works && good && self.desired.enabled);
-        let alive = robot.filter(|robot| robot.expires_at.is_none_or(|at| at > self.registry_now()));
-        let live = secrets::read(&self.ctx.client, &self.secret_namespace, &self.form(&owner, &hosts)).await?;
-        let published = live.credential.as_ref().filter(|credential| {
-            alive
-                .is_some_and(|robot| robot.id == credential.robot.id && robot.created_at == credential.robot.created_at)
-        });
-        Ok(self.spread(&live, published, &hosts, &owner, published.is_some()).await)
-    }
-
-    /// Makes the Secrets of the namespaces what they should be: copies of `primary`, which holds this credential.
-    async fn spread(
-        &self,
-        primary: &Live,
-        credential: Option<&Credential>,
-        hosts: &[String],
-        owner: &OwnerReference,
-        bring: bool,
-    ) -> Spread {
-        let mut done = Spread::default();
-        let Some(wanted) = &self.spread else { return done };
-        let home = &*self.secret_namespace;
-        let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        let form = Form { owner, wish: &self.desired.secret, hosts, service_accounts: &self.desired.service_accounts };
-        let stale: Vec<String> =
-            self.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
-        let mut rows = Vec::new();
-        let again = Instant::now() + self.registry.poll_interval(&self.ctx.settings);
-        for name in stale {
-            if let Err(error) = self.take_away(&name, &form).await {
-                rows.push(Row { name, problem: Some(problem_of(&error, true)) });
-                done.wake = [done.wake, Some(again)].into_iter().flatten().min();
-            }
-        }
-        if !bring {
-            return done;
-        }
-        let (put, form) = (credential.filter(|_| !primary.is_absent()), &form);
-        // Everything in a namespace that is being deleted is on its way out.
-        let copies = wanted
-            .iter()
-            .filter(|(name, found)| name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
-        let visit = |name, exists: bool| -> BoxFuture<'_, (&str, Went)> {
-            match put {
-                _ if !exists => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_namespace(), None)))),
-                None => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_credential(), None)))),
-                Some(held) => Box::pin(async move { (name, self.bring(name, primary, form, held).await) }),
-            }
-        };
-        let visits: Vec<_> = copies.map(|(name, found)| visit(name.as_str(), found.is_some())).collect();
-        let went: Vec<(&str, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
-        for (name, went) in went {
-            let problem = match went {
-                Went::Well(result) => {
-                    done.served.extend(result.map(|served| *served));
-                    None
-                }
-                Went::Wrong(problem, again) => {
-                    done.wake = [done.wake, again].into_iter().flatten().min();
-                    Some(problem)
-                }
-            };
-            rows.push(Row { name: name.to_owned(), problem });
-        }
-        if names.contains(home) {
-            rows.push(Row { name: home.to_owned(), problem: put.is_none().then(Problem::no_credential) });
-        }
-        rows.sort_by(|a, b| a.name.cmp(&b.name));
-        done.rows = Some(rows);
-        done
-    }
-
     /// Every namespace that has a copy, or may have one.
-    fn places(&self) -> BTreeSet<String> {
+    pub(super) fn places(&self) -> BTreeSet<String> {
         let recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
         let recorded = recorded.map(|secret| secret.namespace.clone());
         self.ctx.index.copied_to(self.key).into_iter().chain(recorded).collect()
     }
 
     /// Makes the Secret of a namespace a copy of the first one.
-    async fn bring(&self, namespace: &str, primary: &Live, form: &Form<'_>, held: &Credential) -> Went {
+    pub(super) async fn bring(&self, namespace: &str, primary: &Live, form: &Form<'_>, held: &Credential) -> Went {
         let ctx = self.ctx;
         let content = digest((primary.version(), form.digest(held.expires_at), &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
@@ -217,7 +176,9 @@ impl Pass<'_> {
         left: u64,
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
-        self.lead().await?;
+        if !ctx.claim.holds_for(STEP_TIME) && !ctx.claim.hold_for(STEP_TIME).await {
+            return Err(cluster::Error::Failed("another replica leads".to_owned()));
+        }
         let copied = secrets::copy(&ctx.client, namespace, held, form).await?;
         let (live, served) = match copied {
             Copied::Foreign => {
@@ -261,9 +222,8 @@ impl Pass<'_> {
     }
 
     /// Takes the Secret and its entries out of a namespace that is not asked for any more.
-    async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<(), cluster::Error> {
+    pub(super) async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<(), cluster::Error> {
         let ctx = self.ctx;
-        self.lead().await?;
         let live = secrets::read(&ctx.client, namespace, form).await?;
         if live.is_absent() || live.is_ours() {
             // Entries may be left of a Secret that somebody deleted.
@@ -277,16 +237,6 @@ impl Pass<'_> {
         ctx.index.set_service_accounts(self.key, namespace, &[]);
         ctx.index.drop_copy(self.key, namespace);
         Ok(())
-    }
-
-    /// What is done in one namespace takes no longer than this replica surely leads.
-    async fn lead(&self) -> Result<(), cluster::Error> {
-        let claim = &self.ctx.claim;
-        if claim.holds_for(STEP_TIME) || claim.hold_for(STEP_TIME).await {
-            Ok(())
-        } else {
-            Err(cluster::Error::Failed("another replica leads".to_owned()))
-        }
     }
 
     fn contested(&self, until: Instant) -> Went {
@@ -304,6 +254,6 @@ impl Pass<'_> {
     }
 }
 
-fn problem_of(error: &cluster::Error, behind: bool) -> Problem {
+pub(super) fn problem_of(error: &cluster::Error, behind: bool) -> Problem {
     Problem { reason: error.reason().to_owned(), message: error.to_string(), behind, waits: false }
 }
