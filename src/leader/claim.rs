@@ -25,9 +25,13 @@ impl Claim {
         self.0.as_ref().is_none_or(|deadline| lasts(*deadline.borrow(), time))
     }
 
-    /// Waits until the claim has `time` left, usually for the renewal that is under way. False if the lead is lost.
+    /// True at once if the claim has `time` left; else waits until it has, usually for the renewal that is under way. False if
+    /// the lead is lost.
     /// `time` must be below the lease duration, or this waits until then.
     pub async fn hold_for(&self, time: Duration) -> bool {
+        if self.holds_for(time) {
+            return true;
+        }
         let Some(deadline) = &self.0 else { return true };
         let mut deadline = deadline.clone();
         deadline

@@ -55,7 +55,7 @@ async fn keep(
     let now = client.settings().await?;
     let (change, problem) = difference(name, state, wish, &now);
     let writes = change.robot_name_prefix.is_some() || change.robot_token_duration.is_some();
-    if writes && (ctx.claim.holds_for(CALL_TIME) || ctx.claim.hold_for(CALL_TIME).await) {
+    if writes && ctx.claim.hold_for(CALL_TIME).await {
         client.change_settings(&change).await?;
         tracing::info!(
             registry = %name,

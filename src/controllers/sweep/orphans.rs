@@ -114,7 +114,7 @@ async fn execute(ctx: &Context, client: &dyn Registry, home: &Arc<Home>, orphan:
     if !same || taken_back || !is_gone(ctx, &orphan.owner).await.unwrap_or_default() {
         return Ok(false);
     }
-    if !ctx.claim.holds_for(CALL_TIME) && !ctx.claim.hold_for(CALL_TIME).await {
+    if !ctx.claim.hold_for(CALL_TIME).await {
         return Ok(false);
     }
     match client.delete(robot.id).await {

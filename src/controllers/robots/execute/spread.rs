@@ -176,7 +176,7 @@ impl Pass<'_> {
         left: u64,
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
-        if !ctx.claim.holds_for(STEP_TIME) && !ctx.claim.hold_for(STEP_TIME).await {
+        if !ctx.claim.hold_for(STEP_TIME).await {
             return Err(cluster::Error::Failed("another replica leads".to_owned()));
         }
         let copied = secrets::copy(&ctx.client, namespace, held, form).await?;

@@ -36,9 +36,8 @@ impl Pass<'_> {
             .map(|(name, _)| name.as_str())
             .filter(|name| *name != home && !known.contains(*name) && spread::is_awaited(status, name))
             .collect();
-        let claim = &self.ctx.claim;
         let nothing_to_do = stale.is_empty() && came.is_empty();
-        if nothing_to_do || (!claim.holds_for(STEP_TIME) && !claim.hold_for(STEP_TIME).await) {
+        if nothing_to_do || !self.ctx.claim.hold_for(STEP_TIME).await {
             return;
         }
         let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
