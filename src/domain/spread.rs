@@ -97,31 +97,34 @@ pub fn amend(status: &mut AccountStatus, secret: &str, rows: &[Row], gone: &BTre
     }
     let mut told = std::mem::take(&mut status.namespaces);
     told.retain(|row| !gone.contains(&row.name) && !looked_at(&row.name));
-    told.extend(records(rows));
+    told.extend(rows.iter().map(record));
+    status.namespaces = in_order(told);
+}
+
+/// The rows of a status.
+pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
+    in_order(rows.iter().map(record).collect())
+}
+
+fn record(row: &Row) -> NamespaceRecord {
+    NamespaceRecord {
+        name: row.name.clone(),
+        ready: row.problem.is_none(),
+        reason: row.problem.as_ref().map(|problem| problem.reason.clone()),
+        message: row.problem.as_ref().map(|problem| problem.message.clone()),
+    }
+}
+
+/// Those that failed, those that are waited for, the others; no more than are told.
+fn in_order(mut rows: Vec<NamespaceRecord>) -> Vec<NamespaceRecord> {
     let rank = |row: &NamespaceRecord| match row.reason.as_deref() {
         None => 2,
         Some(NOT_FOUND | PROGRESSING) => 1,
         Some(_) => 0,
     };
-    told.sort_by(|a, b| (rank(a), &a.name).cmp(&(rank(b), &b.name)));
-    told.truncate(NAMESPACES_TOLD);
-    status.namespaces = told;
-}
-
-/// The rows of a status.
-pub fn records(rows: &[Row]) -> Vec<NamespaceRecord> {
-    let mut rows: Vec<&Row> = rows.iter().collect();
-    let rank = |row: &Row| row.problem.as_ref().map_or(2, |problem| u8::from(problem.waits));
     rows.sort_by(|a, b| (rank(a), &a.name).cmp(&(rank(b), &b.name)));
     rows.truncate(NAMESPACES_TOLD);
-    rows.into_iter()
-        .map(|row| NamespaceRecord {
-            name: row.name.clone(),
-            ready: row.problem.is_none(),
-            reason: row.problem.as_ref().map(|problem| problem.reason.clone()),
-            message: row.problem.as_ref().map(|problem| problem.message.clone()),
-        })
-        .collect()
+    rows
 }
 
 /// One sentence about all that failed; `None` if none did, apart from those that are waited for.

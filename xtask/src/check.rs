@@ -110,7 +110,7 @@ fn cargo(args: &[&str]) -> Result<Outcome> {
 }
 
 fn run_command(command: &mut Command) -> Result<Outcome> {
-    Ok(outcome(command.status().context("run cargo")?.success()))
+    Ok(outcome(command.status().with_context(|| format!("run {}", command.get_program().display()))?.success()))
 }
 
 /// Each test selection builds the programs of the packages it touches, so no test has to ask cargo for them again.
@@ -152,8 +152,7 @@ fn against(version: &str) -> Result<Outcome> {
 /// A process of its own, so that it takes the operator that the tests were built with.
 fn generated() -> Result<Outcome> {
     let mut check = Command::new(std::env::current_exe()?);
-    check.args(["crds", "--check"]).env(PROGRAMS, programs());
-    Ok(outcome(check.status()?.success()))
+    run_command(check.args(["crds", "--check"]).env(PROGRAMS, programs()))
 }
 
 fn deny() -> Result<Outcome> {
