@@ -88,11 +88,8 @@ impl Registries {
         if !is_later(&object, &known.object) {
             return Seen::Nothing;
         }
-        let wish = |object: &RegistryObject| {
-            (object.metadata.generation, object.metadata.uid.clone(), object.metadata.annotations.clone())
-        };
         let deleted = known.object.metadata.deletion_timestamp != object.metadata.deletion_timestamp;
-        let edited = deleted || wish(&known.object) != wish(&object);
+        let edited = wish(&known.object) != wish(&object);
         let changed = edited && (deleted || for_accounts(&known.object) != for_accounts(&object));
         let moved = known.object.spec.url != object.spec.url;
         let mut next = RegistryState { object, ..(**known).clone() };
@@ -172,6 +169,15 @@ impl Registries {
         due
     }
 
+    /// Whether each account is to be looked at, once after that became so.
+    fn take_look(&self, name: &str) -> bool {
+        let owed = self.get(name).is_some_and(|state| state.look_owed);
+        if owed {
+            self.change(name, |state| state.look_owed = false);
+        }
+        owed
+    }
+
     pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut RegistryState)) {
         let mut states = self.states.write().expect("nothing panics while it holds the registries");
         if let Some(state) = states.get_mut(name) {
@@ -196,6 +202,12 @@ impl Registries {
         };
         let _ = tokio::time::timeout(time, all_probed).await;
     }
+}
+
+/// What a person can change of a registry object.
+fn wish(object: &RegistryObject) -> impl PartialEq {
+    let meta = &object.metadata;
+    (meta.generation, meta.uid.clone(), meta.annotations.clone(), meta.deletion_timestamp.clone())
 }
 
 /// What of a registry object its accounts depend on.

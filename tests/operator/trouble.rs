@@ -165,6 +165,28 @@ async fn a_wrong_login_is_tried_rarely_and_a_fixed_one_drains_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_was_replaced_while_harbor_was_away_is_used_by_every_account() {
+    let scene = Scene::new(Setting { login: LoginAs::Robot, ..Setting::default() }).await;
+    scene.account("ci", json!({"rotation": {"strategy": "InPlace"}})).await;
+    scene.settled("ci").await;
+    scene.edit("ci", json!({"permissions": ["PullArtifacts", "CreateTags"]})).await;
+    scene.reason_is("ci", "Synced", "False", "LoginCannotUpdate").await;
+    scene.faults(json!([{"drop": true, "count": 0}])).await;
+    scene.registry_reason_is("NoAnswer").await;
+    scene.write_login(&scene.harbor.admin);
+    let other = format!("\"login\":\"{}\"", scene.harbor.admin.name);
+    eventually("the other login was tried in vain", SOON, || async {
+        let log = scene.log();
+        let tried = log.split_once(&other).is_some_and(|(_, later)| later.contains("NoAnswer"));
+        if tried { Ok(()) } else { Err(log) }
+    })
+    .await;
+    scene.faults(json!([])).await;
+    scene.settled("ci").await;
+    scene.logs_in("ci").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_login_secret_is_named_to_its_administrator_only() {
     let mut scene = Scene::without_operator(Setting::default()).await;
     let system: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(scene.client.clone(), &scene.system);

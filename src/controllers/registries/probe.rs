@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
-use super::{RegistryState, Seen, Trouble, doubted, poll_tag, tag};
+use super::{RegistryState, Seen, Trouble, doubted, poll_tag, tag, wish};
 use crate::api::{RegistryObject, keys};
 use crate::cluster::login::{self, LoginError};
 use crate::cluster::{objects, registries as registry_objects};
@@ -47,10 +47,10 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             Err(error) => return failed(ctx, name, &error).await,
         }
     }
+    let asked = Arc::clone(&state.object);
     let result = ask(ctx, name, &state).await;
     let was_usable = state.trouble.is_none();
     let told = state.trouble.as_ref().filter(|_| state.probed).map(|trouble| trouble.reason);
-    let before = (state.connection, state.hosts());
     let has_accounts = ctx.index.count(name) > 0;
     let own = match &result {
         Ok(info) => look_at_login(ctx, name, info.login).await,
@@ -59,8 +59,17 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if own.is_some() {
         look_at_server(ctx, name).await;
     }
-    let now_may_do_otherwise = own.as_ref().is_some_and(|own| rights_changed(ctx, name, own.as_ref()));
+    if let Some(own) = &own {
+        compare_rights(ctx, name, own.as_ref());
+    }
+    let mut overtaken = false;
     ctx.registries.change(name, |state| {
+        // An edit: what was asked says nothing of the object as it is.
+        overtaken = wish(&state.object) != wish(&asked);
+        if overtaken {
+            return;
+        }
+        let hosts = state.hosts();
         state.probed = true;
         match &result {
             Ok(info) => {
@@ -94,6 +103,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
             Err(trouble) => state.trouble = Some(trouble.clone()),
         }
+        // Secrets name the hosts.
+        state.look_owed |= hosts.is_some() && hosts != state.hosts();
         match &state.trouble {
             None => state.trouble_since = None,
             Some(_) => {
@@ -101,6 +112,9 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
         }
     });
+    if overtaken {
+        return Outcome::Again;
+    }
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
     if let Err(error) = write_status(ctx, name, &state).await {
         return failed(ctx, name, &error).await;
@@ -116,9 +130,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             // Also accounts that were parked while the registry seemed usable, and those that another version may help.
             ctx.accounts.release(tag(name));
             ctx.accounts.release(poll_tag(name));
-            let other_login_or_host = before.0 != 0 && before != (state.connection, state.hosts());
-            if state.probed && (other_login_or_host || now_may_do_otherwise) {
-                // Another login may do what the last one could not, and Secrets name the hosts.
+            if state.probed && ctx.registries.take_look(name) {
                 look_at_users(ctx, name);
             }
             if state.sweep_owed {
@@ -176,8 +188,8 @@ async fn look_at_server(ctx: &Context, name: &Arc<str>) {
 }
 
 /// A robot login that was given other permissions: what was learned by trying is not so any more.
-fn rights_changed(ctx: &Context, name: &str, own: Option<&OwnRobot>) -> bool {
-    let Some(state) = ctx.registries.get(name) else { return false };
+fn compare_rights(ctx: &Context, name: &str, own: Option<&OwnRobot>) {
+    let Some(state) = ctx.registries.get(name) else { return };
     let changed = state.own.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
     let refused = state.learned.may_update(&Home::Project(String::new())) == Some(false);
@@ -185,9 +197,8 @@ fn rights_changed(ctx: &Context, name: &str, own: Option<&OwnRobot>) -> bool {
     if changed || given_back {
         tracing::info!(registry = name, "the login was given other permissions");
         state.learned.reset();
-        ctx.registries.change(name, |state| state.sweep_owed = true);
+        ctx.registries.change(name, |state| (state.sweep_owed, state.look_owed) = (true, true));
     }
-    changed || given_back
 }
 
 /// When the login's expiry has to be announced, if that is still to come.
@@ -353,9 +364,11 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
     let client: Arc<dyn Registry> = Arc::new(client);
     state.learned.reset();
     ctx.registries.change(name, |state| {
+        // Another login may do what the last one could not.
+        state.look_owed |= state.client.is_some();
+        state.sweep_owed = true;
         state.client = Some(Arc::clone(&client));
         state.connection = connection;
-        state.sweep_owed = true;
         state.login_name.clone_from(&login.username);
         state.own = None;
         state.own_seen = None;

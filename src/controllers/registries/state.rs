@@ -49,6 +49,8 @@ pub struct RegistryState {
     /// The next good probe asks for a sweep beside those that come by themselves: the object was edited, the login is
     /// another one, or Harbor was away.
     pub(super) sweep_owed: bool,
+    /// The next good probe asks for a pass over each account: the login, what it may do or the hosts are other ones.
+    pub(super) look_owed: bool,
     /// Learned by trying.
     pub learned: Arc<Learned>,
     /// What stands in the way of `spec.serverSettings`.
@@ -90,6 +92,7 @@ impl RegistryState {
             look_at_system: false,
             orphans: None,
             sweep_owed: true,
+            look_owed: false,
             learned: Arc::default(),
             settings_problem: None,
             condemned: Arc::default(),
