@@ -289,15 +289,10 @@ impl Index {
     /// True if there is nothing new about an account since its last pass.
     pub fn is_quiet(&self, key: &Key) -> bool {
         let inner = self.lock();
-        let here_changed = |here: &HashMap<Box<str>, Named>| here.values().any(|named| named.is_news_to(key));
-        let others_quiet = if key.is_system() {
-            let copies = inner.spreads.get(key).map(|spread| &spread.copies);
-            copies.into_iter().flatten().all(|(_, copy)| copy.is_quiet())
-                && !inner.service_accounts.values().any(here_changed)
-        } else {
-            !inner.service_accounts.get(&key.namespace).is_some_and(here_changed)
-        };
-        inner.entries.get(key).is_some_and(Entry::is_quiet) && others_quiet
+        let copies = inner.spreads.get(key).into_iter().flat_map(|spread| spread.copies.values());
+        inner.entries.get(key).is_some_and(Entry::is_quiet)
+            && copies.into_iter().all(Copy::is_quiet)
+            && inner.places_with_news(key).next().is_none()
     }
 }
 

@@ -15,8 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::index;
 use super::registries::{Seen, look_at_users};
-use super::sweep::look;
-use super::{Context, RegistryWork, robots};
+use super::{Context, Key, RegistryWork, robots};
 use crate::api::{
     Account, ClusterHarborRegistry, HarborRegistry, RegistryObject, RobotAccount, SystemRobotAccount, keys,
 };
@@ -235,7 +234,7 @@ pub async fn service_accounts(ctx: Arc<Context>) {
             let version = objects::version(&account.metadata);
             let namespace = account.namespace().unwrap_or_default();
             for user in ctx.index.see_service_account(&namespace, &account.name_any(), version) {
-                ctx.accounts.hint(user, None);
+                wake(&ctx, user);
             }
         },
     )
@@ -260,11 +259,18 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
 
 fn see_namespace(ctx: &Context, name: &str, now: Option<&index::Namespace>) {
     for key in ctx.index.see_namespace(name, now) {
-        look(ctx, &key);
-        let registry = ctx.index.get(&key).and_then(|entry| ctx.registries.get(&entry.registry));
-        if key.is_system() && registry.is_some_and(|state| state.trouble.is_some()) {
-            // One that waits for its registry hears no hint, and a namespace is served without Harbor.
-            ctx.accounts.change(key, None);
-        }
+        ctx.index.update(&key, |entry| entry.look = true);
+        wake(ctx, key);
+    }
+}
+
+/// Asks for a pass over an account beside whose Secrets something came or went. One that waits for its registry hears no
+/// hint, and what needs no Harbor is done all the same.
+fn wake(ctx: &Context, account: Key) {
+    let registry = ctx.index.get(&account).and_then(|entry| ctx.registries.get(&entry.registry));
+    if registry.is_some_and(|state| state.trouble.is_some()) {
+        ctx.accounts.change(account, None);
+    } else {
+        ctx.accounts.hint(account, None);
     }
 }

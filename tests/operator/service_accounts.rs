@@ -5,7 +5,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::hands::changes;
-use crate::scene::{SOON, Scene, Setting, condition};
+use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, condition};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_entry_comes_last_and_goes_with_the_spec_and_the_account() {
@@ -71,6 +71,28 @@ async fn a_missing_service_account_is_waited_for() {
         .await;
     scene.service_account("later", &[]).await;
     scene.pull_secrets_are("later", &["ci"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_that_comes_while_harbor_is_away_names_the_secret() {
+    for login in BOTH_LOGINS {
+        let mut scene = Scene::new(Setting { login, ..Setting::default() }).await;
+        scene.account("ci", json!({"serviceAccounts": ["later", "last"]})).await;
+        scene.settled("ci").await;
+        // Harbor says for how long it wants to be left alone: nothing happens by itself in that time.
+        scene.faults(json!([{"status": 503, "headers": {"Retry-After": "600"}, "count": 0}])).await;
+        scene.registry_reason_is("RateLimited").await;
+        scene.service_account("later", &["other"]).await;
+        scene.pull_secrets_are("later", &["other", "ci"]).await;
+        scene.service_accounts().delete("later", &DeleteParams::default()).await.unwrap();
+        scene.service_account("later", &[]).await;
+        scene.pull_secrets_are("later", &["ci"]).await;
+        // The same before the operator has seen a Harbor.
+        scene.terminate();
+        scene.start();
+        scene.service_account("last", &[]).await;
+        scene.pull_secrets_are("last", &["ci"]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

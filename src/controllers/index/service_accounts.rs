@@ -1,5 +1,8 @@
 //! The ServiceAccounts that accounts name: what a pass left and what the watch saw since.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::{Index, Inner, Key, intern};
 
 /// A ServiceAccount that accounts name.
@@ -55,6 +58,11 @@ impl Index {
         }
     }
 
+    /// The namespaces in which a ServiceAccount that the account names was changed since its last pass.
+    pub fn places_with_news(&self, account: &Key) -> Vec<String> {
+        self.lock().places_with_news(account).map(ToOwned::to_owned).collect()
+    }
+
     /// Notes the version of a ServiceAccount that the watch saw; the accounts that should look.
     pub fn see_service_account(&self, namespace: &str, name: &str, version: u64) -> Vec<Key> {
         let mut inner = self.lock();
@@ -66,6 +74,14 @@ impl Index {
 }
 
 impl Inner {
+    /// See [`Index::places_with_news`].
+    pub(super) fn places_with_news<'a>(&'a self, account: &'a Key) -> impl Iterator<Item = &'a str> {
+        let all = account.is_system().then_some(&self.service_accounts).into_iter().flatten();
+        let own = (!account.is_system()).then(|| self.service_accounts.get_key_value(&account.namespace)).flatten();
+        let news = |(_, here): &(_, &HashMap<Box<str>, Named>)| here.values().any(|named| named.is_news_to(account));
+        own.into_iter().chain(all).filter(news).map(|(namespace, _): (&Arc<str>, _)| &**namespace)
+    }
+
     pub(super) fn forget_service_accounts(&mut self, account: &Key, namespace: &str) {
         let Some(here) = self.service_accounts.get_mut(namespace) else { return };
         here.retain(|_, named| {

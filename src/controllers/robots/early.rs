@@ -75,7 +75,7 @@ impl Pass<'_> {
             return next;
         }
         let mut status = self.failed_status(&failure, lost);
-        self.follow_namespaces(&mut status, !lost).await;
+        self.follow_the_cluster(&mut status, !lost).await;
         self.warn(&failure);
         match self.write_status(status).await {
             Ok(()) => next,

@@ -24,6 +24,7 @@ pub(super) struct Place<'a> {
 }
 
 /// What came of it.
+#[derive(Default)]
 pub(super) struct Served {
     /// The Secret afterwards.
     pub(super) live: Live,
@@ -67,7 +68,7 @@ impl Pass<'_> {
         let ctx = self.ctx;
         let Place { namespace, live, form, served } = place;
         let secret = &self.desired.secret.name;
-        let mut done = Served { live, notes: Vec::new(), contested: None, wake: None };
+        let mut done = Served { live, ..Served::default() };
         let mut recorded = done.live.service_accounts();
         // The record goes with the Secret; then the spec is what is left to go by. A system account's says nothing of this
         // namespace.
@@ -82,6 +83,24 @@ impl Pass<'_> {
                 ctx.metrics.kube_write("service-account");
             }
         }
+        self.enter(namespace, wanted, &served, &mut done).await?;
+        if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
+            ctx.metrics.kube_write("secret");
+            done.live = secrets::record_service_accounts(&ctx.client, namespace, &done.live, &form, wanted).await?;
+        }
+        Ok(done)
+    }
+
+    /// Puts our entry into the wanted ServiceAccounts. Those that were `served` before carried it then.
+    pub(super) async fn enter(
+        &self,
+        namespace: &str,
+        wanted: &[String],
+        served: &[String],
+        done: &mut Served,
+    ) -> Result<(), cluster::Error> {
+        let ctx = self.ctx;
+        let secret = &self.desired.secret.name;
         for name in wanted {
             let mut entry = service_accounts::add(&ctx.client, namespace, name, secret, served.contains(name)).await?;
             if matches!(entry, Entry::TakenOut(_)) {
@@ -108,11 +127,7 @@ impl Pass<'_> {
                 }
             }
         }
-        if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
-            ctx.metrics.kube_write("secret");
-            done.live = secrets::record_service_accounts(&ctx.client, namespace, &done.live, &form, wanted).await?;
-        }
-        Ok(done)
+        Ok(())
     }
 
     /// Notes that somebody took our entry out of a ServiceAccount; until when and why it is left alone if that happens too

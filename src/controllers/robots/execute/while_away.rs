@@ -1,23 +1,25 @@
-//! Namespaces that come and go while Harbor does not answer or refuses the login. What needs no Harbor is done: those that
-//! come get the published credential, those that are not asked for any more lose it. Copies that are there stay as they are.
+//! What comes and goes in the cluster while Harbor does not answer or refuses the login. What needs no Harbor is done:
+//! namespaces that come get the published credential, those that are not asked for any more lose it, and ServiceAccounts that
+//! come name the Secret beside them. Secrets that are there stay as they are.
 
 use std::collections::BTreeSet;
 
 use super::super::Pass;
 use super::STEP_TIME;
+use super::pull_secrets::Served;
 use super::spread::{Went, problem_of};
 use crate::api::{AccountStatus, conditions as kinds};
 use crate::cluster::secret_form::{Credential, Form};
-use crate::cluster::secrets;
+use crate::cluster::{self, secrets};
 use crate::domain::conditions;
 use crate::domain::spread::{self, Row};
 
 impl Pass<'_> {
-    /// Follows the namespaces and tells in `status` what came of it. `works`: nothing says that the credential is lost.
-    pub(in super::super) async fn follow_namespaces(&self, status: &mut AccountStatus, works: bool) {
-        let Some(wanted) = self.spread.as_ref().filter(|_| !self.is_deleting()) else { return };
+    /// Follows namespaces and ServiceAccounts, and tells in `status` what came of it. `works`: nothing says that the
+    /// credential is lost.
+    pub(in super::super) async fn follow_the_cluster(&self, status: &mut AccountStatus, works: bool) {
         // Of an unknown host no Secret can be made, nor told whether one is as it should be.
-        let Some(hosts) = self.registry.hosts() else { return };
+        let Some(hosts) = self.registry.hosts().filter(|_| !self.is_deleting()) else { return };
         let owner = self.account.owner_reference();
         let form = Form {
             owner: &owner,
@@ -25,6 +27,14 @@ impl Pass<'_> {
             hosts: &hosts,
             service_accounts: &self.desired.service_accounts,
         };
+        self.follow_namespaces(status, &form, works).await;
+        if works && !self.exceeds_grants() {
+            self.serve_newcomers(&form).await;
+        }
+    }
+
+    async fn follow_namespaces(&self, status: &mut AccountStatus, form: &Form<'_>, works: bool) {
+        let Some(wanted) = &self.spread else { return };
         let home = &*self.secret_namespace;
         let known = self.places();
         let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
@@ -42,14 +52,14 @@ impl Pass<'_> {
         }
         let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
         for name in stale {
-            match self.take_away(name, &form).await {
+            match self.take_away(name, form).await {
                 Ok(()) => _ = gone.insert(name.clone()),
                 Err(error) => rows.push(Row { name: name.clone(), problem: Some(problem_of(&error, true)) }),
             }
         }
-        if let Some((live, held)) = self.published(&form, works && !came.is_empty()).await {
+        if let Some((live, held)) = self.published(form, works && !came.is_empty()).await {
             for name in came {
-                let problem = match self.bring(name, &live, &form, &held).await {
+                let problem = match self.bring(name, &live, form, &held).await {
                     Went::Well(_) => None,
                     Went::Wrong(problem, _) => Some(problem),
                 };
@@ -57,6 +67,30 @@ impl Pass<'_> {
             }
         }
         spread::amend(status, &self.desired.secret.name, &rows, &gone);
+    }
+
+    /// Puts the entry into ServiceAccounts that came or were changed beside a Secret of ours.
+    async fn serve_newcomers(&self, form: &Form<'_>) {
+        for namespace in self.ctx.index.places_with_news(self.key) {
+            let wanted = match &self.spread {
+                Some(wanted) if !wanted.iter().any(|(name, _)| *name == namespace) => continue,
+                _ => &self.desired.service_accounts,
+            };
+            if !self.ctx.claim.hold_for(STEP_TIME).await {
+                return;
+            }
+            let entered = async {
+                let live = secrets::read(&self.ctx.client, &namespace, form).await?;
+                if live.is_ours() {
+                    let served = live.service_accounts();
+                    self.enter(&namespace, wanted, &served, &mut Served { live, ..Served::default() }).await?;
+                }
+                Ok::<_, cluster::Error>(())
+            };
+            if let Err(error) = entered.await {
+                tracing::warn!(account = %self.key, namespace, %error, "ServiceAccounts were not changed");
+            }
+        }
     }
 
     /// The first Secret and the credential in it, if that is the one on record and as good as when Harbor was last seen.
