@@ -1,6 +1,6 @@
 //! The queue itself: a state machine per key. Pure; see the rules in the module above.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::fair::{Fair, Lane};
@@ -55,7 +55,8 @@ enum Pending {
 enum State {
     Resting { until: Millis },
     Queued { cause: Cause },
-    InProgress { pending: Pending, forgotten: bool, wake: Option<Millis> },
+    /// `since`: how many releases there were when it was handed out.
+    InProgress { pending: Pending, forgotten: bool, since: u32, wake: Option<Millis> },
     BackingOff { until: Millis },
     Parked { tag: u64 },
 }
@@ -79,6 +80,9 @@ pub struct Queue<K: Key, P> {
     ready: Fair<K::Group>,
     timers: BTreeSet<(Millis, u32)>,
     parked: BTreeSet<(u64, u32)>,
+    /// How often something was released, and which time it was last for each tag since a key was in progress.
+    releases: u32,
+    released: HashMap<u64, u32>,
     in_progress: usize,
     backing_off: usize,
 }
@@ -93,6 +97,8 @@ impl<K: Key, P> Queue<K, P> {
             ready: Fair::new(config.group_limit),
             timers: BTreeSet::new(),
             parked: BTreeSet::new(),
+            releases: 0,
+            released: HashMap::new(),
             in_progress: 0,
             backing_off: 0,
         }
@@ -153,7 +159,8 @@ impl<K: Key, P> Queue<K, P> {
         let key = self.entries.key(id).clone();
         let entry = &mut self.entries[id];
         let State::Queued { cause } = entry.state else { unreachable!("only queued keys are ready") };
-        entry.state = State::InProgress { pending: Pending::Nothing, forgotten: false, wake: None };
+        let since = self.releases;
+        entry.state = State::InProgress { pending: Pending::Nothing, forgotten: false, since, wake: None };
         self.in_progress += 1;
         Some((key, entry.payload.take().map(|payload| *payload), cause))
     }
@@ -162,30 +169,32 @@ impl<K: Key, P> Queue<K, P> {
     pub fn done(&mut self, key: &K, outcome: Outcome, now: Instant) {
         self.advance(now);
         let Some(id) = self.entries.find(key) else { return };
-        let State::InProgress { pending, forgotten, wake } = self.entries[id].state else { return };
+        let State::InProgress { pending, forgotten, since, wake } = self.entries[id].state else { return };
+        let later = |last: &u32| (1..=u32::MAX / 2).contains(&last.wrapping_sub(since));
+        let missed = matches!(outcome, Outcome::Parked(tag) if self.released.get(&tag).is_some_and(later));
         self.in_progress -= 1;
+        if self.in_progress == 0 {
+            self.released.clear();
+        }
         self.ready.finished(&key.group());
         // A change reset the backoff when it came; this pass worked on the state before it, so its failure does not count.
         if pending == Pending::Change {
             return self.requeue(id, Cause::Change);
         }
+        let outcome = if forgotten && pending == Pending::Nothing { Outcome::Gone } else { outcome };
         match outcome {
-            _ if forgotten && pending == Pending::Nothing => match wake {
-                Some(until) => self.rest(id, until),
-                None => self.drop_entry(id),
-            },
             Outcome::Settled { .. } | Outcome::Gone if pending == Pending::Hint => {
                 self.reset(id);
                 self.requeue(id, Cause::Hint);
             }
-            Outcome::Settled { wake: next } => {
+            Outcome::Settled { .. } | Outcome::Gone => {
+                let next = if let Outcome::Settled { wake } = outcome { wake } else { None };
                 let next = next.map(|next| self.round_up(next));
                 match [wake, next].into_iter().flatten().min() {
                     Some(until) => self.rest(id, until),
                     None => self.drop_entry(id),
                 }
             }
-            Outcome::Gone => self.drop_entry(id),
             Outcome::Again => {
                 let entry = &mut self.entries[id];
                 entry.agains += 1;
@@ -198,15 +207,23 @@ impl<K: Key, P> Queue<K, P> {
             Outcome::Failed { not_before } => self.back_off(id, not_before, now),
             Outcome::Parked(tag) => {
                 self.entries[id].agains = 0;
+                if missed {
+                    return self.requeue(id, Cause::Released);
+                }
                 self.entries[id].state = State::Parked { tag };
                 self.parked.insert((tag, id));
             }
         }
     }
 
-    /// Everything parked under `tag` runs as soon as possible. Returns how many that are.
+    /// Everything parked under `tag` runs as soon as possible, and so does what is in progress now, if it ends parked under
+    /// `tag`: its picture is from before. Returns how many were parked.
     pub fn release(&mut self, tag: u64, now: Instant) -> usize {
         self.advance(now);
+        if self.in_progress > 0 {
+            self.releases = self.releases.wrapping_add(1);
+            self.released.insert(tag, self.releases);
+        }
         let ids: Vec<u32> = self.parked.range((tag, 0)..=(tag, u32::MAX)).map(|&(_, id)| id).collect();
         for &id in &ids {
             self.enqueue(id, Cause::Released);
@@ -217,7 +234,7 @@ impl<K: Key, P> Queue<K, P> {
     /// The object no longer exists: drop all that is known. A pass in progress goes on; its outcome is ignored.
     pub fn forget(&mut self, key: &K) {
         let Some(id) = self.entries.find(key) else { return };
-        if let State::InProgress { pending, forgotten, wake } = &mut self.entries[id].state {
+        if let State::InProgress { pending, forgotten, wake, .. } = &mut self.entries[id].state {
             (*pending, *forgotten, *wake) = (Pending::Nothing, true, None);
             self.entries[id].payload = None;
         } else {

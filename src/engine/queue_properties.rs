@@ -75,6 +75,8 @@ struct Owed {
     payload: Option<u32>,
     not_before: u64,
     parked: Option<u64>,
+    /// Released during the pass that runs.
+    missed: BTreeSet<u64>,
     failures: u32,
     agains: u32,
 }
@@ -112,7 +114,8 @@ impl Check {
                 let owed = self.keys.entry(Id(key)).or_default();
                 let timers = if owed.running { std::mem::take(&mut owed.timers) } else { BTreeSet::new() };
                 let (running, payload) = (owed.running, payload.or(owed.payload));
-                *owed = Owed { running, payload, timers, change: true, ..Owed::default() };
+                let missed = std::mem::take(&mut owed.missed);
+                *owed = Owed { running, payload, timers, missed, change: true, ..Owed::default() };
             }
             Op::Hint(key, payload) => {
                 self.queue.hint(Id(key), payload, now);
@@ -138,11 +141,13 @@ impl Check {
                 let parked = self.keys.values_mut().filter(|owed| owed.parked == Some(tag));
                 let count = parked.map(|owed| (owed.parked, owed.released) = (None, true)).count();
                 assert_eq!(self.queue.release(tag, now), count);
+                self.keys.values_mut().filter(|owed| owed.running).for_each(|owed| _ = owed.missed.insert(tag));
             }
             Op::Forget(key) => {
                 self.queue.forget(&Id(key));
-                let running = self.keys.get(&Id(key)).is_some_and(|owed| owed.running);
-                self.keys.insert(Id(key), Owed { running, forgotten: running, ..Owed::default() });
+                let owed = self.keys.entry(Id(key)).or_default();
+                let (running, missed) = (owed.running, std::mem::take(&mut owed.missed));
+                *owed = Owed { running, forgotten: running, missed, ..Owed::default() };
             }
             Op::Pass(millis) => self.now += millis,
         }
@@ -185,6 +190,7 @@ impl Check {
         self.queue.done(&id, outcome, self.at(now));
         let owed = self.keys.get_mut(&id).expect("it ran");
         owed.running = false;
+        let missed = std::mem::take(&mut owed.missed);
         if std::mem::take(&mut owed.forgotten) || owed.change {
             (owed.failures, owed.agains) = (0, 0);
             return;
@@ -207,12 +213,13 @@ impl Check {
                 owed.again = true;
             }
             End::Failed(after) => failed(owed, after.unwrap_or(0)),
+            End::Parked(tag) if missed.contains(&tag) => (owed.released, owed.agains) = (true, 0),
             End::Parked(tag) => {
                 owed.parked = Some(tag);
                 owed.agains = 0;
             }
             End::Gone if owed.hint => (owed.failures, owed.agains) = (0, 0),
-            End::Gone => *owed = Owed::default(),
+            End::Gone => *owed = Owed { timers: std::mem::take(&mut owed.timers), ..Owed::default() },
         }
     }
 

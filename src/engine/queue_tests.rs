@@ -186,6 +186,31 @@ fn a_parked_key_waits_for_its_tag_or_a_change() {
 }
 
 #[test]
+fn a_key_whose_tag_is_released_during_its_pass_runs_again() {
+    let mut bench = Bench::new();
+    bench.change("x");
+    bench.one(Cause::Change);
+    assert_eq!(bench.queue.release(1, bench.now), 0);
+    bench.done("x", Outcome::Parked(1));
+    bench.one(Cause::Released);
+    bench.queue.release(2, bench.now);
+    bench.done("x", Outcome::Parked(1));
+    assert_eq!(bench.pop(), None, "what was released before it ran is in its picture, another tag is nothing to it");
+    assert_eq!(bench.queue.release(1, bench.now), 1);
+}
+
+#[test]
+fn a_timer_set_during_a_pass_outlives_the_object() {
+    let mut bench = Bench::new();
+    bench.change("x");
+    bench.one(Cause::Change);
+    bench.wake_in("x", 5);
+    bench.done("x", Outcome::Gone);
+    bench.pass(5);
+    bench.one(Cause::Timer);
+}
+
+#[test]
 fn the_earliest_timer_wins_and_never_fires_early() {
     let mut bench = Bench::new();
     bench.wake_in("x", 50);

@@ -73,14 +73,7 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
         },
     };
     let started = Instant::now();
-    let mut outcome = Box::pin(reconcile(&ctx, &key, account, cause)).await;
-    if let Outcome::Parked(tag) = outcome {
-        // The release may have come while the pass was on its way to wait for it.
-        let registry = ctx.index.get(&key).and_then(|entry| ctx.registries.get(&entry.registry));
-        if registry.is_some_and(|state| state.trouble.is_none() && tag == registries::tag(&state.object.key())) {
-            outcome = Outcome::Again;
-        }
-    }
+    let outcome = Box::pin(reconcile(&ctx, &key, account, cause)).await;
     ctx.metrics.pass(outcome::label(&outcome), started.elapsed());
     outcome
 }
