@@ -1,111 +1,25 @@
 //! Turns watch events into work. Nothing is cached but what the index keeps.
 
-use std::fmt::Debug;
+mod stream;
+
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt as _};
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::Api;
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, watcher as watch};
-use kube::{Client, Resource, ResourceExt as _};
-use serde::de::DeserializeOwned;
+use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt as _};
 
 use super::index;
 use super::registries::{Seen, look_at_users};
+use super::sweep::look;
 use super::{Context, Key, RegistryWork, robots};
 use crate::api::{
     Account, ClusterHarborRegistry, HarborRegistry, RegistryObject, RobotAccount, SystemRobotAccount, keys,
 };
 use crate::cluster::{objects, secret_form};
-
-/// Objects per page of an initial list: bounds the memory of a start.
-const PAGE: u32 = 100;
-
-/// The streams of one kind over all watched namespaces.
-pub type Events<K> = BoxStream<'static, Event<K>>;
-
-fn config() -> watcher::Config {
-    watcher::Config::default().page_size(PAGE)
-}
-
-fn open<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Event<K>> + Send + 'static
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let what = std::any::type_name::<K>().rsplit("::").next().unwrap_or_default().trim_end_matches('>').to_owned();
-    watch(api, config).default_backoff().filter_map(move |event| {
-        let event = match event {
-            Ok(event) => Some(event),
-            Err(error) => {
-                tracing::warn!(kind = what, error = %describe(&error), "a watch was interrupted and goes on by itself");
-                None
-            }
-        };
-        std::future::ready(event)
-    })
-}
-
-/// The text of a watch error; an API error's own text is enough.
-fn describe(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.message.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn in_namespaces<K>(client: &Client, namespaces: &[String], config: &watcher::Config) -> Vec<Events<K>>
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
-    K::DynamicType: Default,
-{
-    if namespaces.is_empty() {
-        return vec![open(Api::<K>::all(client.clone()), config.clone()).boxed()];
-    }
-    let open_one = |name: &String| open(Api::<K>::namespaced(client.clone(), name), config.clone()).boxed();
-    namespaces.iter().map(open_one).collect()
-}
-
-/// Feeds one kind's events to `see`; `ready` is told once every initial list was read.
-async fn feed<K: 'static>(streams: Vec<Events<K>>, ready: impl FnOnce(), mut see: impl FnMut(Event<K>)) {
-    let mut waiting = streams.len();
-    let mut ready = Some(ready);
-    let mut listed: Vec<bool> = vec![false; streams.len()];
-    let tagged = streams.into_iter().enumerate().map(|(n, stream)| stream.map(move |event| (n, event)).boxed());
-    let mut all = stream::select_all(tagged);
-    while let Some((n, event)) = all.next().await {
-        let done = matches!(event, Event::InitDone) && !std::mem::replace(&mut listed[n], true);
-        see(event);
-        if done {
-            waiting -= 1;
-        }
-        if waiting == 0
-            && let Some(ready) = ready.take()
-        {
-            ready();
-        }
-    }
-}
-
-/// The same event with what `change` makes of its object.
-fn map<K, L>(event: Event<K>, change: impl Fn(K) -> L) -> Event<L> {
-    match event {
-        Event::Apply(object) => Event::Apply(change(object)),
-        Event::InitApply(object) => Event::InitApply(change(object)),
-        Event::Delete(object) => Event::Delete(change(object)),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-    }
-}
-
-/// Streams of one kind as streams of whatever `change` makes of it.
-fn mapped<K: 'static, L: 'static>(streams: Vec<Events<K>>, change: fn(K) -> L) -> impl Iterator<Item = Events<L>> {
-    streams.into_iter().map(move |stream| stream.map(move |event| map(event, change)).boxed())
-}
+use stream::{Events, Listing, config, feed, in_namespaces, mapped, open};
 
 /// Accounts of both kinds; an operator of some namespaces has nothing to do with those of the system.
 pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
@@ -116,7 +30,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
         let all = open(Api::<SystemRobotAccount>::all(ctx.client.clone()), config()).boxed();
         streams.extend(mapped(vec![all], Account::from));
     }
-    feed(streams, ready, |event| match event {
+    let see = |event: Event<Account>| match event {
         Event::Apply(mut account) | Event::InitApply(mut account) => {
             // Most of an object in memory, and nobody reads them: thousands may wait in the queue at once.
             account.metadata.managed_fields = None;
@@ -124,8 +38,17 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
         }
         Event::Delete(account) => robots::gone(&ctx, &account),
         Event::Init | Event::InitDone => {}
-    })
-    .await;
+    };
+    let listed = |listing: &Listing<'_>| {
+        let lacks = |key: &Key| {
+            let namespace = Some(&*key.namespace).filter(|_| !key.is_system());
+            listing.covers(namespaces, namespace) && listing.lacks(&key.namespace, &key.name)
+        };
+        for key in ctx.index.keys(|key, _| lacks(key)) {
+            ctx.accounts.change(key, None);
+        }
+    };
+    feed(streams, |account| &account.metadata, ready, see, listed).await;
 }
 
 /// Registries of both kinds.
@@ -138,18 +61,28 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     let mut streams: Vec<Events<RegistryObject>> = mapped(of_namespaces, RegistryObject::from).collect();
     let of_the_cluster = open(Api::<ClusterHarborRegistry>::all(ctx.client.clone()), config).boxed();
     streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
-    feed(streams, ready, |event| match event {
+    let see = |event: Event<RegistryObject>| match event {
         Event::Apply(registry) | Event::InitApply(registry) => see_registry(&ctx, registry),
-        Event::Delete(registry) => {
-            let name = registry.key();
-            ctx.registries.remove(&name);
-            ctx.metrics.forget_registry(&name);
-            release(&ctx, &name);
-            look_at_users(&ctx, &name);
-        }
+        Event::Delete(registry) => forget_registry(&ctx, &registry.key()),
         Event::Init | Event::InitDone => {}
-    })
-    .await;
+    };
+    let listed = |listing: &Listing<'_>| {
+        for state in ctx.registries.all() {
+            let namespace = state.object.metadata.namespace.as_deref();
+            let gone = listing.lacks(namespace.unwrap_or_default(), state.object.name());
+            if gone && listing.covers(&ctx.settings.namespaces, namespace) {
+                forget_registry(&ctx, &state.object.key());
+            }
+        }
+    };
+    feed(streams, |registry| &registry.metadata, ready, see, listed).await;
+}
+
+fn forget_registry(ctx: &Context, name: &str) {
+    ctx.registries.remove(name);
+    ctx.metrics.forget_registry(name);
+    release(ctx, name);
+    look_at_users(ctx, name);
 }
 
 fn see_registry(ctx: &Arc<Context>, registry: RegistryObject) {
@@ -176,12 +109,20 @@ fn release(ctx: &Context, registry: &str) {
 pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
     let config = config().labels(&format!("{}={}", keys::LABEL_MANAGED_BY, keys::MANAGED_BY));
     let streams = in_namespaces::<Secret>(&ctx.client, &ctx.settings.namespaces, &config);
-    feed(streams, ready, |event| match event {
+    let see = |event: Event<Secret>| match event {
         Event::Apply(secret) | Event::InitApply(secret) => see_secret(&ctx, &secret, false),
         Event::Delete(secret) => see_secret(&ctx, &secret, true),
         Event::Init | Event::InitDone => {}
-    })
-    .await;
+    };
+    let listed = |listing: &Listing<'_>| {
+        let lacks = |namespace: &str, name: &str| {
+            listing.covers(&ctx.settings.namespaces, Some(namespace)) && listing.lacks(namespace, name)
+        };
+        for key in ctx.index.without_secret(&ctx.settings.resource_namespace, lacks) {
+            look(&ctx, &key);
+        }
+    };
+    feed(streams, Resource::meta, ready, see, listed).await;
 }
 
 fn see_secret(ctx: &Arc<Context>, secret: &Secret, deleted: bool) {
@@ -201,50 +142,50 @@ fn see_secret(ctx: &Arc<Context>, secret: &Secret, deleted: bool) {
 /// Secrets and ConfigMaps of the operator's own namespace: logins and CA bundles of registries, metadata only.
 pub async fn logins(ctx: Arc<Context>) {
     let api = Api::<PartialObjectMeta<Secret>>::namespaced(ctx.client.clone(), &ctx.settings.resource_namespace);
-    let streams = vec![open(api, config()).boxed()];
-    feed(
-        streams,
-        || {},
-        |event| {
-            if let Event::Apply(secret) | Event::Delete(secret) = event {
-                let name = secret.name_any();
-                for state in ctx.registries.all().into_iter().filter(|state| !state.is_tenants()) {
-                    let spec = &state.object.spec;
-                    let login = spec.auth.secret_ref.as_ref().is_some_and(|secret| secret.name == name);
-                    let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
-                    if login || bundle.is_some_and(|source| source.name == name) {
-                        let name = ctx.index.name(&state.object.key());
-                        ctx.registry_work.change(RegistryWork::Probe(name), None);
-                    }
-                }
+    let see = |event: Event<PartialObjectMeta<Secret>>| {
+        let (secret, listed) = match event {
+            Event::Apply(secret) | Event::Delete(secret) => (secret, false),
+            Event::InitApply(secret) => (secret, true),
+            Event::Init | Event::InitDone => return,
+        };
+        let (name, version) = (secret.name_any(), objects::version(&secret.metadata));
+        for state in ctx.registries.all().into_iter().filter(|state| !state.is_tenants()) {
+            let spec = &state.object.spec;
+            let login = spec.auth.secret_ref.as_ref().is_some_and(|secret| secret.name == name);
+            let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
+            let concerned = if listed {
+                // A probe has read another version, or none yet: then it is about to.
+                login && ![0, version].contains(&state.login_version)
+            } else {
+                login || bundle.is_some_and(|source| source.name == name)
+            };
+            if concerned {
+                let name = ctx.index.name(&state.object.key());
+                ctx.registry_work.change(RegistryWork::Probe(name), None);
             }
-        },
-    )
-    .await;
+        }
+    };
+    feed(vec![open(api, config()).boxed()], Resource::meta, || {}, see, |_| {}).await;
 }
 
 /// ServiceAccounts, metadata only: those that an account names may come, go or be edited.
 pub async fn service_accounts(ctx: Arc<Context>) {
     let streams = in_namespaces::<PartialObjectMeta<ServiceAccount>>(&ctx.client, &ctx.settings.namespaces, &config());
-    feed(
-        streams,
-        || {},
-        |event| {
-            let (Event::Apply(account) | Event::InitApply(account) | Event::Delete(account)) = event else { return };
-            let version = objects::version(&account.metadata);
-            let namespace = account.namespace().unwrap_or_default();
-            for user in ctx.index.see_service_account(&namespace, &account.name_any(), version) {
-                wake(&ctx, user);
-            }
-        },
-    )
-    .await;
+    let see = |event: Event<PartialObjectMeta<ServiceAccount>>| {
+        let (Event::Apply(account) | Event::InitApply(account) | Event::Delete(account)) = event else { return };
+        let version = objects::version(&account.metadata);
+        let namespace = account.namespace().unwrap_or_default();
+        for user in ctx.index.see_service_account(&namespace, &account.name_any(), version) {
+            wake(&ctx, user);
+        }
+    };
+    feed(streams, Resource::meta, || {}, see, |_| {}).await;
 }
 
 /// Namespaces, metadata only: grants may select them by label.
 pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
     let streams = vec![open(Api::<PartialObjectMeta<Namespace>>::all(ctx.client.clone()), config()).boxed()];
-    feed(streams, ready, |event| match event {
+    let see = |event: Event<PartialObjectMeta<Namespace>>| match event {
         Event::Apply(namespace) | Event::InitApply(namespace) => {
             let terminating = objects::is_deleting(&namespace.metadata);
             let name = namespace.name_any();
@@ -253,8 +194,13 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
         }
         Event::Delete(namespace) => see_namespace(&ctx, &namespace.name_any(), None),
         Event::Init | Event::InitDone => {}
-    })
-    .await;
+    };
+    let listed = |listing: &Listing<'_>| {
+        for name in ctx.index.namespaces().into_iter().filter(|name| listing.lacks("", name)) {
+            see_namespace(&ctx, &name, None);
+        }
+    };
+    feed(streams, Resource::meta, ready, see, listed).await;
 }
 
 fn see_namespace(ctx: &Context, name: &str, now: Option<&index::Namespace>) {

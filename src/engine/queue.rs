@@ -53,12 +53,25 @@ enum Pending {
 
 #[derive(Clone, Copy)]
 enum State {
-    Resting { until: Millis },
-    Queued { cause: Cause },
+    Resting {
+        until: Millis,
+    },
+    Queued {
+        cause: Cause,
+    },
     /// `since`: how many releases there were when it was handed out.
-    InProgress { pending: Pending, forgotten: bool, since: u32, wake: Option<Millis> },
-    BackingOff { until: Millis },
-    Parked { tag: u64 },
+    InProgress {
+        pending: Pending,
+        forgotten: bool,
+        since: u32,
+        wake: Option<Millis>,
+    },
+    BackingOff {
+        until: Millis,
+    },
+    Parked {
+        tag: u64,
+    },
 }
 
 struct Entry<P> {

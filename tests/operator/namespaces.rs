@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, login_in};
 use crate::system::says;
 
-fn pull(secret: Value, service_accounts: Value) -> Value {
+/// An account that pulls everywhere, with this `secret`.
+pub fn pull(secret: Value, service_accounts: Value) -> Value {
     json!({
         "projects": {"all": {"permissions": ["PullArtifacts"]}},
         "secret": secret, "serviceAccounts": service_accounts,
@@ -21,7 +22,8 @@ async fn relabel(scene: &Scene, namespace: &str, labels: Value) {
     api.patch(namespace, &PatchParams::default(), &patch).await.unwrap();
 }
 
-fn row<'a>(
+/// What a status says of a namespace.
+pub fn row<'a>(
     status: &'a harbor_robot_operator::api::AccountStatus,
     namespace: &str,
 ) -> Option<&'a harbor_robot_operator::api::NamespaceRecord> {
@@ -92,7 +94,8 @@ async fn a_secret_follows_namespaces_by_name_and_label() {
 }
 
 /// Waits until the namespace has this credential.
-async fn holds(scene: &Scene, namespace: &str, login: &Login) {
+/// Waits until a namespace has the credential.
+pub async fn holds(scene: &Scene, namespace: &str, login: &Login) {
     eventually(&format!("{namespace} has the credential"), SOON, || async {
         let held = scene.secret_in(namespace, "pull").await.as_ref().and_then(login_in);
         if held.as_ref() == Some(login) { Ok(()) } else { Err(format!("{:?}", held.map(|login| login.name))) }

@@ -9,8 +9,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::faulty::{Faulty, LIST};
+use crate::namespaces::{holds, pull, row};
 use crate::prober::Prober;
-use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Setting};
+use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Setting, login_in};
 
 const POST: &str = "Harbor POST robots";
 
@@ -165,4 +166,62 @@ async fn a_list_that_lags_behind_a_rotation_costs_no_login() {
         assert_eq!(account.status.unwrap().robot.unwrap().name, world.scene.logs_in("ci").await.name);
         assert_eq!(world.scene.robots().await.len(), 2);
     }
+}
+
+/// What an API server says to a watch that begins before what it remembers.
+const EXPIRED: &str = r#"{"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+    "message": "too old resource version", "reason": "Expired", "code": 410}}"#;
+
+/// The watches on Secrets and namespaces lose their place, and nothing is listed until the faults are cleared.
+async fn lose_the_place(world: &Faulty) {
+    let lists = ["Kubernetes GET secrets", "Kubernetes GET namespaces"];
+    for list in lists {
+        world.faults.always(list, Fault::Answer(200, EXPIRED.replace('\n', " ")));
+    }
+    world.faults.forget();
+    world.faults.cut_watches();
+    // Two of Secrets: ours and logins. Each asks where it was, then for a list.
+    for (list, wanted) in lists.into_iter().zip([4, 2]) {
+        eventually("the place is lost", SOON, || async {
+            let asked = world.faults.trace().iter().filter(|call| call.operation() == list).count();
+            if asked >= wanted { Ok(()) } else { Err(format!("{list}: {asked}")) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_while_a_watch_had_lost_its_place_is_noticed() {
+    let world = Faulty::new(Setting { all_namespaces: true, ..Setting::default() }).await;
+    let scene = &world.scene;
+    let team = scene.system_name("team");
+    let [stays, goes] = ["stays", "goes"].map(|name| scene.namespace_with(name, &json!({"pull": team})));
+    let secret = json!({"name": "pull", "namespaceSelector": {"matchLabels": {"pull": team}}});
+    scene.account("ci", json!({})).await;
+    scene.system_account("puller", pull(secret, json!([]))).await;
+    scene.settled("ci").await;
+    scene.system_settled("puller").await;
+    let former = scene.logs_in("ci").await;
+    let login = scene.logs_in_from(&stays, "pull").await;
+
+    lose_the_place(&world).await;
+    scene.delete_secret("ci").await;
+    scene.plane.kubectl(["delete", "secret", "pull", "--namespace", &stays]).ok().unwrap();
+    scene.plane.kubectl(["delete", "namespace", &goes, "--timeout=60s"]).ok().unwrap();
+    world.faults.clear();
+    scene.secret_is("another credential", "ci", |secret| login_in(secret).is_some_and(|login| login != former)).await;
+    holds(scene, &stays, &login).await;
+    scene.system_is("the other is forgotten", "puller", |_, status| row(status, &goes).is_none()).await;
+    scene.system_settled("puller").await;
+
+    lose_the_place(&world).await;
+    let other = scene.harbor.create_robot_login("other", &[]).await.unwrap();
+    scene.write_login(&other);
+    world.faults.clear();
+    eventually("the other login is in use", SOON, || async {
+        let status = scene.registries().get(&scene.registry).await.map_err(|error| error.to_string())?.status;
+        let login = status.and_then(|status| status.login).map(|login| login.name);
+        if login.as_ref() == Some(&other.name) { Ok(()) } else { Err(format!("{login:?}")) }
+    })
+    .await;
 }

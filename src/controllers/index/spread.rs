@@ -1,8 +1,9 @@
 //! Namespaces, and the copies of system accounts' Secrets in them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Index, Key, intern};
+use super::{Index, Inner, Key, intern};
 use crate::api::SystemSecretOutput;
 use crate::domain::contest::Contest;
 use crate::domain::spread;
@@ -145,6 +146,33 @@ impl Index {
         let labels_changed = labels(before.as_ref()) != labels(now);
         let here = inner.entries.keys().filter(|key| labels_changed && *key.namespace == *name).cloned();
         of_the_system.chain(here).collect()
+    }
+
+    /// The namespaces that are there.
+    pub fn namespaces(&self) -> Vec<Arc<str>> {
+        self.lock().namespaces.keys().cloned().collect()
+    }
+
+    /// The accounts with a Secret on record that is not there, by its namespace and name. A system account's first one is at
+    /// `home`.
+    pub fn without_secret(&self, home: &str, lacks: impl Fn(&str, &str) -> bool) -> Vec<Key> {
+        let mut inner = self.lock();
+        let Inner { entries, spreads, .. } = &mut *inner;
+        let mut without = Vec::new();
+        for (key, entry) in entries {
+            let name = entry.secret_name.as_deref().unwrap_or(&key.name);
+            let namespace = if key.is_system() { home } else { &key.namespace };
+            let mut gone = entry.secret != 0 && lacks(namespace, name);
+            for (namespace, copy) in spreads.get_mut(key).into_iter().flat_map(|spread| &mut spread.copies) {
+                if copy.left != 0 && lacks(namespace, name) {
+                    (copy.left, copy.content, gone) = (0, 0, true);
+                }
+            }
+            if gone {
+                without.push(key.clone());
+            }
+        }
+        without
     }
 
     /// A namespace's labels; `None` if namespaces are not watched or this one is not known yet.

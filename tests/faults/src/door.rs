@@ -125,7 +125,8 @@ async fn answer(passage: Arc<Passage>, request: Request<Incoming>) -> Result<Res
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let (call, rule) = passage.faults.record(passage.side, parts.method.as_str(), path, &body);
     if matches!(rule, Rule::Pass) && parts.uri.query().is_some_and(|query| query.contains("watch=")) {
-        return forward::stream(&passage.server, &parts, body).await.map_err(|_| Closed);
+        let cut = passage.faults.cut();
+        return forward::stream(&passage.server, &parts, body, cut).await.map_err(|_| Closed);
     }
     // A task of its own: whoever sent the call may be dead by the time that it goes on.
     let passing = tokio::spawn(async move {

@@ -50,6 +50,8 @@ pub struct Faults {
 struct Shared {
     state: Mutex<State>,
     gate: watch::Sender<Gate>,
+    /// How often the watches were cut.
+    cuts: watch::Sender<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -122,6 +124,20 @@ impl Faults {
     /// [`Faults::clear`]: a cache that lags behind.
     pub fn freeze(&self, operation: &str) {
         self.state().frozen.insert(operation.to_owned(), HashMap::new());
+    }
+
+    /// Ends every watch that is open: its client has to open another.
+    pub fn cut_watches(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Done at the next cut.
+    pub(crate) fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut cuts = self.shared.cuts.subscribe();
+        async move {
+            // Whoever drops the sender ends it, too.
+            let _ = cuts.changed().await;
+        }
     }
 
     /// Ends all faults, those to come included. Stops that were not reached never will be.

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use futures::StreamExt as _;
+use http_body_util::{BodyExt, BodyStream, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Response, StatusCode};
@@ -53,10 +54,16 @@ pub(crate) async fn whole(server: &Server, parts: &Parts, body: Bytes) -> Result
     Ok(Answer { status, headers, body: answer.collect().await?.to_bytes() })
 }
 
-/// The same with the answer's body as it comes.
-pub(crate) async fn stream(server: &Server, parts: &Parts, body: Bytes) -> Result<Response<Body>> {
+/// The same with the answer's body as it comes, until it is cut.
+pub(crate) async fn stream(
+    server: &Server,
+    parts: &Parts,
+    body: Bytes,
+    cut: impl Future<Output = ()> + Send + 'static,
+) -> Result<Response<Body>> {
     let (status, headers, answer) = send(server, parts, body).await?;
-    Ok(respond(status, headers, answer.boxed_unsync()))
+    let frames = BodyStream::new(answer).take_until(Box::pin(cut));
+    Ok(respond(status, headers, StreamBody::new(frames).boxed_unsync()))
 }
 
 async fn send(server: &Server, parts: &Parts, body: Bytes) -> Result<(StatusCode, HeaderMap, reqwest::Body)> {
