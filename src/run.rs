@@ -102,12 +102,9 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             },
         };
         let claim = leadership.as_ref().map_or_else(Claim::always, Leadership::claim);
-        let former_calls = match leadership.as_ref().map(Leadership::takeover) {
-            Some(Takeover::Clean) => None,
-            takeover => {
-                let until = Instant::now() + settings.settle_after;
-                Some(FormerCalls { until, of_all: takeover == Some(Takeover::Unclean) })
-            }
+        let former_calls = FormerCalls {
+            until: Instant::now() + settings.settle_after,
+            of_all: leadership.as_ref().map(Leadership::takeover) == Some(Takeover::Unclean),
         };
         metrics.leading(true);
         state.standby.store(false, Ordering::Relaxed);

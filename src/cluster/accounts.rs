@@ -28,6 +28,21 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option
     }
 }
 
+/// True if an account of these namespaces fits; `namespaces` empty: of any, or of none at all.
+pub async fn any(client: &Client, namespaces: &[String], fits: impl Fn(&Account) -> bool) -> Result<bool, Error> {
+    if namespaces.is_empty() {
+        let of_the_system = objects::any(&of_the_system(client), |account| fits(&account.into())).await?;
+        return Ok(of_the_system
+            || objects::any(&Api::<RobotAccount>::all(client.clone()), |account| fits(&account.into())).await?);
+    }
+    for namespace in namespaces {
+        if objects::any(&of_projects(client, namespace), |account| fits(&account.into())).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Adds a finalizer to the very account that was read.
 pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<ObjectMeta, Error> {
     match account.spec {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -20,6 +20,24 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwne
 /// Reads an object; `None` if it is gone.
 pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, Error> {
     within(api.get_opt(name)).await
+}
+
+/// Objects per page of a list.
+const PAGE: u32 = 100;
+
+/// True if one of the objects fits.
+pub async fn any<K: Object>(api: &Api<K>, fits: impl Fn(K) -> bool) -> Result<bool, Error> {
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = within(api.list(&params)).await?;
+        if page.items.into_iter().any(&fits) {
+            return Ok(true);
+        }
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(false),
+        }
+    }
 }
 
 /// True if the finalizer is there.

@@ -113,8 +113,8 @@ pub struct Tenants {
 pub struct FormerCalls {
     /// Until when such a call may commit.
     pub until: Instant,
-    /// For every account: a leader was cut off. Otherwise, without a lease that tells how the last process ended, for
-    /// those that it left unfinished.
+    /// For every account: a leader was cut off. Otherwise for those that it left unfinished: also one that ended in peace may
+    /// have had no answer to a call.
     pub of_all: bool,
 }
 
@@ -139,7 +139,7 @@ pub struct Context {
     /// Checked before each changing step.
     pub claim: Claim,
     /// A call of a process before us may commit until then, and for which accounts.
-    pub former_calls: Option<FormerCalls>,
+    pub former_calls: FormerCalls,
 }
 
 impl Context {

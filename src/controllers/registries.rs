@@ -97,6 +97,8 @@ impl Registries {
             next.own_seen = None;
             next.sweep_owed = true;
         }
+        // Under another URL the probe has to come first.
+        next.look_owed |= moved;
         if changed {
             next.trouble = Some(in_doubt(name));
             next.probed = false;
@@ -160,13 +162,11 @@ impl Registries {
         may
     }
 
-    /// Whether the robots of the system are to be looked at, once after each probe.
-    pub fn take_system_look(&self, name: &str) -> bool {
-        let due = self.get(name).is_some_and(|state| state.look_at_system);
-        if due {
+    /// The robots of the system were looked at, which is due once after each probe.
+    pub fn saw_system(&self, name: &str) {
+        if self.get(name).is_some_and(|state| state.look_at_system) {
             self.change(name, |state| state.look_at_system = false);
         }
-        due
     }
 
     /// Whether each account is to be looked at, once after that became so.
@@ -210,6 +210,12 @@ fn wish(object: &RegistryObject) -> impl PartialEq {
     (meta.generation, meta.uid.clone(), meta.annotations.clone(), meta.deletion_timestamp.clone())
 }
 
+/// What a probe's answers depend on.
+fn address(object: &RegistryObject) -> impl PartialEq {
+    let ClusterHarborRegistrySpec { url, auth, tls, rate_limit, registry_host, hosts, .. } = object.spec.clone();
+    (object.metadata.uid.clone(), url, auth, tls, rate_limit, registry_host, hosts)
+}
+
 /// What of a registry object its accounts depend on.
 fn for_accounts(object: &RegistryObject) -> impl PartialEq {
     let spec = ClusterHarborRegistrySpec {
@@ -244,6 +250,12 @@ pub fn poll_tag(registry: &str) -> u64 {
 /// The queue tag of accounts that wait for a project to appear.
 pub fn project_tag(registry: &str, home: &Home) -> u64 {
     digest(("project", registry, home))
+}
+
+/// Lets accounts go that wait for a default registry, or for this one to come.
+pub fn release(ctx: &Context, registry: &str) {
+    ctx.accounts.release(tag(""));
+    ctx.accounts.release(tag(registry));
 }
 
 impl Context {

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::index::{Resident, robot_digest, slots_digest};
+use super::index::{Resident, State, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
-use super::{Context, Key, RegistryWork};
-use crate::cluster::{login, secrets};
+use super::{Context, Key, RegistryWork, robots};
+use crate::cluster::{accounts, login, secrets};
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::engine::Outcome;
@@ -36,7 +36,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     let listed = ctx.index.is_listed();
     let mut homes = ctx.index.by_home(name);
     // Where orphans are deleted, each poll looks for them; else it is enough to count them now and then.
-    if listed && (ctx.registries.take_system_look(name) || (state.deletes_orphans() && state.sees_system)) {
+    if listed && (state.look_at_system || (state.deletes_orphans() && state.sees_system)) {
         homes.entry(ctx.index.home(&Home::System)).or_default();
     }
     let mut census = Census::of(&state);
@@ -49,6 +49,9 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     for (home, mut accounts) in homes {
         accounts.sort_unstable_by_key(|account| account.uid);
         let result = compare(ctx, name, &*client, &home, &accounts, before.as_deref(), &mut census).await;
+        if *home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
+            ctx.registries.saw_system(name);
+        }
         match result {
             // While logins are refused for their old names there is no time to be modest; the limit itself holds.
             Ok(_) if before.is_some() && client.name_prefix() != before => {}
@@ -235,9 +238,17 @@ async fn check_secret(ctx: &Context, key: &Key) {
     let name = entry.secret_name.as_deref().unwrap_or(&key.name);
     match secrets::read_at_rest(&ctx.client, &key.namespace, name).await {
         Ok(seen) => {
-            // After a start nothing was left yet: a whole Secret is where to begin.
-            if let Some(whole) = seen.as_ref().filter(|secret| entry.secret == 0 && secret.intact) {
-                ctx.index.update(key, |entry| entry.secret = whole.version);
+            // After a start nothing was left yet: a Secret that is as it should be is where to begin.
+            let had_one = entry.state == State::Ready || (seen.is_some() && entry.state != State::Suspended);
+            if entry.secret == 0 && had_one {
+                match (accounts::read(&ctx.client, &key.namespace, &key.name).await, seen) {
+                    (Ok(Some(account)), Some(secret)) if robots::is_settled(ctx, key, &account, &secret) => {
+                        ctx.index.update(key, |entry| entry.secret = secret.version);
+                    }
+                    (Ok(_), _) => look(ctx, key),
+                    (Err(error), _) => tracing::warn!(account = %key, %error, "the account was not read"),
+                }
+                return;
             }
             match seen {
                 Some(secret) if ctx.index.see_secret(key, secret.version, Some(secret.clone())) => {

@@ -12,7 +12,7 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
 
 use super::index;
-use super::registries::{Seen, look_at_users};
+use super::registries::{Seen, look_at_users, release};
 use super::sweep::look;
 use super::{Context, Key, RegistryWork, robots};
 use crate::api::{
@@ -97,12 +97,6 @@ fn see_registry(ctx: &Arc<Context>, registry: RegistryObject) {
         look_at_users(ctx, &name);
     }
     release(ctx, &name);
-}
-
-/// Lets accounts go that wait for a default registry, or for this one to come.
-fn release(ctx: &Context, registry: &str) {
-    ctx.accounts.release(super::registries::tag(""));
-    ctx.accounts.release(super::registries::tag(registry));
 }
 
 /// Our own Secrets, by label: each is reduced at once to what is compared.

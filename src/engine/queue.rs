@@ -53,26 +53,15 @@ enum Pending {
 
 #[derive(Clone, Copy)]
 enum State {
-    Resting {
-        until: Millis,
-    },
-    Queued {
-        cause: Cause,
-    },
-    /// `since`: how many releases there were when it was handed out.
-    InProgress {
-        pending: Pending,
-        forgotten: bool,
-        since: u32,
-        wake: Option<Millis>,
-    },
-    BackingOff {
-        until: Millis,
-    },
-    Parked {
-        tag: u64,
-    },
+    Resting { until: Millis },
+    Queued { cause: Cause },
+    InProgress { pending: Pending, forgotten: bool, since: Release, wake: Option<Millis> },
+    BackingOff { until: Millis },
+    Parked { tag: u64 },
 }
+
+/// The number of a release; one in progress has that of the last one before it was handed out.
+type Release = u32;
 
 struct Entry<P> {
     payload: Option<Box<P>>,
@@ -94,8 +83,8 @@ pub struct Queue<K: Key, P> {
     timers: BTreeSet<(Millis, u32)>,
     parked: BTreeSet<(u64, u32)>,
     /// How often something was released, and which time it was last for each tag since a key was in progress.
-    releases: u32,
-    released: HashMap<u64, u32>,
+    releases: Release,
+    released: HashMap<u64, Release>,
     in_progress: usize,
     backing_off: usize,
 }
@@ -183,7 +172,7 @@ impl<K: Key, P> Queue<K, P> {
         self.advance(now);
         let Some(id) = self.entries.find(key) else { return };
         let State::InProgress { pending, forgotten, since, wake } = self.entries[id].state else { return };
-        let later = |last: &u32| (1..=u32::MAX / 2).contains(&last.wrapping_sub(since));
+        let later = |last: &Release| (1..=Release::MAX / 2).contains(&last.wrapping_sub(since));
         let missed = matches!(outcome, Outcome::Parked(tag) if self.released.get(&tag).is_some_and(later));
         self.in_progress -= 1;
         if self.in_progress == 0 {

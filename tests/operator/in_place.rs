@@ -113,6 +113,22 @@ async fn a_login_that_may_not_update_is_told_what_to_write_instead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_who_may_update_again_is_tried_again_without_another_login() {
+    let scene = scene_of(LoginAs::Person).await;
+    scene.account("ci", in_place()).await;
+    scene.settled("ci").await;
+    let refusal = json!({"errors": [{"code": "FORBIDDEN", "message": "forbidden"}]}).to_string();
+    let put = json!({"method": "PUT", "path": "/api/v2.0/robots/{id}", "status": 403, "body": refusal, "count": 1});
+    scene.faults(json!([put])).await;
+    scene.edit("ci", json!({"permissions": ["PullArtifacts", "CreateTags"]})).await;
+    scene.reason_is("ci", "Synced", "False", "LoginCannotUpdate").await;
+    // Each look at the login is an occasion; an edit of the registry asks for one.
+    scene.edit_registry(json!({"pollInterval": "2s"})).await;
+    scene.settled("ci").await;
+    scene.logs_in("ci").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_strategy_leaves_a_running_overlap_as_it_is() {
     let scene = scene_of(LoginAs::Person).await;
     scene.account("ci", json!({"rotation": {"overlap": "8h"}})).await;

@@ -119,6 +119,14 @@ async fn without_the_watch_on_secrets_a_lost_one_is_put_right_at_the_poll() {
         scene.sweeps(3).await;
         assert_eq!(scene.calls("POST /api/v2.0/robots").await, 0);
         assert_eq!(scene.logs_in("ci").await, after);
+        // One that was lost while nobody looked is made again, also of an account that seems to be at rest.
+        scene.account("quiet", json!({})).await;
+        scene.settled("quiet").await;
+        let before = scene.logs_in("quiet").await;
+        scene.terminate();
+        scene.delete_secret("quiet").await;
+        scene.start();
+        assert_ne!(scene.logs_in("quiet").await.secret, before.secret);
     }
 }
 

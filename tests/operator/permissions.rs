@@ -113,7 +113,16 @@ async fn a_renewal_never_fails_for_one_pair_that_an_upgraded_harbor_knows_no_mor
         assert_eq!(pairs(&scene.published("ci").await.unwrap()), ["repository:pull"]);
         let calls = scene.two_sweeps().await;
         assert_eq!(changes(&calls), 0, "{what}: {:?}", calls.by);
-        scene.edit("ci", json!({"permissions": ["PullArtifacts"]})).await;
+        // The next version knows it again.
+        let body = json!({"harbor_version": "v2.99.0", "registry_url": scene.harbor.host()}).to_string();
+        scene.faults(json!([{"path": "/api/v2.0/systeminfo", "status": 200, "body": body, "count": 0}])).await;
+        scene.edit_registry(json!({"pollInterval": "2s"})).await;
+        scene
+            .account_is(&format!("{login:?} {strategy}: all of the wish"), "ci", |account| {
+                account.status.as_ref().unwrap().permissions == ["repository:pull", "tag:create"]
+            })
+            .await;
         scene.settled("ci").await;
+        scene.logs_in("ci").await;
     }
 }

@@ -44,6 +44,20 @@ async fn an_account_waits_for_its_project() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_never_had_a_robot_waits_for_its_project_too() {
+    for login in logins_of_all_projects() {
+        let scene = Scene::new(Setting { login, ..Setting::default() }).await;
+        // No call is made before a robot is there or a Secret is in the way.
+        scene.foreign_secret("ci").await;
+        let project = format!("{}-later", scene.namespace);
+        scene.account("ci", json!({"project": project})).await;
+        scene.reason_is("ci", "Synced", "False", "ProjectNotFound").await;
+        scene.harbor.create_project(&project).await.unwrap();
+        scene.reason_is("ci", "Synced", "False", "SecretNotOwned").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_may_not_see_the_project_says_so_and_a_better_one_helps_at_once() {
     let scene = Scene::new(Setting { login: LoginAs::Robot, ..Setting::default() }).await;
     scene.account("ci", json!({})).await;
@@ -204,12 +218,16 @@ async fn a_missing_login_secret_is_named_to_its_administrator_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_in_use_stays_until_its_last_account_is_gone() {
-    let scene = Scene::new(Setting::default()).await;
+    let mut scene = Scene::new(Setting { args: vec!["--settle-after=1".to_owned()], ..Setting::default() }).await;
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;
     scene.registries().delete(&scene.registry, &DeleteParams::default()).await.unwrap();
     scene.account("late", json!({})).await;
     scene.reason_is("late", "Ready", "False", "RegistryDeleting").await;
+    // At a start registries are known before accounts.
+    scene.terminate();
+    scene.start();
+    scene.sweeps(2).await;
     scene.edit("ci", json!({"permissions": ["PullArtifacts", "CreateTags"]})).await;
     scene.settled("ci").await;
     scene.delete("ci").await;

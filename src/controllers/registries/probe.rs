@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
-use super::{RegistryState, Seen, Trouble, doubted, poll_tag, tag, wish};
-use crate::api::{RegistryObject, keys};
+use super::{RegistryState, Seen, Trouble, address, doubted, poll_tag, release, tag, wish};
+use crate::api::{Account, RegistryObject, keys};
 use crate::cluster::login::{self, LoginError};
-use crate::cluster::{objects, registries as registry_objects};
+use crate::cluster::{accounts, objects, registries as registry_objects};
 use crate::controllers::index::digest;
+use crate::controllers::robots::resolve;
+use crate::controllers::sweep::look;
 use crate::controllers::{Context, RegistryWork};
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
@@ -24,6 +26,8 @@ const SECOND_TRY: Duration = Duration::from_secs(2);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 /// Sweeps notice trouble; version, host and prefix are asked for again this often.
 const REPROBE: Duration = Duration::from_hours(1);
+/// Accounts that wait for a registry that is tried every few seconds look at themselves this often.
+const REMINDER: Duration = Duration::from_mins(1);
 
 /// One pass over a registry: login, who am I, status.
 pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
@@ -34,6 +38,11 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         return if waiting { Outcome::Settled { wake: Some(again()) } } else { Outcome::Gone };
     };
     if state.is_deleting() && ctx.index.count(name) == 0 {
+        match in_use(ctx, name).await {
+            Ok(false) => {}
+            Ok(true) => return Outcome::Settled { wake: Some(Instant::now() + state.poll_interval(&ctx.settings)) },
+            Err(error) => return failed(ctx, name, &error).await,
+        }
         return match registry_objects::remove_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
             Ok(()) => Outcome::Settled { wake: None },
             Err(error) => failed(ctx, name, &error).await,
@@ -64,8 +73,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     let mut overtaken = false;
     ctx.registries.change(name, |state| {
-        // An edit: what was asked says nothing of the object as it is.
-        overtaken = wish(&state.object) != wish(&asked);
+        // What was asked says nothing of another address.
+        overtaken = address(&state.object) != address(&asked);
         if overtaken {
             return;
         }
@@ -79,6 +88,9 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 if let (None, Some(client), false) = (&state.info, &state.client, has_accounts) {
                     state.clock_offset = client.clock_offset();
                 }
+                // An account that asks for what Harbor did not know has a credential without it.
+                let version = |info: &ServerInfo| info.version.clone();
+                state.look_owed |= state.info.as_ref().is_some_and(|before| version(before) != version(info));
                 state.info = Some(info.clone());
                 if let Some(own) = own {
                     state.sees_system = match info.login {
@@ -88,7 +100,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                     };
                     state.look_at_system = state.sees_system;
                     state.own = own;
-                    state.own_seen = Some(Instant::now());
+                    // Whoever edited the object meanwhile wants another look.
+                    state.own_seen = (wish(&state.object) == wish(&asked)).then(Instant::now);
                 }
                 state.trouble = state.hosts().is_none().then(|| Trouble {
                     reason: "RegistryHostInvalid",
@@ -144,9 +157,13 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         }
         Some(trouble) => {
             // What is tried every few seconds is told once.
-            if trouble.again.is_none() || told != Some(trouble.reason) {
+            let news = trouble.again.is_none() || told != Some(trouble.reason);
+            if news {
                 tracing::warn!(registry = %name, reason = trouble.reason, message = trouble.message, "the registry cannot be used");
-                // Accounts say why they wait; settled ones are left alone.
+            }
+            // Accounts say why they wait, and after a while what that means for them; settled ones are left alone.
+            if news || state.released.is_none_or(|at| at.elapsed() >= REMINDER) {
+                ctx.registries.change(name, |state| state.released = Some(Instant::now()));
                 ctx.accounts.release(tag(name));
             }
             if let Some(after) = trouble.again {
@@ -157,6 +174,15 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             Outcome::Failed { not_before: wait.map(|wait| Instant::now() + wait) }
         }
     }
+}
+
+/// True if an account that may have robots uses the registry. At a start accounts become known later than registries.
+async fn in_use(ctx: &Context, name: &str) -> Result<bool, crate::cluster::Error> {
+    let uses = |account: &Account| {
+        objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT)
+            && resolve(&ctx.registries, account).is_ok_and(|wanted| wanted == name)
+    };
+    accounts::any(&ctx.client, &ctx.settings.namespaces, uses).await
 }
 
 /// What needs a person is tried the more rarely the longer it lasts: each wrong password keeps the right one of that user
@@ -182,12 +208,17 @@ async fn look_at_login(ctx: &Context, name: &str, login: LoginKind) -> Option<Op
 async fn look_at_server(ctx: &Context, name: &Arc<str>) {
     let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return };
     match client.catalogue().await {
-        Ok(catalogue) => ctx.registries.change(name, |state| state.catalogue = catalogue.map(Arc::new)),
+        Ok(catalogue) => ctx.registries.change(name, |state| {
+            let catalogue = catalogue.map(Arc::new);
+            state.look_owed |= state.catalogue.is_some() && state.catalogue != catalogue;
+            state.catalogue = catalogue;
+        }),
         Err(error) => tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed"),
     }
 }
 
-/// A robot login that was given other permissions: what was learned by trying is not so any more.
+/// Where a robot login was given other permissions, what was learned by trying is not so any more. Of a person, or a robot that
+/// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at.
 fn compare_rights(ctx: &Context, name: &str, own: Option<&OwnRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
     let changed = state.own.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
@@ -196,8 +227,13 @@ fn compare_rights(ctx: &Context, name: &str, own: Option<&OwnRobot>) {
     let given_back = refused && own.is_some_and(|own| own.updates_robots);
     if changed || given_back {
         tracing::info!(registry = name, "the login was given other permissions");
-        state.learned.reset();
+        state.learned.forget_updates();
         ctx.registries.change(name, |state| (state.sweep_owed, state.look_owed) = (true, true));
+    } else if own.is_none() && state.learned.is_refused() {
+        state.learned.forget_updates();
+        for key in ctx.index.keys(|_, entry| *entry.registry == *name && entry.cannot_update) {
+            look(ctx, &key);
+        }
     }
 }
 
@@ -226,8 +262,12 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
     match registry_objects::read(&ctx.client, name).await {
         Ok(Some(object)) => {
             // The watch will bring the same version, and find nothing new in it.
-            if ctx.registries.see(name, object) == Seen::Changed {
+            let seen = ctx.registries.see(name, object);
+            if seen == Seen::Changed {
                 look_at_users(ctx, name);
+            }
+            if seen != Seen::Nothing {
+                release(ctx, name);
             }
             Outcome::Again
         }
@@ -362,8 +402,9 @@ async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         other => broken("ConnectionInvalid", other.to_string()),
     })?;
     let client: Arc<dyn Registry> = Arc::new(client);
-    state.learned.reset();
     ctx.registries.change(name, |state| {
+        // A late answer to the last login teaches nothing about this one.
+        state.learned = Arc::default();
         // Another login may do what the last one could not.
         state.look_owed |= state.client.is_some();
         state.sweep_owed = true;

@@ -51,6 +51,8 @@ pub struct RegistryState {
     pub(super) sweep_owed: bool,
     /// The next good probe asks for a pass over each account: the login, what it may do or the hosts are other ones.
     pub(super) look_owed: bool,
+    /// When accounts that wait for it were last told why, while something stood in the way.
+    pub(super) released: Option<Instant>,
     /// Learned by trying.
     pub learned: Arc<Learned>,
     /// What stands in the way of `spec.serverSettings`.
@@ -93,6 +95,7 @@ impl RegistryState {
             orphans: None,
             sweep_owed: true,
             look_owed: false,
+            released: None,
             learned: Arc::default(),
             settings_problem: None,
             condemned: Arc::default(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Pass, projects, registry_of, wish_digest};
 use crate::api::{Account, AccountSpec, conditions as kinds, keys};
 use crate::cluster::objects;
-use crate::cluster::secret_form::Form;
+use crate::cluster::secret_form::{AtRest, Form};
 use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, slots_digest};
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
@@ -81,6 +81,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
         object_seen: before.as_ref().map_or(object, |entry| entry.object_seen),
         slots: before.as_ref().and_then(|entry| entry.slots),
         renamed: before.as_ref().is_some_and(|entry| entry.renamed),
+        cannot_update: before.as_ref().is_some_and(|entry| entry.cannot_update),
         secret: before.as_ref().map_or(0, |entry| entry.secret),
         secret_seen: before.as_ref().map_or(0, |entry| entry.secret_seen),
         look: false,
@@ -110,6 +111,10 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
 /// timers, and the first sweep compares Harbor with it. No call is made.
 fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
     let Some(known) = settled(ctx, key, account) else { return false };
+    // Without a watch on Secrets the first sweep reads it.
+    if ctx.settings.watch_secrets && !ctx.index.secret_at_rest(key).is_some_and(|secret| known.is_in(&secret)) {
+        return false;
+    }
     remember(ctx, key, account, &known.registry);
     ctx.index.set_service_accounts(key, &key.namespace, &known.desired.service_accounts);
     let wake = known.wake.map(|at| ctx.instant_of(at, known.now));
@@ -129,11 +134,26 @@ struct Settled {
     registry: Arc<str>,
     desired: Desired,
     slots: u64,
+    /// Which robot's credential is published, and the digest of how.
+    published: ((i64, jiff::Timestamp), u64),
     wake: Option<jiff::Timestamp>,
     now: jiff::Timestamp,
 }
 
-fn settled(ctx: &Arc<Context>, key: &Key, account: &Account) -> Option<Settled> {
+impl Settled {
+    /// True if the Secret is as it should be.
+    fn is_in(&self, secret: &AtRest) -> bool {
+        secret.intact && secret.robot.zip(secret.form) == Some(self.published)
+    }
+}
+
+/// True if status, wish and this Secret agree that there is nothing to do.
+pub fn is_settled(ctx: &Context, key: &Key, account: &Account, secret: &AtRest) -> bool {
+    settled(ctx, key, account).is_some_and(|known| known.is_in(secret))
+}
+
+/// What an account is like whose status and wish agree.
+fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     let status = account.status.as_ref()?;
     let meta = &account.metadata;
     let finalizer = objects::has_finalizer(meta, keys::FINALIZER_ROBOT);
@@ -174,15 +194,6 @@ fn settled(ctx: &Arc<Context>, key: &Key, account: &Account) -> Option<Settled> 
     let owner = account.owner_reference();
     let form =
         Form { owner: &owner, wish: &desired.secret, hosts: &hosts, service_accounts: &desired.service_accounts };
-    if ctx.settings.watch_secrets {
-        let secret = ctx.index.secret_at_rest(key)?;
-        let whole = secret.intact
-            && secret.robot == Some((record.id, record.created_at))
-            && secret.form == Some(form.digest(record.expires_at));
-        if !whole {
-            return None;
-        }
-    }
     let now = ctx.now() + registry.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
     let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
     let due = [renewal, record.expires_at].into_iter().flatten().min();
@@ -190,7 +201,8 @@ fn settled(ctx: &Arc<Context>, key: &Key, account: &Account) -> Option<Settled> 
         return None;
     }
     let slots = digest_of(&alone(robot));
-    Some(Settled { registry: name, desired, slots, wake: due, now })
+    let published = ((record.id, record.created_at), form.digest(record.expires_at));
+    Some(Settled { registry: name, slots, published, wake: due, now, desired })
 }
 
 /// The robots of an account with one robot that is as wished, if the last pass left it so and no sweep since found

@@ -61,6 +61,13 @@ impl Pass<'_> {
             gather::Stop::Registry(error) => {
                 lost = matches!(error, registry::Error::ProjectNotFound { .. });
                 let next = outcome::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
+                let next = match next {
+                    // Sweeps list no project for one that has no robot to look for.
+                    Outcome::Parked(_) if !objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT) => {
+                        Outcome::Parked(registries::poll_tag(&self.registry_name))
+                    }
+                    next => next,
+                };
                 (outcome::failure(&self.registry, &error), next)
             }
             gather::Stop::Trouble(trouble) => {

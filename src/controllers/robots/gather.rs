@@ -266,8 +266,8 @@ impl Pass<'_> {
         let entry = self.ctx.index.get(self.key);
         let own = entry.as_ref().and_then(|entry| entry.unsettled_until);
         let unfinished = entry.is_some_and(|entry| entry.left_unfinished);
-        let former = self.ctx.former_calls.filter(|calls| deleting && (calls.of_all || unfinished));
-        let until = own.max(former.map(|calls| calls.until));
+        let former = self.ctx.former_calls;
+        let until = own.max((deleting && (former.of_all || unfinished)).then_some(former.until));
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if !left.is_zero() {
             gathered.unsettled = true;

@@ -14,8 +14,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use at_rest::{gone, see};
+pub use at_rest::{gone, is_settled, see};
 use early::{without_registry, write_status};
+pub use registry_of::resolve;
 
 use super::index::{Namespace, digest};
 use super::registries::{self, RegistryState};
@@ -299,6 +300,7 @@ impl Pass<'_> {
         self.ctx.index.update(self.key, |entry| {
             entry.slots = slots;
             entry.renamed = false;
+            entry.cannot_update = plan.blocker == Some(Blocker::LoginCannotUpdate);
             entry.secret = secret;
             entry.wake = wake;
         });
