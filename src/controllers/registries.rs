@@ -1,5 +1,6 @@
 //! Registries and their logins.
 
+mod connect;
 mod learned;
 mod own;
 mod probe;

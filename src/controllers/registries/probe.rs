@@ -4,22 +4,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::connect::connect;
 use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
 use super::{RegistryState, Seen, Trouble, address, doubted, poll_tag, release, tag, wish};
 use crate::api::{Account, RegistryObject, keys};
-use crate::cluster::login::{self, LoginError};
 use crate::cluster::{accounts, objects, registries as registry_objects};
-use crate::controllers::index::digest;
 use crate::controllers::robots::resolve;
 use crate::controllers::sweep::look;
 use crate::controllers::{Context, RegistryWork};
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
-use crate::registry::{self, Class, Error, LoginKind, Registry, ServerInfo};
+use crate::registry::{Class, Error, LoginKind, ServerInfo};
 
-const DEFAULT_IN_FLIGHT: usize = 8;
 /// Harbor locks a person's name for 1.5 s after somebody's wrong password: a single 401 proves nothing.
 const SECOND_TRY: Duration = Duration::from_secs(2);
 /// A login that is refused is tried again at least this often.
@@ -319,101 +317,4 @@ fn refused(ctx: &Context, name: &Arc<str>, asked: &Arc<RegistryState>, error: &E
     );
     // Names of the operator's login and Secret are for whoever sees the registry.
     Trouble { for_accounts: Some(trouble.message.clone()), message, ..trouble }
-}
-
-/// A tenant's registry could else be pointed at whatever the operator reaches.
-fn reach(ctx: &Context, state: &RegistryState) -> registry::harbor::Reach {
-    if state.is_tenants() {
-        registry::harbor::Reach::Internet { except: ctx.settings.tenants.private_hosts.clone() }
-    } else {
-        registry::harbor::Reach::Anywhere
-    }
-}
-
-async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
-    let spec = &state.object.spec;
-    let namespace = state.secret_namespace(&ctx.settings);
-    let elsewhere = |what: &str| Some(format!("registry {name}: {what}; the registry's own status says more"));
-    let broken = |reason, message: String| Trouble {
-        reason,
-        message: format!("registry {name}: {message}"),
-        for_accounts: elsewhere("its connection is not set up"),
-        permanent: true,
-        again: None,
-    };
-    let unread = |error: LoginError| match error {
-        LoginError::Missing(message) => broken("CredentialsMissing", message),
-        LoginError::Kube(error) => Trouble {
-            reason: error.reason(),
-            message: format!("registry {name}: {error}"),
-            for_accounts: elsewhere("its login cannot be read now"),
-            permanent: false,
-            again: None,
-        },
-    };
-    let Some(secret) = &spec.auth.secret_ref else {
-        return Err(broken("CredentialsMissing", "spec.auth names no Secret".to_owned()));
-    };
-    let login = login::read(&ctx.client, namespace, &secret.name).await.map_err(unread)?;
-    if state.login_version != login.version {
-        ctx.registries.change(name, |state| state.login_version = login.version);
-    }
-    let tls = spec.tls.clone().unwrap_or_default();
-    let roots = match (&tls.ca_bundle, &tls.ca_bundle_ref) {
-        (Some(pem), _) => Some(pem.clone()),
-        (None, Some(source)) => Some(login::read_ca_bundle(&ctx.client, namespace, source).await.map_err(unread)?),
-        (None, None) => None,
-    };
-    let connection = digest((
-        &spec.url,
-        login.fingerprint(),
-        &roots,
-        state.requests_per_second(&ctx.settings),
-        spec.rate_limit.as_ref().map(|limit| limit.max_in_flight),
-    ));
-    if let Some(client) = state.client.as_ref().filter(|_| state.connection == connection) {
-        return Ok(Arc::clone(client));
-    }
-    let url: url::Url = spec.url.parse().map_err(|_| broken("UrlInvalid", format!("{} is not a URL", spec.url)))?;
-    if url.scheme() != "https" && !ctx.settings.allow_http {
-        return Err(broken(
-            "UrlInvalid",
-            "spec.url must be https (http needs the operator's flag --allow-http)".to_owned(),
-        ));
-    }
-    let metrics = Arc::clone(&ctx.metrics);
-    let in_flight = spec.rate_limit.as_ref().and_then(|limit| usize::try_from(limit.max_in_flight?).ok());
-    let client = registry::harbor::Client::new(registry::harbor::Config {
-        url,
-        username: login.username.clone(),
-        password: login.password.clone(),
-        roots: roots.map(String::into_bytes),
-        reach: reach(ctx, state),
-        requests_per_second: state.requests_per_second(&ctx.settings),
-        max_in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT),
-        timeouts: registry::harbor::Timeouts::default(),
-        user_agent: concat!("harbor-robot-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
-        clock: Arc::new(crate::clock::now),
-        observer: Some(Arc::new(move |call, outcome, took| metrics.registry_call(call, outcome, took))),
-    })
-    .map_err(|error| match error {
-        // As if nothing answered there.
-        registry::harbor::ConfigError::Address => told(state, &Error::Unreachable { what: "address not allowed" }),
-        other => broken("ConnectionInvalid", other.to_string()),
-    })?;
-    let client: Arc<dyn Registry> = Arc::new(client);
-    ctx.registries.change(name, |state| {
-        // A late answer to the last login teaches nothing about this one.
-        state.learned = Arc::default();
-        // Another login may do what the last one could not.
-        state.look_owed |= state.client.is_some();
-        state.sweep_owed = true;
-        state.client = Some(Arc::clone(&client));
-        state.connection = connection;
-        state.login_name.clone_from(&login.username);
-        state.own = None;
-        state.own_seen = None;
-    });
-    tracing::info!(registry = %name, login = login.username, "logging in");
-    Ok(client)
 }
