@@ -51,7 +51,7 @@ impl Default for Params {
 /// How the one before us ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takeover {
-    /// There was none, or it released the lease: none of its calls is under way.
+    /// There was none, or it released the lease when its passes had ended.
     Clean,
     /// Its lease ran out: a call of its may still commit.
     Unclean,

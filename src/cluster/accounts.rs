@@ -28,7 +28,7 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option
     }
 }
 
-/// True if an account of these namespaces fits; `namespaces` empty: of any, or of none at all.
+/// True if an account of these namespaces fits; without any: one of either kind, wherever it is.
 pub async fn any(client: &Client, namespaces: &[String], fits: impl Fn(&Account) -> bool) -> Result<bool, Error> {
     if namespaces.is_empty() {
         let of_the_system = objects::any(&of_the_system(client), |account| fits(&account.into())).await?;

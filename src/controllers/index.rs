@@ -291,9 +291,9 @@ impl Index {
     /// True if there is nothing new about an account since its last pass.
     pub fn is_quiet(&self, key: &Key) -> bool {
         let inner = self.lock();
-        let copies = inner.spreads.get(key).into_iter().flat_map(|spread| spread.copies.values());
+        let mut copies = inner.spreads.get(key).into_iter().flat_map(|spread| spread.copies.values());
         inner.entries.get(key).is_some_and(Entry::is_quiet)
-            && copies.into_iter().all(Copy::is_quiet)
+            && copies.all(Copy::is_quiet)
             && inner.places_with_news(key).next().is_none()
     }
 }

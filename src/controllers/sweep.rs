@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::index::{Resident, State, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::{Context, Key, RegistryWork, robots};
+use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
@@ -238,27 +239,36 @@ async fn check_secret(ctx: &Context, key: &Key) {
     let name = entry.secret_name.as_deref().unwrap_or(&key.name);
     match secrets::read_at_rest(&ctx.client, &key.namespace, name).await {
         Ok(seen) => {
-            // After a start nothing was left yet: a Secret that is as it should be is where to begin.
-            let had_one = entry.state == State::Ready || (seen.is_some() && entry.state != State::Suspended);
-            if entry.secret == 0 && had_one {
-                match (accounts::read(&ctx.client, &key.namespace, &key.name).await, seen) {
-                    (Ok(Some(account)), Some(secret)) if robots::is_settled(ctx, key, &account, &secret) => {
-                        ctx.index.update(key, |entry| entry.secret = secret.version);
-                    }
-                    (Ok(_), _) => look(ctx, key),
-                    (Err(error), _) => tracing::warn!(account = %key, %error, "the account was not read"),
-                }
-                return;
+            if entry.secret == 0 {
+                return check_first_secret(ctx, key, entry.state, seen).await;
             }
             match seen {
                 Some(secret) if ctx.index.see_secret(key, secret.version, Some(secret.clone())) => {
                     ctx.accounts.hint(key.clone(), None);
                 }
-                None if entry.secret != 0 => look(ctx, key),
-                Some(_) | None => {}
+                None => look(ctx, key),
+                Some(_) => {}
             }
         }
         Err(error) => tracing::warn!(account = %key, %error, "the Secret was not read"),
+    }
+}
+
+/// No pass of this process has left a Secret: one that is as it should be is where to begin.
+async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option<AtRest>) {
+    let account = match accounts::read(&ctx.client, &key.namespace, &key.name).await {
+        Ok(Some(account)) if state != State::Suspended => account,
+        Ok(_) => return,
+        Err(error) => return tracing::warn!(account = %key, %error, "the account was not read"),
+    };
+    let published = account.status.as_ref().is_some_and(|status| status.robot.is_some());
+    match seen {
+        Some(secret) if robots::is_settled(ctx, key, &account, &secret) => {
+            ctx.index.update(key, |entry| entry.secret = secret.version);
+        }
+        Some(_) => look(ctx, key),
+        None if published && state == State::Ready => look(ctx, key),
+        None => {}
     }
 }
 

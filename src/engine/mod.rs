@@ -66,6 +66,6 @@ pub enum Outcome {
     },
     /// Wait for [`Queue::release`] of this tag (a registry that is down); only a change runs earlier.
     Parked(u64),
-    /// The object no longer exists: forget the key.
+    /// The object no longer exists: forget the key, but for a time that was set during the pass.
     Gone,
 }

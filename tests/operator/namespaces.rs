@@ -94,7 +94,6 @@ async fn a_secret_follows_namespaces_by_name_and_label() {
 }
 
 /// Waits until the namespace has this credential.
-/// Waits until a namespace has the credential.
 pub async fn holds(scene: &Scene, namespace: &str, login: &Login) {
     eventually(&format!("{namespace} has the credential"), SOON, || async {
         let held = scene.secret_in(namespace, "pull").await.as_ref().and_then(login_in);

@@ -1,6 +1,8 @@
 //! Faults of Harbor, of the login and of the registry object: each has a reason at the account, is tried again at a
 //! bounded rate, and is over by itself when its cause is.
 
+use std::time::{Duration, Instant};
+
 use harbor_robot_world::{Login, eventually};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -10,6 +12,13 @@ use crate::scene::{
 };
 
 const ROBOTS: &str = "/api/v2.0/robots";
+
+/// How many passes ended so far.
+async fn passes(scene: &Scene) -> u64 {
+    let metrics = scene.operator.as_ref().unwrap().metrics().await.unwrap();
+    let counts = metrics.lines().filter(|line| line.starts_with("harbor_robots_passes_total{"));
+    counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+}
 
 /// A fault of the next `count` POSTs of robots (0: all).
 fn post_fault(count: u64, fault: Value) -> Value {
@@ -224,10 +233,10 @@ async fn a_registry_in_use_stays_until_its_last_account_is_gone() {
     scene.registries().delete(&scene.registry, &DeleteParams::default()).await.unwrap();
     scene.account("late", json!({})).await;
     scene.reason_is("late", "Ready", "False", "RegistryDeleting").await;
-    // At a start registries are known before accounts.
+    // At a start registries are known before accounts; nothing waits for a poll.
+    scene.edit_registry(json!({"pollInterval": "1h"})).await;
     scene.terminate();
     scene.start();
-    scene.sweeps(2).await;
     scene.edit("ci", json!({"permissions": ["PullArtifacts", "CreateTags"]})).await;
     scene.settled("ci").await;
     scene.delete("ci").await;
@@ -240,7 +249,7 @@ async fn a_registry_in_use_stays_until_its_last_account_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_waits_with_its_deletion_for_a_registry_that_was_forced_away() {
     // Whether the first operator left a call under way, the second cannot know: it waits before an account goes.
-    let args = vec!["--settle-after=1".to_owned()];
+    let args = vec!["--settle-after=1".to_owned(), "--abandon-after=1".to_owned()];
     let mut scene = Scene::new(Setting { args, ..Setting::default() }).await;
     for (name, policy) in [("ci", "Delete"), ("kept", "Retain")] {
         scene.account(name, json!({"deletionPolicy": policy})).await;
@@ -259,6 +268,14 @@ async fn an_account_waits_with_its_deletion_for_a_registry_that_was_forced_away(
     let message = scene.reason_is("ci", "Synced", "False", "RegistryNotFound").await;
     assert!(message.contains(&scene.registry), "{message}");
     assert_eq!(scene.robots().await.len(), 2);
+    // It looks whether it may give up as often as it may, however long it waits.
+    let (before, since) = (passes(&scene).await, Instant::now());
+    eventually("four looks", SOON, || async {
+        let now = passes(&scene).await;
+        if now >= before + 4 { Ok(()) } else { Err(format!("{} passes", now - before)) }
+    })
+    .await;
+    assert!(since.elapsed() > Duration::from_secs(2), "four looks within {:?}", since.elapsed());
     scene.apply(json!({
         "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
         "metadata": {"name": scene.registry, "labels": {"scene": scene.registry}}, "spec": registry.spec,
@@ -302,12 +319,13 @@ async fn a_namespace_is_not_held_for_ever_by_a_harbor_that_is_gone() {
     let scene = Scene::new(Setting { args, ..Setting::default() }).await;
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;
+    let since = Instant::now();
     scene.faults(json!([{"drop": true, "count": 0}])).await;
     scene.registry_is("Ready", "False").await;
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(scene.client.clone());
     namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
-    scene.account_is("waits", "ci", |account| account.metadata.deletion_timestamp.is_some()).await;
     scene.gone("ci").await;
+    assert!(since.elapsed() > Duration::from_secs(3), "it waits: {:?}", since.elapsed());
     let metrics = scene.operator.as_ref().unwrap().metrics().await.unwrap();
     assert!(metrics.lines().any(|line| line.contains("abandoned") && line.ends_with(" 1")), "{metrics}");
     assert!(scene.log().contains("deleted in Harbor by hand"));

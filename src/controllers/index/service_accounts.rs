@@ -63,6 +63,13 @@ impl Index {
         self.lock().places_with_news(account).map(ToOwned::to_owned).collect()
     }
 
+    /// True if a pass of this process left the account's entry in a ServiceAccount.
+    pub fn has_served(&self, account: &Key, namespace: &str, name: &str) -> bool {
+        let inner = self.lock();
+        let named = inner.service_accounts.get(namespace).and_then(|here| here.get(name));
+        named.is_some_and(|named| named.users.iter().any(|(user, left)| user == account && *left != 0))
+    }
+
     /// Notes the version of a ServiceAccount that the watch saw; the accounts that should look.
     pub fn see_service_account(&self, namespace: &str, name: &str, version: u64) -> Vec<Key> {
         let mut inner = self.lock();

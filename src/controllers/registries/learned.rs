@@ -96,11 +96,6 @@ impl Learned {
         self.sweeping.load(Ordering::Relaxed)
     }
 
-    /// Whether PUT or PATCH was refused somewhere.
-    pub(super) fn is_refused(&self) -> bool {
-        [&self.project_updates, &self.system_updates].iter().any(|cell| cell.load(Ordering::Relaxed) == MAY_NOT)
-    }
-
     /// PUT and PATCH are worth another try.
     pub(super) fn forget_updates(&self) {
         self.project_updates.store(UNKNOWN, Ordering::Relaxed);

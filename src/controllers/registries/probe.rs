@@ -37,14 +37,19 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     };
     if state.is_deleting() && ctx.index.count(name) == 0 {
         match in_use(ctx, name).await {
-            Ok(false) => {}
-            Ok(true) => return Outcome::Settled { wake: Some(Instant::now() + state.poll_interval(&ctx.settings)) },
-            Err(error) => return failed(ctx, name, &error).await,
+            Ok(true) => {}
+            Ok(false) => {
+                let removed = registry_objects::remove_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY);
+                return match removed.await {
+                    Ok(()) => Outcome::Settled { wake: None },
+                    Err(error) => failed(ctx, name, &error).await,
+                };
+            }
+            Err(error) => {
+                tracing::warn!(registry = %name, %error, "the accounts of a registry that is to go were not listed");
+                return Outcome::Failed { not_before: None };
+            }
         }
-        return match registry_objects::remove_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
-            Ok(()) => Outcome::Settled { wake: None },
-            Err(error) => failed(ctx, name, &error).await,
-        };
     }
     if !state.is_deleting() && !objects::has_finalizer(&state.object.metadata, keys::FINALIZER_REGISTRY) {
         match registry_objects::add_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
@@ -141,7 +146,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             // Also accounts that were parked while the registry seemed usable, and those that another version may help.
             ctx.accounts.release(tag(name));
             ctx.accounts.release(poll_tag(name));
-            if state.probed && ctx.registries.take_look(name) {
+            if ctx.registries.take_look(name) {
                 look_at_users(ctx, name);
             }
             if state.sweep_owed {
@@ -180,7 +185,11 @@ async fn in_use(ctx: &Context, name: &str) -> Result<bool, crate::cluster::Error
         objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT)
             && resolve(&ctx.registries, account).is_ok_and(|wanted| wanted == name)
     };
-    accounts::any(&ctx.client, &ctx.settings.namespaces, uses).await
+    match name.split_once('/') {
+        // Nobody in another namespace can name it.
+        Some((namespace, _)) => accounts::any(&ctx.client, &[namespace.to_owned()], uses).await,
+        None => accounts::any(&ctx.client, &ctx.settings.namespaces, uses).await,
+    }
 }
 
 /// What needs a person is tried the more rarely the longer it lasts: each wrong password keeps the right one of that user
@@ -227,7 +236,7 @@ fn compare_rights(ctx: &Context, name: &str, own: Option<&OwnRobot>) {
         tracing::info!(registry = name, "the login was given other permissions");
         state.learned.forget_updates();
         ctx.registries.change(name, |state| (state.sweep_owed, state.look_owed) = (true, true));
-    } else if own.is_none() && state.learned.is_refused() {
+    } else if own.is_none() {
         state.learned.forget_updates();
         for key in ctx.index.keys(|_, entry| *entry.registry == *name && entry.cannot_update) {
             look(ctx, &key);

@@ -49,7 +49,8 @@ pub struct RegistryState {
     /// The next good probe asks for a sweep beside those that come by themselves: the object was edited, the login is
     /// another one, or Harbor was away.
     pub(super) sweep_owed: bool,
-    /// The next good probe asks for a pass over each account: the login, what it may do or the hosts are other ones.
+    /// The next good probe asks for a pass over each account: the address, the login, what it may do, the hosts, Harbor's
+    /// version or its permissions are other ones.
     pub(super) look_owed: bool,
     /// When accounts that wait for it were last told why, while something stood in the way.
     pub(super) released: Option<Instant>,

@@ -1,6 +1,7 @@
 //! Which registry an account uses.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::api::either::registry_key;
 use crate::api::{Account, AccountSpec, PinnedRegistry, RegistryKind};
@@ -73,7 +74,10 @@ pub async fn served_elsewhere(ctx: &Context, name: &str) -> Result<bool, cluster
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.
 pub fn stand_in(ctx: &Context, name: &Arc<str>, account: &Account) -> Arc<RegistryState> {
     let since = ctx.registries.missed_since(name);
-    ctx.registry_work.wake_at(RegistryWork::Probe(Arc::clone(name)), since + ctx.settings.abandon_after);
+    let (now, after) = (Instant::now(), ctx.settings.abandon_after);
+    // Who waits longer than that looks again as often: a time that is over would be served at once, again and again.
+    let again = Some(since + after).filter(|at| *at > now).unwrap_or(now + after);
+    ctx.registry_work.wake_at(RegistryWork::Probe(Arc::clone(name)), again);
     let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
     let url = pinned.and_then(|pinned| pinned.url.clone()).unwrap_or_default();
     Arc::new(RegistryState::missing(name, url, since))

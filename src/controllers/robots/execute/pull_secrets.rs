@@ -102,7 +102,9 @@ impl Pass<'_> {
         let ctx = self.ctx;
         let secret = &self.desired.secret.name;
         for name in wanted {
-            let mut entry = service_accounts::add(&ctx.client, namespace, name, secret, served.contains(name)).await?;
+            // One that is to come is on the record, too: taken out is what this process has seen in there.
+            let served = served.contains(name) && ctx.index.has_served(self.key, namespace, name);
+            let mut entry = service_accounts::add(&ctx.client, namespace, name, secret, served).await?;
             if matches!(entry, Entry::TakenOut(_)) {
                 match self.stand_back(namespace, name) {
                     None => entry = service_accounts::add(&ctx.client, namespace, name, secret, false).await?,
@@ -121,6 +123,7 @@ impl Pass<'_> {
                     ctx.metrics.kube_write("service-account");
                 }
                 Entry::Missing => {
+                    ctx.index.leave_service_account(self.key, namespace, name, u64::MAX, 0);
                     let where_ =
                         if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() };
                     done.notes.push(format!("ServiceAccount {name} does not exist yet{where_}"));

@@ -81,10 +81,10 @@ impl Pass<'_> {
             }
             let entered = async {
                 let live = secrets::read(&self.ctx.client, &namespace, form).await?;
-                if live.is_ours() {
-                    let served = live.service_accounts();
-                    self.enter(&namespace, wanted, &served, &mut Served { live, ..Served::default() }).await?;
-                }
+                // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
+                let served: Vec<String> = live.service_accounts();
+                let wanted: Vec<String> = wanted.iter().filter(|name| served.contains(name)).cloned().collect();
+                self.enter(&namespace, &wanted, &served, &mut Served { live, ..Served::default() }).await?;
                 Ok::<_, cluster::Error>(())
             };
             if let Err(error) = entered.await {
