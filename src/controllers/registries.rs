@@ -66,13 +66,9 @@ impl Registries {
 
     /// The registries that are annotated as the default.
     pub fn defaults(&self) -> Vec<String> {
-        let is_default = |state: &Arc<RegistryState>| {
-            let annotations = state.object.metadata.annotations.as_ref();
-            state.object.kind == RegistryKind::ClusterHarborRegistry
-                && annotations.and_then(|all| all.get(keys::ANNOTATION_IS_DEFAULT)).is_some_and(|value| value == "true")
-        };
+        let all = self.all();
         let mut names: Vec<String> =
-            self.all().iter().filter(|state| is_default(state)).map(|state| state.object.key()).collect();
+            all.iter().filter(|state| is_default(&state.object)).map(|state| state.object.key()).collect();
         names.sort();
         names
     }
@@ -225,9 +221,14 @@ fn for_accounts(object: &RegistryObject) -> impl PartialEq {
         orphan_policy: None,
         ..object.spec.clone()
     };
-    let mut annotations = object.metadata.annotations.clone().unwrap_or_default();
-    annotations.remove(keys::ANNOTATION_CONFIRM_PREFIX);
-    (spec, object.metadata.uid.clone(), annotations)
+    (spec, object.metadata.uid.clone(), is_default(object))
+}
+
+/// True if accounts that name no registry use this one.
+fn is_default(object: &RegistryObject) -> bool {
+    let annotations = object.metadata.annotations.as_ref();
+    object.kind == RegistryKind::ClusterHarborRegistry
+        && annotations.and_then(|all| all.get(keys::ANNOTATION_IS_DEFAULT)).is_some_and(|value| value == "true")
 }
 
 /// True if `next` is not an older picture of the object than `known`.
@@ -272,5 +273,45 @@ impl Context {
             }
         });
         self.registry_work.hint(RegistryWork::Probe(Arc::clone(name)), None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api::ClusterHarborRegistry;
+
+    fn object(version: u64, annotations: &Value, spec: &Value) -> RegistryObject {
+        let version = version.to_string();
+        let metadata = json!({"name": "main", "uid": "u", "resourceVersion": version, "annotations": annotations});
+        let mut object = json!({"metadata": metadata, "spec": {"url": "https://h", "auth": {}}});
+        object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        object["metadata"]["generation"] = json!(spec.as_object().unwrap().len());
+        serde_json::from_value::<ClusterHarborRegistry>(object).unwrap().into()
+    }
+
+    #[test]
+    fn accounts_are_looked_at_for_what_concerns_them() {
+        let name: Arc<str> = "main".into();
+        // `kubectl apply` notes the whole object in an annotation.
+        let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+        for (annotations, spec, seen) in [
+            (json!({}), json!({}), Seen::Nothing),
+            (json!({"note": "mine"}), json!({}), Seen::Itself),
+            (applied.clone(), json!({"pollInterval": "5m"}), Seen::Itself),
+            (applied.clone(), json!({"orphanPolicy": "Delete"}), Seen::Itself),
+            (applied.clone(), json!({"grants": []}), Seen::Changed),
+            (applied.clone(), json!({"suspend": true}), Seen::Changed),
+            (json!({keys::ANNOTATION_IS_DEFAULT: "true"}), json!({}), Seen::Changed),
+            (applied, json!({"url": "https://elsewhere"}), Seen::Connection),
+        ] {
+            let registries = Registries::default();
+            assert_eq!(registries.see(&name, object(1, &json!({}), &json!({}))), Seen::Connection);
+            assert_eq!(registries.see(&name, object(2, &annotations, &spec)), seen, "{annotations} {spec}");
+            assert_eq!(registries.see(&name, object(1, &json!({}), &json!({}))), Seen::Nothing, "a late picture");
+            assert_eq!(registries.get(&name).unwrap().look_owed, seen == Seen::Connection, "{annotations} {spec}");
+        }
     }
 }
