@@ -30,13 +30,13 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option
 
 /// True if an account of these namespaces fits; without any: one of either kind, wherever it is.
 pub async fn any(client: &Client, namespaces: &[String], fits: impl Fn(&Account) -> bool) -> Result<bool, Error> {
-    if namespaces.is_empty() {
-        let of_the_system = objects::any(&of_the_system(client), |account| fits(&account.into())).await?;
-        return Ok(of_the_system
-            || objects::any(&Api::<RobotAccount>::all(client.clone()), |account| fits(&account.into())).await?);
+    let everywhere = namespaces.is_empty();
+    if everywhere && objects::any(&of_the_system(client), |account| fits(&account.into())).await? {
+        return Ok(true);
     }
-    for namespace in namespaces {
-        if objects::any(&of_projects(client, namespace), |account| fits(&account.into())).await? {
+    let all = everywhere.then(|| Api::all(client.clone()));
+    for api in all.into_iter().chain(namespaces.iter().map(|namespace| of_projects(client, namespace))) {
+        if objects::any::<RobotAccount>(&api, |account| fits(&account.into())).await? {
             return Ok(true);
         }
     }

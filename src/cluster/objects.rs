@@ -22,8 +22,8 @@ pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, Erro
     within(api.get_opt(name)).await
 }
 
-/// Objects per page of a list.
-const PAGE: u32 = 100;
+/// Objects per page of a list: bounds the memory of a start.
+pub const PAGE: u32 = 100;
 
 /// True if one of the objects fits.
 pub async fn any<K: Object>(api: &Api<K>, fits: impl Fn(K) -> bool) -> Result<bool, Error> {

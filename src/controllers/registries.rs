@@ -204,13 +204,13 @@ impl Registries {
 /// What a person can change of a registry object.
 fn wish(object: &RegistryObject) -> impl PartialEq {
     let meta = &object.metadata;
-    (meta.generation, meta.uid.clone(), meta.annotations.clone(), meta.deletion_timestamp.clone())
+    (meta.generation, &meta.uid, &meta.annotations, &meta.deletion_timestamp)
 }
 
 /// What a probe's answers depend on.
 fn address(object: &RegistryObject) -> impl PartialEq {
-    let ClusterHarborRegistrySpec { url, auth, tls, rate_limit, registry_host, hosts, .. } = object.spec.clone();
-    (object.metadata.uid.clone(), url, auth, tls, rate_limit, registry_host, hosts)
+    let ClusterHarborRegistrySpec { url, auth, tls, rate_limit, registry_host, hosts, .. } = &object.spec;
+    (&object.metadata.uid, url, auth, tls, rate_limit, registry_host, hosts)
 }
 
 /// What of a registry object its accounts depend on.
@@ -252,6 +252,20 @@ pub fn poll_tag(registry: &str) -> u64 {
 /// The queue tag of accounts that wait for a project to appear.
 pub fn project_tag(registry: &str, home: &Home) -> u64 {
     digest(("project", registry, home))
+}
+
+/// Takes in a newer picture of a registry's object and asks its accounts for what that means for them; what a probe or a
+/// sweep has to do is left to the caller.
+pub fn take_in(ctx: &Context, name: &Arc<str>, object: RegistryObject) -> Seen {
+    let seen = ctx.registries.see(name, object);
+    if seen == Seen::Changed {
+        // Under another URL the probe has to come first; it looks at the accounts when it is through.
+        look_at_users(ctx, name);
+    }
+    if seen != Seen::Nothing {
+        release(ctx, name);
+    }
+    seen
 }
 
 /// Lets accounts go that wait for a default registry, or for this one to come.

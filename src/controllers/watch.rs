@@ -12,7 +12,7 @@ use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
 
 use super::index;
-use super::registries::{Seen, look_at_users, release};
+use super::registries::{Seen, look_at_users, release, take_in};
 use super::sweep::look;
 use super::{Context, Key, RegistryWork, robots};
 use crate::api::{
@@ -87,16 +87,9 @@ fn forget_registry(ctx: &Context, name: &str) {
 
 fn see_registry(ctx: &Arc<Context>, registry: RegistryObject) {
     let name = ctx.index.name(&registry.key());
-    let seen = ctx.registries.see(&name, registry);
-    if seen == Seen::Nothing {
-        return;
+    if take_in(ctx, &name, registry) != Seen::Nothing {
+        ctx.registry_work.change(RegistryWork::Probe(name), None);
     }
-    ctx.registry_work.change(RegistryWork::Probe(Arc::clone(&name)), None);
-    if seen == Seen::Changed {
-        // Under another URL the probe has to come first; it looks at the accounts when it is through.
-        look_at_users(ctx, &name);
-    }
-    release(ctx, &name);
 }
 
 /// Our own Secrets, by label: each is reduced at once to what is compared.

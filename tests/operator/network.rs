@@ -21,6 +21,12 @@ const TOO_LONG: Duration = Duration::from_secs(11);
 /// The operator's word on a registry.
 const STATUS: &str = "Kubernetes PUT clusterharborregistries/{name}/status";
 
+/// From now on no status of a registry is written.
+fn refuse_statuses(world: &Faulty) {
+    let refusal = json!({"kind": "Status", "status": "Failure", "code": 500}).to_string();
+    world.faults.always(STATUS, Fault::Answer(500, refusal));
+}
+
 /// Waits until the status of a registry was to be written so many times since the trace began.
 async fn statuses(world: &Faulty, wanted: usize) {
     eventually("the registry's status is written", SOON, || async {
@@ -66,8 +72,7 @@ async fn a_registry_whose_first_status_was_not_written_is_swept_all_the_same() {
     scene.settled("first").await;
     scene.sweeps(2).await;
     world.faults.forget();
-    let refusal = json!({"kind": "Status", "status": "Failure", "code": 500}).to_string();
-    world.faults.always(STATUS, Fault::Answer(500, refusal));
+    refuse_statuses(&world);
     let spec = scene.registries().get(&scene.registry).await.unwrap().spec;
     scene.apply(json!({
         "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
@@ -97,8 +102,7 @@ async fn another_login_is_used_by_every_account_although_the_registrys_status_wa
     scene.edit("ci", json!({"permissions": ["PullArtifacts", "CreateTags"]})).await;
     scene.reason_is("ci", "Synced", "False", "LoginCannotUpdate").await;
     world.faults.forget();
-    let refusal = json!({"kind": "Status", "status": "Failure", "code": 500}).to_string();
-    world.faults.always(STATUS, Fault::Answer(500, refusal));
+    refuse_statuses(&world);
     scene.write_login(&scene.harbor.admin);
     statuses(&world, 2).await;
     world.faults.clear();
@@ -218,10 +222,5 @@ async fn what_went_while_a_watch_had_lost_its_place_is_noticed() {
     let other = scene.harbor.create_robot_login("other", &[]).await.unwrap();
     scene.write_login(&other);
     world.faults.clear();
-    eventually("the other login is in use", SOON, || async {
-        let status = scene.registries().get(&scene.registry).await.map_err(|error| error.to_string())?.status;
-        let login = status.and_then(|status| status.login).map(|login| login.name);
-        if login.as_ref() == Some(&other.name) { Ok(()) } else { Err(format!("{login:?}")) }
-    })
-    .await;
+    scene.login_is(&other.name).await;
 }

@@ -272,12 +272,7 @@ async fn a_changed_login_secret_drops_the_session() {
     scene.harbor_api("POST", &members, json!({"role_id": 1, "member_user": {"username": "ann"}})).await;
     scene.harbor.reset_calls().await.unwrap();
     scene.write_login(&"ann:Ann-12345".parse().unwrap());
-    eventually("the registry names the new login", SOON, || async {
-        let registry = scene.registries().get(&scene.registry).await.map_err(|error| error.to_string())?;
-        let login = registry.status.and_then(|status| status.login).map(|login| login.name);
-        if login.as_deref() == Some("ann") { Ok(()) } else { Err(format!("{login:?}")) }
-    })
-    .await;
+    scene.login_is("ann").await;
     scene.account("new", json!({})).await;
     scene.settled("new").await;
     let posts = own(&scene, |call| call.path == ROBOTS && call.method == "POST").await;

@@ -245,12 +245,7 @@ async fn the_login_itself_can_be_replaced_and_its_predecessor_deleted() {
     let old = robot(&scene, &scene.login.name).await;
     let new = operator_robot(&scene, "new", "allow", &SEES_ITSELF, -1).await;
     scene.write_login(&new);
-    eventually("the new login is in use", SOON, || async {
-        let status = scene.registries().get(&scene.registry).await.map_err(|error| error.to_string())?.status;
-        let login = status.and_then(|status| status.login).map(|login| login.name);
-        if login.as_deref() == Some(&new.name) { Ok(()) } else { Err(format!("{login:?}")) }
-    })
-    .await;
+    scene.login_is(&new.name).await;
     scene.delete_robot(old["id"].as_i64().unwrap()).await;
     scene.sweeps(3).await;
     assert_eq!((scene.credential("ci").await.0, scene.robots().await), (kept, robots), "nothing changed");

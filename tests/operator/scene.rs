@@ -388,6 +388,16 @@ impl Scene {
         .await
     }
 
+    /// Waits until the operator goes on with this login.
+    pub async fn login_is(&self, name: &str) {
+        eventually(&format!("{name} is the login in use"), SOON, || async {
+            let status = self.registries().get(&self.registry).await.map_err(|error| error.to_string())?.status;
+            let login = status.and_then(|status| status.login).map(|login| login.name);
+            if login.as_deref() == Some(name) { Ok(()) } else { Err(format!("{login:?}")) }
+        })
+        .await;
+    }
+
     /// Waits until the operator listed a project's robots this many times more: with one project in use, so many polls.
     pub async fn sweeps(&self, more: u64) {
         let lists = || async { self.harbor.calls().await.map(|calls| calls.project_lists()) };

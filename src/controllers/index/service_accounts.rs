@@ -63,6 +63,14 @@ impl Index {
         self.lock().places_with_news(account).map(ToOwned::to_owned).collect()
     }
 
+    /// Notes that a ServiceAccount is not there: when it comes, nobody has taken the account's entry out.
+    pub fn miss_service_account(&self, account: &Key, namespace: &str, name: &str) {
+        let mut inner = self.lock();
+        let named = inner.service_accounts.get_mut(namespace).and_then(|here| here.get_mut(name));
+        let users = named.into_iter().flat_map(|named| &mut named.users);
+        users.filter(|(user, _)| user == account).for_each(|(_, left)| *left = 0);
+    }
+
     /// True if a pass of this process left the account's entry in a ServiceAccount.
     pub fn has_served(&self, account: &Key, namespace: &str, name: &str) -> bool {
         let inner = self.lock();

@@ -8,7 +8,7 @@ use super::connect::connect;
 use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
-use super::{RegistryState, Seen, Trouble, address, doubted, poll_tag, release, tag, wish};
+use super::{RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
 use crate::api::{Account, RegistryObject, keys};
 use crate::cluster::{accounts, objects, registries as registry_objects};
 use crate::controllers::robots::resolve;
@@ -269,13 +269,7 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
     match registry_objects::read(&ctx.client, name).await {
         Ok(Some(object)) => {
             // The watch will bring the same version, and find nothing new in it.
-            let seen = ctx.registries.see(name, object);
-            if seen == Seen::Changed {
-                look_at_users(ctx, name);
-            }
-            if seen != Seen::Nothing {
-                release(ctx, name);
-            }
+            take_in(ctx, name, object);
             Outcome::Again
         }
         Ok(None) => Outcome::Settled { wake: None },

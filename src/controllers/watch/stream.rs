@@ -12,10 +12,8 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
+use crate::cluster::objects::PAGE;
 use crate::controllers::index::digest;
-
-/// Objects per page of an initial list: bounds the memory of a start.
-const PAGE: u32 = 100;
 
 /// The streams of one kind over all watched namespaces.
 pub(super) type Events<K> = BoxStream<'static, Event<K>>;

@@ -123,7 +123,7 @@ impl Pass<'_> {
                     ctx.metrics.kube_write("service-account");
                 }
                 Entry::Missing => {
-                    ctx.index.leave_service_account(self.key, namespace, name, u64::MAX, 0);
+                    ctx.index.miss_service_account(self.key, namespace, name);
                     let where_ =
                         if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() };
                     done.notes.push(format!("ServiceAccount {name} does not exist yet{where_}"));
