@@ -10,6 +10,7 @@ mod record;
 use std::pin::pin;
 use std::time::Duration;
 
+use crate::deadline;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -109,10 +110,10 @@ impl Election {
         let mut changes = pin!(watcher(self.api.clone(), only).default_backoff());
         let mut seen = None;
         loop {
-            let wait = match timeout(self.params.renew_deadline / 2, self.attempt(&mut seen)).await {
+            let wait = match timeout(part(self.params.renew_deadline, 2), self.attempt(&mut seen)).await {
                 Ok(Ok(Attempt::Won(lease, renewed, takeover))) => {
                     info!(lease = self.name, identity = self.identity, ?takeover, "leading");
-                    let claim = watch::Sender::new(Some(renewed + self.params.lease_duration));
+                    let claim = watch::Sender::new(Some(deadline::after(renewed, self.params.lease_duration)));
                     return Leadership { election: self, lease: *lease, renewed, claim, takeover };
                 }
                 Ok(Ok(Attempt::Wait(wait))) => wait.min(self.params.renew_every),
@@ -145,7 +146,7 @@ impl Election {
         };
         *seen = Some((version, since));
         let record = lease.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
-        let known = record.as_ref().map(|record| (record, now - since));
+        let known = record.as_ref().map(|record| (record, now.saturating_duration_since(since)));
         let (lease, takeover) = match decide(known, &self.identity, self.params.lease_duration) {
             Action::Wait(wait) => return Ok(Attempt::Wait(wait)),
             Action::Create => {
@@ -206,21 +207,21 @@ impl Leadership {
     /// Renews the lease; resolves only when it is lost. May be dropped at any time, before [`Self::release`].
     pub async fn keep(&mut self) -> Lost {
         let params = self.election.params;
-        let mut next = self.renewed + params.renew_every;
+        let mut next = deadline::after(self.renewed, params.renew_every);
         loop {
-            let deadline = self.renewed + params.renew_deadline;
+            let deadline = deadline::after(self.renewed, params.renew_deadline);
             sleep_until(next.min(deadline)).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return self.lost(Lost::Deadline);
             }
             // Two tries fit into the deadline even if the first is never answered.
-            match timeout(left.min(params.renew_deadline / 4), self.renew()).await {
-                Ok(Ok(None)) => next = self.renewed + params.renew_every,
+            match timeout(left.min(part(params.renew_deadline, 4)), self.renew()).await {
+                Ok(Ok(None)) => next = deadline::after(self.renewed, params.renew_every),
                 Ok(Ok(Some(holder))) => return self.lost(Lost::Taken(holder)),
                 Ok(Err(error)) => {
                     warn!(lease = self.election.name, error = brief(&error), "cannot renew the lease");
-                    next = Instant::now() + params.retry_every;
+                    next = deadline::after(Instant::now(), params.retry_every);
                 }
                 Err(_) => {
                     warn!(lease = self.election.name, "the API server did not answer for the lease");
@@ -266,7 +267,7 @@ impl Leadership {
             self.touch().await?;
         }
         self.renewed = sent;
-        self.claim.send_replace(Some(sent + self.election.params.lease_duration));
+        self.claim.send_replace(Some(deadline::after(sent, self.election.params.lease_duration)));
         Ok(None)
     }
 
@@ -311,6 +312,10 @@ impl Drop for Leadership {
 
 /// A time that differs from the one in the record: the API server answers a write that changes nothing with success and
 /// the old `resourceVersion`, and others would see no renewal.
+fn part(whole: Duration, of: u32) -> Duration {
+    whole.checked_div(of).unwrap_or(whole)
+}
+
 fn unlike(before: Option<&MicroTime>, now: Timestamp) -> MicroTime {
     let same = before.is_some_and(|before| before.0.as_microsecond() == now.as_microsecond());
     MicroTime(if same { now.saturating_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MIN) } else { now })

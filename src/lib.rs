@@ -1,13 +1,18 @@
 //! harbor-robot-operator: Harbor robot accounts as Kubernetes objects.
 //!
 //! Five layers; imports only point down this list (a test reads the `use` lines, `tests/layering.rs`):
-//! `run` → `controllers` → `cluster`, `registry` → `domain` → `api`; `engine`, `leader`, `metrics` are leaves.
+//! `run` → `controllers` → `cluster`, `registry` → `domain` → `api`; `engine`, `leader`, `metrics` are leaves, and all may
+//! use `deadline`.
+
+// Times and durations come from outside: `RegistryTime` and `deadline` saturate, and what may panic is written with words.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod controllers;
+pub mod deadline;
 pub mod domain;
 pub mod engine;
 pub mod leader;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +18,7 @@ use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, 
 use crate::leader::{self, Claim, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
 use crate::server::{Endpoints, Server};
-use crate::{clock, engine};
+use crate::{clock, deadline, engine};
 
 /// Name of the Lease.
 const LEASE: &str = "harbor-robot-operator";
@@ -103,7 +103,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
         };
         let claim = leadership.as_ref().map_or_else(Claim::always, Leadership::claim);
         let former_calls = FormerCalls {
-            until: Instant::now() + settings.settle_after,
+            until: deadline::from_now(settings.settle_after),
             of_all: leadership.as_ref().map(Leadership::takeover) == Some(Takeover::Unclean),
         };
         metrics.leading(true);

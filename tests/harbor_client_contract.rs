@@ -54,7 +54,7 @@ fn client(harbor: &StandIn, name: &str, secret: &SecretString) -> Client {
         max_in_flight: 8,
         timeouts: Timeouts::default(),
         user_agent: "test".into(),
-        clock: Arc::new(jiff::Timestamp::now),
+        clock: Arc::new(|| jiff::Timestamp::now().into()),
         observer: None,
     })
     .unwrap()

@@ -8,15 +8,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layer, the layers it may name, the crates it may use (`*`: any).
-const LAYERS: [(&str, &[&str], &[&str]); 8] = [
+const LAYERS: [(&str, &[&str], &[&str]); 9] = [
     ("api", &[], &["k8s_openapi", "kube", "schemars", "serde", "serde_json", "serde_saphyr", "thiserror", "jiff"]),
-    ("domain", &["api"], &["jiff", "k8s_openapi", "serde", "strsim", "thiserror"]),
-    ("registry", &["domain", "api"], &["*"]),
+    ("domain", &["api", "deadline"], &["jiff", "k8s_openapi", "serde", "strsim", "thiserror"]),
+    ("registry", &["domain", "api", "deadline"], &["*"]),
     ("cluster", &["registry", "domain", "api"], &["*"]),
-    ("engine", &[], &["futures", "hashbrown", "thiserror", "tokio", "tokio_util", "tracing"]),
-    ("leader", &[], &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"]),
+    ("deadline", &[], &[]),
+    ("engine", &["deadline"], &["futures", "hashbrown", "thiserror", "tokio", "tokio_util", "tracing"]),
+    ("leader", &["deadline"], &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"]),
     ("metrics", &[], &["prometheus_client"]),
-    ("controllers", &["cluster", "registry", "domain", "api", "engine", "leader", "metrics", "clock"], &["*"]),
+    (
+        "controllers",
+        &["cluster", "registry", "domain", "api", "engine", "leader", "metrics", "clock", "deadline"],
+        &["*"],
+    ),
 ];
 
 /// Of the registry port, the cluster modules share the classes of errors and nothing else.

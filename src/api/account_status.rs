@@ -1,6 +1,6 @@
 //! The status of an account, of either kind.
 
-use jiff::Timestamp;
+use super::RegistryTime;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,15 +32,15 @@ pub struct RobotRecord {
     pub name: String,
     /// When the robot was created.
     #[schemars(with = "DateTime")]
-    pub created_at: Timestamp,
+    pub created_at: RegistryTime,
     /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub updated_at: Option<Timestamp>,
+    pub updated_at: Option<RegistryTime>,
     /// When the credential expires. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
 }
 
 /// The robot that was replaced, while its credential still works. Times are Harbor's.
@@ -53,10 +53,10 @@ pub struct PreviousRobot {
     pub name: String,
     /// When the robot was created.
     #[schemars(with = "DateTime")]
-    pub created_at: Timestamp,
+    pub created_at: RegistryTime,
     /// When it will be deleted.
     #[schemars(with = "DateTime")]
-    pub revoke_at: Timestamp,
+    pub revoke_at: RegistryTime,
 }
 
 /// A Secret that holds the credential.
@@ -121,11 +121,11 @@ pub struct AccountStatus {
     /// When the credential will be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub renewal_time: Option<Timestamp>,
+    pub renewal_time: Option<RegistryTime>,
     /// When the credential was last replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub last_rotation_time: Option<Timestamp>,
+    pub last_rotation_time: Option<RegistryTime>,
     /// The token of the annotation `harbor-robots.io/refresh` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled_refresh: Option<String>,

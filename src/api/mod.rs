@@ -14,6 +14,7 @@ pub mod keys;
 pub mod permissions;
 pub mod registry;
 pub mod registry_status;
+pub mod registry_time;
 pub mod robot_account;
 mod rules;
 mod schema;
@@ -35,6 +36,7 @@ pub use registry::{
     LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
 };
 pub use registry_status::{CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryStatus};
+pub use registry_time::RegistryTime;
 pub use robot_account::{RobotAccount, RobotAccountSpec};
 pub use system_robot_account::{
     PatternAccess, ProjectAccess, ProjectSet, SelectedAccess, SystemRobotAccount, SystemRobotAccountSpec,

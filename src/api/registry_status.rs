@@ -1,6 +1,6 @@
 //! The status of a registry, of either kind.
 
-use jiff::Timestamp;
+use super::RegistryTime;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ pub struct LoginRecord {
     /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
 }
 
 /// Where the list of known permissions comes from.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::api::RegistryTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -30,7 +30,7 @@ pub struct Credential {
     /// The robot; its full name is the user name.
     pub robot: RobotRef,
     /// `None` = never.
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
     /// The password.
     pub secret: SecretString,
 }
@@ -51,7 +51,7 @@ pub struct Form<'a> {
 impl Form<'_> {
     /// A digest of everything but the credential: after a start it tells whether the Secret has the wanted form without
     /// rendering it. See [`at_rest`] for its counterpart.
-    pub fn digest(&self, expires_at: Option<Timestamp>) -> u64 {
+    pub fn digest(&self, expires_at: Option<RegistryTime>) -> u64 {
         let SecretWish { labels, annotations, basic_auth, robot_file, .. } = self.wish;
         Outline {
             hosts: self.hosts.iter().map(String::as_str).collect(),
@@ -98,7 +98,7 @@ pub struct AtRest {
     /// See [`objects::version`].
     pub version: u64,
     /// The robot it names.
-    pub robot: Option<(i64, Timestamp)>,
+    pub robot: Option<(i64, RegistryTime)>,
     /// Its credential fits the checksum.
     pub intact: bool,
     /// See [`Form::digest`].
@@ -135,7 +135,7 @@ fn found(secret: &Secret, owner: &str, credential: &Credential) -> Option<u64> {
     let (login, password) = (&credential.robot.name, credential.secret.expose_secret());
     let file: Option<Value> = data.get(ROBOT_FILE).and_then(|file| serde_json::from_slice(&file.0).ok());
     let said = file.as_ref().and_then(|file| file.get("expires_at")?.as_i64());
-    let expires_at = said.filter(|said| *said >= 0).and_then(|said| Timestamp::from_second(said).ok());
+    let expires_at = said.filter(|said| *said >= 0).map(RegistryTime::from_second);
     let in_file = Credential { expires_at, ..credential.clone() };
     let config: Value = serde_json::from_slice(&data.get(DOCKER_CONFIG)?.0).ok()?;
     let auths = config.get("auths")?.as_object()?;
@@ -174,8 +174,8 @@ fn docker_entry(login: &str, password: &str) -> Value {
 }
 
 /// As Harbor writes it.
-fn expiry(expires_at: Option<Timestamp>) -> i64 {
-    expires_at.map_or(-1, Timestamp::as_second)
+fn expiry(expires_at: Option<RegistryTime>) -> i64 {
+    expires_at.map_or(-1, RegistryTime::as_second)
 }
 
 /// Puts form and credential into a Secret, keeping whatever others added to it.
@@ -276,7 +276,7 @@ fn bytes(value: &Value) -> ByteString {
 /// Exactly the five keys of the file that Harbor's page offers for download, with its types and its form of time.
 fn robot_file(credential: &Credential) -> Value {
     json!({
-        "creation_time": credential.robot.created_at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        "creation_time": credential.robot.created_at.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
         "expires_at": expiry(credential.expires_at),
         "id": credential.robot.id,
         "name": credential.robot.name,

@@ -10,12 +10,14 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use kube::Client;
 
+use crate::api::RegistryTime;
 use crate::cluster::events::Events;
-use crate::engine;
 use crate::leader::Claim;
 use crate::metrics::Metrics;
+use crate::{deadline, engine};
 
 /// An account's name, small and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,15 +145,19 @@ pub struct Context {
 }
 
 impl Context {
-    /// The time, for status and deadlines.
-    pub fn now(&self) -> jiff::Timestamp {
+    /// The time that is told in what is not Harbor's: conditions of registries, events.
+    pub fn wall_time(&self) -> Timestamp {
         crate::clock::now()
     }
 
+    /// The time that Harbor's clock is compared with: see [`crate::clock::steady`].
+    pub fn now(&self) -> RegistryTime {
+        crate::clock::steady()
+    }
+
     /// A moment in registry time as a moment of the local monotonic clock; a past one is now.
-    pub fn instant_of(&self, at: jiff::Timestamp, registry_now: jiff::Timestamp) -> Instant {
+    pub fn instant_of(&self, at: RegistryTime, registry_now: RegistryTime) -> Instant {
         let wait = Duration::try_from(at.duration_since(registry_now)).unwrap_or(Duration::ZERO);
-        let now = Instant::now();
-        now.checked_add(wait).unwrap_or(now)
+        deadline::from_now(wait)
     }
 }

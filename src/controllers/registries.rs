@@ -131,7 +131,8 @@ impl Registries {
 
     /// Notes Harbor's clock; true if it jumped, so that timers set by it are wrong.
     pub fn see_clock(&self, name: &str, offset: jiff::SignedDuration) -> bool {
-        let jumped = self.get(name).is_some_and(|state| (state.clock_offset - offset).abs() > JUMP);
+        let jumped =
+            self.get(name).is_some_and(|state| state.clock_offset.saturating_sub(offset).unsigned_abs() > JUMP);
         if jumped {
             self.change(name, |state| {
                 state.clock_offset = offset;
@@ -237,7 +238,7 @@ fn is_later(next: &RegistryObject, known: &RegistryObject) -> bool {
 }
 
 /// `Date` headers have whole seconds, so smaller differences are noise.
-const JUMP: jiff::SignedDuration = jiff::SignedDuration::from_secs(3);
+const JUMP: Duration = Duration::from_secs(3);
 
 /// The queue tag of accounts that wait for a registry.
 pub fn tag(registry: &str) -> u64 {

@@ -12,6 +12,7 @@ use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::{Context, Key, RegistryWork, robots};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
+use crate::deadline;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::engine::Outcome;
@@ -46,7 +47,8 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if let Err(error) = registries::keep_settings(ctx, name, &*client).await {
         tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
     }
-    let pause = Duration::from_secs(1) * SHARE / state.requests_per_second(&ctx.settings);
+    let pause =
+        Duration::from_secs(SHARE.into()).checked_div(state.requests_per_second(&ctx.settings)).unwrap_or_default();
     for (home, mut accounts) in homes {
         accounts.sort_unstable_by_key(|account| account.uid);
         let result = compare(ctx, name, &*client, &home, &accounts, before.as_deref(), &mut census).await;
@@ -56,11 +58,11 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         match result {
             // While logins are refused for their old names there is no time to be modest; the limit itself holds.
             Ok(_) if before.is_some() && client.name_prefix() != before => {}
-            Ok(calls) => tokio::time::sleep(pause * calls).await,
+            Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,
             Err(error) if error.is_outage() => {
                 // If the probe finds nothing wrong, only the backoff keeps the two from chasing one another.
                 ctx.suspect(name, &error);
-                let wait = client.asked_to_wait().map(|wait| Instant::now() + wait);
+                let wait = client.asked_to_wait().map(deadline::from_now);
                 return Outcome::Failed { not_before: wait };
             }
             Err(error) => {
@@ -72,10 +74,10 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     ctx.registries.swept(name, client.name_prefix());
     match registries::look_at_projects(ctx, name, &*client).await {
-        Ok(calls) => tokio::time::sleep(pause * calls).await,
+        Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,
         Err(error) if error.is_outage() => {
             ctx.suspect(name, &error);
-            let wait = client.asked_to_wait().map(|wait| Instant::now() + wait);
+            let wait = client.asked_to_wait().map(deadline::from_now);
             return Outcome::Failed { not_before: wait };
         }
         Err(error) => tracing::warn!(registry = %name, %error, "projects could not be listed"),
@@ -150,7 +152,7 @@ impl Census {
 
 /// Sweeps keep their rhythm however long one takes.
 fn next(ctx: &Context, state: &RegistryState, started: Instant) -> Instant {
-    (started + state.poll_interval(&ctx.settings)).max(Instant::now())
+    deadline::after(started, state.poll_interval(&ctx.settings)).max(Instant::now())
 }
 
 /// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.

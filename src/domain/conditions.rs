@@ -1,6 +1,6 @@
 //! Conditions as a function of the state: no times, counters or ids in them, so an unchanged state writes nothing.
 
-use jiff::Timestamp;
+use crate::api::RegistryTime;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The status of a condition. `Absent` conditions are removed: `Reconciling` and `Stalled` exist only while true.
@@ -49,7 +49,7 @@ pub fn apply(
     conditions: &[Condition],
     verdicts: &[Verdict],
     generation: Option<i64>,
-    now: Timestamp,
+    now: RegistryTime,
 ) -> Vec<Condition> {
     let mut result: Vec<Condition> = conditions.to_vec();
     for verdict in verdicts {
@@ -70,7 +70,7 @@ pub fn apply(
             reason: verdict.reason.to_owned(),
             message: cut(&verdict.message),
             observed_generation: generation,
-            last_transition_time: since.map_or(Time(now), |old| old.last_transition_time.clone()),
+            last_transition_time: since.map_or(Time(now.timestamp()), |old| old.last_transition_time.clone()),
         };
         match existing {
             Some(at) => result[at] = condition,
@@ -95,28 +95,28 @@ pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
 }
 
 /// Since when the condition has had its status, if its reason is `reason`.
-pub fn since(conditions: &[Condition], kind: &str, reason: &str) -> Option<Timestamp> {
+pub fn since(conditions: &[Condition], kind: &str, reason: &str) -> Option<RegistryTime> {
     find(conditions, kind)
         .filter(|condition| condition.reason == reason)
-        .map(|condition| condition.last_transition_time.0)
+        .map(|condition| condition.last_transition_time.0.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
+    fn at(seconds: i64) -> RegistryTime {
+        RegistryTime::from_second(seconds)
     }
 
     #[test]
     fn a_transition_time_moves_only_with_the_status() {
         let first = apply(&[], &[Verdict::new("Ready", State::True, "Published", "m")], Some(1), at(10));
         let same = apply(&first, &[Verdict::new("Ready", State::True, "Disabled", "n")], Some(2), at(20));
-        assert_eq!(same[0].last_transition_time.0, at(10));
+        assert_eq!(same[0].last_transition_time.0, at(10).timestamp());
         assert_eq!((same[0].reason.as_str(), same[0].observed_generation), ("Disabled", Some(2)));
         let turned = apply(&same, &[Verdict::new("Ready", State::False, "NameTaken", "o")], Some(2), at(30));
-        assert_eq!(turned[0].last_transition_time.0, at(30));
+        assert_eq!(turned[0].last_transition_time.0, at(30).timestamp());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::plan::{self, Blocker, Named, Own, Permit, Plan, SecretView, Situation};
+use crate::deadline;
 
 /// So often within [`WINDOW`] is put down to an adversary rather than to a slip of the hand.
 const LIMIT: usize = 3;
@@ -26,14 +27,14 @@ impl Contest {
         if self.undone.len() == LIMIT {
             self.undone.clear();
         }
-        self.undone.retain(|at| *at + WINDOW > now);
+        self.undone.retain(|at| deadline::after(*at, WINDOW) > now);
         self.undone.push(now);
     }
 
     /// Until when we stand back; `None` if we need not.
     pub fn until(&self, now: Instant) -> Option<Instant> {
         let first = self.undone.first().filter(|_| self.undone.len() == LIMIT)?;
-        Some(*first + WINDOW).filter(|&until| until > now)
+        Some(deadline::after(*first, WINDOW)).filter(|&until| until > now)
     }
 }
 

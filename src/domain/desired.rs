@@ -111,7 +111,9 @@ impl Desired {
 fn without(permissions: &Permissions, pairs: &Unknown) -> Permissions {
     let none = AccessSet::new();
     let of = |scope| pairs.get(&Kind::from(scope)).unwrap_or(&none);
-    let left = permissions.iter().map(|(scope, held)| (scope.clone(), held - of(scope)));
+    let left = permissions
+        .iter()
+        .map(|(scope, held)| (scope.clone(), held.difference(of(scope)).cloned().collect::<AccessSet>()));
     left.filter(|(_, held)| !held.is_empty()).collect()
 }
 

@@ -1,6 +1,8 @@
 //! One account at rest and what a pass over it would read, to vary in tests.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::api::RegistryTime;
 
 use super::catalogue::Unknown;
 use super::desired::{Desired, SecretWish};
@@ -14,8 +16,8 @@ use super::situation::Observed;
 use super::slots::Slot;
 
 /// Seconds after the first robot was made.
-pub(super) fn at(seconds: i64) -> Timestamp {
-    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+pub(super) fn at(seconds: i64) -> RegistryTime {
+    RegistryTime::from_second(1_800_000_000 + seconds)
 }
 
 pub(super) fn days(count: i64) -> i64 {
@@ -95,7 +97,7 @@ pub(super) fn revoke(token: &str) -> Tokens {
 /// What a pass reads.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    pub(super) now: Timestamp,
+    pub(super) now: RegistryTime,
     pub(super) robots: [Option<Robot>; 2],
     pub(super) secret: SecretSeen,
     pub(super) recorded: Recorded,

@@ -1,6 +1,8 @@
 //! What a pass read: robots, Secret and status, before they are compared with the wish.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::api::RegistryTime;
 
 use super::robot::Robot;
 
@@ -10,7 +12,7 @@ pub struct RobotRef {
     /// Harbor's id.
     pub id: i64,
     /// Creation time, milliseconds.
-    pub created_at: Timestamp,
+    pub created_at: RegistryTime,
     /// The full name when it was recorded; it changes with the server's prefix.
     pub name: String,
 }
@@ -28,9 +30,9 @@ pub struct RobotRecord {
     /// Which.
     pub robot: RobotRef,
     /// Harbor's `update_time` after our own last write, confirmed by a login; `None` = not known.
-    pub updated_at: Option<Timestamp>,
+    pub updated_at: Option<RegistryTime>,
     /// `None` = never.
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
 }
 
 /// Status' record of the robot that was replaced.
@@ -39,7 +41,7 @@ pub struct PreviousRecord {
     /// Which.
     pub robot: RobotRef,
     /// Its overlap ends then, in registry time.
-    pub revoke_at: Timestamp,
+    pub revoke_at: RegistryTime,
 }
 
 /// The tokens of the refresh and revoke annotations: wished for, or served.
@@ -63,7 +65,7 @@ pub struct Recorded {
     /// The effective `expiresAfter` that `current` was made or updated with.
     pub expires_after: Option<String>,
     /// When a credential was last replaced.
-    pub last_rotation: Option<Timestamp>,
+    pub last_rotation: Option<RegistryTime>,
 }
 
 /// What the Secret said, without its secret.
@@ -93,7 +95,7 @@ pub const NEVER_UPDATED: SignedDuration = SignedDuration::from_millis(10);
 
 /// True if nobody wrote to the robot since we recorded `updated_at`.
 pub fn is_untouched(record: &RobotRecord, robot: &Robot) -> bool {
-    let fresh = |at: Timestamp| at.duration_since(robot.created_at) <= NEVER_UPDATED;
+    let fresh = |at: RegistryTime| at.duration_since(robot.created_at) <= NEVER_UPDATED;
     record.robot.is(robot)
         && record.updated_at.is_some_and(|at| at == robot.updated_at || (fresh(at) && fresh(robot.updated_at)))
 }

@@ -1,7 +1,9 @@
 //! Repairs and refreshes of one account are paced: the first is immediate, each further one waits longer, so that
 //! whoever keeps undoing them, or asks again and again, cannot make a storm of robots.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::api::RegistryTime;
 
 use super::plan::{self, Age, Blocker, Own, Permit, Plan, Situation, Step};
 use super::slots::Slot;
@@ -17,19 +19,19 @@ const QUIET: SignedDuration = SignedDuration::from_mins(10);
 /// allows one more immediate repair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    last: Option<(Timestamp, u8)>,
+    last: Option<(RegistryTime, u8)>,
 }
 
 impl Pace {
     /// The credential was replaced (registry time).
-    pub fn note(&mut self, now: Timestamp) {
-        let lately = |&(at, count): &(Timestamp, u8)| at <= now + FIRST && now < at + wait(count) + QUIET;
+    pub fn note(&mut self, now: RegistryTime) {
+        let lately = |&(at, count): &(RegistryTime, u8)| at <= now + FIRST && now < at + wait(count) + QUIET;
         let before = self.last.filter(lately).map_or(0, |(_, count)| count);
         self.last = Some((now, before.saturating_add(1)));
     }
 
     /// When the next replacement may be made (registry time); `None` = at once.
-    pub fn until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn until(&self, now: RegistryTime) -> Option<RegistryTime> {
         // One in the future was noted by a clock that has been set back since.
         self.last.filter(|&(at, _)| at <= now + FIRST).map(|(at, count)| at + wait(count)).filter(|&until| until > now)
     }
@@ -37,7 +39,7 @@ impl Pace {
 
 fn wait(count: u8) -> SignedDuration {
     let doublings = u32::from(count.saturating_sub(1)).min(6);
-    (FIRST * 2_i32.pow(doublings)).min(LIMIT)
+    FIRST.saturating_mul(2_i32.saturating_pow(doublings)).min(LIMIT)
 }
 
 /// True if a plan that published replaced the credential for a reason that is paced: neither its age, nor a revocation,
@@ -80,8 +82,8 @@ mod tests {
         View::settled().situation(&desired())
     }
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    fn at(seconds: i64) -> RegistryTime {
+        RegistryTime::from_second(1_800_000_000 + seconds)
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From what a pass did to the account's status and its next wake-up. Pure.
 
-use jiff::Timestamp;
+use crate::api::RegistryTime;
 
 use super::conditions::{self, State, Verdict};
 use super::desired::Desired;
@@ -68,11 +68,11 @@ pub struct Facts<'a> {
     /// What came of it.
     pub outcome: &'a Outcome,
     /// Registry time after the last step.
-    pub now: Timestamp,
+    pub now: RegistryTime,
 }
 
 /// The new status and the moment (registry time) to look again without an event.
-pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<Timestamp>) {
+pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
     let Facts { observed, plan, outcome, .. } = facts;
     let mut status = facts.status.clone();
     // Without a grant the Secret goes, so status is the only record of a robot that is left.
@@ -183,8 +183,8 @@ fn owes_update(facts: &Facts<'_>) -> bool {
 }
 
 /// Keeps the recorded value while both mean "never updated", so that nothing is written for a millisecond.
-fn settled_update_time(known: Option<Timestamp>, robot: &Robot) -> Timestamp {
-    let fresh = |at: Timestamp| at.duration_since(robot.created_at) <= super::observed::NEVER_UPDATED;
+fn settled_update_time(known: Option<RegistryTime>, robot: &Robot) -> RegistryTime {
+    let fresh = |at: RegistryTime| at.duration_since(robot.created_at) <= super::observed::NEVER_UPDATED;
     match known {
         Some(at) if fresh(at) && fresh(robot.updated_at) => at,
         _ => robot.updated_at,
@@ -317,7 +317,7 @@ fn published(facts: &Facts<'_>, status: &AccountStatus) -> String {
 }
 
 /// The condition `RenewalOverdue` at `now` (registry time).
-pub fn overdue(status: &AccountStatus, enabled: bool, now: Timestamp) -> Verdict {
+pub fn overdue(status: &AccountStatus, enabled: bool, now: RegistryTime) -> Verdict {
     let late = status.renewal_time.is_some_and(|at| at + OVERDUE_AFTER <= now);
     if late && enabled {
         let message = "the credential should have been renewed over an hour ago; see Synced for what is in the way";
@@ -330,7 +330,7 @@ pub fn overdue(status: &AccountStatus, enabled: bool, now: Timestamp) -> Verdict
 /// The earliest of: renewal, an hour after it, end of the overlap, expiry, a refresh that came too early. A moment that
 /// has passed was acted upon by this pass or is held up by something that time does not cure; only an overlap that
 /// ended meanwhile is due at once.
-fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<Timestamp> {
+fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<RegistryTime> {
     let Facts { desired, observed, plan, .. } = facts;
     let renewal = status.renewal_time;
     let overdue = renewal.map(|at| at + OVERDUE_AFTER);
@@ -347,7 +347,7 @@ fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<Timestamp> {
 }
 
 /// When the current robot was made.
-fn outcome_made(facts: &Facts<'_>) -> Option<Timestamp> {
+fn outcome_made(facts: &Facts<'_>) -> Option<RegistryTime> {
     facts.outcome.robot.as_ref().map(|robot| robot.created_at)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use crate::api::RegistryTime;
 
 use super::permissions::AccessSet;
 
@@ -53,7 +53,7 @@ pub struct Robot {
     /// The stored `duration`.
     pub lifetime: Lifetime,
     /// `None` = never.
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
     /// False for robots from before Harbor 2.2, which Harbor will not edit.
     pub editable: bool,
     /// Disabled robots cannot log in.
@@ -63,7 +63,7 @@ pub struct Robot {
     /// True if any pair carries an effect other than `allow`/none (such a robot differs from any wish of ours).
     pub foreign_effect: bool,
     /// Creation time, milliseconds.
-    pub created_at: Timestamp,
+    pub created_at: RegistryTime,
     /// Moves on every PATCH and PUT, also on one without a change. Absent in Harbor's answer: the creation time.
-    pub updated_at: Timestamp,
+    pub updated_at: RegistryTime,
 }

@@ -1,6 +1,8 @@
 //! When a credential is renewed, how long the old one lives on, and what Harbor counts.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::api::{RegistryTime, registry_time::share};
 
 use super::robot::Lifetime;
 
@@ -35,21 +37,21 @@ pub fn spread(uid: &str) -> f64 {
 /// expiry − ⅔ renewBefore], or `interval` after it was made, whichever comes first. `None` = never.
 pub fn renewal_time(
     rotation: &Rotation,
-    created_at: Timestamp,
-    last_rotation: Timestamp,
-    expires_at: Option<Timestamp>,
+    created_at: RegistryTime,
+    last_rotation: RegistryTime,
+    expires_at: Option<RegistryTime>,
     uid: &str,
-) -> Option<Timestamp> {
+) -> Option<RegistryTime> {
     let before_expiry = expires_at.map(|expiry| {
         // A robot renewed in place lives on: its life starts at the last rotation.
         let life = expiry.duration_since(last_rotation.max(created_at)).max(SignedDuration::ZERO);
-        let margin = rotation.renew_before.unwrap_or(life / 3).min(life);
-        expiry - margin + (margin / 3).mul_f64(spread(uid))
+        let margin = rotation.renew_before.unwrap_or(share(life, 1.0 / 3.0)).min(life);
+        expiry - margin + share(margin, spread(uid) / 3.0)
     });
     let by_interval = rotation.interval.map(|interval| last_rotation + interval);
     let due = before_expiry.into_iter().chain(by_interval).min();
     // Whole seconds: people read it.
-    due.map(|at| Timestamp::from_second(at.as_second()).unwrap_or(at))
+    due.map(RegistryTime::whole_second)
 }
 
 /// What ends an overlap before its time.
@@ -69,11 +71,11 @@ pub enum Cut {
 /// `renewBefore` and `interval`, and not past `latest` (see [`latest_overlap_end`]).
 pub fn overlap(
     rotation: &Rotation,
-    old_expiry: Option<Timestamp>,
-    latest: Option<Timestamp>,
-    now: Timestamp,
+    old_expiry: Option<RegistryTime>,
+    latest: Option<RegistryTime>,
+    now: RegistryTime,
 ) -> (SignedDuration, Option<Cut>) {
-    let until = |at: Option<Timestamp>| at.map(|at| at.duration_since(now).max(SignedDuration::ZERO));
+    let until = |at: Option<RegistryTime>| at.map(|at| at.duration_since(now).max(SignedDuration::ZERO));
     let limits = [
         (until(old_expiry), Cut::OldExpires),
         (rotation.renew_before, Cut::RenewBefore),
@@ -86,13 +88,13 @@ pub fn overlap(
 
 /// A renewal waits for the end of a running overlap, which holds the slot it needs. Half of the time between renewal
 /// and expiry is kept for the renewal itself.
-pub fn latest_overlap_end(renewal: Option<Timestamp>, expires_at: Option<Timestamp>) -> Option<Timestamp> {
+pub fn latest_overlap_end(renewal: Option<RegistryTime>, expires_at: Option<RegistryTime>) -> Option<RegistryTime> {
     let (renewal, expiry) = (renewal?, expires_at?);
-    Some(renewal + expiry.duration_since(renewal) / 2)
+    Some(renewal + share(expiry.duration_since(renewal), 0.5))
 }
 
 /// The `duration` to PUT so that a robot lives for `wanted` from now on: Harbor counts days from creation.
-pub fn lifetime_from_now(wanted: Lifetime, created_at: Timestamp, now: Timestamp) -> Lifetime {
+pub fn lifetime_from_now(wanted: Lifetime, created_at: RegistryTime, now: RegistryTime) -> Lifetime {
     match wanted {
         Lifetime::Never => Lifetime::Never,
         Lifetime::Days(days) => {
@@ -111,8 +113,8 @@ const MAX_DAYS: u32 = 2_147_483_646;
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    fn at(seconds: i64) -> RegistryTime {
+        RegistryTime::from_second(1_800_000_000 + seconds)
     }
 
     fn rotation() -> Rotation {

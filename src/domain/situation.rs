@@ -1,6 +1,10 @@
 //! Compares what was read with the wish: real robots, Secret and status, reduced to what the decision table asks.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use crate::api::RegistryTime;
 
 use super::desired::Desired;
 use super::mark::{self, Owner};
@@ -13,13 +17,13 @@ use super::slots::Slot;
 /// A refresh needs the current robot to be this old, so that a storm of tokens cannot make a storm of robots.
 pub const REFRESH_MINIMUM_AGE: SignedDuration = SignedDuration::from_secs(60);
 /// Harbor's expiry may differ by a second between a create and a later PUT.
-const EXPIRY_TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
+const EXPIRY_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// Everything one pass read.
 #[derive(Clone, Debug)]
 pub struct Observed<'a> {
     /// Registry time.
-    pub now: Timestamp,
+    pub now: RegistryTime,
     /// The robots in our two slots, whoever's they are.
     pub robots: &'a [Option<Robot>; 2],
     /// The Secret.
@@ -47,7 +51,7 @@ pub struct Observed<'a> {
     /// Harbor cannot be asked for good.
     pub abandoned: bool,
     /// Repairs and refreshes wait until then; see [`super::pace`].
-    pub paced_until: Option<Timestamp>,
+    pub paced_until: Option<RegistryTime>,
     /// A copy of the Secret in some namespace may still hold the former credential.
     pub behind: bool,
 }
@@ -154,7 +158,8 @@ impl Observed<'_> {
             (None, Lifetime::Days(_)) | (Some(_), Lifetime::Never) => true,
             (Some(expiry), Lifetime::Days(days)) => match &self.recorded.current {
                 Some(record) if record.robot.is(robot) => {
-                    let moved = record.expires_at.is_none_or(|at| expiry.duration_since(at).abs() > EXPIRY_TOLERANCE);
+                    let moved =
+                        record.expires_at.is_none_or(|at| expiry.duration_since(at).unsigned_abs() > EXPIRY_TOLERANCE);
                     moved || self.recorded.expires_after.as_ref() != Some(&desired.expires_after)
                 }
                 _ => matches!(robot.lifetime, Lifetime::Days(stored) if stored < days),
@@ -174,7 +179,7 @@ impl Observed<'_> {
     }
 
     /// When this robot is due for renewal.
-    pub fn renewal_time(&self, desired: &Desired, robot: &Robot) -> Option<Timestamp> {
+    pub fn renewal_time(&self, desired: &Desired, robot: &Robot) -> Option<RegistryTime> {
         renewal_time(desired, self.recorded, robot)
     }
 
@@ -203,7 +208,7 @@ impl Observed<'_> {
     }
 
     /// When a refresh token that came too early after the last rotation may be served.
-    pub fn refresh_allowed_at(&self, desired: &Desired) -> Option<Timestamp> {
+    pub fn refresh_allowed_at(&self, desired: &Desired) -> Option<RegistryTime> {
         let made = self.recorded.current.as_ref().map(|record| record.robot.created_at);
         let last = made.max(self.recorded.last_rotation).filter(|_| self.refresh_waits(desired));
         last.map(|at| (at + REFRESH_MINIMUM_AGE).max(self.paced_until.unwrap_or(at))).filter(|&at| at > self.now)
@@ -222,7 +227,7 @@ impl Observed<'_> {
 }
 
 /// When a robot is due for renewal, in registry time; `None` = never.
-pub fn renewal_time(desired: &Desired, recorded: &Recorded, robot: &Robot) -> Option<Timestamp> {
+pub fn renewal_time(desired: &Desired, recorded: &Recorded, robot: &Robot) -> Option<RegistryTime> {
     let on_record = recorded.current.as_ref().is_some_and(|record| record.robot.is(robot));
     let last_rotation = recorded.last_rotation.filter(|_| on_record).unwrap_or(robot.created_at).max(robot.created_at);
     rotation::renewal_time(&desired.rotation, robot.created_at, last_rotation, robot.expires_at, &desired.identity.uid)

@@ -31,7 +31,7 @@ impl Backoff {
         (self.seed, attempt).hash(&mut hasher);
         key.hash(&mut hasher);
         let parts = 4096 - u32::try_from(hasher.finish() % 1024).expect("below 1024");
-        longest * parts / 4096
+        longest.saturating_mul(parts).checked_div(4096).unwrap_or(longest)
     }
 }
 

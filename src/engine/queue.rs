@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::fair::{Fair, Lane};
 use super::table::Table;
 use super::{Backoff, Cause, Key, Outcome};
+use crate::deadline;
 
 /// This many [`Outcome::Again`] in a row are a failure, so that a picture that never settles cannot spin.
 const AGAIN_LIMIT: u8 = 5;
@@ -247,7 +248,7 @@ impl<K: Key, P> Queue<K, P> {
 
     /// When [`Self::pop`] may next have something that it does not have now.
     pub fn next_wake(&self) -> Option<Instant> {
-        self.timers.first().map(|&(at, _)| self.epoch + Duration::from_millis(at))
+        self.timers.first().map(|&(at, _)| deadline::after(self.epoch, Duration::from_millis(at)))
     }
 
     /// How many keys are in which state.
@@ -343,7 +344,7 @@ impl<K: Key, P> Queue<K, P> {
 
     fn back_off(&mut self, id: u32, not_before: Option<Instant>, now: Instant) {
         let attempts = self.entries[id].attempts.saturating_add(1);
-        let retry = now + self.config.backoff.delay(self.entries.key(id), attempts);
+        let retry = deadline::after(now, self.config.backoff.delay(self.entries.key(id), attempts));
         let until = self.round_up(not_before.map_or(retry, |not_before| not_before.max(retry)));
         let entry = &mut self.entries[id];
         (entry.attempts, entry.agains) = (attempts, 0);

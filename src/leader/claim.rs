@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::deadline;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -42,5 +43,5 @@ impl Claim {
 }
 
 fn lasts(deadline: Option<Instant>, time: Duration) -> bool {
-    deadline.is_some_and(|deadline| Instant::now() + time < deadline)
+    deadline.is_some_and(|deadline| deadline::after(Instant::now(), time) < deadline)
 }

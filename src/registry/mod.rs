@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::api::RegistryTime;
 use secrecy::SecretString;
 
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
@@ -99,9 +101,9 @@ pub struct CreatedRobot {
     /// Shown this once.
     pub secret: SecretString,
     /// Creation time, milliseconds.
-    pub created_at: Timestamp,
+    pub created_at: RegistryTime,
     /// `None` = never.
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
 }
 
 /// A full replacement (PUT). Harbor overwrites description, disable and permissions with what is sent; the name must

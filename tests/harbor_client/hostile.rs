@@ -219,7 +219,7 @@ async fn the_clock_offset_comes_from_the_date_of_answers() {
     let robot = super::row(7, "library", "ci").to_string();
     let stub = Stub::always(answer(200, &[("Date", "Sun, 06 Nov 1994 08:49:37 GMT")], &robot)).await;
     let mut config = config(&format!("http://{}", stub.address));
-    let ours: jiff::Timestamp = "1994-11-06T08:48:37.500Z".parse().unwrap();
+    let ours: harbor_robot_operator::api::RegistryTime = "1994-11-06T08:48:37.500Z".parse().unwrap();
     config.clock = std::sync::Arc::new(move || ours);
     let client = Client::new(config).unwrap();
     assert_eq!(client.clock_offset(), jiff::SignedDuration::ZERO);

@@ -49,7 +49,7 @@ fn config(url: &str) -> Config {
         max_in_flight: 8,
         timeouts: Timeouts::default(),
         user_agent: "harbor-robot-operator/test".into(),
-        clock: Arc::new(jiff::Timestamp::now),
+        clock: Arc::new(|| jiff::Timestamp::now().into()),
         observer: None,
     }
 }

@@ -1,10 +1,10 @@
 //! 400 days of one account. Harbor's clock goes from one moment that status announces (renewal, end of the overlap,
 //! expiry) to the next, and stands for a look just before it and just after.
 
-use harbor_robot_operator::api::AccountStatus;
+use harbor_robot_operator::api::{AccountStatus, RegistryTime};
 use harbor_robot_operator::clock;
 use harbor_robot_world::{Calls, Login, eventually};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::prober::Prober;
@@ -34,8 +34,8 @@ impl Days {
         Self { scene, ahead: SignedDuration::ZERO }
     }
 
-    fn now(&self) -> Timestamp {
-        clock::now() + self.ahead
+    fn now(&self) -> RegistryTime {
+        RegistryTime::from(clock::now()) + self.ahead
     }
 
     async fn status(&self) -> AccountStatus {
@@ -43,7 +43,7 @@ impl Days {
     }
 
     /// Moves Harbor's clock to a moment, which may be past already.
-    async fn go_to(&mut self, moment: Timestamp) {
+    async fn go_to(&mut self, moment: RegistryTime) {
         let way = moment.duration_since(self.now()).max(SignedDuration::ZERO);
         let seconds = u64::try_from(way.as_secs() + 1).unwrap();
         self.scene.advance(seconds).await;

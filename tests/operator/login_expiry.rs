@@ -1,5 +1,6 @@
 //! A robot login that may look at itself says when it ends, long enough before.
 
+use harbor_robot_operator::api::RegistryTime;
 use harbor_robot_world::eventually;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
@@ -18,7 +19,7 @@ async fn expiring(scene: &Scene) -> Option<String> {
 
 async fn said_expiry(scene: &Scene) -> Option<i64> {
     let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
-    status.login.unwrap().expires_at.map(jiff::Timestamp::as_second)
+    status.login.unwrap().expires_at.map(RegistryTime::as_second)
 }
 
 /// The metric's value.

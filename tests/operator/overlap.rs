@@ -1,6 +1,6 @@
 //! Rotation with `strategy: Overlap`: another robot takes over, the former lives on for a while.
 
-use harbor_robot_operator::api::RobotAccount;
+use harbor_robot_operator::api::{RegistryTime, RobotAccount};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn with(login: LoginAs) -> Setting {
     Setting { login, ..Setting::default() }
 }
 
-fn revoke_at(account: &RobotAccount) -> jiff::Timestamp {
+fn revoke_at(account: &RobotAccount) -> RegistryTime {
     status_of(account).previous.expect("the former robot lives on").revoke_at
 }
 

@@ -1,6 +1,6 @@
 //! When a credential is renewed, by Harbor's clock.
 
-use harbor_robot_operator::api::RobotAccount;
+use harbor_robot_operator::api::{RegistryTime, RobotAccount};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ async fn renewal_times_are_spread_over_the_first_third_of_the_margin_and_survive
                 "margin" => Some(4.0..=6.0),
                 "long" => Some(20.0..=30.0),
                 "weekly" | "weekly-for-ever" => {
-                    let of_it = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_second);
+                    let of_it = |at: Option<RegistryTime>| at.map(RegistryTime::as_second);
                     assert_eq!(of_it(status.renewal_time), of_it(in_a_week), "{name}");
                     None
                 }

@@ -1,8 +1,8 @@
 //! What the tests of rotation share: Harbor's time, tokens, and what is to be seen of a credential's life.
 
-use harbor_robot_operator::api::{AccountStatus, RobotAccount};
+use harbor_robot_operator::api::{AccountStatus, RegistryTime, RobotAccount};
 use harbor_robot_world::{Calls, Login};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -26,12 +26,12 @@ pub const DELETE: &str = "DELETE /api/v2.0/robots/{id}";
 
 impl Scene {
     /// Harbor's time.
-    pub async fn harbor_now(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.harbor.now().await.unwrap()).unwrap()
+    pub async fn harbor_now(&self) -> RegistryTime {
+        RegistryTime::from_millisecond(self.harbor.now().await.unwrap())
     }
 
     /// Moves Harbor's clock to this moment.
-    pub async fn advance_to(&self, at: Timestamp) {
+    pub async fn advance_to(&self, at: RegistryTime) {
         let left = at.duration_since(self.harbor_now().await).as_secs_f64().ceil();
         assert!(left >= 0.0, "{at} is over");
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some years of seconds")]
@@ -67,7 +67,7 @@ impl Scene {
             let robot = self.published(name).await.ok_or("no robot")?;
             let account = self.accounts().get(name).await.map_err(|error| error.to_string())?;
             let recorded = status_of(&account).robot.ok_or("no robot in status")?;
-            let written: Timestamp = robot["update_time"].as_str().unwrap().parse().unwrap();
+            let written: RegistryTime = robot["update_time"].as_str().unwrap().parse().unwrap();
             let up_to_date = recorded.updated_at.is_some_and(|at| at.duration_since(written).abs() < FRESH);
             let in_order =
                 ["Ready", "Synced"].iter().all(|kind| condition(&account, kind).is_some_and(|c| c.0 == "True"));
@@ -112,9 +112,9 @@ pub fn note(account: &RobotAccount) -> String {
 }
 
 /// Harbor's `expires_at` of a robot.
-pub fn expiry_of(robot: &Value) -> Option<Timestamp> {
+pub fn expiry_of(robot: &Value) -> Option<RegistryTime> {
     let seconds = robot["expires_at"].as_i64().unwrap();
-    (seconds >= 0).then(|| Timestamp::from_second(seconds).unwrap())
+    (seconds >= 0).then(|| RegistryTime::from_second(seconds))
 }
 
 /// The most robots that lived at any moment of the log, `before` at its begin. Nobody else may make or delete robots.
@@ -132,7 +132,7 @@ pub fn most_robots(calls: &Calls, before: i64) -> i64 {
 }
 
 /// When Ready became what it is.
-pub fn ready_since(account: &RobotAccount) -> Timestamp {
+pub fn ready_since(account: &RobotAccount) -> RegistryTime {
     let conditions = status_of(account).conditions;
-    conditions.iter().find(|condition| condition.type_ == "Ready").expect("Ready is told").last_transition_time.0
+    conditions.iter().find(|condition| condition.type_ == "Ready").expect("Ready is told").last_transition_time.0.into()
 }

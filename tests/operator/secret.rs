@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use harbor_robot_operator::api::RegistryTime;
 use harbor_robot_world::eventually;
 use kube::api::PostParams;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ async fn labels_annotations_and_formats_come_and_go_with_the_spec() {
     let file: Value = serde_json::from_str(&text(&secret, "robot.json").unwrap()).unwrap();
     let robot = &scene.robots().await[0];
     let created_at = account.status.unwrap().robot.unwrap().created_at;
-    assert_eq!(file["creation_time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap(), created_at);
+    assert_eq!(file["creation_time"].as_str().unwrap().parse::<RegistryTime>().unwrap(), created_at);
     let wanted = json!({
         "creation_time": file["creation_time"], "expires_at": robot["expires_at"], "id": robot["id"],
         "name": login.name, "secret": login.secret,

@@ -1,5 +1,6 @@
 //! What users are told: conditions, columns, events; and that nothing is written when nothing changed.
 
+use harbor_robot_operator::api::RegistryTime;
 use harbor_robot_world::eventually;
 use serde_json::json;
 
@@ -22,13 +23,13 @@ async fn kubectl_shows_what_harbors_page_shows() {
     let (head, row) = get(&[]);
     assert_eq!(head, ["NAME", "READY", "LOGIN", "PROJECT", "EXPIRES", "AGE"]);
     assert_eq!(row[..4], ["ci", "True", &robot.name, &scene.namespace]);
-    assert_eq!(row[4].parse::<jiff::Timestamp>().ok(), robot.expires_at);
+    assert_eq!(row[4].parse::<RegistryTime>().ok(), robot.expires_at);
     let (head, row) = get(&["-o", "wide"]);
     assert_eq!(head[6..], ["REASON", "DISABLED", "RENEWS", "REGISTRY", "CREATED"]);
     // DISABLED is empty where the spec says nothing.
     assert_eq!((row[6].as_str(), row[8].as_str()), ("Published", scene.registry.as_str()));
-    assert_eq!(row[7].parse::<jiff::Timestamp>().ok(), status.renewal_time);
-    assert_eq!(row[9].parse::<jiff::Timestamp>().unwrap(), robot.created_at);
+    assert_eq!(row[7].parse::<RegistryTime>().ok(), status.renewal_time);
+    assert_eq!(row[9].parse::<RegistryTime>().unwrap(), robot.created_at);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,7 +88,7 @@ pub(super) async fn connect(
         max_in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT),
         timeouts: registry::harbor::Timeouts::default(),
         user_agent: concat!("harbor-robot-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
-        clock: Arc::new(crate::clock::now),
+        clock: Arc::new(crate::clock::steady),
         observer: Some(Arc::new(move |call, outcome, took| metrics.registry_call(call, outcome, took))),
     })
     .map_err(|error| match error {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::api::{RegistryTime, registry_time::share};
 
 use crate::controllers::index::digest;
 use crate::domain::permissions::{self, Access};
@@ -15,9 +17,9 @@ const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// What the login saw of its own robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnRobot {
-    created_at: Timestamp,
+    created_at: RegistryTime,
     /// When the login stops working; `None` = never.
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
     /// It may list the robots of the system.
     pub lists_system: bool,
     /// It sees every project: by its right to list them, or since it holds something in all of them.
@@ -66,19 +68,19 @@ impl From<Robot> for OwnRobot {
 
 impl OwnRobot {
     /// From when on the expiry is announced: two weeks before, or a third of the robot's life if that is shorter.
-    pub fn notice_at(&self) -> Option<Timestamp> {
+    pub fn notice_at(&self) -> Option<RegistryTime> {
         let expiry = self.expires_at?;
         let life = expiry.duration_since(self.created_at).max(SignedDuration::ZERO);
-        Some(expiry - NOTICE.min(life / 3))
+        Some(expiry - NOTICE.min(share(life, 1.0 / 3.0)))
     }
 
     /// When it expires, if that is to be announced now (registry time).
-    pub fn expiring(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn expiring(&self, now: RegistryTime) -> Option<RegistryTime> {
         self.expires_at.filter(|_| self.notice_at().is_some_and(|at| at <= now))
     }
 
     /// When it expired.
-    pub fn expired(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn expired(&self, now: RegistryTime) -> Option<RegistryTime> {
         self.expires_at.filter(|&at| at <= now)
     }
 }
@@ -98,8 +100,8 @@ pub async fn look(client: &Arc<dyn Registry>, login: &str) -> Option<Option<OwnR
 mod tests {
     use super::*;
 
-    fn day(days: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + days * 86_400).unwrap()
+    fn day(days: i64) -> RegistryTime {
+        RegistryTime::from_second(1_800_000_000 + days * 86_400)
     }
 
     fn robot(days: Option<i64>) -> OwnRobot {

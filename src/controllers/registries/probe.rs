@@ -9,11 +9,12 @@ use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
 use super::{RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
-use crate::api::{Account, RegistryObject, keys};
+use crate::api::{Account, RegistryObject, RegistryTime, keys};
 use crate::cluster::{accounts, objects, registries as registry_objects};
 use crate::controllers::robots::resolve;
 use crate::controllers::sweep::look;
 use crate::controllers::{Context, RegistryWork};
+use crate::deadline;
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind, ServerInfo};
@@ -32,7 +33,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     let Some(state) = ctx.registries.get(name) else {
         // Accounts that are being deleted look whether they may give up.
         let waiting = ctx.accounts.release(tag(name)) > 0;
-        let again = || Instant::now() + ctx.settings.abandon_after;
+        let again = || deadline::from_now(ctx.settings.abandon_after);
         return if waiting { Outcome::Settled { wake: Some(again()) } } else { Outcome::Gone };
     };
     if state.is_deleting() && ctx.index.count(name) == 0 {
@@ -137,7 +138,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     ctx.metrics.registry_up(name, state.trouble.is_none());
     let expiry = state.own.as_ref().and_then(|own| own.expires_at);
-    ctx.metrics.login_expiry(name, expiry.map(jiff::Timestamp::as_second));
+    ctx.metrics.login_expiry(name, expiry.map(RegistryTime::as_second));
     match &state.trouble {
         None => {
             if !was_usable {
@@ -155,7 +156,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
             let poll = state.poll_interval(&ctx.settings);
             let rhythm = if state.is_deleting() { poll } else { poll.max(REPROBE) };
-            let again = Instant::now() + rhythm;
+            let again = deadline::from_now(rhythm);
             Outcome::Settled { wake: Some(notice(ctx, &state).map_or(again, |notice| notice.min(again))) }
         }
         Some(trouble) => {
@@ -170,11 +171,11 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 ctx.accounts.release(tag(name));
             }
             if let Some(after) = trouble.again {
-                return Outcome::Settled { wake: Some(Instant::now() + after) };
+                return Outcome::Settled { wake: Some(deadline::from_now(after)) };
             }
             let asked = state.client.as_ref().and_then(|client| client.asked_to_wait());
             let wait = asked.max(patience(trouble, state.trouble_since));
-            Outcome::Failed { not_before: wait.map(|wait| Instant::now() + wait) }
+            Outcome::Failed { not_before: wait.map(deadline::from_now) }
         }
     }
 }

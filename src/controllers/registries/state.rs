@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::learned::Learned;
 use super::own::OwnRobot;
 use super::trouble::{Trouble, in_doubt};
-use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject};
+use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject, RegistryTime};
 use crate::controllers::Settings;
 use crate::controllers::sweep::orphans::{self, Orphan, Orphans};
 use crate::domain::catalogue::Catalogue;
@@ -148,7 +148,7 @@ impl RegistryState {
     }
 
     /// Harbor's clock, if ours says `now`.
-    pub fn registry_now(&self, now: jiff::Timestamp) -> jiff::Timestamp {
+    pub fn registry_now(&self, now: RegistryTime) -> RegistryTime {
         now + self.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default()
     }
 

@@ -1,10 +1,12 @@
 //! What the registry object says: a function of the registry's state, written when it changed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::RegistryState;
 use crate::api::{
-    CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryObject, RegistryStatus, conditions as kinds,
+    CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryObject, RegistryStatus, RegistryTime,
+    conditions as kinds,
 };
 use crate::cluster::events::Note;
 use crate::cluster::{self, registries as objects};
@@ -17,7 +19,7 @@ use crate::domain::robot::Home;
 use crate::registry;
 
 /// An offset of Harbor's clock above this is reported.
-const SKEW: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+const SKEW: Duration = Duration::from_mins(5);
 
 /// A sweep counted the robots without an account (`None`: not all could be looked at), or found out about settings.
 pub async fn swept(ctx: &Context, name: &Arc<str>, orphans: Option<Orphans>) {
@@ -74,7 +76,7 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
         status.registry_host = state.hosts().and_then(|hosts| hosts.into_iter().next());
     }
     let verdicts = verdicts(ctx, state);
-    status.conditions = conditions::apply(&before.conditions, &verdicts, generation, ctx.now());
+    status.conditions = conditions::apply(&before.conditions, &verdicts, generation, ctx.wall_time().into());
     if status == before {
         return Ok(());
     }
@@ -111,7 +113,7 @@ fn warn(ctx: &Context, object: &RegistryObject, reason: &str, text: String) {
     let reference = crate::cluster::events::registry_reference(object);
     let events = ctx.events.clone();
     ctx.metrics.kube_write("event");
-    let now = ctx.now();
+    let now = ctx.wall_time();
     tokio::spawn(async move { events.publish(&reference, note, now).await });
 }
 
@@ -137,18 +139,18 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
     let offset = state.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
     // That something at a tenant's address tells the time is more than `Unreachable` says.
     let silent = state.is_tenants() && state.trouble.is_some();
-    verdicts.push(if offset.abs() > SKEW && !silent {
+    verdicts.push(if offset.unsigned_abs() > SKEW && !silent {
         let message = "Harbor's clock and this cluster's differ by more than 5 minutes; deadlines follow Harbor's";
         Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockSkew", message)
     } else {
         Verdict::absent(kinds::CLOCK_SKEW)
     });
-    verdicts.push(login_expiring(state, ctx.now() + offset));
+    verdicts.push(login_expiring(state, state.registry_now(ctx.now())));
     verdicts
 }
 
 /// The day is part of the state; how far off it is would be another text at each look.
-fn login_expiring(state: &RegistryState, now: jiff::Timestamp) -> Verdict {
+fn login_expiring(state: &RegistryState, now: RegistryTime) -> Verdict {
     let Some(at) = state.own.as_ref().and_then(|own| own.expiring(now)) else {
         return Verdict::absent(kinds::LOGIN_EXPIRING);
     };

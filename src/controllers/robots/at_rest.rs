@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Pass, projects, registry_of, wish_digest};
-use crate::api::{Account, AccountSpec, conditions as kinds, keys};
+use crate::api::{Account, AccountSpec, RegistryTime, conditions as kinds, keys};
 use crate::cluster::objects;
 use crate::cluster::secret_form::{AtRest, Form};
 use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, slots_digest};
@@ -58,7 +58,7 @@ pub(super) fn state_of(account: &Account) -> State {
 
 /// When the published credential expires, in Unix seconds.
 pub(super) fn expiry_of(account: &Account) -> Option<i64> {
-    account.status.as_ref()?.robot.as_ref()?.expires_at.map(jiff::Timestamp::as_second)
+    account.status.as_ref()?.robot.as_ref()?.expires_at.map(RegistryTime::as_second)
 }
 
 /// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
@@ -135,9 +135,9 @@ struct Settled {
     desired: Desired,
     slots: u64,
     /// Which robot's credential is published, and the digest of how.
-    published: ((i64, jiff::Timestamp), u64),
-    wake: Option<jiff::Timestamp>,
-    now: jiff::Timestamp,
+    published: ((i64, RegistryTime), u64),
+    wake: Option<RegistryTime>,
+    now: RegistryTime,
 }
 
 impl Settled {
@@ -194,7 +194,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     let owner = account.owner_reference();
     let form =
         Form { owner: &owner, wish: &desired.secret, hosts: &hosts, service_accounts: &desired.service_accounts };
-    let now = ctx.now() + registry.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
+    let now = registry.registry_now(ctx.now());
     let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
     let due = [renewal, record.expires_at].into_iter().flatten().min();
     if due.is_some_and(|at| at <= now) {

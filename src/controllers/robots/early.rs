@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{Pass, at_rest, gather, outcome, registry_of};
-use crate::api::{Account, AccountStatus, conditions as kinds, keys};
+use crate::api::{Account, AccountStatus, RegistryTime, conditions as kinds, keys};
 use crate::cluster::{accounts, objects};
 use crate::controllers::registries;
 use crate::controllers::{Context, Key};
@@ -32,7 +32,7 @@ impl Pass<'_> {
         }
         let generation = self.account.metadata.generation;
         status.observed_generation = generation;
-        status.conditions = conditions::apply(&status.conditions, &verdicts, generation, self.ctx.now());
+        status.conditions = conditions::apply(&status.conditions, &verdicts, generation, self.ctx.wall_time().into());
         let wake = expiry.filter(|at| *at > now).map(|at| self.ctx.instant_of(at, now));
         match self.write_status(status).await {
             Ok(()) => {
@@ -99,7 +99,14 @@ impl Pass<'_> {
         let works = !lost && (alive || !self.desired.enabled);
         let ready = conditions::is_true(&status.conditions, kinds::READY) && works;
         let overdue = report::overdue(&status, self.desired.enabled, registry_now);
-        with_failure(status, failure, ready, Some(overdue), self.account.metadata.generation, self.ctx.now())
+        with_failure(
+            status,
+            failure,
+            ready,
+            Some(overdue),
+            self.account.metadata.generation,
+            self.ctx.wall_time().into(),
+        )
     }
 }
 
@@ -110,7 +117,7 @@ fn with_failure(
     ready: bool,
     overdue: Option<Verdict>,
     generation: Option<i64>,
-    now: jiff::Timestamp,
+    now: RegistryTime,
 ) -> AccountStatus {
     let Failure { reason, message, permanent } = failure;
     let mut verdicts = vec![Verdict::new(kinds::SYNCED, State::False, reason, message.clone())];
@@ -139,7 +146,7 @@ pub(super) async fn without_registry(
     let name = registry_of::wanted(&account);
     let status = account.status.clone().unwrap_or_default();
     let ready = conditions::is_true(&status.conditions, kinds::READY);
-    let next = with_failure(status, failure, ready, None, account.metadata.generation, ctx.now());
+    let next = with_failure(status, failure, ready, None, account.metadata.generation, ctx.wall_time().into());
     match write_status(ctx, key, &mut account, next).await {
         Ok(()) => Outcome::Parked(registries::tag(name.as_deref().unwrap_or_default())),
         Err(error) => outcome::of_kube(&error),

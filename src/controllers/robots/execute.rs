@@ -18,6 +18,7 @@ use crate::cluster::secret_form::Credential;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::{self, accounts};
 use crate::controllers::index::{robot_digest, slots_digest};
+use crate::deadline;
 use crate::domain::observed::{RobotRef, SecretSeen};
 use crate::domain::plan::{Blocker, Plan, Step, Target};
 use crate::domain::report::{self, Failure};
@@ -315,7 +316,7 @@ impl Run<'_, '_> {
                     ctx.index.update(self.pass.key, |entry| entry.gave_up = true);
                 }
                 if error.class() == Class::Unknown {
-                    let until = Instant::now() + ctx.settings.settle_after;
+                    let until = deadline::from_now(ctx.settings.settle_after);
                     ctx.index.update(self.pass.key, |entry| entry.unsettled_until = Some(until));
                 }
                 let home = &self.pass.desired.home;

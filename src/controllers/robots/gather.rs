@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use secrecy::SecretString;
 
 use super::{Pass, at_rest};
-use crate::api::{ExpiresAfter, conditions as kinds, keys};
+use crate::api::{ExpiresAfter, RegistryTime, conditions as kinds, keys};
 use crate::cluster::login::{self, PasswordProblem};
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
@@ -87,13 +87,13 @@ pub(super) struct Gathered {
     /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
     pub(super) service_accounts_contested: Option<Instant>,
     /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
-    pub(super) paced_until: Option<Timestamp>,
+    pub(super) paced_until: Option<RegistryTime>,
     /// A namespace may still have the former credential.
     pub(super) behind: bool,
     /// Registry time.
-    pub(super) now: Timestamp,
+    pub(super) now: RegistryTime,
     /// When to look again for a reason that is not in status.
-    pub(super) wake: Option<Timestamp>,
+    pub(super) wake: Option<RegistryTime>,
 }
 
 impl Gathered {

@@ -21,8 +21,9 @@ pub use registry_of::resolve;
 use super::index::{Namespace, digest};
 use super::registries::{self, RegistryState};
 use super::{Context, Key};
-use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, keys};
+use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, RegistryTime, keys};
 use crate::cluster::{accounts, objects};
+use crate::deadline;
 use crate::domain::contest;
 use crate::domain::desired::{self, Desired};
 use crate::domain::observed::Recorded;
@@ -331,7 +332,7 @@ impl Pass<'_> {
     fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
         match plan.blocker? {
             // A stranger's Secret carries no label of ours.
-            Blocker::SecretNotOwned => Some(Instant::now() + self.registry.poll_interval(&self.ctx.settings)),
+            Blocker::SecretNotOwned => Some(deadline::from_now(self.registry.poll_interval(&self.ctx.settings))),
             Blocker::SecretContested => gathered.secret_contested,
             Blocker::NotPermitted | Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::RepairsPaused => None,
         }
@@ -350,9 +351,8 @@ impl Pass<'_> {
         all || (self.account.is_suspended() && !self.exceeds_grants())
     }
 
-    fn registry_now(&self) -> jiff::Timestamp {
-        let offset = self.registry.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
-        self.ctx.now() + offset
+    fn registry_now(&self) -> RegistryTime {
+        self.registry.registry_now(self.ctx.now())
     }
 
     /// Writes status if it differs.

@@ -1,10 +1,10 @@
 //! From an error to what the queue does next and what status says.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, registries};
+use crate::deadline;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
@@ -34,7 +34,7 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: 
     }
     match error.class() {
         Class::Stale => Outcome::Again,
-        Class::Retry { after } => Outcome::Failed { not_before: after.map(|wait| Instant::now() + wait) },
+        Class::Retry { after } => Outcome::Failed { not_before: after.map(deadline::from_now) },
         Class::UserFix | Class::Unknown => Outcome::Failed { not_before: None },
     }
 }

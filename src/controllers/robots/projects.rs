@@ -73,7 +73,7 @@ impl Pass<'_> {
             registries::FRESH
         } else {
             // Each poll lists anew and says when that changes something.
-            self.registry.poll_interval(&self.ctx.settings) * 2
+            self.registry.poll_interval(&self.ctx.settings).saturating_mul(2)
         };
         registries::projects(self.ctx, &self.registry_name, age).await.map_err(Stop::Registry)
     }

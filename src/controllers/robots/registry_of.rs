@@ -8,6 +8,7 @@ use crate::api::{Account, AccountSpec, PinnedRegistry, RegistryKind};
 use crate::cluster::{self, registries as objects};
 use crate::controllers::registries::{Registries, RegistryState};
 use crate::controllers::{Context, RegistryWork};
+use crate::deadline;
 use crate::domain::report::Failure;
 
 /// The key of the registry that the account names itself, or that was pinned at first use; `None` = the default one.
@@ -74,9 +75,10 @@ pub async fn served_elsewhere(ctx: &Context, name: &str) -> Result<bool, cluster
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.
 pub fn stand_in(ctx: &Context, name: &Arc<str>, account: &Account) -> Arc<RegistryState> {
     let since = ctx.registries.missed_since(name);
-    let (now, after) = (Instant::now(), ctx.settings.abandon_after);
+    let after = ctx.settings.abandon_after;
     // Who waits longer than that looks again as often: a time that is over would be served at once, again and again.
-    let again = Some(since + after).filter(|at| *at > now).unwrap_or(now + after);
+    let again = Some(deadline::after(since, after)).filter(|at| *at > Instant::now());
+    let again = again.unwrap_or_else(|| deadline::from_now(after));
     ctx.registry_work.wake_at(RegistryWork::Probe(Arc::clone(name)), again);
     let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
     let url = pinned.and_then(|pinned| pinned.url.clone()).unwrap_or_default();

@@ -55,7 +55,7 @@ impl Pass<'_> {
         let reference = crate::cluster::events::account_reference(&self.account);
         let events = self.ctx.events.clone();
         self.ctx.metrics.kube_write("event");
-        let now = self.ctx.now();
+        let now = self.ctx.wall_time();
         tokio::spawn(async move { events.publish(&reference, note, now).await });
     }
 }

@@ -1,6 +1,8 @@
 //! Until when the robot that was replaced lives on.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+
+use crate::api::RegistryTime;
 
 use super::super::desired::Desired;
 use super::super::observed::SecretSeen;
@@ -10,19 +12,23 @@ use super::super::rotation;
 use super::Facts;
 
 /// See [`rotation::latest_overlap_end`]. In place no slot is needed.
-pub(super) fn latest_end(desired: &Desired, renewal: Option<Timestamp>, current: Option<&Robot>) -> Option<Timestamp> {
+pub(super) fn latest_end(
+    desired: &Desired,
+    renewal: Option<RegistryTime>,
+    current: Option<&Robot>,
+) -> Option<RegistryTime> {
     let expiry = current.and_then(|robot| robot.expires_at).filter(|_| desired.strategy == Strategy::Overlap);
     rotation::latest_overlap_end(renewal, expiry)
 }
 
 /// People read it.
-pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
+pub(super) fn whole_seconds(at: RegistryTime) -> RegistryTime {
+    at.whole_second()
 }
 
 /// A recorded end of an overlap stays, unless an edit brought the current robot's expiry closer; a new overlap starts
 /// now.
-pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<Timestamp>) -> Timestamp {
+pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTime>) -> RegistryTime {
     let Facts { observed, desired, now, .. } = facts;
     if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) {
         // Not after the new robot was made: that tells an end at once from an overlap that ran its time.

@@ -9,7 +9,7 @@ use crate::domain::rotation;
 
 mod own;
 
-type Told = (AccountStatus, Option<Timestamp>);
+type Told = (AccountStatus, Option<RegistryTime>);
 
 fn pinned() -> PinnedRegistry {
     PinnedRegistry { kind: RegistryKind::ClusterHarborRegistry, name: "main".into(), url: Some("https://h".into()) }

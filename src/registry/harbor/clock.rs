@@ -2,7 +2,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimeParser};
+use jiff::{SignedDuration, fmt::rfc2822::DateTimeParser};
+
+use crate::api::{RegistryTime, registry_time::share};
 
 /// `Date` names whole seconds, so one answer bounds the offset only to a second and the call's duration. Bounds of
 /// several answers are intersected, which soon is far narrower; bounds that contradict them mean that a clock was set,
@@ -18,12 +20,12 @@ struct Bounds {
 
 impl Offset {
     /// Takes in the `Date` of an answer whose request left at `sent` and whose head came at `received`, by our clock.
-    pub(super) fn learn(&self, date: Timestamp, sent: Timestamp, received: Timestamp) {
+    pub(super) fn learn(&self, date: RegistryTime, sent: RegistryTime, received: RegistryTime) {
         if received < sent {
             return;
         }
         let low = date.duration_since(received);
-        let high = date.duration_since(sent) + SignedDuration::from_secs(1);
+        let high = date.duration_since(sent).saturating_add(SignedDuration::from_secs(1));
         let mut bounds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *bounds = Some(match *bounds {
             Some(old) if old.low <= high && low <= old.high => {
@@ -36,21 +38,23 @@ impl Offset {
     /// Harbor's clock minus ours; zero before the first answer.
     pub(super) fn get(&self) -> SignedDuration {
         let bounds = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bounds.map_or(SignedDuration::ZERO, |Bounds { low, high }| low + (high - low) / 2)
+        bounds.map_or(SignedDuration::ZERO, |Bounds { low, high }| {
+            low.saturating_add(share(high.saturating_sub(low), 0.5))
+        })
     }
 }
 
 /// An HTTP date (`Sun, 06 Nov 1994 08:49:37 GMT`).
-pub(super) fn http_date(text: &str) -> Option<Timestamp> {
-    DateTimeParser::new().parse_timestamp(text.trim()).ok()
+pub(super) fn http_date(text: &str) -> Option<RegistryTime> {
+    DateTimeParser::new().parse_timestamp(text.trim()).ok().map(RegistryTime::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ms(ms: i64) -> Timestamp {
-        Timestamp::from_millisecond(1_700_000_000_000 + ms).unwrap()
+    fn ms(ms: i64) -> RegistryTime {
+        RegistryTime::from_millisecond(1_700_000_000_000 + ms)
     }
 
     #[test]

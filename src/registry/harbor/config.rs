@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use crate::api::RegistryTime;
 use reqwest::{Certificate, redirect, retry, tls};
 use secrecy::SecretString;
 use url::{Host, Url};
@@ -12,7 +12,7 @@ use url::{Host, Url};
 use super::reach::Reach;
 
 /// Reads the present time; `run` is the only place that knows the real clock.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub type Clock = Arc<dyn Fn() -> RegistryTime + Send + Sync>;
 
 /// Told of every request: which (`robot_list`, …), how it ended (`ok` or the error's reason), how long Harbor took.
 pub type Observer = Arc<dyn Fn(&'static str, &'static str, Duration) + Send + Sync>;

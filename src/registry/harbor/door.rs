@@ -22,6 +22,7 @@ use super::credential::{Basic, Handed, Session};
 use super::failure::Call;
 use super::refusals::Refusals;
 use super::transport::Transport;
+use crate::deadline;
 use crate::registry::Error;
 
 /// Where there is no login by form (OIDC, a proxy that passes only the API on), it is looked for again after this long.
@@ -194,7 +195,7 @@ impl Door {
         tracing::info!(why, "Harbor offers no login by form: the password goes with each call");
         let mut state = self.state();
         state.pass = None;
-        state.basic_until = Some(Instant::now() + LOOK_AGAIN);
+        state.basic_until = Some(deadline::after(Instant::now(), LOOK_AGAIN));
         Carried::Basic
     }
 

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use crate::api::RegistryTime;
 use reqwest::StatusCode;
 use rustls::CertificateError;
 use serde::Deserialize;
@@ -204,7 +204,7 @@ fn printable(text: &str, secrets: &[&str]) -> String {
 }
 
 /// `Retry-After`: seconds, or a date by the server's own clock.
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(value: &str, now: RegistryTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_in_both_forms() {
-        let now: Timestamp = "1994-11-06T08:49:07Z".parse().unwrap();
+        let now: RegistryTime = "1994-11-06T08:49:07Z".parse().unwrap();
         assert_eq!(retry_after(" 120 ", now), Some(Duration::from_mins(2)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(30)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:48:37 GMT", now), Some(Duration::ZERO));

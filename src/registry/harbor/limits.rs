@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::deadline;
 use crate::registry::Error;
 
 /// A server may not silence us for longer than this by one `Retry-After`.
@@ -42,7 +43,7 @@ impl Limits {
 
     /// The server asked to be left alone for `after`.
     pub(super) fn hold(&self, after: Duration) {
-        let until = Instant::now() + after.min(LONGEST_HOLD);
+        let until = deadline::after(Instant::now(), after.min(LONGEST_HOLD));
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
         *hold = Some(hold.map_or(until, |old| old.max(until)));
     }
@@ -81,7 +82,7 @@ impl Pace {
             let earliest = if turns.len() < self.limit {
                 None
             } else {
-                turns.pop_front().map(|turn| turn + Duration::from_secs(1))
+                turns.pop_front().map(|turn| deadline::after(turn, Duration::from_secs(1)))
             };
             let now = Instant::now();
             let at = earliest.map_or(now, |earliest| earliest.max(now));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::deadline;
 use crate::registry::Error;
 
 /// Harbor's sleep after a wrong password.
@@ -43,22 +44,26 @@ impl Refusals {
     pub(super) fn judge(&mut self, took: Duration, now: Instant) -> Error {
         let first = *self.first.get_or_insert(now);
         self.count = self.count.saturating_add(1);
-        self.found_wrong |= took >= SLEEP || (!self.worked && now - first >= PATIENCE);
+        self.found_wrong |= took >= SLEEP || (!self.worked && now.saturating_duration_since(first) >= PATIENCE);
         let wait = if self.found_wrong {
             AFTER_WRONG
         } else {
-            let mean = (PACE[0] * self.count).min(PACE[1]);
+            let mean = PACE[0].saturating_mul(self.count).min(PACE[1]);
             // Whoever guesses has a rhythm: ours must not be the same.
-            mean.mul_f64(rand::random_range(0.5..1.5))
+            Duration::try_from_secs_f64(mean.as_secs_f64() * rand::random_range(0.5..1.5)).unwrap_or(mean)
         };
-        self.last = Some((now + wait, self.found_wrong));
+        self.last = Some((deadline::after(now, wait), self.found_wrong));
         if self.found_wrong { Error::Unauthorized } else { Error::LoginLocked { after: wait } }
     }
 
     /// The last verdict while it is too soon for another try.
     pub(super) fn too_soon(&self, now: Instant) -> Option<Error> {
         let (until, wrong) = self.last.filter(|(until, _)| now < *until)?;
-        Some(if wrong { Error::Unauthorized } else { Error::LoginLocked { after: until - now } })
+        Some(if wrong {
+            Error::Unauthorized
+        } else {
+            Error::LoginLocked { after: until.saturating_duration_since(now) }
+        })
     }
 
     /// Whether the password was right before and is not known to be wrong: then a try at a locked name can be followed

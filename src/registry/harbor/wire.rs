@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::names;
 use super::pages::Row;
+use crate::api::RegistryTime;
 use crate::domain::permissions::{Access, AccessSet};
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use crate::registry::{Catalogue, CreatedRobot};
@@ -114,8 +115,8 @@ impl RobotRow {
             disabled: self.disable.unwrap_or_default(),
             permissions,
             foreign_effect,
-            created_at: self.creation_time,
-            updated_at: self.update_time.unwrap_or(self.creation_time),
+            created_at: self.creation_time.into(),
+            updated_at: self.update_time.unwrap_or(self.creation_time).into(),
         }
     }
 }
@@ -155,12 +156,10 @@ fn lifetime(duration: i64) -> Lifetime {
 }
 
 /// Seconds, −1 = never; 0 is left out by Harbor and means long dead.
-fn expiry(expires_at: Option<i64>) -> Option<Timestamp> {
+fn expiry(expires_at: Option<i64>) -> Option<RegistryTime> {
     match expires_at.unwrap_or_default() {
         -1 => None,
-        seconds => {
-            Some(Timestamp::from_second(seconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX }))
-        }
+        seconds => Some(RegistryTime::from_second(seconds)),
     }
 }
 
@@ -188,7 +187,7 @@ impl From<CreatedRow> for CreatedRobot {
             id: row.id,
             name: row.name,
             secret: row.secret,
-            created_at: row.creation_time,
+            created_at: row.creation_time.into(),
             expires_at: expiry(row.expires_at),
         }
     }
@@ -307,7 +306,7 @@ mod tests {
     fn what_harbor_leaves_out_or_sends_as_null_has_its_meaning() {
         let robot = read(&json!({"permissions": null, "update_time": null, "expires_at": null, "description": null}));
         assert_eq!(robot.updated_at, robot.created_at);
-        assert_eq!(robot.expires_at, Some(Timestamp::UNIX_EPOCH), "zero is in the past, not never");
+        assert_eq!(robot.expires_at, Some(RegistryTime::MIN), "zero is in the past, not never");
         assert!(robot.permissions.is_empty());
         let robot = read(&json!({"expires_at": -1, "duration": -1}));
         assert_eq!((robot.expires_at, robot.lifetime), (None, Lifetime::Never));

@@ -14,6 +14,7 @@ use crate::cluster;
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::secrets::{self, Copied, Live};
 use crate::controllers::index::digest;
+use crate::deadline;
 use crate::domain::spread::{Problem, Row};
 use crate::registry::Class;
 
@@ -50,7 +51,7 @@ impl Run<'_, '_> {
         let stale: Vec<String> =
             pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
         let mut rows = Vec::new();
-        let again = Instant::now() + pass.registry.poll_interval(&pass.ctx.settings);
+        let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
         for name in stale {
             if let Err(error) = pass.take_away(&name, &form).await {
                 rows.push(Row { name, problem: Some(problem_of(&error, true)) });
@@ -163,7 +164,7 @@ impl Pass<'_> {
                 let pause = if refused { self.registry.poll_interval(&ctx.settings) } else { RETRY };
                 let mut recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
                 let held = before.left != 0 || before.seen != 0 || recorded.any(|it| it.namespace == namespace);
-                Went::Wrong(problem_of(&error, held), Some(Instant::now() + pause))
+                Went::Wrong(problem_of(&error, held), Some(deadline::from_now(pause)))
             }
         }
     }
@@ -194,7 +195,7 @@ impl Pass<'_> {
                     waits: false,
                 };
                 // A stranger's Secret carries no label of ours, so no watch tells when it goes.
-                return Ok(Went::Wrong(problem, Some(Instant::now() + self.registry.poll_interval(&ctx.settings))));
+                return Ok(Went::Wrong(problem, Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)))));
             }
             Copied::Unchanged(live) => {
                 let served = live.service_accounts();
