@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Config, Counts, Key, Outcome, Queue};
+use super::{Cause, Config, Counts, Group, Key, Outcome, Queue};
 
 /// Why a run ended although nobody asked for it.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +45,16 @@ impl<K: Key, P> Clone for Handle<K, P> {
 impl<K: Key, P> Handle<K, P> {
     /// An empty queue.
     pub fn new(config: Config) -> Self {
-        let queue = Mutex::new(Queue::new(config, now()));
-        Self(Arc::new(Shared { queue, pushed: Notify::new() }))
+        Self::of(Queue::new(config, now()))
+    }
+
+    /// See [`Queue::grouped`].
+    pub fn grouped(config: Config, group_of: impl Fn(&K, Option<&P>) -> K::Group + Send + Sync + 'static) -> Self {
+        Self::of(Queue::grouped(config, Box::new(group_of), now()))
+    }
+
+    fn of(queue: Queue<K, P>) -> Self {
+        Self(Arc::new(Shared { queue: Mutex::new(queue), pushed: Notify::new() }))
     }
 
     /// See [`Queue::change`].
@@ -112,6 +120,7 @@ pub async fn run<K, P, F, Fut>(
 where
     K: Key + Send + 'static,
     K::Group: Send,
+    <K::Group as Group>::Pool: Send,
     P: Send + 'static,
     F: Fn(K, Option<P>, Cause) -> Fut,
     Fut: Future<Output = Outcome> + Send + 'static,

@@ -8,6 +8,7 @@
 //! - never two passes of one key at once; what happens meanwhile is remembered and runs right after;
 //! - a person's change goes before everything else and forgets the backoff; a hint (any other event) never shortens one;
 //! - round-robin over groups, so that one tenant's thousands of keys do not delay another's one;
+//! - what waits on one slow server leaves places for all others, however much of it there is;
 //! - a pass supersedes every timer set before it, since it looks at the whole picture and names the next one.
 
 mod backoff;
@@ -26,11 +27,28 @@ pub use queue::{Config, Counts, Queue};
 /// What identifies a piece of work. Kept once per key at rest: make it small and its clones cheap.
 pub trait Key: Clone + Eq + Hash {
     /// Work of one group never delays that of another by more than one turn.
-    type Group: Clone + Eq + Hash;
+    type Group: Group;
 
-    /// The group, usually the namespace.
+    /// The group where nothing but the key is known; see [`Queue::grouped`].
     fn group(&self) -> Self::Group;
 }
+
+/// Keys that take turns as one, such as those of a namespace on one server.
+pub trait Group: Clone + Eq + Hash {
+    /// What the passes of a group wait on together with those of other groups, such as one server.
+    type Pool: Clone + Eq + Hash;
+
+    /// The pool.
+    fn pool(&self) -> Self::Pool;
+
+    /// Which of [`Config::class_limits`] the pool falls under.
+    fn class(&self) -> usize {
+        0
+    }
+}
+
+/// So many classes of pools there are.
+pub const CLASSES: usize = 3;
 
 /// Why a key is handed out; of several causes the first in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,3 +87,19 @@ pub enum Outcome {
     /// The object no longer exists: forget the key, but for a time that was set during the pass.
     Gone,
 }
+
+#[cfg(test)]
+macro_rules! its_own_pool {
+    ($($group:ty),+) => {$(
+        impl Group for $group {
+            type Pool = Self;
+
+            fn pool(&self) -> Self {
+                Clone::clone(self)
+            }
+        }
+    )+};
+}
+
+#[cfg(test)]
+its_own_pool!((), u8, usize, std::sync::Arc<str>);

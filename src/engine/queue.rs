@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::fair::{Fair, Lane};
 use super::table::Table;
-use super::{Backoff, Cause, Key, Outcome};
+use super::{Backoff, CLASSES, Cause, Key, Outcome};
 use crate::deadline;
 
 /// This many [`Outcome::Again`] in a row are a failure, so that a picture that never settles cannot spin.
@@ -18,13 +18,22 @@ pub struct Config {
     pub backoff: Backoff,
     /// At most this many passes of one group at once, so that one tenant's slow passes leave room for others.
     pub group_limit: usize,
+    /// Passes at once. A pool may start one only while it has fewer than are free, so that no server, however slow,
+    /// keeps others from theirs.
+    pub slots: usize,
+    /// At most this many passes of all pools of one class at once.
+    pub class_limits: [usize; CLASSES],
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { backoff: Backoff::default(), group_limit: usize::MAX }
+        let class_limits = [usize::MAX; CLASSES];
+        Self { backoff: Backoff::default(), group_limit: usize::MAX, slots: usize::MAX, class_limits }
     }
 }
+
+/// Tells a key's group, with its payload if an event brought one.
+pub type GroupOf<K, P> = Box<dyn Fn(&K, Option<&P>) -> <K as Key>::Group + Send + Sync>;
 
 /// How many keys are in which state; a key is in exactly one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +87,7 @@ struct Entry<P> {
 /// A key costs nothing unless it is queued, in progress, failed, parked or waiting for a time.
 pub struct Queue<K: Key, P> {
     config: Config,
+    group_of: GroupOf<K, P>,
     epoch: Instant,
     entries: Table<K, Entry<P>>,
     ready: Fair<K::Group>,
@@ -93,11 +103,17 @@ pub struct Queue<K: Key, P> {
 impl<K: Key, P> Queue<K, P> {
     /// An empty queue; no later time may lie before `now`.
     pub fn new(config: Config, now: Instant) -> Self {
+        Self::grouped(config, Box::new(|key, _| key.group()), now)
+    }
+
+    /// An empty queue that asks for the group of a key whenever it is queued: what it waits on may be another by then.
+    pub fn grouped(config: Config, group_of: GroupOf<K, P>, now: Instant) -> Self {
         Self {
             config,
+            group_of,
             epoch: now,
             entries: Table::new(),
-            ready: Fair::new(config.group_limit),
+            ready: Fair::new(&config),
             timers: BTreeSet::new(),
             parked: BTreeSet::new(),
             releases: 0,
@@ -179,7 +195,7 @@ impl<K: Key, P> Queue<K, P> {
         if self.in_progress == 0 {
             self.released.clear();
         }
-        self.ready.finished(&key.group());
+        self.ready.finished(id);
         // A change reset the backoff when it came; this pass worked on the state before it, so its failure does not count.
         if pending == Pending::Change {
             return self.requeue(id, Cause::Change);
@@ -309,7 +325,7 @@ impl<K: Key, P> Queue<K, P> {
             State::Parked { tag } => {
                 self.parked.remove(&(tag, id));
             }
-            State::Queued { .. } => self.ready.remove(id, &self.entries.key(id).group()),
+            State::Queued { .. } => self.ready.remove(id),
             State::InProgress { .. } => {}
         }
     }
@@ -328,7 +344,8 @@ impl<K: Key, P> Queue<K, P> {
 
     fn requeue(&mut self, id: u32, cause: Cause) {
         self.entries[id].state = State::Queued { cause };
-        self.ready.push(id, lane_of(cause), &self.entries.key(id).group());
+        let group = (self.group_of)(self.entries.key(id), self.entries[id].payload.as_deref());
+        self.ready.push(id, lane_of(cause), group);
     }
 
     fn reset(&mut self, id: u32) {
@@ -381,6 +398,9 @@ fn keep<P>(slot: &mut Option<Box<P>>, payload: Option<P>) {
         *slot = Some(Box::new(payload));
     }
 }
+
+#[cfg(test)]
+use super::Group;
 
 #[cfg(test)]
 #[path = "queue_tests.rs"]

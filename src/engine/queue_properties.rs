@@ -11,11 +11,38 @@ use super::*;
 struct Id(u8);
 
 impl Key for Id {
-    type Group = u8;
+    type Group = Team;
 
-    fn group(&self) -> u8 {
-        self.0 % 3
+    fn group(&self) -> Team {
+        Team(self.0 % 3)
     }
+}
+
+/// Two of the three wait on the same server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Team(u8);
+
+impl Group for Team {
+    type Pool = u8;
+
+    fn pool(&self) -> u8 {
+        self.0 % 2
+    }
+
+    fn class(&self) -> usize {
+        usize::from(self.pool())
+    }
+}
+
+/// How a queue is limited.
+fn limits() -> impl Strategy<Value = Config> {
+    let limit = || prop_oneof![Just(usize::MAX), 1..4_usize];
+    (limit(), limit(), limit(), limit()).prop_map(|(group_limit, slots, first, second)| Config {
+        group_limit,
+        slots,
+        class_limits: [first, second, usize::MAX],
+        ..Config::default()
+    })
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,9 +123,9 @@ struct Check {
 }
 
 impl Check {
-    fn new(group_limit: usize) -> Self {
+    fn new(config: Config) -> Self {
         let epoch = Instant::now();
-        let queue = Queue::new(Config { group_limit, ..Config::default() }, epoch);
+        let queue = Queue::new(config, epoch);
         Self { queue, epoch, now: 0, keys: BTreeMap::new(), passed_over: false }
     }
 
@@ -153,9 +180,34 @@ impl Check {
         }
     }
 
+    /// How many passes of keys that fit are under way.
+    fn running(&self, fits: impl Fn(Team) -> bool) -> usize {
+        self.keys.iter().filter(|(id, owed)| owed.running && fits(id.group())).count()
+    }
+
+    /// Whether a pass of this group may start.
+    fn has_room(&self, team: Team) -> bool {
+        let Config { group_limit, slots, class_limits, .. } = self.queue.config;
+        let (of_group, of_pool) = (self.running(|other| other == team), self.running(|o| o.pool() == team.pool()));
+        let of_class = self.running(|other| other.class() == team.class());
+        let free = slots - self.running(|_| true);
+        of_group < group_limit
+            && of_class < class_limits[team.class()]
+            && of_pool < free.min(class_limits[team.class()] - of_class)
+    }
+
     fn pop(&mut self) -> Option<Id> {
         let change_waits = self.keys.values().any(|owed| owed.change && !owed.running);
-        let (id, payload, cause) = self.queue.pop(self.at(self.now))?;
+        let room: Vec<bool> = (0..3).map(|team| self.has_room(Team(team))).collect();
+        let Some((id, payload, cause)) = self.queue.pop(self.at(self.now)) else {
+            let waits = |(id, owed): (&Id, &Owed)| {
+                let due = owed.change || owed.again || owed.released;
+                due && !owed.running && room[usize::from(id.group().0)]
+            };
+            assert!(!self.keys.iter().any(waits), "what may run is handed out");
+            return None;
+        };
+        assert!(room[usize::from(id.group().0)], "{id:?} has no room");
         let owed = self.keys.get_mut(&id).expect("a key nobody pushed");
         assert!(!owed.running, "two at once for {id:?}");
         assert_eq!(payload, owed.payload);
@@ -171,7 +223,8 @@ impl Check {
             Cause::Timer => assert!(owed.timers.first().is_some_and(|at| *at <= self.now), "a timer fires early"),
         }
         let passes_over = change_waits && !matches!(cause, Cause::Change | Cause::Again);
-        assert!(!(passes_over && self.passed_over && self.queue.config.group_limit > 9), "changes go first");
+        let unlimited = Config { backoff: self.queue.config.backoff, ..Config::default() };
+        assert!(!(passes_over && self.passed_over && self.queue.config == unlimited), "changes go first");
         self.passed_over = passes_over;
         let (failures, agains) = (owed.failures, owed.agains);
         *owed = Owed { running: true, failures, agains, ..Owed::default() };
@@ -251,10 +304,10 @@ proptest! {
 
     #[test]
     fn every_history_hands_out_what_is_owed_once_at_its_time_and_leaves_nothing(
-        limit in prop_oneof![Just(usize::MAX), 1..3_usize],
+        limits in limits(),
         ops in proptest::collection::vec(op(), 1..120),
     ) {
-        let mut check = Check::new(limit);
+        let mut check = Check::new(limits);
         for op in ops {
             check.apply(op);
             let counts = check.queue.counts();
@@ -263,6 +316,27 @@ proptest! {
             prop_assert!(check.queue.len() <= check.keys.len());
         }
         check.drain();
+    }
+
+    #[test]
+    fn however_many_slow_servers_there_are_the_first_pass_for_another_finds_room(
+        backlogs in proptest::collection::vec(1..200_usize, 1..32),
+    ) {
+        let now = Instant::now();
+        let mut queue = Queue::<Named, ()>::new(Config { slots: 32, ..Config::default() }, now);
+        for (server, backlog) in backlogs.iter().enumerate() {
+            (0..*backlog).for_each(|n| queue.change(Named(server, n), None, now));
+        }
+        // None of them ends.
+        let mut started = HashMap::new();
+        while let Some((Named(server, _), ..)) = queue.pop(now) {
+            *started.entry(server).or_insert(0) += 1;
+        }
+        let most = 32_usize.div_ceil(backlogs.len() + 1);
+        prop_assert!(started.len() == backlogs.len(), "each has a pass: {started:?}");
+        prop_assert!(backlogs.iter().any(|backlog| *backlog < most) || started.values().all(|n| *n <= most), "{started:?}");
+        queue.change(Named(backlogs.len(), 0), None, now);
+        prop_assert_eq!(queue.pop(now).map(|(key, ..)| key), Some(Named(backlogs.len(), 0)));
     }
 
     #[test]

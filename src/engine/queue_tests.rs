@@ -290,6 +290,95 @@ fn a_group_at_its_limit_leaves_room_and_goes_on_when_a_pass_ends() {
     assert_eq!(bench.pop(), None);
 }
 
+/// Keys that say themselves on whose server they wait.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Waiting {
+    server: &'static str,
+    namespace: usize,
+    number: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AtServer {
+    server: &'static str,
+    namespace: usize,
+}
+
+impl Key for Waiting {
+    type Group = AtServer;
+
+    fn group(&self) -> AtServer {
+        AtServer { server: self.server, namespace: self.namespace }
+    }
+}
+
+impl Group for AtServer {
+    type Pool = &'static str;
+
+    fn pool(&self) -> &'static str {
+        self.server
+    }
+
+    fn class(&self) -> usize {
+        usize::from(self.server.starts_with("own"))
+    }
+}
+
+fn started(queue: &mut Queue<Waiting, ()>, now: Instant) -> Vec<Waiting> {
+    std::iter::from_fn(|| queue.pop(now)).map(|(key, ..)| key).collect()
+}
+
+#[test]
+fn a_slow_server_comes_to_half_of_all_passes_and_its_namespaces_take_turns() {
+    let now = Instant::now();
+    let mut queue = Queue::new(Config { slots: 32, ..Config::default() }, now);
+    for number in 0..9_000 {
+        queue.change(Waiting { server: "slow", namespace: number % 3, number }, None, now);
+    }
+    let of_slow = started(&mut queue, now);
+    assert_eq!(of_slow.len(), 16);
+    let of_first = of_slow.iter().filter(|key| key.namespace == 0).count();
+    assert!((5..=6).contains(&of_first), "{of_first}");
+    queue.change(Waiting { server: "quick", namespace: 9, number: 0 }, None, now);
+    assert_eq!(started(&mut queue, now).len(), 1);
+    queue.done(&of_slow[0], Outcome::Settled { wake: None }, now);
+    assert_eq!(started(&mut queue, now).len(), 1, "half of what the other leaves");
+}
+
+#[test]
+fn a_class_of_servers_leaves_places_to_the_others_however_many_servers_it_has() {
+    let now = Instant::now();
+    let class_limits = [usize::MAX, 24, usize::MAX];
+    let mut queue = Queue::new(Config { slots: 32, class_limits, ..Config::default() }, now);
+    let names = (0..40).map(|n| &*Box::leak(format!("own-{n}").into_boxed_str()));
+    for server in names {
+        (0..9).for_each(|number| queue.change(Waiting { server, namespace: 0, number }, None, now));
+    }
+    assert_eq!(started(&mut queue, now).len(), 24);
+    for number in 0..9 {
+        queue.change(Waiting { server: "shared", namespace: 0, number }, None, now);
+    }
+    assert_eq!(started(&mut queue, now).len(), 4, "half of the eight that are left");
+}
+
+#[test]
+fn what_a_key_waits_on_is_asked_whenever_it_is_queued() {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    let (now, server) = (Instant::now(), Arc::new(AtomicUsize::new(1)));
+    let asked = Arc::clone(&server);
+    let group_of = move |_: &Id, _: Option<&u32>| -> Arc<str> { asked.load(Relaxed).to_string().into() };
+    let mut queue = Queue::grouped(Config { slots: 2, ..Config::default() }, Box::new(group_of), now);
+    for name in ["x", "y", "z"] {
+        queue.change(key(name), None, now);
+    }
+    assert_eq!(queue.pop(now).map(|(key, ..)| key), Some(key("x")));
+    assert_eq!(queue.pop(now), None, "one of two, since both wait on one server");
+    server.store(2, Relaxed);
+    queue.forget(&key("y"));
+    queue.change(key("y"), None, now);
+    assert_eq!(queue.pop(now).map(|(key, ..)| key), Some(key("y")), "another server by now");
+}
+
 #[test]
 fn a_forgotten_key_leaves_nothing_behind_even_if_its_pass_fails_later() {
     let mut bench = Bench::new();
