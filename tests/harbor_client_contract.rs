@@ -6,7 +6,7 @@ use std::sync::{Arc, Once};
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
-use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Timeouts, short_name};
+use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts, short_name};
 use harbor_robot_operator::registry::{Error, LoginKind, NewRobot, Registry as _, RobotUpdate};
 use harbor_stand_in::{Options, StandIn};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -52,6 +52,7 @@ fn client(harbor: &StandIn, name: &str, secret: &SecretString) -> Client {
         reach: Reach::Anywhere,
         requests_per_second: 1000,
         max_in_flight: 8,
+        room: Room::default(),
         timeouts: Timeouts::default(),
         user_agent: "test".into(),
         clock: Arc::new(|| jiff::Timestamp::now().into()),

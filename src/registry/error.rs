@@ -104,6 +104,14 @@ pub enum Error {
         /// The HTTP status.
         status: u16,
     },
+    /// More is listed than the operator reads.
+    #[error("Harbor lists more than {most} {what}, and no more of them are read")]
+    ListTooLong {
+        /// What is listed.
+        what: &'static str,
+        /// How many are read.
+        most: usize,
+    },
     /// No connection: nothing was sent.
     #[error("Harbor cannot be reached: {what}")]
     Unreachable {
@@ -117,7 +125,7 @@ pub enum Error {
         /// `timed out`, `connection lost`, …
         what: &'static str,
     },
-    /// An answer that is not what Harbor sends: not JSON, over 4 MiB, a redirect, a missing field.
+    /// An answer that is not what Harbor sends: not JSON, too large, a redirect, a missing field.
     #[error("unexpected answer from Harbor: {what}")]
     BadAnswer {
         /// What is wrong with it.
@@ -147,6 +155,7 @@ impl Error {
             | Self::CannotListProjects { .. }
             | Self::Undeletable
             | Self::PermissionUnknown { .. }
+            | Self::ListTooLong { .. }
             | Self::Invalid { .. } => Class::UserFix,
         }
     }
@@ -168,6 +177,7 @@ impl Error {
             Self::Conflict => "Conflict",
             Self::Renamed => "RobotRenamed",
             Self::PermissionUnknown { .. } => "PermissionUnknown",
+            Self::ListTooLong { .. } => "ListTooLong",
             Self::Invalid { .. } => "Refused",
             Self::Busy { .. } => "RateLimited",
             Self::Server { .. } => "ServerError",

@@ -43,8 +43,8 @@ pub struct Owner {
     pub name: Box<str>,
 }
 
-/// Reduces a robot to what a sweep keeps.
-pub type Reduce<'a> = dyn Fn(&Robot) -> Digest + Send + Sync + 'a;
+/// Reduces a robot to what a sweep keeps; `None` = nothing.
+pub type Reduce<'a> = dyn Fn(&Robot) -> Option<Digest> + Send + Sync + 'a;
 
 /// The answer of every call.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
@@ -157,7 +157,7 @@ pub trait Registry: Send + Sync + 'static {
     /// Whether what answers there tells strangers what a Harbor tells them. Other servers answer 401 to a login, too.
     fn is_harbor(&self) -> Answer<'_, bool>;
 
-    /// All visible robots of a home, each as `reduce` leaves it. They are read page by page and reduced at once, since a
+    /// All visible robots of a home, each as `reduce` leaves it, if it does. They are read page by page and reduced at once, since a
     /// project may hold many thousands. [`Error::ProjectNotFound`] if the project does not exist,
     /// [`Error::CannotListProjects`] if it does but the login cannot learn its id.
     fn digests<'a>(&'a self, home: &'a Home, reduce: &'a Reduce<'a>) -> Answer<'a, Vec<Digest>>;
@@ -188,7 +188,7 @@ pub trait Registry: Send + Sync + 'static {
     /// Whether this credential logs in (token service without a scope: 200 or 401). A refused one costs Harbor 1.5 s.
     fn verify<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Answer<'a, bool>;
 
-    /// The names of all projects that the login sees, at most 100,000. That is not all there are, nor all it has rights
+    /// The names of all projects that the login sees, at most 32,000. That is not all there are, nor all it has rights
     /// in (contract `33-projects`): administrators see all; other persons those they are members of and the public ones;
     /// robots those that their permissions name and the public ones, also of others, or all if they hold a permission on
     /// all projects (`*`) or `project:list` of the system.

@@ -51,15 +51,124 @@ async fn an_answer_that_is_not_harbors_json_is_bad_and_after_a_write_it_may_have
 }
 
 #[tokio::test]
-async fn an_answer_of_four_mebibytes_is_read_and_one_byte_more_is_not() {
+async fn an_answer_of_two_mebibytes_is_read_and_one_byte_more_is_not() {
     let robot = |spaces: usize| {
         let json = super::row(7, "library", "ci").to_string();
         answer(200, &[], &format!("{json}{}", " ".repeat(spaces - json.len())))
     };
-    let stub = Stub::script(vec![robot(4 << 20), robot((4 << 20) + 1)]).await;
+    let stub = Stub::script(vec![robot(2 << 20), robot((2 << 20) + 1)]).await;
     let client = client(&stub);
     assert!(client.get(7).await.unwrap().is_some());
     assert_eq!(bad(&client.get(7).await.unwrap_err()), Some(false));
+}
+
+#[tokio::test]
+async fn what_is_short_in_harbor_is_not_read_further_than_that() {
+    let long = "x".repeat(64 << 10);
+    let stub = Stub::always(answer(200, &[], &json!({"sysadmin_flag": true, "comment": long}).to_string())).await;
+    let client = client(&stub);
+    assert!(matches!(client.info().await, Err(Error::BadAnswer { what, .. }) if what.contains("64 KiB")));
+    assert!(matches!(client.catalogue().await, Err(Error::BadAnswer { .. })));
+    assert!(matches!(client.settings().await, Err(Error::BadAnswer { .. })));
+    assert!(matches!(client.create(&new_robot()).await, Err(Error::BadAnswer { after_write: true, .. })));
+    assert!(matches!(client.refresh(7, None).await, Err(Error::BadAnswer { after_write: true, .. })));
+    assert!(matches!(client.verify("robot$x", &"Secret12".into()).await, Err(Error::BadAnswer { .. })));
+    // Of a refusal the status says enough.
+    let stub = Stub::always(error(403, "FORBIDDEN", &long)).await;
+    let refused = super::client(&stub).get(7).await;
+    assert_eq!(refused, Err(Error::Forbidden { message: "status 403 without a reason".into() }));
+}
+
+#[tokio::test]
+async fn three_bytes_of_json_do_not_become_a_hundred_of_memory() {
+    let many = |item: &str| format!("[{}]", vec![item; 600_000].join(","));
+    let robot = |permissions: &str| {
+        let mut row = super::row(7, "library", "ci").to_string();
+        let at = row.find("\"permissions\":").unwrap();
+        row.truncate(at);
+        // Keys come sorted, so that only the time of the update follows.
+        format!("{row}\"permissions\":{permissions},\"update_time\":\"2026-07-11T13:47:44.261Z\"}}")
+    };
+    for (body, limit) in [
+        (robot(&many("{}")), "scopes of a robot"),
+        (robot(&format!("[{{\"access\":{}}}]", many("{}"))), "permissions in one scope"),
+    ] {
+        let error = client(&Stub::always(answer(200, &[], &body)).await).get(7).await.unwrap_err();
+        assert!(matches!(&error, Error::BadAnswer { what, .. } if what.contains(limit)), "{error}");
+    }
+    let deep = robot(&format!("{}{}", "[".repeat(900_000), "]".repeat(900_000)));
+    let error = client(&Stub::always(answer(200, &[], &deep)).await).get(7).await.unwrap_err();
+    assert_eq!(bad(&error), Some(false), "{error}");
+    let long = "x".repeat(5_000);
+    let mut row = super::row(7, "library", "ci");
+    row["description"] = json!(long);
+    let error = client(&Stub::always(super::stub::json(200, &row)).await).get(7).await.unwrap_err();
+    assert!(matches!(&error, Error::BadAnswer { what, .. } if what.contains("bytes in a text")), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_with_more_rows_than_were_asked_for_is_not_read() {
+    let stub = Stub::start(|request| {
+        if request.target.starts_with("/api/v2.0/projects") {
+            return answer(200, &[], r#"{"project_id":1,"name":"library"}"#);
+        }
+        let rows: Vec<_> = (0..101).map(|id| super::row(id, "library", &format!("r{id}"))).collect();
+        super::stub::json(200, &json!(rows))
+    })
+    .await;
+    let error = client(&stub).list(&super::library()).await.unwrap_err();
+    assert!(matches!(&error, Error::BadAnswer { what, .. } if what.contains("100 rows in a page")), "{error}");
+}
+
+#[tokio::test]
+async fn long_answers_that_trickle_delay_long_ones_for_a_while_and_short_ones_not_at_all() {
+    let page = |id: i64| {
+        let mut row = super::row(id, "library", "ci");
+        row["description"] = json!("y".repeat(1_000));
+        json!([row]).to_string() + &" ".repeat(100 << 10)
+    };
+    let project = || answer(200, &[], r#"{"project_id":1,"name":"library"}"#);
+    // 70 KiB of it come at once, the rest never.
+    let hostile = Stub::start(move |request| {
+        if request.target.starts_with("/api/v2.0/projects") {
+            return project();
+        }
+        let bytes = raw(200, &[], &page(1));
+        Act::Hang(bytes[..70 << 10].to_vec())
+    })
+    .await;
+    let honest = Stub::start(move |request| match request.target.as_str() {
+        "/api/v2.0/robots/7" => super::stub::json(200, &super::row(7, "library", "ci")),
+        target if target.starts_with("/api/v2.0/projects") => project(),
+        _ => answer(200, &[], &page(2)),
+    })
+    .await;
+    let room = harbor_robot_operator::registry::harbor::Room::default();
+    let client = |stub: &Stub| {
+        let mut config = config(&format!("http://{}", stub.address));
+        config.room = room.clone();
+        Client::new(config).unwrap()
+    };
+    let (first, second, other) = (client(&hostile), client(&hostile), client(&honest));
+    let library = super::library();
+    let trickling = async { futures::join!(first.list(&library), second.list(&library)) };
+    let served = async {
+        // Both have their turn.
+        while hostile.seen().iter().filter(|request| request.target.starts_with("/api/v2.0/robots?")).count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let started = tokio::time::Instant::now();
+        assert!(other.get(7).await.unwrap().is_some());
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        let robots = other.list(&library).await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
+        robots
+    };
+    let ((a, b), robots) = futures::join!(trickling, served);
+    assert_eq!(robots.len(), 1);
+    for error in [a.unwrap_err(), b.unwrap_err()] {
+        assert_eq!(error, Error::NoAnswer { what: "timed out" });
+    }
 }
 
 #[tokio::test]
@@ -266,21 +375,38 @@ async fn a_url_with_more_than_a_host_and_a_ca_bundle_without_certificates_are_re
     }
 }
 
-#[tokio::test]
-async fn a_list_that_never_ends_is_given_up() {
-    let page: Vec<_> = (0..100).map(|id| super::row(id, "library", "ci")).collect();
-    let page = json!(page).to_string();
-    let stub = Stub::start(move |request| {
+/// A server whose list of robots has no end: the rows of each page are of this id on.
+async fn endless(first: impl Fn(i64) -> i64 + Send + Sync + 'static) -> Stub {
+    Stub::start(move |request| {
         if request.target.starts_with("/api/v2.0/projects") {
-            answer(200, &[], r#"{"project_id":1,"name":"library"}"#)
-        } else {
-            answer(200, &[("X-Total-Count", "99999999")], &page)
+            return answer(200, &[], r#"{"project_id":1,"name":"library"}"#);
         }
+        let (_, page) = request.target.split_once("&page=").unwrap();
+        let first = first(page.split('&').next().unwrap().parse().unwrap());
+        let rows: Vec<_> = (first..first + 100).map(|id| super::row(id, "library", "ci")).collect();
+        answer(200, &[("X-Total-Count", "99999999")], &json!(rows).to_string())
     })
-    .await;
+    .await
+}
+
+fn hasty(stub: &Stub) -> Client {
     let mut config = config(&format!("http://{}", stub.address));
     config.requests_per_second = 100_000;
-    let error = Client::new(config).unwrap().list(&super::library()).await.unwrap_err();
-    assert_eq!(bad(&error), Some(false));
+    Client::new(config).unwrap()
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_is_given_up_and_says_so() {
+    let stub = endless(|page| page * 100).await;
+    let error = hasty(&stub).digests(&super::library(), &|_| None).await.unwrap_err();
+    assert_eq!(error, Error::ListTooLong { what: "robots in one place", most: 100_000 });
+    assert_eq!((error.class(), error.is_outage()), (Class::UserFix, false));
     assert_eq!(stub.seen().len(), 1001);
+}
+
+#[tokio::test]
+async fn a_page_that_comes_again_and_again_is_given_up_at_once() {
+    let stub = endless(|_| 0).await;
+    assert_eq!(bad(&hasty(&stub).list(&super::library()).await.unwrap_err()), Some(false));
+    assert_eq!(stub.seen().len(), 3);
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Scope};
-use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Timeouts};
+use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
 use harbor_robot_operator::registry::{NewRobot, RobotUpdate};
 use serde_json::{Value, json};
 
@@ -47,6 +47,7 @@ fn config(url: &str) -> Config {
         reach: Reach::Anywhere,
         requests_per_second: 1000,
         max_in_flight: 8,
+        room: Room::default(),
         timeouts: Timeouts::default(),
         user_agent: "harbor-robot-operator/test".into(),
         clock: Arc::new(|| jiff::Timestamp::now().into()),

@@ -99,19 +99,23 @@ async fn a_list_of_projects_that_shrinks_for_ever_is_taken_the_third_time() {
 }
 
 #[tokio::test]
-async fn a_list_of_projects_that_never_ends_is_given_up() {
-    let stub =
-        Stub::start(
-            |request| {
-                if request.target.ends_with("/users/current") { is_robot() } else { page(99_999_999, 1..=100) }
-            },
-        )
+async fn a_list_of_projects_that_never_ends_is_given_up_and_says_so() {
+    // Short names by their number, and long ones by their bytes.
+    for (length, pages) in [(6, 321), (250, 84)] {
+        let stub = Stub::start(move |request| {
+            let Some((_, rest)) = request.target.split_once("&page=") else { return is_robot() };
+            let page: i64 = rest.split('&').next().unwrap().parse().unwrap();
+            let rows =
+                (page * 100..(page + 1) * 100).map(|id| json!({"project_id": id, "name": format!("{id:0length$}")}));
+            answer(200, &[("X-Total-Count", "99999999")], &json!(rows.collect::<Vec<_>>()).to_string())
+        })
         .await;
-    let mut config = config(&format!("http://{}", stub.address));
-    config.requests_per_second = 100_000;
-    let error = Client::new(config).unwrap().projects().await.unwrap_err();
-    assert!(matches!(&error, Error::BadAnswer { what, .. } if what.contains("1000 pages")), "{error}");
-    assert_eq!(stub.seen().len(), 1001);
+        let mut config = config(&format!("http://{}", stub.address));
+        config.requests_per_second = 100_000;
+        let error = Client::new(config).unwrap().projects().await.unwrap_err();
+        assert!(matches!(&error, Error::ListTooLong { what: "projects", .. }), "{error}");
+        assert_eq!(stub.seen().len(), 1 + pages);
+    }
 }
 
 #[tokio::test]

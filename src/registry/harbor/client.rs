@@ -51,7 +51,7 @@ impl Client {
 
     /// All visible robots of a home, whole. A sweep over a large home is better served by [`Registry::digests`].
     pub async fn list(&self, home: &Home) -> Result<Vec<Robot>, Error> {
-        self.robots(home, None, |robot| robot).await
+        self.robots(home, None, Some).await
     }
 
     /// Harbor's robot name prefix, as last seen; `None` before any robot was seen whose short name is known. It may

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use url::{Host, Url};
 
 use super::reach::Reach;
+use super::room::{OwnRoom, Room};
 
 /// Reads the present time; `run` is the only place that knows the real clock.
 pub type Clock = Arc<dyn Fn() -> RegistryTime + Send + Sync>;
@@ -49,6 +50,8 @@ pub struct Config {
     pub requests_per_second: u32,
     /// Requests at the same time, at least 1.
     pub max_in_flight: usize,
+    /// What it shares with the clients of other registries of its kind.
+    pub room: Room,
     /// Limits in time.
     pub timeouts: Timeouts,
     /// `User-Agent`.
@@ -90,7 +93,7 @@ pub enum ConfigError {
 }
 
 /// The HTTP client for a configuration: no redirects, cookies or retries of its own.
-pub(super) fn http_client(config: &Config) -> Result<reqwest::Client, ConfigError> {
+pub(super) fn http_client(config: &Config, room: &OwnRoom) -> Result<reqwest::Client, ConfigError> {
     let url = &config.url;
     let plain = url.path() == "/"
         && url.query().is_none()
@@ -98,7 +101,7 @@ pub(super) fn http_client(config: &Config) -> Result<reqwest::Client, ConfigErro
         && url.username().is_empty()
         && url.password().is_none();
     let host = url.host().filter(|_| matches!(url.scheme(), "http" | "https") && plain).ok_or(ConfigError::Url)?;
-    let fence = config.reach.fence(&host)?;
+    let fence = config.reach.fence(&host, room.lookup())?;
     let mut builder = reqwest::Client::builder()
         .user_agent(config.user_agent.clone())
         .redirect(redirect::Policy::none())
@@ -108,6 +111,7 @@ pub(super) fn http_client(config: &Config) -> Result<reqwest::Client, ConfigErro
         .tls_version_min(tls::Version::TLS_1_2)
         .connect_timeout(config.timeouts.connect)
         .timeout(config.timeouts.total)
+        .dns_resolver(Arc::new(fence))
         // Below the 60 s or more after which proxies close idle connections, so that a request rarely meets one closing.
         .pool_idle_timeout(Duration::from_secs(30));
     if let Some(roots) = &config.roots {
@@ -123,9 +127,6 @@ pub(super) fn http_client(config: &Config) -> Result<reqwest::Client, ConfigErro
     // A proxy would resolve the name itself, to whatever it likes.
     if is_loopback(&host) || config.reach != Reach::Anywhere {
         builder = builder.no_proxy();
-    }
-    if let Some(fence) = fence {
-        builder = builder.dns_resolver(Arc::new(fence));
     }
     builder.build().map_err(|_| if config.roots.is_some() { ConfigError::Roots } else { ConfigError::Setup })
 }

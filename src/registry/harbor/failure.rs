@@ -9,9 +9,14 @@ use reqwest::StatusCode;
 use rustls::CertificateError;
 use serde::Deserialize;
 
+use super::bounded::{Few, Text};
 use super::clock::http_date;
 use super::reach::NotAllowed;
+use super::room::SMALL;
 use crate::registry::Error;
+
+/// The largest answer that is read, in bytes: more than a robot with as many permissions as are read takes.
+pub(super) const LARGEST: usize = 2 * 1024 * 1024;
 
 /// The most of Harbor's text that is passed on, in characters.
 const LONGEST_MESSAGE: usize = 256;
@@ -71,6 +76,12 @@ impl Call {
         )
     }
 
+    /// The most bytes of an answer that are read: lists, and a robot of the system with its permissions in thousands of
+    /// projects, take much more room than anything else. Refusals and the answers to changes are short.
+    pub(super) fn largest_answer(self, answered: bool) -> usize {
+        if answered && matches!(self, Self::RobotList | Self::RobotGet | Self::ProjectList) { LARGEST } else { SMALL }
+    }
+
     /// Whether its answer shows that Harbor knows the caller. The others are also answered to nobody, with less in them.
     pub(super) fn needs_login(self) -> bool {
         !matches!(
@@ -100,26 +111,29 @@ impl Call {
     }
 }
 
+/// Harbor gives one reason, and a few where it validates a body.
+const MOST_ENTRIES: usize = 100;
+
 /// Harbor's error body: `{"errors":[{"code":"…","message":"…"}]}`.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Body {
-    errors: Vec<Entry>,
+    errors: Few<Entry, MOST_ENTRIES>,
 }
 
 #[derive(Default, Deserialize)]
 struct Entry {
     #[serde(default)]
-    code: String,
+    code: Text<SMALL>,
     #[serde(default)]
-    message: String,
+    message: Text<SMALL>,
 }
 
 /// What a status other than an answer means. `secrets` are the texts that the request carried: a server that echoes one
 /// shall not bring it into a status or an event.
 pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option<Duration>, secrets: &[&str]) -> Error {
-    let entry = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.into_iter().next());
+    let entry = serde_json::from_slice::<Body>(body).ok().and_then(|body| body.errors.0.into_iter().next());
     let has_text = entry.is_some();
-    let Entry { code, message: raw } = entry.unwrap_or_default();
+    let Entry { code: Text(code), message: Text(raw) } = entry.unwrap_or_default();
     let message =
         if has_text { printable(&raw, secrets) } else { format!("status {} without a reason", status.as_u16()) };
     let odd = |what: &str| Error::BadAnswer { what: format!("status {}{what}", status.as_u16()), after_write: false };

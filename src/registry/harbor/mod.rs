@@ -5,16 +5,19 @@
 //! `transport` sends one request and reads one answer within the limits of `limits`; `door` decides whether a request
 //! carries a session or Basic, and opens sessions; `credential` is what is carried; `refusals` tells a wrong password
 //! from a locked user name; `failure` says what a refusal or a broken connection means; `own` finds the robot that we
-//! log in as; `wire` is Harbor's JSON and `bodies` ours; `names` knows how Harbor builds names; `clock` compares
+//! log in as; `wire` is Harbor's JSON, `held` that of a robot's permissions and `bodies` ours; `bounded` counts what is
+//! read, `room` bounds what all clients do at one time; `names` knows how Harbor builds names; `clock` compares
 //! Harbor's clock with ours.
 
 mod bodies;
+mod bounded;
 mod client;
 mod clock;
 mod config;
 mod credential;
 mod door;
 mod failure;
+mod held;
 mod internet;
 mod limits;
 mod names;
@@ -24,6 +27,7 @@ mod projects;
 mod reach;
 mod refusals;
 mod robots;
+mod room;
 mod server;
 mod settings;
 mod transport;
@@ -33,3 +37,4 @@ pub use client::Client;
 pub use config::{Clock, Config, ConfigError, Observer, Timeouts};
 pub use names::{prefix_of, short_name};
 pub use reach::Reach;
+pub use room::Room;

@@ -9,8 +9,8 @@ use super::failure::Call;
 use super::transport::{Request, TOO_LARGE, Transport};
 use crate::registry::Error;
 
-/// Rows of a page: Harbor's largest, and a small one for rows so large that 100 of them pass the limit of an answer.
-const PAGE_SIZES: [usize; 2] = [100, 10];
+/// Rows of a page: Harbor's largest, and smaller ones for rows so large that 100 of them pass the limit of an answer.
+const PAGE_SIZES: [usize; 3] = [100, 10, 1];
 
 /// No list is read further than this.
 pub(super) const MOST_PAGES: usize = 1000;
@@ -30,6 +30,8 @@ pub(super) struct List {
     pub(super) path: &'static str,
     /// Encoded; sorts by id, so that a row made meanwhile comes last.
     pub(super) query: String,
+    /// What is listed, for whoever has too many.
+    pub(super) what: &'static str,
     /// Pages that are read at most.
     pub(super) most_pages: usize,
 }
@@ -37,17 +39,17 @@ pub(super) struct List {
 /// What was read of a list.
 pub(super) struct Listed<T> {
     pub(super) rows: Vec<T>,
-    /// False if there are more pages than were to be read.
-    whole: bool,
+    /// What there is more of than was to be read, and how much was.
+    rest: Option<(&'static str, usize)>,
 }
 
 impl<T> Listed<T> {
     /// The rows, if they are all.
     pub(super) fn all(self) -> Result<Vec<T>, Error> {
-        if self.whole {
-            return Ok(self.rows);
+        match self.rest {
+            None => Ok(self.rows),
+            Some((what, most)) => Err(Error::ListTooLong { what, most }),
         }
-        Err(Error::BadAnswer { what: format!("a list of over {MOST_PAGES} pages"), after_write: false })
     }
 }
 
@@ -85,24 +87,27 @@ impl Transport {
             for page in 1..=list.most_pages {
                 let query = format!("{}&page={page}&page_size={size}", list.query);
                 let reply = self.send(&Request::new(list.call, Method::GET, list.path).query(query)).await?;
-                let batch: Vec<R> = reply.json()?;
                 let shrank = reply.total.zip(first_total).is_some_and(|(now, first)| now < first);
                 if shrank && tries < LIST_TRIES {
                     tries += 1;
                     continue 'anew;
                 }
                 first_total = first_total.or(reply.total);
-                let last = batch.len() < size || reply.total.is_some_and(|total| page * size >= total);
-                for row in batch {
+                let known = seen.len();
+                let count = reply.rows(size, |row: R| {
                     if seen.insert(row.id()) {
                         rows.extend(take(row)?);
                     }
+                    Ok(())
+                })?;
+                if count < size || reply.total.is_some_and(|total| page * size >= total) {
+                    return Ok(Listed { rows, rest: None });
                 }
-                if last {
-                    return Ok(Listed { rows, whole: true });
+                if seen.len() == known {
+                    return Err(reply.bad("the same page again and again"));
                 }
             }
-            return Ok(Listed { rows, whole: false });
+            return Ok(Listed { rows, rest: Some((list.what, list.most_pages * size)) });
         }
     }
 }

@@ -19,8 +19,18 @@ use crate::registry::Error;
 
 const PROJECTS: &str = "/api/v2.0/projects";
 
+/// Rows of the page that a project is looked for in.
+const PAGE: usize = 100;
+
 /// How long an id is believed although its list of robots is empty.
 const TRUST: Duration = Duration::from_secs(10);
+
+/// Ids that are remembered at most.
+const MOST_KNOWN: usize = 10_000;
+
+/// Projects that are listed at most, and the bytes of their names.
+const MOST_PROJECTS: usize = 32_000;
+const MOST_BYTES: usize = 2 * 1024 * 1024;
 
 /// After so many questions by name, as many pages of 100 projects are read at most: whoever uses many projects learns
 /// their ids in far fewer requests, and the list never costs more than the questions did.
@@ -47,10 +57,17 @@ impl ProjectIds {
     pub(super) fn confirm(&self, project: &str, id: i64) {
         let known = Known { id, confirmed: Instant::now() };
         let mut map = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match map.get_mut(project) {
-            Some(entry) => *entry = known,
-            None => drop(map.insert(project.to_owned(), known)),
+        if let Some(entry) = map.get_mut(project) {
+            *entry = known;
+            return;
         }
+        // Any one: it is asked for again when it is needed.
+        if map.len() >= MOST_KNOWN
+            && let Some(other) = map.keys().next().cloned()
+        {
+            map.remove(&other);
+        }
+        map.insert(project.to_owned(), known);
     }
 
     /// The id turned out wrong.
@@ -119,17 +136,23 @@ impl Client {
         let path = format!("{PROJECTS}/{project}");
         let reply = self.transport.send(&Request::new(Call::ProjectGet, Method::GET, path).by_name()).await?;
         let row: ProjectRow = reply.json()?;
-        if row.name == project { Ok(row.project_id) } else { Err(reply.bad("another project than asked for")) }
+        if row.name.0 == project { Ok(row.project_id) } else { Err(reply.bad("another project than asked for")) }
     }
 
     /// Robots see the projects of their permissions in the list even if they may not read one by name.
     async fn project_in_list(&self, project: &str) -> Result<Option<i64>, Error> {
-        let query = format!("q={}&page_size=100&with_detail=false", names::encode(&format!("name={project}")));
+        let query = format!("q={}&page_size={PAGE}&with_detail=false", names::encode(&format!("name={project}")));
         match self.transport.send(&Request::new(Call::ProjectList, Method::GET, PROJECTS).query(query)).await {
             Err(Error::Forbidden { .. }) => Ok(None),
             reply => {
-                let rows: Vec<ProjectRow> = reply?.json()?;
-                Ok(rows.into_iter().find(|row| row.name == project).map(|row| row.project_id))
+                let mut found = None;
+                reply?.rows(PAGE, |row: ProjectRow| {
+                    if row.name.0 == project {
+                        found.get_or_insert(row.project_id);
+                    }
+                    Ok(())
+                })?;
+                Ok(found)
             }
         }
     }
@@ -151,10 +174,16 @@ impl Client {
     /// this list, and Harbor sorts by name instead.
     async fn read_projects(&self, most_pages: usize) -> Result<Listed<String>, Error> {
         let query = "with_detail=false&sort=project_id".to_owned();
-        let list = List { call: Call::ProjectList, path: PROJECTS, query, most_pages };
+        let list = List { call: Call::ProjectList, path: PROJECTS, query, what: "projects", most_pages };
+        let (count, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let take = |row: ProjectRow| {
-            self.projects.confirm(&row.name, row.project_id);
-            Ok(Some(row.name))
+            let name = row.name.0;
+            let count = count.fetch_add(1, Ordering::Relaxed);
+            if count >= MOST_PROJECTS || bytes.fetch_add(name.len(), Ordering::Relaxed) + name.len() > MOST_BYTES {
+                return Err(Error::ListTooLong { what: "projects", most: count });
+            }
+            self.projects.confirm(&name, row.project_id);
+            Ok(Some(name))
         };
         self.transport.list(&list, &take).await
     }

@@ -34,12 +34,12 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// What resolves the names of this host's connections: the system if `None`. A literal address never is resolved, so
-    /// it is checked here, once for all.
-    pub(super) fn fence(&self, host: &Host<&str>) -> Result<Option<Fence>, ConfigError> {
+    /// What resolves the names of this host's connections. A literal address never is resolved, so it is checked here,
+    /// once for all.
+    pub(super) fn fence(&self, host: &Host<&str>, lookup: Lookup) -> Result<Fence, ConfigError> {
         match self {
             Self::Internet { except } if !except.iter().any(|pattern| fits_host(pattern, host)) => {}
-            _ => return Ok(None),
+            _ => return Ok(Fence { lookup, allows: None }),
         }
         let literal: Option<IpAddr> = match host {
             Host::Domain(_) => None,
@@ -49,7 +49,7 @@ impl Reach {
         if literal.is_some_and(|address| !is_global(address)) {
             return Err(ConfigError::Address);
         }
-        Ok(Some(Fence { lookup: Arc::new(system_lookup), allows: is_global }))
+        Ok(Fence { lookup, allows: Some(is_global) })
     }
 }
 
@@ -80,23 +80,24 @@ fn fits_host(pattern: &str, host: &Host<&str>) -> bool {
 pub(super) struct NotAllowed;
 
 /// Finds the addresses of a name.
-type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// Resolves names to allowed addresses.
 pub(super) struct Fence {
     lookup: Lookup,
-    allows: fn(IpAddr) -> bool,
+    /// `None` = all are.
+    allows: Option<fn(IpAddr) -> bool>,
 }
 
 impl Resolve for Fence {
     fn resolve(&self, name: Name) -> Resolving {
         let (found, allows) = ((self.lookup)(name.as_str().to_owned()), self.allows);
-        Box::pin(async move { Ok(Box::new(only(found.await?, allows)?.into_iter()) as Addrs) })
+        Box::pin(async move {
+            let found = found.await?;
+            let allowed = if let Some(allows) = allows { only(found, allows)? } else { found };
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
     }
-}
-
-fn system_lookup(name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-    Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
 }
 
 /// The allowed ones of a name's addresses, of which there must be some.
@@ -124,7 +125,8 @@ mod tests {
     /// `Some(true)`: fenced, `Some(false)`: free, `None`: refused.
     fn fenced(reach: &Reach, url: &str) -> Option<bool> {
         let url: Url = url.parse().unwrap();
-        reach.fence(&url.host().unwrap()).ok().map(|fence| fence.is_some())
+        let fence = reach.fence(&url.host().unwrap(), answers(&["127.0.0.1"]).0);
+        fence.ok().map(|fence| fence.allows.is_some())
     }
 
     #[test]
@@ -202,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_means_another_address_later_is_checked_each_time() {
         let (lookup, asked) = answers(&["8.8.8.8", "127.0.0.1"]);
-        let fence = Fence { lookup, allows: is_global };
+        let fence = Fence { lookup, allows: Some(is_global) };
         let first: Vec<SocketAddr> = fence.resolve("a.example".parse().unwrap()).await.unwrap().collect();
         assert_eq!(first, ["8.8.8.8:0".parse().unwrap()], "what was checked and nothing else");
         let second = fence.resolve("a.example".parse().unwrap()).await.err().unwrap();
@@ -218,7 +220,7 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://rebinding.example:{}/", server.local_addr().unwrap().port());
         let (lookup, asked) = answers(&["127.0.0.1", "127.0.0.2"]);
-        let fence = Fence { lookup, allows: |ip| ip == IpAddr::from([127, 0, 0, 1]) };
+        let fence = Fence { lookup, allows: Some(|ip| ip == IpAddr::from([127, 0, 0, 1])) };
         let client =
             reqwest::Client::builder().no_proxy().tls_certs_only([]).dns_resolver(Arc::new(fence)).build().unwrap();
 

@@ -1,6 +1,7 @@
 //! The calls on robots.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -28,12 +29,12 @@ const MORE_TRIES: usize = 3;
 const OTHER_PROJECT: &str = "a list with robots of another project";
 
 impl Client {
-    /// All robots of a home, or those with the given stored names, each as `keep` leaves it.
+    /// All robots of a home, or those with the given stored names, each as `keep` leaves it, if it does.
     pub(super) async fn robots<T: Send>(
         &self,
         home: &Home,
         names: Option<&[&str]>,
-        keep: impl Fn(Robot) -> T + Send + Sync,
+        keep: impl Fn(Robot) -> Option<T> + Send + Sync,
     ) -> Result<Vec<T>, Error> {
         let take = |row: RobotRow| {
             let robot = row.into_robot(Origin::List(home));
@@ -47,7 +48,7 @@ impl Client {
         };
         match home {
             Home::System => {
-                let take = |row: RobotRow| Ok(row.is_system().then(|| take(row)));
+                let take = |row: RobotRow| Ok(row.is_system().then(|| take(row)).flatten());
                 self.pages(names::robot_query(home, 0, names).as_deref(), &take).await
             }
             Home::Project(project) => self.project_robots(home, project, names, &take).await,
@@ -61,7 +62,7 @@ impl Client {
         home: &Home,
         project: &str,
         names: Option<&[&str]>,
-        take: &(impl Fn(RobotRow) -> T + Send + Sync),
+        take: &(impl Fn(RobotRow) -> Option<T> + Send + Sync),
     ) -> Result<Vec<T>, Error> {
         let id = self.project_id(project).await?;
         let first = self.robots_of(home, project, id, names, take).await;
@@ -82,17 +83,19 @@ impl Client {
         project: &str,
         id: i64,
         names: Option<&[&str]>,
-        take: &(impl Fn(RobotRow) -> T + Send + Sync),
+        take: &(impl Fn(RobotRow) -> Option<T> + Send + Sync),
     ) -> Result<Vec<T>, Error> {
+        let listed = AtomicBool::new(false);
         let take = |row: RobotRow| {
             if row.is_of(project) {
-                Ok(Some(take(row)))
+                listed.store(true, Ordering::Relaxed);
+                Ok(take(row))
             } else {
                 Err(Error::BadAnswer { what: OTHER_PROJECT.into(), after_write: false })
             }
         };
         let robots = self.pages(names::robot_query(home, id, names).as_deref(), &take).await?;
-        if !robots.is_empty() {
+        if listed.into_inner() {
             self.projects.confirm(project, id);
         }
         Ok(robots)
@@ -101,7 +104,8 @@ impl Client {
     async fn pages<T: Send>(&self, q: Option<&str>, take: &impl Take<RobotRow, T>) -> Result<Vec<T>, Error> {
         let q = q.map(|q| format!("q={q}&")).unwrap_or_default();
         let query = format!("{q}sort=id");
-        let list = List { call: Call::RobotList, path: ROBOTS, query, most_pages: MOST_PAGES };
+        let list =
+            List { call: Call::RobotList, path: ROBOTS, query, what: "robots in one place", most_pages: MOST_PAGES };
         self.transport.list(&list, take).await?.all()
     }
 
@@ -111,15 +115,16 @@ impl Client {
         let names: Vec<&str> = names.into_iter().collect();
         let mut found = Vec::new();
         for some in names.chunks(NAMES_PER_QUERY) {
-            for robot in self.robots(home, Some(some), |robot| robot).await? {
+            let asked_for = |robot: Robot| {
                 let mut prefixes = some.iter().filter_map(|name| names::prefix_of(&robot.name, home, name));
-                let Some(prefix) = prefixes.next() else { continue };
+                let prefix = prefixes.next()?;
                 // `x.ci` may be that, or `ci` behind a prefix that ends in `x.`: only a single match tells the prefix.
                 if robot.editable && prefixes.next().is_none() {
                     self.learn_prefix(Some(prefix));
                 }
-                found.push(robot);
-            }
+                Some(robot)
+            };
+            found.extend(self.robots(home, Some(some), asked_for).await?);
         }
         Ok(found)
     }
@@ -149,7 +154,7 @@ impl Client {
             reply => reply?,
         };
         let row: CreatedRow = reply.json()?;
-        match names::prefix_of(&row.name, &robot.home, &robot.name) {
+        match names::prefix_of(&row.name.0, &robot.home, &robot.name) {
             Some(prefix) => self.learn_prefix(Some(prefix)),
             None => return Err(reply.bad("another robot than was to be made")),
         }
@@ -191,8 +196,7 @@ impl Client {
         let request = Request::new(Call::RobotRefresh, Method::PATCH, format!("{ROBOTS}/{id}"));
         let reply = self.transport.send(&request.json(&body).carrying(chosen.as_ref())).await?;
         let answer: RefreshedRow = reply.json()?;
-        let drawn = answer.secret.filter(|secret| !secret.expose_secret().is_empty());
-        drawn.or(chosen).ok_or_else(|| reply.bad("no secret"))
+        answer.secret().or(chosen).ok_or_else(|| reply.bad("no secret"))
     }
 
     pub(super) async fn delete_robot(&self, id: i64) -> Result<(), Error> {

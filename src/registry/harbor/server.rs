@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 
+use super::bounded::Text;
 use super::client::Client;
 use super::failure::Call;
 use super::transport::Request;
@@ -22,8 +23,8 @@ impl Client {
             }
         }
         Ok(ServerInfo {
-            version: info.harbor_version.filter(|version| !version.is_empty()),
-            registry_host: info.registry_url.filter(|host| !host.is_empty()),
+            version: info.harbor_version.map(|Text(version)| version).filter(|version| !version.is_empty()),
+            registry_host: info.registry_url.map(|Text(host)| host).filter(|host| !host.is_empty()),
             login,
             robot_name_prefix: self.prefix(),
             read_only: info.read_only.unwrap_or_default(),

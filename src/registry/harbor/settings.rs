@@ -2,8 +2,8 @@
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::bounded::Scalar;
 use super::client::Client;
 use super::failure::Call;
 use super::transport::Request;
@@ -20,11 +20,14 @@ struct ConfigurationsRow {
     robot_token_duration: Option<SettingRow>,
 }
 
+/// The longest prefix that is read.
+const LONGEST_PREFIX: usize = 255;
+
 /// One setting. Of any type: a version that keeps one in another way shall not hide the rest.
 #[derive(Deserialize)]
 struct SettingRow {
     #[serde(default)]
-    value: Value,
+    value: Scalar<LONGEST_PREFIX>,
     #[serde(default)]
     editable: Option<bool>,
 }
@@ -45,8 +48,8 @@ impl From<ConfigurationsRow> for Settings {
         let is_fixed = |row: &Option<SettingRow>| row.as_ref().is_some_and(|row| row.editable == Some(false));
         let fixed = rows.into_iter().filter(|(_, row)| is_fixed(row)).map(|(name, _)| name).collect();
         Self {
-            robot_name_prefix: prefix.as_ref().and_then(|row| row.value.as_str()).map(ToOwned::to_owned),
-            robot_token_duration: duration.and_then(|row| row.value.as_i64()),
+            robot_name_prefix: prefix.and_then(|row| row.value.text()),
+            robot_token_duration: duration.and_then(|row| row.value.number()),
             fixed,
         }
     }
@@ -81,7 +84,7 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

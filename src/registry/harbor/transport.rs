@@ -9,19 +9,21 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
+use super::bounded::{self, Failed, OVER};
 use super::clock::{Offset, http_date};
 use super::config::{Clock, Config, ConfigError, Observer, http_client};
 use super::credential::{Basic, Handed, Session, Shown};
 use super::door::{Carried, Door, Pass};
-use super::failure::{self, Call};
+use super::failure::{self, Call, LARGEST};
 use super::limits::Limits;
+use super::room::{LONGEST_TURN, OwnRoom, SMALL, Turn};
 use crate::registry::Error;
 
-/// The largest answer that is read, in bytes.
-const LARGEST_ANSWER: usize = 4 * 1024 * 1024;
+/// What [`Error::BadAnswer`] says of an answer over [`LARGEST`].
+pub(super) const TOO_LARGE: &str = "an answer over 2 MiB";
 
-/// What [`Error::BadAnswer`] says of an answer over [`LARGEST_ANSWER`].
-pub(super) const TOO_LARGE: &str = "an answer over 4 MiB";
+/// … over [`SMALL`].
+const NOT_SMALL: &str = "an answer over 64 KiB";
 
 /// A change is not sent if the login before it took longer: who asked for it may no longer be the one to do so.
 const LONGEST_LOGIN: Duration = Duration::from_secs(5);
@@ -88,14 +90,35 @@ pub(super) struct Reply {
     /// `X-Total-Count`.
     pub(super) total: Option<usize>,
     body: Vec<u8>,
+    /// Held until the body was made use of.
+    _turn: Option<Turn>,
 }
 
 impl Reply {
     /// The body as JSON of the expected shape.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
-        // serde's text may quote the body, which may hold a secret: only the place is told.
-        serde_json::from_slice(&self.body)
-            .map_err(|error| self.bad(format!("no JSON of the expected shape at {}:{}", error.line(), error.column())))
+        serde_json::from_slice(&self.body).map_err(|error| self.misshapen(&error))
+    }
+
+    /// The rows of a page of at most `most`, one by one. Answers how many there are.
+    pub(super) fn rows<R: serde::de::DeserializeOwned>(
+        &self,
+        most: usize,
+        take: impl FnMut(R) -> Result<(), Error>,
+    ) -> Result<usize, Error> {
+        bounded::rows(&self.body, most, take).map_err(|failed| match failed {
+            Failed::Json(error) => self.misshapen(&error),
+            Failed::Row(error) => error,
+        })
+    }
+
+    /// serde's text may quote the body, which may hold a secret: only the place is told, or the limit that it went over.
+    fn misshapen(&self, error: &serde_json::Error) -> Error {
+        let text = error.to_string();
+        if text.starts_with(OVER) {
+            return self.bad(text);
+        }
+        self.bad(format!("no JSON of the expected shape at {}:{}", error.line(), error.column()))
     }
 
     /// Harbor answers PUT and DELETE without a body; anything else came from something in front of it.
@@ -139,14 +162,17 @@ pub(super) struct Transport {
     observer: Option<Observer>,
     /// Rate, number in flight, and silence asked for.
     pub(super) limits: Limits,
+    room: OwnRoom,
     /// Harbor's clock against ours.
     pub(super) offset: Offset,
 }
 
 impl Transport {
     pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
-        let http = http_client(&config)?;
+        let room = OwnRoom::new(config.room.clone());
+        let http = http_client(&config, &room)?;
         Ok(Self {
+            room,
             http,
             base: config.url,
             door: Door::new(config.username, &config.password),
@@ -204,18 +230,33 @@ impl Transport {
     }
 
     async fn attempt(&self, request: &Request<'_>, shown: Shown<'_>) -> Result<Try, Error> {
-        let _permit = self.limits.turn().await?;
-        let mut handed = Handed::default();
-        let started = Instant::now();
-        let result = self.exchange(request, shown, &mut handed).await;
-        let took = started.elapsed();
-        if let Some(observer) = &self.observer {
-            observer(request.call.name(), result.as_ref().map_or_else(Error::reason, |_| "ok"), took);
+        let mut turn = None;
+        loop {
+            let permit = self.limits.turn().await?;
+            let mut handed = Handed::default();
+            let started = Instant::now();
+            let result = self.exchange(request, shown, &mut handed, turn.take()).await;
+            let took = started.elapsed();
+            if let Some(observer) = &self.observer {
+                observer(request.call.name(), result.as_ref().map_or_else(Error::reason, |_| "ok"), took);
+            }
+            if let Some(result) = result.transpose() {
+                return Ok(Try { result, handed, took });
+            }
+            // Only what reads is large: it is asked for again when there is room for it.
+            drop(permit);
+            turn = Some(self.room.turn().await?);
         }
-        Ok(Try { result, handed, took })
     }
 
-    async fn exchange(&self, request: &Request<'_>, shown: Shown<'_>, handed: &mut Handed) -> Result<Reply, Error> {
+    /// One request and its answer; `None` if that is a large one and others are being read.
+    async fn exchange(
+        &self,
+        request: &Request<'_>,
+        shown: Shown<'_>,
+        handed: &mut Handed,
+        turn: Option<Turn>,
+    ) -> Result<Option<Reply>, Error> {
         let call = request.call;
         let mut url = self.base.clone();
         url.set_path(&request.path);
@@ -245,14 +286,16 @@ impl Transport {
         let after = header(&response, RETRY_AFTER.as_str()).and_then(|after| failure::retry_after(after, now));
 
         let answered = call.is_answered_by(status);
-        let body = match read(&mut response, call.is_write() && answered).await {
-            Ok(body) => body,
+        let read = self.read(&mut response, call.largest_answer(answered), call.is_write() && answered, turn).await;
+        let (body, turn) = match read {
+            Ok(Some(read)) => read,
+            Ok(None) => return Ok(None),
             Err(error) if answered => return Err(error),
             // The status alone says enough.
-            Err(_) => Vec::new(),
+            Err(_) => (Vec::new(), None),
         };
         if answered {
-            return Ok(Reply { call, status, total, body });
+            return Ok(Some(Reply { call, status, total, body, _turn: turn }));
         }
         let secrets: Vec<&str> = shown
             .secrets()
@@ -266,20 +309,49 @@ impl Transport {
         }
         Err(error)
     }
+
+    /// The body, counted while it comes: `Content-Length` may be absent or a lie. `None` if it is larger than what is read
+    /// without a turn, and others have theirs.
+    async fn read(
+        &self,
+        response: &mut Response,
+        most: usize,
+        after_write: bool,
+        mut turn: Option<Turn>,
+    ) -> Result<Option<(Vec<u8>, Option<Turn>)>, Error> {
+        let mut body = Vec::new();
+        let mut until = turn.as_ref().map(|_| Instant::now() + LONGEST_TURN);
+        loop {
+            let chunk = match until {
+                None => response.chunk().await,
+                Some(until) => tokio::time::timeout_at(until, response.chunk())
+                    .await
+                    .map_err(|_| Error::NoAnswer { what: "timed out" })?,
+            };
+            let Some(chunk) = chunk.map_err(|error| failure::no_answer(&error))? else {
+                return Ok(Some((body, turn)));
+            };
+            let size = body.len() + chunk.len();
+            if size > most {
+                let what = if most == LARGEST { TOO_LARGE } else { NOT_SMALL };
+                return Err(Error::BadAnswer { what: what.into(), after_write });
+            }
+            if size > SMALL && turn.is_none() {
+                turn = self.room.try_turn();
+                if turn.is_none() {
+                    return Ok(None);
+                }
+                until = Some(Instant::now() + LONGEST_TURN);
+            }
+            if size > body.capacity() {
+                // To grow it by doubling would take up to three times its size.
+                body.reserve_exact(if size > SMALL { most - body.len() } else { SMALL.min(2 * size) - body.len() });
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
 }
 
 fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
-}
-
-/// The body, counted while it comes: `Content-Length` may be absent or a lie.
-async fn read(response: &mut Response, after_write: bool) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure::no_answer(&error))? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Err(Error::BadAnswer { what: TOO_LARGE.into(), after_write });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }

@@ -2,14 +2,29 @@
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
+use super::bounded::{Few, Text};
+use super::held::Held;
 use super::names;
 use super::pages::Row;
 use crate::api::RegistryTime;
 use crate::domain::permissions::{Access, AccessSet};
-use crate::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
+use crate::domain::robot::{Home, Lifetime, Robot};
 use crate::registry::{Catalogue, CreatedRobot};
+
+/// The longest names of Harbor, in bytes: a prefix, a project's (255), `+` and a robot's (255).
+const LONGEST_NAME: usize = 640;
+/// Harbor keeps 1,024 characters of a description.
+const LONGEST_DESCRIPTION: usize = 4096;
+/// Words of Harbor, such as a level, a version or a resource.
+const LONGEST_WORD: usize = 128;
+/// `host:port`.
+const LONGEST_HOST: usize = 300;
+/// Harbor draws 32 characters, and takes at most 128.
+const LONGEST_SECRET: usize = 1024;
+/// Pairs of each kind that a Harbor may know; 2.16 knows 72.
+const MOST_KNOWN_PAIRS: usize = 512;
 
 /// What is known of where a robot was read.
 #[derive(Clone, Copy)]
@@ -24,10 +39,10 @@ pub(super) enum Origin<'a> {
 #[derive(Deserialize)]
 pub(super) struct RobotRow {
     id: i64,
-    name: String,
+    name: Text<LONGEST_NAME>,
     #[serde(default)]
-    description: Option<String>,
-    level: String,
+    description: Option<Text<LONGEST_DESCRIPTION>>,
+    level: Text<LONGEST_WORD>,
     #[serde(default)]
     duration: Option<i64>,
     #[serde(default)]
@@ -37,30 +52,10 @@ pub(super) struct RobotRow {
     #[serde(default)]
     expires_at: Option<i64>,
     #[serde(default)]
-    permissions: Option<Vec<GroupRow>>,
+    permissions: Option<Held>,
     creation_time: Timestamp,
     #[serde(default)]
     update_time: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-struct GroupRow {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    namespace: String,
-    #[serde(default)]
-    access: Option<Vec<AccessRow>>,
-}
-
-#[derive(Deserialize)]
-struct AccessRow {
-    #[serde(default)]
-    resource: String,
-    #[serde(default)]
-    action: String,
-    #[serde(default)]
-    effect: String,
 }
 
 impl Row for RobotRow {
@@ -72,7 +67,7 @@ impl Row for RobotRow {
 impl RobotRow {
     /// Whether it is a system robot: before 2.13 some lists mix the levels.
     pub(super) fn is_system(&self) -> bool {
-        self.level == "system"
+        self.level.0 == "system"
     }
 
     /// Whether this row belongs to `project`. It does not if a remembered project id now means another project, as
@@ -81,15 +76,12 @@ impl RobotRow {
         let home = Home::Project(project.to_owned());
         self.editable == Some(false)
             || (self.namespace().is_none_or(|namespace| namespace == project)
-                && names::short_name(&self.name, &home, None).is_some())
+                && names::short_name(&self.name.0, &home, None).is_some())
     }
 
     /// The single namespace of a project robot's permissions.
     fn namespace(&self) -> Option<&str> {
-        match self.permissions.as_deref() {
-            Some([group]) => Some(group.namespace.as_str()).filter(|namespace| !namespace.is_empty()),
-            _ => None,
-        }
+        self.permissions.as_ref()?.namespace()
     }
 
     /// In the model's terms. A project robot read by id whose project cannot be told gets an empty project name.
@@ -99,15 +91,15 @@ impl RobotRow {
             Origin::List(home) => home.clone(),
             Origin::Id { prefix } => {
                 let namespace = self.namespace();
-                let project = names::project_of(&self.name, namespace, prefix).or(namespace);
+                let project = names::project_of(&self.name.0, namespace, prefix).or(namespace);
                 Home::Project(project.unwrap_or_default().to_owned())
             }
         };
-        let (permissions, foreign_effect) = permissions(self.permissions.unwrap_or_default());
+        let Held { permissions, foreign: foreign_effect, .. } = self.permissions.unwrap_or_default();
         Robot {
             id: self.id,
-            name: self.name,
-            description: self.description.unwrap_or_default(),
+            name: self.name.0,
+            description: self.description.unwrap_or_default().0,
             home,
             lifetime: lifetime(self.duration.unwrap_or_default()),
             expires_at: expiry(self.expires_at),
@@ -119,32 +111,6 @@ impl RobotRow {
             updated_at: self.update_time.unwrap_or(self.creation_time).into(),
         }
     }
-}
-
-/// The sets of pairs, and whether there is anything that the model cannot say: another effect than `allow`, a kind or
-/// namespace of no known meaning.
-fn permissions(groups: Vec<GroupRow>) -> (Permissions, bool) {
-    let mut known = Permissions::new();
-    let mut foreign = false;
-    for group in groups {
-        let scope = match (group.kind.as_str(), group.namespace.as_str()) {
-            ("system", "/") => Scope::System,
-            ("project", "*") => Scope::AllProjects,
-            ("project", namespace) if !namespace.is_empty() => Scope::Project(group.namespace),
-            _ => {
-                foreign = true;
-                continue;
-            }
-        };
-        for AccessRow { resource, action, effect } in group.access.unwrap_or_default() {
-            if matches!(effect.as_str(), "" | "allow") {
-                known.entry(scope.clone()).or_default().insert(Access { resource, action });
-            } else {
-                foreign = true;
-            }
-        }
-    }
-    (known, foreign)
 }
 
 fn lifetime(duration: i64) -> Lifetime {
@@ -168,7 +134,8 @@ fn expiry(expires_at: Option<i64>) -> Option<RegistryTime> {
 pub(super) struct CreatedRow {
     id: i64,
     /// The full name.
-    pub(super) name: String,
+    pub(super) name: Text<LONGEST_NAME>,
+    #[serde(deserialize_with = "secret")]
     secret: SecretString,
     creation_time: Timestamp,
     #[serde(default)]
@@ -185,7 +152,7 @@ impl From<CreatedRow> for CreatedRobot {
     fn from(row: CreatedRow) -> Self {
         Self {
             id: row.id,
-            name: row.name,
+            name: row.name.0,
             secret: row.secret,
             created_at: row.creation_time.into(),
             expires_at: expiry(row.expires_at),
@@ -198,7 +165,18 @@ impl From<CreatedRow> for CreatedRobot {
 pub(super) struct RefreshedRow {
     /// Absent if we chose it.
     #[serde(default)]
-    pub(super) secret: Option<SecretString>,
+    secret: Option<Text<LONGEST_SECRET>>,
+}
+
+impl RefreshedRow {
+    /// The secret that Harbor drew.
+    pub(super) fn secret(self) -> Option<SecretString> {
+        self.secret.map(|Text(secret)| secret).filter(|secret| !secret.is_empty()).map(Into::into)
+    }
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    Text::<LONGEST_SECRET>::deserialize(deserializer).map(|Text(secret)| secret.into())
 }
 
 /// A project of the list or of GET.
@@ -207,7 +185,7 @@ pub(super) struct ProjectRow {
     /// Never reused within one database.
     pub(super) project_id: i64,
     /// Exact.
-    pub(super) name: String,
+    pub(super) name: Text<LONGEST_NAME>,
 }
 
 impl Row for ProjectRow {
@@ -228,11 +206,11 @@ pub(super) struct UserRow {
 #[derive(Deserialize)]
 pub(super) struct SystemInfoRow {
     #[serde(default)]
-    pub(super) auth_mode: Option<String>,
+    pub(super) auth_mode: Option<Text<LONGEST_WORD>>,
     #[serde(default)]
-    pub(super) harbor_version: Option<String>,
+    pub(super) harbor_version: Option<Text<LONGEST_WORD>>,
     #[serde(default)]
-    pub(super) registry_url: Option<String>,
+    pub(super) registry_url: Option<Text<LONGEST_HOST>>,
     #[serde(default)]
     pub(super) read_only: Option<bool>,
 }
@@ -241,16 +219,23 @@ pub(super) struct SystemInfoRow {
 #[derive(Deserialize)]
 pub(super) struct CatalogueRow {
     /// `null` for a project admin.
-    system: Option<Vec<AccessRow>>,
-    project: Vec<AccessRow>,
+    system: Option<Few<PairRow, MOST_KNOWN_PAIRS>>,
+    project: Few<PairRow, MOST_KNOWN_PAIRS>,
+}
+
+#[derive(Deserialize)]
+struct PairRow {
+    #[serde(default)]
+    resource: Text<LONGEST_WORD>,
+    #[serde(default)]
+    action: Text<LONGEST_WORD>,
 }
 
 impl From<CatalogueRow> for Catalogue {
     fn from(row: CatalogueRow) -> Self {
-        let set = |rows: Vec<AccessRow>| -> AccessSet {
-            rows.into_iter().map(|AccessRow { resource, action, .. }| Access { resource, action }).collect()
-        };
-        Self { system: set(row.system.unwrap_or_default()), project: set(row.project) }
+        let pair = |PairRow { resource, action }| Access { resource: resource.0, action: action.0 };
+        let set = |rows: Few<PairRow, MOST_KNOWN_PAIRS>| -> AccessSet { rows.0.into_iter().map(pair).collect() };
+        Self { system: row.system.map(set).unwrap_or_default(), project: set(row.project) }
     }
 }
 
@@ -266,6 +251,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::robot::{Permissions, Scope};
 
     fn row(extra: &Value) -> RobotRow {
         let mut robot = json!({
