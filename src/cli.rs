@@ -59,6 +59,12 @@ pub struct RunArgs {
     /// The most calls per second that a HarborRegistry of a namespace makes.
     #[arg(long, env = "TENANT_REQUESTS_PER_SECOND", default_value_t = 10, value_name = "N")]
     pub tenant_requests_per_second: u32,
+    /// The most calls that a HarborRegistry of a namespace has under way at one time.
+    #[arg(long, env = "TENANT_MAX_IN_FLIGHT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
+    pub tenant_max_in_flight: u16,
+    /// How many HarborRegistry objects of one namespace are served, the oldest first.
+    #[arg(long, env = "TENANT_REGISTRIES", default_value_t = 8, value_name = "N")]
+    pub tenant_registries: u16,
     /// Seconds between the look at a robot without an account and its deletion, where orphanPolicy asks for that.
     #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]
     pub orphan_after: u64,
@@ -76,9 +82,16 @@ pub struct RunArgs {
     /// Let only one of several replicas act at a time, by a Lease in the cluster resource namespace.
     #[arg(long, env = "LEADER_ELECT")]
     pub leader_elect: bool,
-    /// Address of /livez, /readyz and /metrics.
+    /// Address of /livez and /readyz.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+    /// Address of /metrics. With the default only processes of the same pod, and kubectl port-forward, reach it.
+    #[arg(long, env = "METRICS_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    pub metrics_listen: SocketAddr,
+    /// Answer /metrics only to bearer tokens whose owners may get that path, as TokenReview and SubjectAccessReview say;
+    /// the operator needs the right to create both.
+    #[arg(long, env = "METRICS_AUTHENTICATION")]
+    pub metrics_authentication: bool,
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: Format,

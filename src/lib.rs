@@ -18,6 +18,7 @@ pub mod engine;
 pub mod leader;
 pub mod logging;
 pub mod metrics;
+pub mod metrics_access;
 pub mod registry;
 pub mod run;
 pub mod server;

@@ -1,5 +1,6 @@
 //! Every metric of the operator. Labels are static words, so they stay bounded and cannot carry data; the one exception,
-//! `registry`, is bounded by the registry objects and removed with them.
+//! `registry`, is bounded by the objects of the cluster's registries and removed with them. Of namespaces' registries there
+//! are sums alone, which name none and tell nothing of what is at their addresses.
 
 use std::time::Duration;
 
@@ -74,6 +75,9 @@ pub struct Metrics {
     orphans: Family<RegistryLabel, Gauge>,
     login_expiry: Family<RegistryLabel, Gauge>,
     registry_up: Family<RegistryLabel, Gauge>,
+    namespaced_registries: Family<StateLabel, Gauge>,
+    namespaced_calls: Family<ResultLabel, Counter>,
+    namespaced_orphans: Gauge,
     abandoned: Counter,
     leading: Gauge,
 }
@@ -95,6 +99,9 @@ impl Metrics {
             orphans: Family::default(),
             login_expiry: Family::default(),
             registry_up: Family::default(),
+            namespaced_registries: Family::default(),
+            namespaced_calls: Family::default(),
+            namespaced_orphans: Gauge::default(),
             abandoned: Counter::default(),
             leading: Gauge::default(),
         };
@@ -107,10 +114,14 @@ impl Metrics {
         to.register("passes", "Passes over one account or registry object, by result", self.passes.clone());
         to.register_with_unit("pass_duration", "How long passes took", Unit::Seconds, self.pass_duration.clone());
         to.register("steps", "Executed steps of plans, by step and result", self.steps.clone());
-        to.register("registry_calls", "Requests to Harbor, by call and outcome", self.calls.clone());
+        to.register(
+            "registry_calls",
+            "Requests to the Harbors of the cluster's registries, by call and outcome",
+            self.calls.clone(),
+        );
         to.register_with_unit(
             "registry_call_duration",
-            "How long Harbor took to answer",
+            "How long the Harbors of the cluster's registries took to answer",
             Unit::Seconds,
             self.call_duration.clone(),
         );
@@ -122,13 +133,32 @@ impl Metrics {
             "When the first published credential expires, as Unix time; absent if none does",
             self.earliest_expiry.clone(),
         );
-        to.register("orphans", "Robots in Harbor with our mark whose account is gone", self.orphans.clone());
+        to.register(
+            "orphans",
+            "Robots in the Harbor of a registry of the cluster with our mark whose account is gone",
+            self.orphans.clone(),
+        );
         to.register(
             "login_expiry_timestamp_seconds",
             "When the operator's own login expires, as Unix time; absent if it never does or cannot be seen",
             self.login_expiry.clone(),
         );
         to.register("registry_up", "1 while the registry answers and accepts the login", self.registry_up.clone());
+        to.register(
+            "namespaced_registries",
+            "HarborRegistry objects of all namespaces, by state",
+            self.namespaced_registries.clone(),
+        );
+        to.register(
+            "namespaced_registry_calls",
+            "Requests to the Harbors of namespaces' registries, by result",
+            self.namespaced_calls.clone(),
+        );
+        to.register(
+            "namespaced_orphans",
+            "Robots in the Harbors of namespaces' registries with our mark whose account is gone",
+            self.namespaced_orphans.clone(),
+        );
         to.register("abandoned", "Robots left behind because login or registry were gone", self.abandoned.clone());
         to.register("leading", "1 while this process may change things", self.leading.clone());
         to.register("build", "The operator's version", Info::new([("version", version)]));
@@ -149,6 +179,19 @@ impl Metrics {
     pub fn registry_call(&self, call: &'static str, outcome: &'static str, took: Duration) {
         self.calls.get_or_create(&CallLabels { call, outcome }).inc();
         self.call_duration.get_or_create(&CallLabel { call }).observe(took.as_secs_f64());
+    }
+
+    /// The Harbor of a namespace's registry was called; `result` is `ok` or `failed`.
+    pub fn namespaced_registry_call(&self, result: &'static str) {
+        self.namespaced_calls.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// How many registries of namespaces are usable and how many are not, and the orphans in all their Harbors.
+    pub fn namespaced_registries(&self, ready: usize, not_ready: usize, orphans: usize) {
+        for (state, count) in [("ready", ready), ("not_ready", not_ready)] {
+            self.namespaced_registries.get_or_create(&StateLabel { state }).set(whole(count));
+        }
+        self.namespaced_orphans.set(whole(orphans));
     }
 
     /// Something was written to the Kubernetes API.
@@ -176,7 +219,7 @@ impl Metrics {
         }
     }
 
-    /// Whether a registry answers and accepts the login.
+    /// Whether a registry of the cluster answers and accepts the login.
     pub fn registry_up(&self, registry: &str, up: bool) {
         self.registry_up.get_or_create(&RegistryLabel { registry: registry.to_owned() }).set(up.into());
     }
@@ -250,6 +293,8 @@ mod tests {
         metrics.registry_up("main", true);
         metrics.orphans("main", 1);
         metrics.login_expiry("main", Some(1_900_000_000));
+        metrics.namespaced_registries(2, 1, 3);
+        metrics.namespaced_registry_call("failed");
         metrics.abandoned();
         metrics.leading(true);
         let lines = lines(&metrics);
@@ -266,6 +311,9 @@ mod tests {
             r#"harbor_robots_registry_up{registry="main"} 1"#,
             r#"harbor_robots_orphans{registry="main"} 1"#,
             r#"harbor_robots_login_expiry_timestamp_seconds{registry="main"} 1900000000"#,
+            r#"harbor_robots_namespaced_registries{state="not_ready"} 1"#,
+            r#"harbor_robots_namespaced_registry_calls_total{result="failed"} 1"#,
+            "harbor_robots_namespaced_orphans 3",
             "harbor_robots_abandoned_total 1",
             "harbor_robots_leading 1",
             r#"harbor_robots_build_info{version="1.2.3"} 1"#,

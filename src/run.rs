@@ -11,25 +11,24 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
-use crate::cluster::{client, events::Events, namespaces};
+use crate::cluster::{client, events::Events, namespaces, reviews};
 use crate::controllers::index::{Index, State};
 use crate::controllers::registries::{self, Registries};
-use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, robots, sweep, watch};
+use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, robots, sweep, turns, watch};
 use crate::leader::{self, Claim, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
-use crate::server::{Endpoints, Server};
+use crate::metrics_access::Access;
+use crate::server::{Exposition, Probes, Server};
 use crate::{clock, deadline, engine};
 
 /// Name of the Lease.
 const LEASE: &str = "harbor-robot-operator";
 /// Passes in flight get this long to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(15);
-/// A registry that does not answer at start holds nobody up for longer than this.
+/// A registry of the cluster that does not answer at start holds nobody up for longer than this.
 const FIRST_PROBE: Duration = Duration::from_secs(5);
-/// Registries probed or swept at the same time.
-const REGISTRY_CONCURRENCY: usize = 32;
-/// … of one namespace.
-const REGISTRIES_OF_A_NAMESPACE: usize = 4;
+/// … of a namespace: whose owner may have it answer as slowly as it likes.
+const FIRST_PROBE_OF_NAMESPACES: Duration = Duration::from_secs(1);
 
 /// Why the operator stopped.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +42,7 @@ pub enum Error {
     /// Port in use, or no right to bind it.
     #[error("cannot listen on {address}: {error}")]
     Listen {
-        /// `--listen`.
+        /// `--listen` or `--metrics-listen`.
         address: std::net::SocketAddr,
         /// What the system says.
         error: std::io::Error,
@@ -78,7 +77,10 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let state = Arc::new(Progress::default());
-    let server = Server::bind(args.listen).await.map_err(|error| Error::Listen { address: args.listen, error })?;
+    let bind =
+        async |address, what| Server::bind(address, what).await.map_err(|error| Error::Listen { address, error });
+    let (probes_server, metrics_server) =
+        (bind(args.listen, "probes").await?, bind(args.metrics_listen, "metrics").await?);
     let settings = settings(&args, &client).await?;
     let leadership = if args.leader_elect {
         let identity = leader::identity(&std::env::var("HOSTNAME").unwrap_or_else(|_| "operator".to_owned()));
@@ -92,8 +94,11 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let (context, serving) = {
         // A standby answers its probes, too, so the server starts before the lead is won.
         let shared = Arc::new(std::sync::OnceLock::new());
-        let endpoints = endpoints(&state, &shared, &metrics);
-        let serving = tokio::spawn(server.serve(endpoints, served.clone()));
+        let exposition = exposition(&shared, &metrics, args.metrics_authentication.then(|| access(client.clone())));
+        let serving = [
+            tokio::spawn(probes_server.serve(probes(&state).router(), served.clone())),
+            tokio::spawn(metrics_server.serve(exposition.router(), served.clone())),
+        ];
         let leadership = match leadership {
             None => None,
             Some(election) => match shutdown.run_until_cancelled(election.acquire()).await {
@@ -108,14 +113,16 @@ async fn run(args: RunArgs) -> Result<(), Error> {
         };
         metrics.leading(true);
         state.standby.store(false, Ordering::Relaxed);
+        let (index, registries) = (Arc::<Index>::default(), Arc::<Registries>::default());
+        let group_of = turns::group_of(Arc::clone(&index), Arc::clone(&registries));
         let context = Arc::new(Context {
             events: Events::new(client.clone(), std::env::var("HOSTNAME").ok()),
             client,
             settings,
-            accounts: engine::Handle::new(engine::Config::default()),
-            registry_work: engine::Handle::new(registry_queue()),
-            index: Index::default(),
-            registries: Registries::default(),
+            accounts: engine::Handle::grouped(turns::account_queue(usize::from(args.concurrency)), group_of),
+            registry_work: engine::Handle::new(turns::registry_queue()),
+            index,
+            registries,
             metrics,
             claim,
             former_calls,
@@ -126,14 +133,10 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let (context, leadership) = context;
     let result = lead(context, leadership, &state, shutdown).await;
     served.cancel();
-    let _ = serving.await;
+    for server in serving {
+        let _ = server.await;
+    }
     result
-}
-
-/// A registry that is down is asked every ten seconds, so that everything due drains soon after it is back.
-fn registry_queue() -> engine::Config {
-    let backoff = engine::Backoff { limit: Duration::from_secs(10), ..engine::Backoff::default() };
-    engine::Config { backoff, group_limit: REGISTRIES_OF_A_NAMESPACE }
 }
 
 /// What has been reached so far, for the probes.
@@ -166,6 +169,8 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
             private_hosts: args.private_registry_hosts.clone(),
             poll_interval: args.tenant_poll_interval,
             requests_per_second: args.tenant_requests_per_second,
+            max_in_flight: usize::from(args.tenant_max_in_flight),
+            registries: usize::from(args.tenant_registries),
         },
         orphan_after: Duration::from_secs(args.orphan_after),
         abandon_after: Duration::from_secs(args.abandon_after),
@@ -174,13 +179,9 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
     })
 }
 
-fn endpoints(
-    state: &Arc<Progress>,
-    context: &Arc<std::sync::OnceLock<Arc<Context>>>,
-    metrics: &Arc<Metrics>,
-) -> Endpoints {
-    let (state, context, metrics) = (Arc::clone(state), Arc::clone(context), Arc::clone(metrics));
-    Endpoints {
+fn probes(state: &Arc<Progress>) -> Probes {
+    let state = Arc::clone(state);
+    Probes {
         // A part that ends or panics ends the process, so a process that answers is alive.
         live: Box::new(|| true),
         ready: Box::new(move || {
@@ -190,13 +191,33 @@ fn endpoints(
                 Err("the accounts were not listed yet".to_owned())
             }
         }),
-        metrics: Box::new(move || {
-            if let Some(context) = context.get() {
-                refresh(context);
-            }
-            metrics.encode()
-        }),
     }
+}
+
+fn exposition(
+    context: &Arc<std::sync::OnceLock<Arc<Context>>>,
+    metrics: &Arc<Metrics>,
+    access: Option<Access>,
+) -> Exposition {
+    let (context, metrics) = (Arc::clone(context), Arc::clone(metrics));
+    let text = move || {
+        if let Some(context) = context.get() {
+            refresh(context);
+        }
+        metrics.encode()
+    };
+    Exposition { text: Box::new(text), access }
+}
+
+/// The metrics are for whoever the API server lets get their path.
+fn access(client: Client) -> Access {
+    Access::new(Box::new(move |token| {
+        let client = client.clone();
+        Box::pin(async move {
+            let answer = reviews::may_get(&client, token, "/metrics").await;
+            answer.inspect_err(|error| tracing::warn!(%error, "a token for /metrics was not checked")).ok()
+        })
+    }))
 }
 
 /// Gauges are computed when somebody asks.
@@ -206,6 +227,10 @@ fn refresh(context: &Context) {
         context.metrics.accounts(label, states.get(&state).copied().unwrap_or_default());
     }
     context.metrics.earliest_expiry(context.index.earliest_expiry());
+    let namespaced: Vec<_> = context.registries.all().into_iter().filter(|state| state.is_tenants()).collect();
+    let ready = namespaced.iter().filter(|state| state.trouble.is_none()).count();
+    let orphans = namespaced.iter().filter_map(|state| state.orphans.as_deref()).map(sweep::orphans::count).sum();
+    context.metrics.namespaced_registries(ready, namespaced.len() - ready, orphans);
     let counts = context.accounts.counts();
     for (label, count) in [
         ("queued", counts.queued),
@@ -237,7 +262,7 @@ async fn lead(
                 }
             }
         };
-        engine::run(queue, REGISTRY_CONCURRENCY, pass, shutdown.clone(), DRAIN)
+        engine::run(queue, turns::REGISTRY_CONCURRENCY, pass, shutdown.clone(), DRAIN)
     };
     let account_driver = {
         let context = Arc::clone(&context);
@@ -302,7 +327,7 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     }
     // An error here means only that there is nothing to wait for.
     let _ = tokio::join!(registries_listed, namespaces_listed, secrets_listed);
-    context.registries.wait_until_probed(FIRST_PROBE).await;
+    context.registries.wait_until_probed(FIRST_PROBE, FIRST_PROBE_OF_NAMESPACES).await;
     let (accounts_read, accounts_listed) = oneshot::channel();
     spawn(watches, "the watch on accounts", watch::accounts(share(), tell(accounts_read)));
     let _ = accounts_listed.await;

@@ -1,4 +1,5 @@
-//! `/livez`, `/readyz` and `/metrics`.
+//! `/livez` and `/readyz` at one address, and `/metrics` at another: the kubelet has to reach the first, and the second is
+//! nobody's business but the monitoring's.
 //!
 //! One request a connection and a short life for each, so that connections that idle or trickle cannot keep the kubelet's
 //! probes out.
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::metrics;
+use crate::metrics_access::Access;
 
 /// At most this many connections at once; more wait in the kernel's backlog.
 const CONNECTIONS: usize = 64;
@@ -34,14 +36,34 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// For request line and headers together, in bytes; hyper's least is 8 KiB.
 const HEADER_BYTES: usize = 16 * 1024;
 
-/// What the endpoints answer; called on each request, so cheap.
-pub struct Endpoints {
+/// Says whether this process may be kept and used; called on each request, so cheap.
+pub struct Probes {
     /// Whether the main loops are alive.
     pub live: Box<dyn Fn() -> bool + Send + Sync>,
     /// `Err` says in a few words what is not ready yet.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// The metrics, and who may read them.
+pub struct Exposition {
     /// The text of [`metrics::Metrics::encode`].
-    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    pub text: Box<dyn Fn() -> String + Send + Sync>,
+    /// Asked before each answer; `None` = whoever reaches the address may read.
+    pub access: Option<Access>,
+}
+
+impl Probes {
+    /// Answers `/livez` and `/readyz`.
+    pub fn router(self) -> Router {
+        Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).with_state(Arc::new(self))
+    }
+}
+
+impl Exposition {
+    /// Answers `/metrics`.
+    pub fn router(self) -> Router {
+        Router::new().route("/metrics", get(metrics)).with_state(Arc::new(self))
+    }
 }
 
 /// A bound server.
@@ -51,11 +73,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `address`; port 0 picks a free one. Logs `serving` with the address.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+    /// Binds `address`; port 0 picks a free one. Logs `serving` with the address and `what` it is for.
+    pub async fn bind(address: SocketAddr, what: &'static str) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        info!(%address, "serving");
+        info!(%address, what, "serving");
         Ok(Self { listener, address })
     }
 
@@ -65,12 +87,7 @@ impl Server {
     }
 
     /// Serves until `shutdown`, then lets the requests at hand end.
-    pub async fn serve(self, endpoints: Endpoints, shutdown: CancellationToken) {
-        let router = Router::new()
-            .route("/livez", get(livez))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics))
-            .with_state(Arc::new(endpoints));
+    pub async fn serve(self, router: Router, shutdown: CancellationToken) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let open = TaskTracker::new();
         loop {
@@ -119,19 +136,24 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
     }
 }
 
-async fn livez(State(endpoints): State<Arc<Endpoints>>) -> (StatusCode, &'static str) {
+async fn livez(State(endpoints): State<Arc<Probes>>) -> (StatusCode, &'static str) {
     if (endpoints.live)() { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "a main loop ended\n") }
 }
 
-async fn readyz(State(endpoints): State<Arc<Endpoints>>) -> (StatusCode, String) {
+async fn readyz(State(endpoints): State<Arc<Probes>>) -> (StatusCode, String) {
     match (endpoints.ready)() {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }
 
-async fn metrics(State(endpoints): State<Arc<Endpoints>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], (endpoints.metrics)())
+async fn metrics(State(exposition): State<Arc<Exposition>>, headers: HeaderMap) -> Response {
+    if let Some(access) = &exposition.access
+        && let Err(denied) = access.check(&headers).await
+    {
+        return denied.into_response();
+    }
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], (exposition.text)()).into_response()
 }
 
 #[cfg(test)]
@@ -151,16 +173,17 @@ mod tests {
     }
 
     async fn running() -> Running {
-        let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), "tests").await.unwrap();
         let (ready, shutdown) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
         let is_ready = Arc::clone(&ready);
-        let endpoints = Endpoints {
+        let probes = Probes {
             live: Box::new(|| true),
             ready: Box::new(move || if is_ready.load(SeqCst) { Ok(()) } else { Err("reading Secrets".to_owned()) }),
-            metrics: Box::new(|| "# EOF\n".to_owned()),
         };
+        let exposition = Exposition { text: Box::new(|| "# EOF\n".to_owned()), access: None };
+        let router = probes.router().merge(exposition.router());
         let address = server.address();
-        let task = tokio::spawn(server.serve(endpoints, shutdown.clone()));
+        let task = tokio::spawn(server.serve(router, shutdown.clone()));
         Running { address, ready, shutdown, task }
     }
 

@@ -7,6 +7,7 @@ pub mod login;
 pub mod namespaces;
 pub mod objects;
 pub mod registries;
+pub mod reviews;
 pub mod secret_form;
 pub mod secret_owner;
 pub mod secrets;

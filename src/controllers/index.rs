@@ -195,6 +195,11 @@ impl Index {
         self.lock().entries.get(key).cloned()
     }
 
+    /// The registry that an account uses.
+    pub fn registry(&self, key: &Key) -> Option<Arc<str>> {
+        self.lock().entries.get(key).map(|entry| Arc::clone(&entry.registry))
+    }
+
     /// Sets the entry of an account.
     pub fn set(&self, key: Key, entry: Entry) {
         self.lock().entries.insert(key, entry);

@@ -5,6 +5,7 @@ pub mod index;
 pub mod registries;
 pub mod robots;
 pub mod sweep;
+pub mod turns;
 pub mod watch;
 
 use std::sync::Arc;
@@ -41,14 +42,6 @@ impl std::fmt::Display for Key {
     }
 }
 
-impl engine::Key for Key {
-    type Group = Arc<str>;
-
-    fn group(&self) -> Arc<str> {
-        Arc::clone(&self.namespace)
-    }
-}
-
 /// Work on a registry. Both kinds of one registry may run side by side.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RegistryWork {
@@ -56,20 +49,6 @@ pub enum RegistryWork {
     Probe(Arc<str>),
     /// Compare its robots with what was left there.
     Sweep(Arc<str>),
-}
-
-impl engine::Key for RegistryWork {
-    type Group = Arc<str>;
-
-    /// One namespace's registries take turns as one, however many it has and however slowly they answer.
-    fn group(&self) -> Arc<str> {
-        match self {
-            Self::Probe(name) | Self::Sweep(name) => match name.split_once('/') {
-                Some((namespace, _)) => namespace.into(),
-                None => Arc::clone(name),
-            },
-        }
-    }
 }
 
 /// What the operator was started with.
@@ -108,6 +87,10 @@ pub struct Tenants {
     pub poll_interval: Duration,
     /// Their `rateLimit.requestsPerSecond` is at most this.
     pub requests_per_second: u32,
+    /// Their `rateLimit.maxInFlight` is at most this.
+    pub max_in_flight: usize,
+    /// So many of a namespace are served.
+    pub registries: usize,
 }
 
 /// What a process before us may have left under way.
@@ -131,9 +114,9 @@ pub struct Context {
     /// Work on registries.
     pub registry_work: engine::Handle<RegistryWork, ()>,
     /// What is known of each account between passes.
-    pub index: index::Index,
+    pub index: Arc<index::Index>,
     /// The registries and their logins.
-    pub registries: registries::Registries,
+    pub registries: Arc<registries::Registries>,
     /// Events for users.
     pub events: Events,
     /// Counters and gauges.

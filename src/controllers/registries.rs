@@ -27,8 +27,11 @@ use super::index::digest;
 use super::{Context, RegistryWork};
 use crate::api::{ClusterHarborRegistrySpec, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects;
+use crate::domain::catalogue::Catalogue;
+use crate::domain::report::Failure;
 use crate::domain::robot::Home;
 use crate::registry::Error;
+use crate::registry::harbor::Room;
 use trouble::{in_doubt, told};
 
 /// What a watch event told of a registry.
@@ -49,6 +52,8 @@ pub enum Seen {
 pub struct Registries {
     states: RwLock<HashMap<Arc<str>, Arc<RegistryState>>>,
     probed: tokio::sync::Notify,
+    /// Shared by the clients of the cluster's registries, and by those of namespaces'.
+    rooms: [Room; 2],
     /// Since when accounts that are being deleted miss a registry object.
     missed: Mutex<HashMap<Arc<str>, Instant>>,
 }
@@ -62,6 +67,31 @@ impl Registries {
     /// All of them.
     pub fn all(&self) -> Vec<Arc<RegistryState>> {
         self.states.read().expect("nothing panics while it holds the registries").values().cloned().collect()
+    }
+
+    /// What a registry's client shares with those of others of its kind.
+    pub(super) fn room(&self, is_tenants: bool) -> Room {
+        self.rooms[usize::from(is_tenants)].clone()
+    }
+
+    /// A catalogue, or the same of another registry: those of one version have the same.
+    pub(super) fn shared(&self, catalogue: Catalogue) -> Arc<Catalogue> {
+        let all = self.all();
+        let known = all.iter().filter_map(|state| state.catalogue.as_ref()).find(|known| ***known == catalogue);
+        known.map_or_else(|| Arc::new(catalogue), Arc::clone)
+    }
+
+    /// How many registries of the same namespace are older than this one.
+    pub(super) fn older_of_namespace(&self, registry: &RegistryObject) -> usize {
+        let age = |object: &RegistryObject| {
+            let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (created, object.metadata.name.clone())
+        };
+        let same = |other: &RegistryObject| {
+            other.kind == registry.kind && other.metadata.namespace == registry.metadata.namespace
+        };
+        let all = self.all();
+        all.iter().filter(|state| same(&state.object) && age(&state.object) < age(registry)).count()
     }
 
     /// The registries that are annotated as the default.
@@ -160,6 +190,13 @@ impl Registries {
         may
     }
 
+    /// A sweep is over: what it did not get to see.
+    pub fn sees_all_but(&self, name: &str, unseen: Option<Failure>) {
+        if self.get(name).is_some_and(|state| state.sweep_problem != unseen) {
+            self.change(name, |state| state.sweep_problem = unseen);
+        }
+    }
+
     /// The robots of the system were looked at, which is due once after each probe.
     pub fn saw_system(&self, name: &str) {
         if self.get(name).is_some_and(|state| state.look_at_system) {
@@ -187,18 +224,22 @@ impl Registries {
         self.probed.notify_waiters();
     }
 
-    /// Waits until each registry that is known passed its first probe, at most for `time`.
-    pub async fn wait_until_probed(&self, time: Duration) {
-        let all_probed = async {
+    /// Waits until each registry that is known passed its first probe, at most for `time`, and for one of a namespace at
+    /// most for `time_of_namespaces`.
+    pub async fn wait_until_probed(&self, time: Duration, time_of_namespaces: Duration) {
+        let probed = |tenants: bool| async move {
             loop {
                 let changed = self.probed.notified();
-                if self.all().iter().all(|state| state.probed) {
+                if self.all().iter().all(|state| state.probed || state.is_tenants() != tenants) {
                     return;
                 }
                 changed.await;
             }
         };
-        let _ = tokio::time::timeout(time, all_probed).await;
+        let _ = tokio::join!(
+            tokio::time::timeout(time, probed(false)),
+            tokio::time::timeout(time_of_namespaces, probed(true)),
+        );
     }
 }
 

@@ -3,16 +3,18 @@
 
 pub mod orphans;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::index::{Resident, State, robot_digest, slots_digest};
+use super::index::{Resident, State, digest, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::{Context, Key, RegistryWork, robots};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
 use crate::deadline;
+use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::engine::Outcome;
@@ -20,6 +22,9 @@ use crate::registry::harbor::{prefix_of, short_name};
 use crate::registry::{Class, Digest, Error, Registry};
 use orphans::Orphans;
 
+/// Robots of one place that name an account that is not known: so many are asked about in one sweep, each of them with a
+/// question to the API server. Where more of them are orphans, the count says that there are at least as many.
+const MOST_STRAYS: usize = 1_000;
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
 
@@ -42,6 +47,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         homes.entry(ctx.index.home(&Home::System)).or_default();
     }
     let mut census = Census::of(&state);
+    let mut unseen = None;
     let before = state.swept_prefix.clone();
     // First of all: if that renames the robots, this very sweep finds them so.
     if let Err(error) = registries::keep_settings(ctx, name, &*client).await {
@@ -67,6 +73,9 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
             Err(error) => {
                 tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
+                if let Error::ListTooLong { .. } = error {
+                    unseen = Some(unseen_in(name, &home, &error));
+                }
                 census.missed(&home, &error);
                 report_to(ctx, &accounts, &error);
             }
@@ -80,12 +89,20 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             let wait = client.asked_to_wait().map(deadline::from_now);
             return Outcome::Failed { not_before: wait };
         }
-        Err(error) => tracing::warn!(registry = %name, %error, "projects could not be listed"),
+        Err(error) => {
+            tracing::warn!(registry = %name, %error, "projects could not be listed");
+            if let Error::ListTooLong { .. } = error {
+                let message =
+                    format!("registry {name}: patterns of projects are not compared with what there is: {error}");
+                unseen.get_or_insert(Failure { reason: error.reason(), message, permanent: true });
+            }
+        }
     }
     let orphans = census.result().filter(|_| listed);
-    if let Some(orphans) = &orphans {
+    if let Some(orphans) = orphans.as_ref().filter(|_| !state.is_tenants()) {
         ctx.metrics.orphans(name, orphans::count(orphans));
     }
+    ctx.registries.sees_all_but(name, unseen);
     registries::swept(ctx, name, orphans).await;
     if !ctx.settings.watch_secrets {
         for key in ctx.index.keys(|_, entry| *entry.registry == **name) {
@@ -165,14 +182,26 @@ async fn compare(
     former_prefix: Option<&str>,
     census: &mut Census,
 ) -> Result<u32, Error> {
+    let is_slot = slots_of(ctx, home, accounts);
+    let (seen, strays) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let mut robots = client
-        .digests(home, &|robot| Digest {
-            name: robot.name.as_str().into(),
-            whole: robot_digest(robot),
-            renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
-            owner: orphans::owner_to_ask(ctx, registry, accounts, robot),
+        .digests(home, &|robot| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            let owner = orphans::owner_to_ask(ctx, registry, accounts, robot);
+            let owner = owner.filter(|_| strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
+            // What others keep there is not kept here.
+            (owner.is_some() || is_slot(&robot.name)).then(|| Digest {
+                name: robot.name.as_str().into(),
+                whole: robot_digest(robot),
+                renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
+                owner,
+            })
         })
         .await?;
+    drop(is_slot);
+    if strays.into_inner() > MOST_STRAYS {
+        tracing::warn!(%registry, ?home, most = MOST_STRAYS, "more robots without an account than are looked at in one sweep");
+    }
     // Of a system robot only the prefix tells where its own name begins.
     let prefix = client.name_prefix();
     let prefix = prefix.as_deref().filter(|_| **home == Home::System);
@@ -209,7 +238,36 @@ async fn compare(
             census.whole = false;
         }
     }
-    Ok(u32::try_from(robots.len() / 100).unwrap_or(u32::MAX).saturating_add(1))
+    Ok(u32::try_from(seen.into_inner() / 100).unwrap_or(u32::MAX).saturating_add(1))
+}
+
+/// What the registry's status says of a place with more robots than are read.
+fn unseen_in(registry: &str, home: &Home, error: &Error) -> Failure {
+    let place = match home {
+        Home::System => "the robots of the system".to_owned(),
+        Home::Project(project) => format!("the robots of project {project}"),
+    };
+    let message = format!(
+        "registry {registry}: {place} are not compared with what was left there: {error}; delete some, or use several projects"
+    );
+    Failure { reason: error.reason(), message, permanent: true }
+}
+
+/// Tells the names of robots that may be slots of these accounts.
+fn slots_of(ctx: &Context, home: &Home, accounts: &[Resident]) -> Box<dyn Fn(&str) -> bool + Send + Sync> {
+    let entries = accounts.iter().filter_map(|account| ctx.index.get(&account.key));
+    let slots = entries.flat_map(|entry| Slot::BOTH.map(|slot| slot.name(&entry.base_name)));
+    match home {
+        // Where the name begins is known for sure only after the list.
+        Home::System => {
+            let slots: Vec<String> = slots.collect();
+            Box::new(move |name| slots.iter().any(|slot| name.ends_with(slot)))
+        }
+        Home::Project(_) => {
+            let (home, slots) = (home.clone(), slots.map(|slot| digest(slot.as_str())).collect::<HashSet<u64>>());
+            Box::new(move |name| short_name(name, &home, None).is_some_and(|short| slots.contains(&digest(short))))
+        }
+    }
 }
 
 /// A project that is gone or that the login may not list: its accounts look for themselves and say so.

@@ -102,6 +102,39 @@ async fn another_login_of_the_namespace_is_used_within_a_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_too_many_registries_the_oldest_are_served_and_the_others_say_so() {
+    let args = vec!["--tenant-registries=1".to_owned()];
+    let scene = scene(Setting { args, ..Setting::default() }).await;
+    own_is(&scene, "True", "LoggedIn").await;
+    // Ages are told in whole seconds; of the same second the name decides.
+    scene.apply(json!({
+        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
+        "metadata": {"name": "second", "namespace": scene.namespace, "labels": {"scene": scene.registry}},
+        "spec": {"url": scene.harbor.url, "auth": {"secretRef": {"name": "own-login"}}},
+    }));
+    let second_is = |status: &'static str, reason: &'static str| {
+        let scene = &scene;
+        async move {
+            eventually(&format!("second is Ready={status}/{reason}"), SOON, || async {
+                let found = api(scene).get("second").await.map_err(|error| error.to_string())?.status;
+                let conditions = found.unwrap_or_default().conditions;
+                let ready = conditions.iter().find(|c| c.type_ == "Ready" && c.status == status && c.reason == reason);
+                ready.map(|ready| ready.message.clone()).ok_or(format!("{conditions:?}\n{}", scene.log()))
+            })
+            .await
+        }
+    };
+    let message = second_is("False", "TooManyRegistries").await;
+    assert!(message.contains("--tenant-registries"), "{message}");
+    scene.account("ci", of_own(json!({}))).await;
+    scene.settled("ci").await;
+    scene.delete("ci").await;
+    scene.gone("ci").await;
+    api(&scene).delete("own", &DeleteParams::default()).await.unwrap();
+    second_is("True", "LoggedIn").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_serves_its_own_namespace_only() {
     let scene = scene(Setting { all_namespaces: true, ..Setting::default() }).await;
     own_is(&scene, "True", "LoggedIn").await;

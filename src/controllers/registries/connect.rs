@@ -9,8 +9,6 @@ use crate::controllers::Context;
 use crate::controllers::index::digest;
 use crate::registry::{self, Error, Registry};
 
-const DEFAULT_IN_FLIGHT: usize = 8;
-
 /// A tenant's registry could else be pointed at whatever the operator reaches.
 fn reach(ctx: &Context, state: &RegistryState) -> registry::harbor::Reach {
     if state.is_tenants() {
@@ -46,6 +44,16 @@ pub(super) async fn connect(
             again: None,
         },
     };
+    let most = ctx.settings.tenants.registries;
+    if state.is_tenants() && ctx.registries.older_of_namespace(&state.object) >= most {
+        return Err(broken(
+            "TooManyRegistries",
+            format!(
+                "{most} older HarborRegistry objects of this namespace are served, and no more than that; delete one, or have \
+                 the cluster's administrators raise the operator's flag --tenant-registries"
+            ),
+        ));
+    }
     let Some(secret) = &spec.auth.secret_ref else {
         return Err(broken("CredentialsMissing", "spec.auth names no Secret".to_owned()));
     };
@@ -64,7 +72,7 @@ pub(super) async fn connect(
         login.fingerprint(),
         &roots,
         state.requests_per_second(&ctx.settings),
-        spec.rate_limit.as_ref().map(|limit| limit.max_in_flight),
+        state.max_in_flight(&ctx.settings),
     ));
     if let Some(client) = state.client.as_ref().filter(|_| state.connection == connection) {
         return Ok(Arc::clone(client));
@@ -77,7 +85,7 @@ pub(super) async fn connect(
         ));
     }
     let metrics = Arc::clone(&ctx.metrics);
-    let in_flight = spec.rate_limit.as_ref().and_then(|limit| usize::try_from(limit.max_in_flight?).ok());
+    let of_cluster = !state.is_tenants();
     let client = registry::harbor::Client::new(registry::harbor::Config {
         url,
         username: login.username.clone(),
@@ -85,11 +93,17 @@ pub(super) async fn connect(
         roots: roots.map(String::into_bytes),
         reach: reach(ctx, state),
         requests_per_second: state.requests_per_second(&ctx.settings),
-        max_in_flight: in_flight.unwrap_or(DEFAULT_IN_FLIGHT),
+        max_in_flight: state.max_in_flight(&ctx.settings),
+        room: ctx.registries.room(state.is_tenants()),
         timeouts: registry::harbor::Timeouts::default(),
         user_agent: concat!("harbor-robot-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
         clock: Arc::new(crate::clock::steady),
-        observer: Some(Arc::new(move |call, outcome, took| metrics.registry_call(call, outcome, took))),
+        observer: Some(Arc::new(move |call, outcome, took| match outcome {
+            _ if of_cluster => metrics.registry_call(call, outcome, took),
+            // How a call failed, or how soon, would tell what is at an address that its owner may only call unreachable.
+            "ok" => metrics.namespaced_registry_call("ok"),
+            _ => metrics.namespaced_registry_call("failed"),
+        })),
     })
     .map_err(|error| match error {
         // As if nothing answered there.

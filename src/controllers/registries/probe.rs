@@ -136,9 +136,12 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if let Err(error) = write_status(ctx, name, &state).await {
         return failed(ctx, name, &error).await;
     }
-    ctx.metrics.registry_up(name, state.trouble.is_none());
-    let expiry = state.own.as_ref().and_then(|own| own.expires_at);
-    ctx.metrics.login_expiry(name, expiry.map(RegistryTime::as_second));
+    // A name of a namespace's registry is nothing for whoever reads the metrics.
+    if !state.is_tenants() {
+        ctx.metrics.registry_up(name, state.trouble.is_none());
+        let expiry = state.own.as_ref().and_then(|own| own.expires_at);
+        ctx.metrics.login_expiry(name, expiry.map(RegistryTime::as_second));
+    }
     match &state.trouble {
         None => {
             if !was_usable {
@@ -216,11 +219,13 @@ async fn look_at_login(ctx: &Context, name: &str, login: LoginKind) -> Option<Op
 async fn look_at_server(ctx: &Context, name: &Arc<str>) {
     let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return };
     match client.catalogue().await {
-        Ok(catalogue) => ctx.registries.change(name, |state| {
-            let catalogue = catalogue.map(Arc::new);
-            state.look_owed |= state.catalogue.is_some() && state.catalogue != catalogue;
-            state.catalogue = catalogue;
-        }),
+        Ok(catalogue) => {
+            let catalogue = catalogue.map(|catalogue| ctx.registries.shared(catalogue));
+            ctx.registries.change(name, |state| {
+                state.look_owed |= state.catalogue.is_some() && state.catalogue != catalogue;
+                state.catalogue = catalogue;
+            });
+        }
         Err(error) => tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed"),
     }
 }

@@ -20,6 +20,7 @@ use crate::registry::{LoginKind, Registry, ServerInfo};
 /// `pollInterval` when nothing is said.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 const DEFAULT_REQUESTS_PER_SECOND: u32 = 100;
+const DEFAULT_IN_FLIGHT: usize = 8;
 
 /// A registry between passes. Replaced as a whole, never changed in place.
 #[derive(Clone)]
@@ -58,6 +59,8 @@ pub struct RegistryState {
     pub learned: Arc<Learned>,
     /// What stands in the way of `spec.serverSettings`.
     pub settings_problem: Option<Failure>,
+    /// What sweeps do not get to see, since there is too much of it.
+    pub sweep_problem: Option<Failure>,
     /// Since when robots are without an account, where `orphanPolicy` asks for their deletion.
     pub condemned: Arc<Mutex<HashMap<Home, HashMap<u64, Instant>>>>,
     /// What stood before the names of robots when they were last swept.
@@ -99,6 +102,7 @@ impl RegistryState {
             released: None,
             learned: Arc::default(),
             settings_problem: None,
+            sweep_problem: None,
             condemned: Arc::default(),
             swept_prefix: None,
             sees_system: false,
@@ -163,6 +167,13 @@ impl RegistryState {
         let wanted = self.object.spec.rate_limit.as_ref().and_then(|limit| limit.requests_per_second);
         let wanted = wanted.and_then(|n| u32::try_from(n).ok()).unwrap_or(DEFAULT_REQUESTS_PER_SECOND).max(1);
         if self.is_tenants() { wanted.min(settings.tenants.requests_per_second.max(1)) } else { wanted }
+    }
+
+    /// `spec.rateLimit.maxInFlight`, within what the operator was started with.
+    pub fn max_in_flight(&self, settings: &Settings) -> usize {
+        let wanted = self.object.spec.rate_limit.as_ref().and_then(|limit| limit.max_in_flight);
+        let wanted = wanted.and_then(|n| usize::try_from(n).ok()).unwrap_or(DEFAULT_IN_FLIGHT).max(1);
+        if self.is_tenants() { wanted.min(settings.tenants.max_in_flight.max(1)) } else { wanted }
     }
 
     /// The keys of the docker configuration: the registry host (ours to override), then `hosts`.
@@ -249,6 +260,8 @@ pub(super) mod tests {
                 private_hosts: Vec::new(),
                 poll_interval: Duration::from_mins(1),
                 requests_per_second: 10,
+                max_in_flight: 4,
+                registries: 2,
             },
             orphan_after: Duration::from_mins(10),
             abandon_after: Duration::from_mins(10),
@@ -271,18 +284,19 @@ pub(super) mod tests {
     #[test]
     fn a_registry_of_a_namespace_is_held_to_the_operators_ceilings() {
         let settings = settings();
-        let eager = json!({"pollInterval": "1s", "rateLimit": {"requestsPerSecond": 1000}});
-        let polite = json!({"pollInterval": "1h", "rateLimit": {"requestsPerSecond": 2}});
-        for (namespaced, spec, poll, rate) in [
-            (true, &eager, 60, 10),
-            (true, &polite, 3600, 2),
-            (true, &json!({}), 600, 10),
-            (false, &eager, 1, 1000),
-            (false, &json!({}), 600, 100),
+        let eager = json!({"pollInterval": "1s", "rateLimit": {"requestsPerSecond": 1000, "maxInFlight": 1000}});
+        let polite = json!({"pollInterval": "1h", "rateLimit": {"requestsPerSecond": 2, "maxInFlight": 1}});
+        for (namespaced, spec, poll, rate, in_flight) in [
+            (true, &eager, 60, 10, 4),
+            (true, &polite, 3600, 2, 1),
+            (true, &json!({}), 600, 10, 4),
+            (false, &eager, 1, 1000, 1000),
+            (false, &json!({}), 600, 100, 8),
         ] {
             let registry = registry(namespaced, spec);
             assert_eq!(registry.poll_interval(&settings), Duration::from_secs(poll), "{namespaced} {spec}");
             assert_eq!(registry.requests_per_second(&settings), rate, "{namespaced} {spec}");
+            assert_eq!(registry.max_in_flight(&settings), in_flight, "{namespaced} {spec}");
         }
     }
 

@@ -129,7 +129,8 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
         None => vec![Verdict::new(kinds::READY, State::True, "LoggedIn", "Harbor accepts the login")],
         Some(trouble) => vec![Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone())],
     };
-    verdicts.push(match (&state.trouble, &state.settings_problem) {
+    let problem = state.settings_problem.as_ref().or(state.sweep_problem.as_ref());
+    verdicts.push(match (&state.trouble, problem) {
         (Some(trouble), _) if trouble.permanent => {
             Verdict::new(kinds::STALLED, State::True, trouble.reason, trouble.message.clone())
         }

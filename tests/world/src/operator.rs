@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct OperatorOptions {
     /// How it reaches the API server.
     pub kubeconfig: PathBuf,
-    /// Arguments after `run --allow-http --listen 127.0.0.1:0 --log-format json`.
+    /// Arguments after `run --allow-http --listen 127.0.0.1:0 --metrics-listen 127.0.0.1:0 --log-format json`.
     pub args: Vec<String>,
     /// Leave `--allow-http` out.
     pub https_only: bool,
@@ -44,8 +44,10 @@ pub struct OperatorOptions {
 
 /// A running operator. Dropping it kills it; it also ends when this process does.
 pub struct Operator {
-    /// `host:port` of `/livez`, `/readyz` and `/metrics`.
+    /// `host:port` of `/livez` and `/readyz`.
     pub address: String,
+    /// `host:port` of `/metrics`.
+    pub metrics_address: String,
     /// When the program was started.
     pub started: Instant,
     child: Child,
@@ -69,7 +71,8 @@ impl Operator {
         let profile = if options.release { Profile::Release } else { Profile::Dev };
         let binary = Self::binary(options.binary.as_deref(), profile)?;
         let mut args: Vec<OsString> = vec![std::process::id().to_string().into(), binary.clone().into()];
-        args.extend(["run", "--listen", "127.0.0.1:0", "--log-format", "json"].map(OsString::from));
+        let listen = ["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+        args.extend(["run", "--log-format", "json"].into_iter().chain(listen).map(OsString::from));
         args.extend((!options.https_only).then(|| "--allow-http".into()));
         args.extend(options.args.iter().map(OsString::from));
         let mut command = child::command(program("with-parent", profile)?, args);
@@ -82,10 +85,12 @@ impl Operator {
         let second = file.as_ref().map(File::try_clone).transpose()?;
         log.follow(child.stdout.take().context("stdout is piped")?, file);
         log.follow(child.stderr.take().context("stderr is piped")?, second);
-        let mut operator = Self { address: String::new(), started, child, log, ended: None };
-        match operator.log.wait_for(PATIENCE, serving) {
-            Some(address) => operator.address = address,
-            None => bail!("{} does not serve; its log:\n{}", binary.display(), operator.log.text()),
+        let (address, metrics_address) = (String::new(), String::new());
+        let mut operator = Self { address, metrics_address, started, child, log, ended: None };
+        let serves = |what| operator.log.wait_for(PATIENCE, move |line: &str| serving(line, what));
+        match (serves("probes"), serves("metrics")) {
+            (Some(probes), Some(metrics)) => (operator.address, operator.metrics_address) = (probes, metrics),
+            _ => bail!("{} does not serve; its log:\n{}", binary.display(), operator.log.text()),
         }
         Ok(operator)
     }
@@ -112,7 +117,7 @@ impl Operator {
 
     /// Body of `/metrics`.
     pub async fn metrics(&self) -> Result<String> {
-        let (status, body) = self.get("/metrics").await?;
+        let (status, body) = self.get_metrics(None).await?;
         if status == 200 { Ok(body) } else { Err(anyhow!("/metrics answered {status}: {body}")) }
     }
 
@@ -121,11 +126,14 @@ impl Operator {
         matches!(self.get("/readyz").await, Ok((200, _)))
     }
 
-    /// Status and body of a path of the operator's own server.
+    /// Status and body of a path of the operator's server of probes.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build()?;
-        let answer = client.get(format!("http://{}{path}", self.address)).send().await?;
-        Ok((answer.status().as_u16(), answer.text().await?))
+        fetch(&format!("http://{}{path}", self.address), None).await
+    }
+
+    /// Status and body of `/metrics`, with a bearer token.
+    pub async fn get_metrics(&self, token: Option<&str>) -> Result<(u16, String)> {
+        fetch(&format!("http://{}/metrics", self.metrics_address), token).await
     }
 
     /// Sends SIGTERM and waits for the end. Gives the status; an error when it takes longer than a minute.
@@ -168,12 +176,24 @@ impl Operator {
     }
 }
 
-/// The address in the log line that says that the operator serves.
-fn serving(line: &str) -> Option<String> {
+async fn fetch(url: &str, token: Option<&str>) -> Result<(u16, String)> {
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(PATIENCE).build()?;
+    let mut request = client.get(url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let answer = request.send().await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+/// The address in the log line that says that the operator serves `what`.
+fn serving(line: &str, what: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).ok()?;
     // tracing's JSON puts an event's fields aside unless told to flatten them.
     let fields = if line["fields"].is_object() { &line["fields"] } else { &line };
-    (fields["message"] == "serving").then(|| fields["address"].as_str().map(str::to_owned)).flatten()
+    (fields["message"] == "serving" && fields["what"] == what)
+        .then(|| fields["address"].as_str().map(str::to_owned))
+        .flatten()
 }
 
 impl Drop for Operator {
