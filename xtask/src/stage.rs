@@ -80,9 +80,16 @@ impl Stage {
 
     /// Runs the operator. Its log is kept in the stage's folder.
     pub(crate) fn operator(&self) -> Result<Operator> {
+        self.operator_with(&[])
+    }
+
+    /// The same with further flags.
+    pub(crate) fn operator_with(&self, flags: &[&str]) -> Result<Operator> {
+        let mut args = vec!["--cluster-resource-namespace".to_owned(), NAMESPACE.to_owned()];
+        args.extend(flags.iter().map(ToString::to_string));
         let operator = Operator::start(&OperatorOptions {
             kubeconfig: self.plane.kubeconfig.clone(),
-            args: vec!["--cluster-resource-namespace".to_owned(), NAMESPACE.to_owned()],
+            args,
             release: self.release,
             log_file: Some(self.dir.join("operator.log")),
             ..OperatorOptions::default()

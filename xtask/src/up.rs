@@ -86,7 +86,7 @@ fn announce(stage: &Stage, operator: Option<&Operator>) {
     note(&format!("  Harbor       {}   login {}", harbor.url, harbor.admin));
     note(&format!("  registry     ClusterHarborRegistry main, its login in namespace {NAMESPACE}"));
     if let Some(operator) = operator {
-        note(&format!("  operator     pid {}, http://{}/metrics", operator.pid(), operator.address));
+        note(&format!("  operator     pid {}, http://{}/metrics", operator.pid(), operator.metrics_address));
     } else {
         let args = format!("--cluster-resource-namespace {NAMESPACE} --allow-http");
         note(&format!("  operator     none; run it with {args}"));

@@ -6,6 +6,9 @@ mod apply;
 mod clock;
 mod counts;
 mod due;
+mod fairness;
+mod hostile;
+mod hostile_server;
 mod login_kinds;
 mod memory;
 mod outage;
@@ -14,6 +17,7 @@ mod prefix;
 mod report;
 mod rotations;
 mod start;
+mod tenants;
 mod writes;
 
 use anyhow::{Result, bail};
@@ -30,7 +34,7 @@ const LATENCY_MS: u32 = 5;
 const UNLIMITED: u32 = 10_000;
 
 /// Identifier and one line for each benchmark.
-const CATALOGUE: [(&str, &str); 10] = [
+const CATALOGUE: [(&str, &str); 12] = [
     ("P1", "start on an empty cluster with one account: exec to Ready, median of 5"),
     ("P3", "200 single applies, one after another, robot login: apply to a Secret that logs in, p50 and p99"),
     ("P5", "10,000 settled accounts, as 5 to a project and all in one: memory, and what a restart costs"),
@@ -40,7 +44,13 @@ const CATALOGUE: [(&str, &str); 10] = [
         "P11",
         "Harbor down, then a wrong password, then up again: requests/s meanwhile, time to drain 10,000, amplification",
     ),
+    (
+        "P13",
+        "a tenant's 9,000 accounts on a server that fails fast, one that answers after 9 s and one that sends a byte a \
+         second: another tenant's apply to Ready, p50 and p99",
+    ),
     ("P15", "1,000 creates: calls to Harbor and to the API server per account"),
+    ("P17", "hostile servers of many kinds: what each adds to the peak of memory, another's new account beside it"),
     ("LOGIN", "200 creates with each kind of login, a person's password costing Harbor 100 ms: time, and Harbor's own"),
     (
         "PATTERN",
@@ -61,6 +71,9 @@ pub(crate) struct Options {
     /// Run P5, P9, P11 and PREFIX with this many accounts
     #[arg(long, default_value_t = 10_000, value_name = "N")]
     accounts: usize,
+    /// Run P13 with this many accounts on the server that takes its time
+    #[arg(long, default_value_t = 9_000, value_name = "N")]
+    backlog: usize,
     /// Run PATTERN with this many projects
     #[arg(long, default_value_t = 2_000, value_name = "N")]
     projects: usize,
@@ -104,6 +117,8 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             "P9" => due::measure(&mut report, release, options.accounts).await?,
             "P10" => rotations::measure(&mut report, release).await?,
             "P11" => outage::measure(&mut report, release, options.accounts, options.outage).await?,
+            "P13" => fairness::measure(&mut report, release, options.backlog).await?,
+            "P17" => hostile::measure(&mut report, release).await?,
             "PATTERN" => pattern::measure(&mut report, release, options.projects).await?,
             "PREFIX" => prefix::measure(&mut report, release, options.accounts, options.rate).await?,
             _ => writes::measure(&mut report, release).await?,

@@ -20,7 +20,7 @@ pub(crate) async fn run() -> Result<()> {
     let (stage, operator) = tokio::task::spawn_blocking(|| -> Result<_> {
         let stage = Stage::start(Wanted::default())?;
         let operator = stage.operator()?;
-        note(&format!("operator: pid {}, http://{}/metrics", operator.pid(), operator.address));
+        note(&format!("operator: pid {}, http://{}/metrics", operator.pid(), operator.metrics_address));
         Ok((Arc::new(stage), operator))
     })
     .await??;
