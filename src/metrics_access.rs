@@ -13,6 +13,8 @@ use ring::digest::{SHA256, digest};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::deadline;
+
 /// A yes is believed for so long, which is how long a right that was taken away may still serve.
 const YES: Duration = Duration::from_mins(1);
 /// A no, so that a grant just made is soon in effect.
@@ -78,7 +80,7 @@ impl Access {
             answers.retain(|_, (may, _)| *may);
         }
         if answers.len() < MOST_KEPT {
-            answers.insert(key, (may, now + if may { YES } else { NO }));
+            answers.insert(key, (may, deadline::after(now, if may { YES } else { NO })));
         }
     }
 }

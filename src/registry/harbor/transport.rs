@@ -17,6 +17,7 @@ use super::door::{Carried, Door, Pass};
 use super::failure::{self, Call, LARGEST};
 use super::limits::Limits;
 use super::room::{LONGEST_TURN, OwnRoom, SMALL, Turn};
+use crate::deadline;
 use crate::registry::Error;
 
 /// What [`Error::BadAnswer`] says of an answer over [`LARGEST`].
@@ -320,7 +321,7 @@ impl Transport {
         mut turn: Option<Turn>,
     ) -> Result<Option<(Vec<u8>, Option<Turn>)>, Error> {
         let mut body = Vec::new();
-        let mut until = turn.as_ref().map(|_| Instant::now() + LONGEST_TURN);
+        let mut until = turn.as_ref().map(|_| deadline::after(Instant::now(), LONGEST_TURN));
         loop {
             let chunk = match until {
                 None => response.chunk().await,
@@ -341,7 +342,7 @@ impl Transport {
                 if turn.is_none() {
                     return Ok(None);
                 }
-                until = Some(Instant::now() + LONGEST_TURN);
+                until = Some(deadline::after(Instant::now(), LONGEST_TURN));
             }
             if size > body.capacity() {
                 // To grow it by doubling would take up to three times its size.
