@@ -44,6 +44,13 @@ fn reference(meta: &ObjectMeta, api_version: String, kind: String) -> ObjectRefe
     }
 }
 
+/// A namespace as the object of an event. What happens in one that is being deleted is told of it: nothing can be made in
+/// it any more, and events of what no namespace holds are in `default`.
+pub fn namespace_reference(name: &str) -> ObjectReference {
+    let (api_version, kind) = (Some("v1".to_owned()), Some("Namespace".to_owned()));
+    ObjectReference { api_version, kind, name: Some(name.to_owned()), ..ObjectReference::default() }
+}
+
 /// What an event says.
 #[derive(Clone, Debug)]
 pub struct Note {

@@ -60,6 +60,8 @@ pub struct Entry {
     pub left_unfinished: bool,
     /// It has our finalizer: it may have robots. Without it no call is made on its behalf.
     pub may_have_robots: bool,
+    /// It has a deletionTimestamp.
+    pub deleting: bool,
     /// Deleted with `Retain`, and a registry call failed: the next pass goes without.
     pub gave_up: bool,
     /// The account's state, for the metrics.
@@ -272,6 +274,11 @@ impl Index {
             inner.secrets.shrink_to_fit();
         }
         secret
+    }
+
+    /// True if an account of a registry is on its way out.
+    pub fn has_deleting(&self, registry: &str) -> bool {
+        self.lock().entries.values().any(|entry| entry.deleting && *entry.registry == *registry)
     }
 
     /// How many accounts use a registry.

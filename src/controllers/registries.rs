@@ -321,6 +321,8 @@ impl Context {
     pub fn suspect(&self, name: &Arc<str>, error: &Error) {
         let doubtful = error.is_of_login();
         self.registries.change(name, |state| {
+            // Whether a login that is only in memory is still good the probe finds out.
+            state.kept = false;
             if state.trouble.is_none() {
                 let trouble = if doubtful { doubted(name) } else { told(state, error) };
                 state.trouble = Some(trouble);

@@ -47,6 +47,7 @@ mod storms;
 mod suspend;
 mod system;
 mod system_robots;
+mod teardown;
 mod telling;
 mod tenants;
 mod tokens;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::state::CREDENTIALS_MISSING;
 use super::trouble::told;
 use super::{RegistryState, Trouble};
 use crate::cluster::login::{self, LoginError};
@@ -18,12 +19,34 @@ fn reach(ctx: &Context, state: &RegistryState) -> registry::harbor::Reach {
     }
 }
 
-/// Makes sure of a client for the present login and connection settings.
-pub(super) async fn connect(
-    ctx: &Arc<Context>,
-    name: &Arc<str>,
-    state: &RegistryState,
-) -> Result<Arc<dyn Registry>, Trouble> {
+/// The client of a registry.
+pub(super) struct Connected {
+    pub(super) client: Arc<dyn Registry>,
+    /// What is missing of what it was made of: it is the one in memory.
+    pub(super) missing: Option<Trouble>,
+}
+
+/// Makes sure of a client for the present login and connection settings. Where those are gone and something waits to be
+/// deleted, the client in memory serves that.
+pub(super) async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Connected, Trouble> {
+    let missing = match current(ctx, name, state).await {
+        Ok(client) => {
+            if state.kept || state.kept_in_vain {
+                ctx.registries.change(name, |state| (state.kept, state.kept_in_vain) = (false, false));
+            }
+            return Ok(Connected { client, missing: None });
+        }
+        Err(trouble) if trouble.reason == CREDENTIALS_MISSING => trouble,
+        Err(trouble) => return Err(trouble),
+    };
+    let needed = state.is_deleting() || ctx.index.has_deleting(name);
+    match state.kept_client().filter(|_| needed) {
+        Some(client) => Ok(Connected { client: Arc::clone(client), missing: Some(missing) }),
+        None => Err(missing),
+    }
+}
+
+async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
     let spec = &state.object.spec;
     let namespace = state.secret_namespace(&ctx.settings);
     let elsewhere = |what: &str| Some(format!("registry {name}: {what}; the registry's own status says more"));
@@ -35,7 +58,7 @@ pub(super) async fn connect(
         again: None,
     };
     let unread = |error: LoginError| match error {
-        LoginError::Missing(message) => broken("CredentialsMissing", message),
+        LoginError::Missing(message) => broken(CREDENTIALS_MISSING, message),
         LoginError::Kube(error) => Trouble {
             reason: error.reason(),
             message: format!("registry {name}: {error}"),
@@ -55,7 +78,7 @@ pub(super) async fn connect(
         ));
     }
     let Some(secret) = &spec.auth.secret_ref else {
-        return Err(broken("CredentialsMissing", "spec.auth names no Secret".to_owned()));
+        return Err(broken(CREDENTIALS_MISSING, "spec.auth names no Secret".to_owned()));
     };
     let login = login::read(&ctx.client, namespace, &secret.name).await.map_err(unread)?;
     if state.login_version != login.version {
@@ -119,6 +142,7 @@ pub(super) async fn connect(
         state.sweep_owed = true;
         state.client = Some(Arc::clone(&client));
         state.connection = connection;
+        state.connected_to.clone_from(&spec.url);
         state.login_name.clone_from(&login.username);
         state.own = None;
         state.own_seen = None;

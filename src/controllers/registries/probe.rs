@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::connect::connect;
+use super::connect::{Connected, connect};
 use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
@@ -17,7 +17,7 @@ use crate::controllers::{Context, RegistryWork};
 use crate::deadline;
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
-use crate::registry::{Class, Error, LoginKind, ServerInfo};
+use crate::registry::{Class, Error, LoginKind, Registry, ServerInfo};
 
 /// Harbor locks a person's name for 1.5 s after somebody's wrong password: a single 401 proves nothing.
 const SECOND_TRY: Duration = Duration::from_secs(2);
@@ -289,7 +289,10 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
 /// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
 /// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
 async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &Arc<RegistryState>) -> Result<ServerInfo, Trouble> {
-    let client = connect(ctx, name, state).await?;
+    let Connected { client, missing } = connect(ctx, name, state).await?;
+    if let Some(missing) = missing {
+        return ask_kept(ctx, name, state, &*client, missing).await;
+    }
     let same = ctx.registries.get(name).is_some_and(|now| now.connection == state.connection);
     let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
     match client.info().await {
@@ -305,8 +308,32 @@ async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &Arc<RegistryState>) ->
     ctx.registries.change(name, |state| state.trouble = Some(doubted(name)));
     tokio::time::sleep(SECOND_TRY).await;
     let Some(state) = &ctx.registries.get(name) else { return Err(told(state, &Error::Unauthorized)) };
-    let client = connect(ctx, name, state).await?;
-    client.info().await.map_err(|error| refused(ctx, name, state, &error))
+    let Connected { client, missing } = connect(ctx, name, state).await?;
+    match missing {
+        None => client.info().await.map_err(|error| refused(ctx, name, state, &error)),
+        Some(missing) => ask_kept(ctx, name, state, &*client, missing).await,
+    }
+}
+
+/// Asks Harbor by a login that is only in memory. A registry on its way out is served by it; of another one only what is
+/// to be deleted is, and the login is missing all the same. One refusal is enough: the login is not to come back.
+async fn ask_kept(
+    ctx: &Arc<Context>,
+    name: &Arc<str>,
+    state: &RegistryState,
+    client: &dyn Registry,
+    missing: Trouble,
+) -> Result<ServerInfo, Trouble> {
+    let answer = client.info().await;
+    ctx.registries.change(name, |state| {
+        state.kept = answer.is_ok();
+        state.kept_in_vain |= matches!(answer, Err(Error::Unauthorized));
+    });
+    match answer {
+        Ok(info) if state.is_deleting() => Ok(info),
+        Ok(_) | Err(Error::Unauthorized) => Err(missing),
+        Err(error) => Err(told(state, &error)),
+    }
 }
 
 /// What an answer says of the registry; of a robot's login that was seen to expire, that it did.

@@ -22,6 +22,9 @@ const DEFAULT_POLL: Duration = Duration::from_mins(10);
 const DEFAULT_REQUESTS_PER_SECOND: u32 = 100;
 const DEFAULT_IN_FLIGHT: usize = 8;
 
+/// The reason where the login Secret or the CA bundle is not there.
+pub(super) const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+
 /// A registry between passes. Replaced as a whole, never changed in place.
 #[derive(Clone)]
 pub struct RegistryState {
@@ -75,6 +78,12 @@ pub struct RegistryState {
     pub(crate) projects_seen: Option<Instant>,
     /// The digest of login and connection settings that `client` was made with.
     pub(super) connection: u64,
+    /// The URL that `client` was made for.
+    pub(super) connected_to: String,
+    /// What `client` was made of is gone from the cluster (the login Secret, the CA bundle), and Harbor still accepts it.
+    pub kept: bool,
+    /// The same, and Harbor refused it: it is not used any more.
+    pub(super) kept_in_vain: bool,
     /// Harbor's clock minus ours when timers were last set by it.
     pub clock_offset: jiff::SignedDuration,
     /// The last probe is still true: nothing about the object changed since and nobody met a 401. Until then accounts
@@ -110,6 +119,9 @@ impl RegistryState {
             projects: None,
             projects_seen: None,
             connection: 0,
+            connected_to: String::new(),
+            kept: false,
+            kept_in_vain: false,
             clock_offset: jiff::SignedDuration::ZERO,
             probed: false,
         }
@@ -194,6 +206,24 @@ impl RegistryState {
     /// True while the object is on its way out: it serves its accounts and takes no new ones.
     pub fn is_deleting(&self) -> bool {
         self.object.metadata.deletion_timestamp.is_some()
+    }
+
+    /// The client in memory, where what it was made of is gone: whoever deletes login, registry and accounts together,
+    /// in whatever order, wants the robots gone, too. Of another URL it says nothing.
+    pub(super) fn kept_client(&self) -> Option<&Arc<dyn Registry>> {
+        let same = self.connected_to == self.object.spec.url && !self.kept_in_vain;
+        self.client.as_ref().filter(|_| same)
+    }
+
+    /// What stands in the way of an account. One on its way out goes on with a login that is only in memory.
+    pub fn trouble_for(&self, deleting: bool) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|_| !(deleting && self.kept))
+    }
+
+    /// A login that is only in memory may serve accounts on their way out; a probe finds out.
+    pub fn may_be_kept(&self) -> bool {
+        let missing = self.trouble.as_ref().is_some_and(|trouble| trouble.reason == CREDENTIALS_MISSING);
+        missing && !self.kept && self.kept_client().is_some()
     }
 
     /// `spec.orphanPolicy: Delete`, and nothing stops the operator.

@@ -126,6 +126,13 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
             "Suspended",
             "the login works; spec.suspend stops every account of this registry",
         )],
+        None if state.kept => vec![Verdict::new(
+            kinds::READY,
+            State::True,
+            "LoggedIn",
+            "Harbor accepts the login, which is kept in memory until the last account is gone: its Secret, or the CA bundle, \
+             does not exist any more",
+        )],
         None => vec![Verdict::new(kinds::READY, State::True, "LoggedIn", "Harbor accepts the login")],
         Some(trouble) => vec![Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone())],
     };

@@ -89,6 +89,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
         unsettled_until: before.as_ref().and_then(|entry| entry.unsettled_until),
         left_unfinished: before.as_ref().map_or(finalizer, |entry| entry.left_unfinished),
         may_have_robots: finalizer,
+        deleting: objects::is_deleting(&account.metadata),
         gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
         state: state_of(account),
         expires: expiry_of(account),

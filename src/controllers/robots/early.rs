@@ -7,7 +7,7 @@ use super::{Pass, at_rest, gather, outcome, registry_of};
 use crate::api::{Account, AccountStatus, RegistryTime, conditions as kinds, keys};
 use crate::cluster::{accounts, objects};
 use crate::controllers::registries;
-use crate::controllers::{Context, Key};
+use crate::controllers::{Context, Key, RegistryWork};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::report::{self, Failure};
 use crate::engine::Outcome;
@@ -71,15 +71,21 @@ impl Pass<'_> {
                 (outcome::failure(&self.registry, &error), next)
             }
             gather::Stop::Trouble(trouble) => {
+                if self.is_deleting() && self.registry.may_be_kept() {
+                    self.ctx.registry_work.change(RegistryWork::Probe(Arc::clone(&self.registry_name)), None);
+                }
                 let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
                 let message = for_accounts.unwrap_or(message);
                 let tag = registries::tag(&self.registry_name);
                 (Failure { reason, message, permanent }, Outcome::Parked(tag))
             }
         };
-        let (failure, next) = failure;
+        let (mut failure, next) = failure;
         if next == Outcome::Again {
             return next;
+        }
+        if self.is_deleting() {
+            failure.message.push_str(way_out(failure.reason));
         }
         let mut status = self.failed_status(&failure, lost);
         self.follow_the_cluster(&mut status, !lost).await;
@@ -96,7 +102,7 @@ impl Pass<'_> {
         let status = self.account.status.clone().unwrap_or_default();
         let registry_now = self.registry_now();
         let alive = status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|at| at > registry_now));
-        let works = !lost && (alive || !self.desired.enabled);
+        let works = !lost && !self.is_deleting() && (alive || !self.desired.enabled);
         let ready = conditions::is_true(&status.conditions, kinds::READY) && works;
         let overdue = report::overdue(&status, self.desired.enabled, registry_now);
         with_failure(
@@ -107,6 +113,20 @@ impl Pass<'_> {
             self.account.metadata.generation,
             self.ctx.wall_time().into(),
         )
+    }
+}
+
+/// What a person can do for an account whose robot cannot be deleted now.
+fn way_out(reason: &str) -> &'static str {
+    match reason {
+        "CredentialsMissing" | "CredentialsRejected" | "RegistryNotFound" => {
+            "; the account waits with its deletion until the registry has a login that works. To leave the robot in Harbor, set \
+             spec.deletionPolicy: Retain"
+        }
+        _ => {
+            "; the account waits with its deletion until that is over. To leave the robot in Harbor, set \
+             spec.deletionPolicy: Retain"
+        }
     }
 }
 
@@ -145,7 +165,7 @@ pub(super) async fn without_registry(
 ) -> Outcome {
     let name = registry_of::wanted(&account);
     let status = account.status.clone().unwrap_or_default();
-    let ready = conditions::is_true(&status.conditions, kinds::READY);
+    let ready = conditions::is_true(&status.conditions, kinds::READY) && !objects::is_deleting(&account.metadata);
     let next = with_failure(status, failure, ready, None, account.metadata.generation, ctx.wall_time().into());
     match write_status(ctx, key, &mut account, next).await {
         Ok(()) => Outcome::Parked(registries::tag(name.as_deref().unwrap_or_default())),

@@ -253,10 +253,7 @@ impl Run<'_, '_> {
             }
         }
         if self.observed.abandoned {
-            let text = "Harbor could not be asked for 10 minutes while the namespace is being deleted: the robot, if it \
-                        still exists, has to be deleted in Harbor by hand";
-            tracing::warn!(account = %self.pass.key, "{text}");
-            self.pass.event(true, "RobotAbandoned", text.to_owned());
+            self.pass.tell_abandoned();
             ctx.metrics.abandoned();
         }
         ctx.metrics.kube_write("finalizer");

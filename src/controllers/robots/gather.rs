@@ -2,7 +2,7 @@
 //! login where nothing else can tell whether the credential still works.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -160,7 +160,7 @@ impl Pass<'_> {
             }
         }
         self.check_unsettled(&mut gathered);
-        if let Some(trouble) = &self.registry.trouble {
+        if let Some(trouble) = self.registry.trouble_for(deleting) {
             if !self.registry.probed {
                 return Err(Stop::Wait);
             }
@@ -168,7 +168,7 @@ impl Pass<'_> {
                 return Err(Stop::Trouble(trouble.clone()));
             }
             gathered.unreachable = true;
-            gathered.abandoned = self.is_abandoned().await?;
+            gathered.abandoned = self.is_abandoned(trouble).await?;
             if !gathered.abandoned && !self.desired.retain {
                 return Err(Stop::Trouble(trouble.clone()));
             }
@@ -326,8 +326,15 @@ impl Pass<'_> {
     }
 
     /// Nobody can delete the robot and the namespace waits for nothing else.
-    async fn is_abandoned(&self) -> Result<bool, Stop> {
-        let long = self.registry.trouble_since.is_some_and(|since| since.elapsed() >= self.ctx.settings.abandon_after);
+    async fn is_abandoned(&self, trouble: &Trouble) -> Result<bool, Stop> {
+        let since = self.registry.trouble_since.map(|since| since.elapsed());
+        // Without a login nothing comes back by itself, however often this process began anew meanwhile.
+        let deleted = self.account.metadata.deletion_timestamp.as_ref().filter(|_| {
+            let never_served = self.registry.info.is_none();
+            trouble.permanent && never_served
+        });
+        let waits = deleted.and_then(|at| Duration::try_from(self.ctx.wall_time().duration_since(at.0)).ok());
+        let long = since.max(waits).is_some_and(|waits| waits >= self.ctx.settings.abandon_after);
         Ok(long && !self.key.is_system() && namespaces::is_terminating(&self.ctx.client, &self.key.namespace).await?)
     }
 

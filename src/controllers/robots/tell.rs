@@ -1,7 +1,10 @@
 //! One line for the user about what a pass did, or what newly stands in the way: an event, and a line in the log.
 
+use k8s_openapi::api::core::v1::ObjectReference;
+
 use super::Pass;
 use crate::api::{AccountStatus, conditions as kinds};
+use crate::cluster::events;
 use crate::domain::report::{self, Failure};
 use crate::domain::{conditions, plan};
 
@@ -50,9 +53,28 @@ impl Pass<'_> {
 
     /// Publishes an event beside the pass: nobody waits for it.
     pub(super) fn event(&self, warning: bool, reason: &str, text: String) {
-        let note =
-            crate::cluster::events::Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
-        let reference = crate::cluster::events::account_reference(&self.account);
+        self.publish(events::account_reference(&self.account), warning, reason, text);
+    }
+
+    /// The namespace goes, and a robot may be left in Harbor: says which. In the namespace itself no event can be written
+    /// any more.
+    pub(super) fn tell_abandoned(&self) {
+        let status = self.account.status.as_ref();
+        let current = status.and_then(|status| status.robot.as_ref()).map(|robot| robot.name.as_str());
+        let previous = status.and_then(|status| status.previous.as_ref()).map(|robot| robot.name.as_str());
+        let named: Vec<&str> = current.into_iter().chain(previous).collect();
+        let robots = if named.is_empty() { self.desired.base_name.clone() } else { named.join(" and ") };
+        let text = format!(
+            "Harbor at {} could not be asked for a long time while namespace {} is being deleted, so RobotAccount {} was given \
+             up: {robots}, if it still exists, has to be deleted in Harbor by hand",
+            self.registry.object.spec.url, self.key.namespace, self.key.name
+        );
+        tracing::warn!(account = %self.key, "{text}");
+        self.publish(events::namespace_reference(&self.key.namespace), true, "RobotAbandoned", text);
+    }
+
+    fn publish(&self, reference: ObjectReference, warning: bool, reason: &str, text: String) {
+        let note = events::Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
         let events = self.ctx.events.clone();
         self.ctx.metrics.kube_write("event");
         let now = self.ctx.wall_time();
