@@ -55,13 +55,16 @@ impl Error {
     }
 }
 
+/// The most of an admission rule's text that is passed on, in characters: it ends up in a status.
+const LONGEST_REFUSAL: usize = 1_024;
+
 impl From<kube::Error> for Error {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => match status.code {
                 404 => Self::NotFound,
                 409 => Self::Conflict,
-                403 | 422 => Self::Refused(status.message.clone()),
+                403 | 422 => Self::Refused(status.message.chars().take(LONGEST_REFUSAL).collect()),
                 _ => Self::Failed(status.reason.clone()),
             },
             // The Display of a transport error can hold a URL, never a body.

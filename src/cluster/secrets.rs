@@ -1,9 +1,11 @@
 //! Our Secret: read it live, publish a credential into it, and its few other changes. Each write is conditional on the
 //! version that was read, so that two operators cannot both succeed.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::secret_form::{self, AtRest, Credential, Form};
 use super::secret_owner::{self, Ownership};
@@ -231,6 +233,91 @@ pub async fn delete(client: &Client, namespace: &str, live: &Live) -> Result<Liv
     }
 }
 
+/// Asks whether the Secret may be written as it would be for a robot like this one, whose secret is not known yet. Nothing
+/// is written. An admission rule that refuses it is heard before anything in Harbor is given up for the new credential.
+pub async fn rehearse(
+    client: &Client,
+    namespace: &str,
+    live: &Live,
+    form: &Form<'_>,
+    next: Expected<'_>,
+    tokens: &Tokens,
+) -> Result<(), Error> {
+    let Expected { robot, expires_at, password } = next;
+    let length = password.map_or(DRAWN_LENGTH, |password| password.expose_secret().len());
+    let placeholder = Credential { robot, expires_at, secret: "x".repeat(length).into() };
+    let (secret, way) = prepare(live, |secret| secret_form::write(secret, form, &placeholder, Some(tokens)));
+    let api = api(client, namespace);
+    let answer = match way {
+        Way::Replace => {
+            within(api.replace(&form.wish.name, &params(true), &secret)).await.map_err(gone_is_conflict).map(|_| ())
+        }
+        Way::Recreate => may_create(&api, &secret).await,
+        Way::Create => within(api.create(&params(true), &secret)).await.map(|_| ()),
+    };
+    match answer {
+        Err(error) if !is_dry_run_refused(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The credential that is to be published.
+pub struct Expected<'a> {
+    /// Its robot, or one with a name of about that length.
+    pub robot: RobotRef,
+    /// When it will expire, about.
+    pub expires_at: Option<Timestamp>,
+    /// The password, if it is not for Harbor to draw.
+    pub password: Option<&'a SecretString>,
+}
+
+/// So long are the secrets that Harbor draws.
+const DRAWN_LENGTH: usize = 32;
+
+/// How a Secret is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Replace,
+    /// It cannot be updated: it is deleted and made again.
+    Recreate,
+    Create,
+}
+
+fn prepare(live: &Live, change: impl FnOnce(&mut Secret)) -> (Secret, Way) {
+    let mut secret = live.object.clone().unwrap_or_default();
+    change(&mut secret);
+    secret.metadata.managed_fields = None;
+    let way = match &live.object {
+        None => Way::Create,
+        Some(found) if Live::is_writable(found) => Way::Replace,
+        Some(_) => Way::Recreate,
+    };
+    if way == Way::Recreate {
+        secret.immutable = None;
+        secret.metadata.uid = None;
+        secret.metadata.resource_version = None;
+        secret.metadata.creation_timestamp = None;
+    }
+    (secret, way)
+}
+
+fn params(dry_run: bool) -> PostParams {
+    PostParams { dry_run, field_manager: Some(MANAGER.to_owned()) }
+}
+
+/// Asks whether a Secret may be made that is there already: admission comes first, and only then that the name is taken.
+async fn may_create(api: &Api<Secret>, secret: &Secret) -> Result<(), Error> {
+    match within(api.create(&params(true), secret)).await {
+        Ok(_) | Err(Error::Conflict) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A webhook of the cluster takes no part in dry runs: then only the write itself can tell.
+fn is_dry_run_refused(error: &Error) -> bool {
+    matches!(error, Error::Failed(reason) if reason == "BadRequest")
+}
+
 async fn save(
     client: &Client,
     namespace: &str,
@@ -238,23 +325,19 @@ async fn save(
     form: &Form<'_>,
     change: impl FnOnce(&mut Secret),
 ) -> Result<Live, Error> {
-    let api = api(client, namespace);
-    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let mut secret = live.object.clone().unwrap_or_default();
-    let writable = live.object.as_ref().is_some_and(Live::is_writable);
-    change(&mut secret);
-    secret.metadata.managed_fields = None;
-    let name = form.wish.name.as_str();
-    if writable {
-        let saved = within(api.replace(name, &params, &secret)).await.map_err(gone_is_conflict)?;
+    let (api, params) = (api(client, namespace), params(false));
+    let (secret, way) = prepare(live, change);
+    if way == Way::Replace {
+        let saved = within(api.replace(&form.wish.name, &params, &secret)).await.map_err(gone_is_conflict)?;
         return Ok(examine(saved, form));
     }
-    if live.object.is_some() {
+    if way == Way::Recreate {
+        // Else it would be gone before it is known that there may be another.
+        match may_create(&api, &secret).await {
+            Err(error) if !is_dry_run_refused(&error) => return Err(error),
+            _ => {}
+        }
         delete(client, namespace, live).await?;
-        secret.immutable = None;
-        secret.metadata.uid = None;
-        secret.metadata.resource_version = None;
-        secret.metadata.creation_timestamp = None;
     }
     let saved = within(api.create(&params, &secret)).await?;
     Ok(examine(saved, form))

@@ -12,7 +12,7 @@ mod current;
 mod step;
 mod view;
 
-pub use step::{Blocker, Plan, Purpose, Step, Target, Why};
+pub use step::{Blocker, Plan, Purpose, REHEARSAL, Step, Target, Why};
 pub use view::{Age, Holder, Named, Own, Permit, Recorded, SecretView, Situation, SlotView, Strategy};
 
 use super::slots::Slot;

@@ -33,6 +33,7 @@ mod person;
 mod prober;
 mod rbac;
 mod recovery;
+mod refused_writes;
 mod registry;
 mod renewal;
 mod robot_file;

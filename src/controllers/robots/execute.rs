@@ -20,7 +20,7 @@ use crate::cluster::{self, accounts};
 use crate::controllers::index::{robot_digest, slots_digest};
 use crate::deadline;
 use crate::domain::observed::{RobotRef, SecretSeen};
-use crate::domain::plan::{Blocker, Plan, Step, Target};
+use crate::domain::plan::{Blocker, Plan, REHEARSAL, Step, Target};
 use crate::domain::report::{self, Failure};
 use crate::domain::robot::Robot;
 use crate::domain::situation::Observed;
@@ -127,6 +127,9 @@ impl Pass<'_> {
 
 impl Run<'_, '_> {
     async fn all(&mut self, plan: &Plan) -> Result<(), Trouble> {
+        if plan.gives_up_for_another() {
+            self.rehearse(plan).await?;
+        }
         for step in &plan.steps {
             if !self.pass.ctx.claim.hold_for(STEP_TIME).await {
                 return Err(Trouble::NotLeading);
@@ -218,6 +221,32 @@ impl Run<'_, '_> {
             Step::RemoveFinalizer => self.remove_finalizer().await?,
         }
         Ok(())
+    }
+
+    /// Finds out whether the new credential could be published, before anything is given up for it.
+    async fn rehearse(&self, plan: &Plan) -> Result<(), Trouble> {
+        let like = self.robots.iter().flatten().next();
+        let (id, created_at) = like.map_or((0, self.observed.now), |robot| (robot.id, robot.created_at));
+        let name = like.map_or_else(|| self.pass.desired.base_name.clone(), |robot| robot.name.clone());
+        let next = secrets::Expected {
+            robot: RobotRef { id, created_at, name },
+            expires_at: like.and_then(|robot| robot.expires_at),
+            password: self.gathered.own_password.as_ref(),
+        };
+        let (form, tokens) = (self.pass.form(&self.gathered.owner, &self.gathered.hosts), &self.pass.desired.tokens);
+        let (client, namespace) = (&self.pass.ctx.client, &self.pass.secret_namespace);
+        let answer = secrets::rehearse(client, namespace, &self.live, &form, next, tokens).await;
+        let label = answer.as_ref().map_or_else(cluster::Error::reason, |()| "ok");
+        self.pass.ctx.metrics.step(REHEARSAL, label);
+        tracing::debug!(account = %self.pass.key, steps = plan.steps.len(), label, "asked whether the Secret can be written");
+        answer.map_err(|error| match error {
+            cluster::Error::Refused(why) => {
+                let name = &self.pass.desired.secret.name;
+                let text = format!("{why}; Secret {name} cannot be written, so nothing was changed in Harbor");
+                cluster::Error::Refused(text).into()
+            }
+            other => other.into(),
+        })
     }
 
     async fn publish(&mut self, target: Target) -> Result<(), Trouble> {

@@ -131,6 +131,9 @@ pub struct Plan {
     pub look_again: bool,
 }
 
+/// Metric label of what goes before a plan that [`gives up something for another`](Plan::gives_up_for_another).
+pub const REHEARSAL: &str = "RehearseSecret";
+
 impl Plan {
     pub(super) fn blocked(by: Blocker) -> Self {
         Self { blocker: Some(by), ..Self::default() }
@@ -159,6 +162,13 @@ impl Plan {
             Step::Update(_, purpose) => gives(*purpose),
             _ => false,
         })
+    }
+
+    /// True if something is given up for a credential that is published later in this plan: whether it can be is found out
+    /// before.
+    pub fn gives_up_for_another(&self) -> bool {
+        let ends = |step: &Step| matches!(step, Step::Delete(..) | Step::Refresh(Target::Seen(_)));
+        self.publishes() && (self.previous.is_some() || self.steps.iter().any(ends))
     }
 
     /// True if a new credential is published.
