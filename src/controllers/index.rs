@@ -43,8 +43,8 @@ pub struct Entry {
     pub slots: Option<u64>,
     /// A sweep saw that the robots have other names and are else as they were left.
     pub renamed: bool,
-    /// It waits for a login that may update robots.
-    pub cannot_update: bool,
+    /// What was learned by trying keeps it from being as wished: when that is forgotten, it tries again.
+    pub held_back: bool,
     /// The version of the Secret that the last pass left; 0 = none.
     pub secret: u64,
     /// The one that the watch saw last.

@@ -154,6 +154,11 @@ impl Registries {
         *missed.entry(Arc::clone(name)).or_insert_with(Instant::now)
     }
 
+    /// No account waits any more for a registry that is missed.
+    pub fn miss_no_more(&self, name: &str) {
+        self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
+    }
+
     /// Forgets a registry.
     pub fn remove(&self, name: &str) {
         self.states.write().expect("nothing panics while it holds the registries").remove(name);

@@ -156,12 +156,7 @@ pub type Unknown = BTreeMap<Kind, AccessSet>;
 
 /// The pairs of a wish that a Harbor of this version does not know: by its own list where the login may read it
 /// (`listed`), by the built-in one where that decides, and those that this Harbor refused (`told`, as `resource:action`).
-pub fn unknown(
-    version: Option<Version>,
-    listed: Option<&Catalogue>,
-    wish: &Permissions,
-    told: &BTreeSet<String>,
-) -> Unknown {
+pub fn unknown(version: Option<Version>, listed: Option<&Catalogue>, wish: &Permissions, told: &Unknown) -> Unknown {
     let built_in = version.filter(|version| is_decisive(*version));
     let is_known = |kind, pair: &Access| match (listed.filter(|listed| !listed.of(kind).is_empty()), built_in) {
         (Some(listed), _) => listed.of(kind).contains(pair),
@@ -171,7 +166,8 @@ pub fn unknown(
     let mut unknown = Unknown::new();
     for (scope, pairs) in wish {
         let kind = Kind::from(scope);
-        let missing = pairs.iter().filter(|pair| !is_known(kind, pair) || told.contains(&pair.to_string()));
+        let refused = |pair: &Access| told.get(&kind).is_some_and(|told| told.contains(pair));
+        let missing = pairs.iter().filter(|pair| !is_known(kind, pair) || refused(pair));
         let missing: AccessSet = missing.cloned().collect();
         if !missing.is_empty() {
             unknown.entry(kind).or_default().extend(missing);
@@ -297,7 +293,7 @@ mod tests {
         )]);
         let texts = |unknown: Unknown| unknown.values().flatten().map(ToString::to_string).collect::<Vec<_>>();
         let of = |version, told: &[&str]| {
-            unknown(version, None, &wish, &told.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
+            unknown(version, None, &wish, &Unknown::from([(Kind::Project, told.iter().copied().map(pair).collect())]))
         };
         let latest = Some(Version::new(2, 16, 0));
         assert_eq!(texts(of(latest, &[])), ["helm-chart:read", "repositry:push"]);
@@ -314,7 +310,10 @@ mod tests {
         let quota = AccessSet::from([pair("quota:list")]);
         let wish = Permissions::from([(Scope::System, quota.clone()), (Scope::AllProjects, quota.clone())]);
         let latest = Some(Version::new(2, 16, 0));
-        assert_eq!(unknown(latest, None, &wish, &BTreeSet::new()), Unknown::from([(Kind::Project, quota)]));
+        assert_eq!(unknown(latest, None, &wish, &Unknown::new()), Unknown::from([(Kind::Project, quota.clone())]));
+        let told = Unknown::from([(Kind::System, quota.clone())]);
+        let both = Unknown::from([(Kind::System, quota.clone()), (Kind::Project, quota)]);
+        assert_eq!(unknown(latest, None, &wish, &told), both);
     }
 
     #[test]
@@ -323,7 +322,7 @@ mod tests {
         let wish =
             Permissions::from([(Scope::AllProjects, ["repository:mirror", "repository:miror"].map(pair).into())]);
         let latest = Some(Version::new(2, 16, 0));
-        let unknown = unknown(latest, Some(&listed), &wish, &BTreeSet::new());
+        let unknown = unknown(latest, Some(&listed), &wish, &Unknown::new());
         assert_eq!(unknown, Unknown::from([(Kind::Project, AccessSet::from([pair("repository:miror")]))]));
         let text = describe(latest, Some(&listed), &unknown);
         assert_eq!(text, "Harbor 2.16.0 does not know repository:miror (perhaps repository:mirror?)");

@@ -17,6 +17,7 @@ mod faulty;
 mod grants;
 mod hands;
 mod in_place;
+mod lessons;
 mod life;
 mod login_expiry;
 mod logins;

@@ -1,23 +1,44 @@
-//! What is learned of a registry by trying, kept as long as the login is the same.
+//! What is learned of a registry by trying. Kept as long as the login is the same, and as often as the login is looked at
+//! forgotten, so that a wrong or an old lesson ends by itself.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
-use crate::domain::robot::Home;
+use crate::controllers::Key;
+use crate::domain::catalogue::Unknown;
+use crate::domain::refused_pairs::RefusedPairs;
+use crate::domain::report::Failure;
+use crate::domain::robot::{Home, Permissions};
+use crate::domain::update_right::UpdateRights;
 
 /// What was learned by trying, kept as long as the login is the same.
 #[derive(Debug, Default)]
 pub struct Learned {
-    project_updates: AtomicU8,
-    system_updates: AtomicU8,
-    /// Pairs that Harbor refused as unknown, `resource:action`, and its version then.
-    unknown_pairs: Mutex<(Option<String>, BTreeSet<String>)>,
-    /// Projects that system accounts name and that are not there.
-    missing_projects: Mutex<BTreeSet<String>>,
+    facts: Mutex<Facts>,
     /// Projects are listed by one at a time.
     pub(super) listing: tokio::sync::Mutex<()>,
     sweeping: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Facts {
+    updates: UpdateRights,
+    refused: RefusedPairs,
+    /// The same as it was when it was forgotten last: whoever has more to lose than to win goes by it.
+    refused_before: RefusedPairs,
+    /// Projects that system accounts name and that are not there, with those accounts.
+    missing_projects: BTreeMap<String, BTreeSet<Key>>,
+    /// Homes whose robots could not be listed.
+    failing: HashMap<Arc<Home>, Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    /// Sweeps in a row.
+    sweeps: u32,
+    why: Failure,
 }
 
 /// A sweep is under way as long as this lives.
@@ -29,60 +50,100 @@ impl Drop for Sweeping<'_> {
     }
 }
 
-const UNKNOWN: u8 = 0;
-const MAY: u8 = 1;
-const MAY_NOT: u8 = 2;
+/// A home that could not be listed in so many sweeps in a row is told to its accounts: one lost answer is nothing to tell.
+const SWEEPS_UNTIL_TOLD: u32 = 2;
 
 impl Learned {
-    fn cell(&self, home: &Home) -> &AtomicU8 {
-        match home {
-            Home::System => &self.system_updates,
-            Home::Project(_) => &self.project_updates,
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().expect("nothing panics while it holds the facts")
+    }
+
+    /// Whether Harbor accepts PUT and PATCH from the login at a place (see `RegistryState::place`); `None` if not known.
+    pub fn may_update(&self, place: &Home) -> Option<bool> {
+        self.facts().updates.may(place)
+    }
+
+    /// The same for the projects of all accounts.
+    pub fn may_update_projects(&self) -> Option<bool> {
+        self.facts().updates.may_in_projects()
+    }
+
+    /// An update was accepted.
+    pub fn update_accepted(&self, place: Home) {
+        self.facts().updates.accepted(place);
+    }
+
+    /// An update was refused; true if that is to be believed.
+    pub fn update_refused(&self, place: Home) -> bool {
+        self.facts().updates.refused(place, Instant::now())
+    }
+
+    /// Notes that a Harbor of this version refused a pair of what was sent as unknown; true if the next try can do better.
+    pub fn pair_refused(&self, version: Option<&str>, sent: &Permissions, pair: &str) -> bool {
+        self.facts().refused.learn(version, sent, pair)
+    }
+
+    /// The pairs that a Harbor of this version refused. `settled_on`: also what it refused before the last look, for an
+    /// account that would give up a credential for another try.
+    pub fn refused_pairs(&self, version: Option<&str>, settled_on: bool) -> Unknown {
+        let facts = self.facts();
+        let mut pairs = facts.refused.of(version);
+        if settled_on {
+            for (kind, more) in facts.refused_before.of(version) {
+                pairs.entry(kind).or_default().extend(more);
+            }
         }
+        pairs
     }
 
-    /// Whether Harbor accepts PUT and PATCH from the login; `None` if not tried yet.
-    pub fn may_update(&self, home: &Home) -> Option<bool> {
-        match self.cell(home).load(Ordering::Relaxed) {
-            MAY => Some(true),
-            MAY_NOT => Some(false),
-            _ => None,
-        }
-    }
-
-    /// Notes the answer of a try.
-    pub fn set_may_update(&self, home: &Home, may: bool) {
-        self.cell(home).store(if may { MAY } else { MAY_NOT }, Ordering::Relaxed);
-    }
-
-    /// Notes a pair that a Harbor of this version refused as unknown; true if that is news.
-    pub fn set_unknown(&self, version: Option<&str>, pair: &str) -> bool {
-        let mut told = self.unknown_pairs.lock().expect("nothing panics while it holds the set");
-        if told.0.as_deref() != version {
-            *told = (version.map(ToOwned::to_owned), BTreeSet::new());
-        }
-        told.1.insert(pair.to_owned())
-    }
-
-    /// The pairs that a Harbor of this version refused as unknown.
-    pub fn unknown_pairs(&self, version: Option<&str>) -> BTreeSet<String> {
-        let told = self.unknown_pairs.lock().expect("nothing panics while it holds the set");
-        if told.0.as_deref() == version { told.1.clone() } else { BTreeSet::new() }
-    }
-
-    /// Notes that a project does not exist; true if that is news.
-    pub fn set_project_missing(&self, project: &str) -> bool {
-        self.missing_projects.lock().expect("nothing panics while it holds the set").insert(project.to_owned())
+    /// Notes that a project which an account names does not exist; true if that is news.
+    pub fn set_project_missing(&self, project: &str, account: &Key) -> bool {
+        self.facts().missing_projects.entry(project.to_owned()).or_default().insert(account.clone())
     }
 
     /// Notes that a project exists again.
     pub fn set_project_found(&self, project: &str) {
-        self.missing_projects.lock().expect("nothing panics while it holds the set").remove(project);
+        self.facts().missing_projects.remove(project);
     }
 
     /// The projects that do not exist.
     pub fn missing_projects(&self) -> BTreeSet<String> {
-        self.missing_projects.lock().expect("nothing panics while it holds the set").clone()
+        self.facts().missing_projects.keys().cloned().collect()
+    }
+
+    /// An account names these projects by now; of others it does not want to hear any more.
+    pub fn names_projects(&self, account: &Key, names: impl Fn(&str) -> bool) {
+        self.facts().missing_projects.retain(|project, accounts| {
+            if !names(project) {
+                accounts.remove(account);
+            }
+            !accounts.is_empty()
+        });
+    }
+
+    /// Notes that a home could not be listed; true if its accounts should hear of it now.
+    pub fn home_failed(&self, home: &Arc<Home>, why: Failure) -> bool {
+        let mut facts = self.facts();
+        let failing = facts.failing.entry(Arc::clone(home)).or_insert_with(|| Failing { sweeps: 0, why: why.clone() });
+        let news = failing.sweeps + 1 == SWEEPS_UNTIL_TOLD || (failing.is_told() && failing.why != why);
+        failing.sweeps = failing.sweeps.saturating_add(1);
+        failing.why = why;
+        news
+    }
+
+    /// Notes that a home was listed; true if its accounts were told that it could not be.
+    pub fn home_answered(&self, home: &Home) -> bool {
+        self.facts().failing.remove(home).is_some_and(|failing| failing.is_told())
+    }
+
+    /// Why a home cannot be listed, if that lasts.
+    pub fn why_home_fails(&self, home: &Home) -> Option<Failure> {
+        self.facts().failing.get(home).filter(|failing| failing.is_told()).map(|failing| failing.why.clone())
+    }
+
+    /// Only these homes have accounts.
+    pub fn homes_are(&self, has_accounts: impl Fn(&Home) -> bool) {
+        self.facts().failing.retain(|home, _| has_accounts(home));
     }
 
     /// Notes that a sweep begins.
@@ -98,7 +159,77 @@ impl Learned {
 
     /// PUT and PATCH are worth another try.
     pub(super) fn forget_updates(&self) {
-        self.project_updates.store(UNKNOWN, Ordering::Relaxed);
-        self.system_updates.store(UNKNOWN, Ordering::Relaxed);
+        self.facts().updates.forget();
+    }
+
+    /// Pairs that were refused are worth another try.
+    pub(super) fn forget_refused_pairs(&self) {
+        let mut facts = self.facts();
+        facts.refused_before = std::mem::take(&mut facts.refused);
+    }
+}
+
+impl Failing {
+    fn is_told(&self) -> bool {
+        self.sweeps >= SWEEPS_UNTIL_TOLD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        Key { namespace: "".into(), name: name.into() }
+    }
+
+    #[test]
+    fn a_missing_project_is_forgotten_with_the_last_account_that_names_it() {
+        let learned = Learned::default();
+        assert!(learned.set_project_missing("p", &key("a")));
+        assert!(!learned.set_project_missing("p", &key("a")), "no news");
+        assert!(learned.set_project_missing("p", &key("b")), "for this account it is");
+        learned.names_projects(&key("a"), |_| false);
+        assert_eq!(learned.missing_projects(), BTreeSet::from(["p".to_owned()]));
+        learned.names_projects(&key("b"), |project| project == "p");
+        assert_eq!(learned.missing_projects().len(), 1);
+        learned.names_projects(&key("b"), |_| false);
+        assert!(learned.missing_projects().is_empty());
+    }
+
+    #[test]
+    fn a_home_that_fails_is_told_once_it_lasts() {
+        let learned = Learned::default();
+        let home = Arc::new(Home::Project("p".into()));
+        let why = |text: &str| Failure { reason: "NoAnswer", message: text.to_owned(), permanent: false };
+        assert!(!learned.home_failed(&home, why("a")));
+        assert_eq!(learned.why_home_fails(&home), None);
+        assert!(!learned.home_answered(&home), "nobody was told");
+        assert!(!learned.home_failed(&home, why("a")) && learned.home_failed(&home, why("a")));
+        assert!(!learned.home_failed(&home, why("a")), "it was told");
+        assert!(learned.home_failed(&home, why("b")), "for another reason");
+        assert_eq!(learned.why_home_fails(&home), Some(why("b")));
+        assert!(learned.home_answered(&home));
+        assert!(!learned.home_failed(&home, why("a")));
+        learned.homes_are(|_| false);
+        assert!(learned.facts().failing.is_empty());
+    }
+
+    #[test]
+    fn what_was_refused_is_tried_again_but_by_those_who_would_lose_by_it() {
+        use crate::domain::catalogue::Kind;
+        use crate::domain::permissions::{Access, AccessSet};
+        use crate::domain::robot::Scope;
+        let learned = Learned::default();
+        let pairs = AccessSet::from([Access::new("tag", "list")]);
+        let sent = Permissions::from([(Scope::Project("p".into()), pairs.clone())]);
+        assert!(learned.pair_refused(Some("v"), &sent, "tag:list"));
+        let known = Unknown::from([(Kind::Project, pairs)]);
+        assert_eq!(learned.refused_pairs(Some("v"), false), known);
+        learned.forget_refused_pairs();
+        assert_eq!(learned.refused_pairs(Some("v"), false), Unknown::new());
+        assert_eq!(learned.refused_pairs(Some("v"), true), known);
+        learned.forget_refused_pairs();
+        assert_eq!(learned.refused_pairs(Some("v"), true), Unknown::new());
     }
 }

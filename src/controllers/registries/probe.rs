@@ -74,6 +74,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     if let Some(own) = &own {
         compare_rights(ctx, name, own.as_ref());
+        try_again(ctx, name);
     }
     let mut overtaken = false;
     ctx.registries.change(name, |state| {
@@ -244,9 +245,16 @@ fn compare_rights(ctx: &Context, name: &str, own: Option<&OwnRobot>) {
         ctx.registries.change(name, |state| (state.sweep_owed, state.look_owed) = (true, true));
     } else if own.is_none() {
         state.learned.forget_updates();
-        for key in ctx.index.keys(|_, entry| *entry.registry == *name && entry.cannot_update) {
-            look(ctx, &key);
-        }
+    }
+}
+
+/// What Harbor refused as unknown is tried again as often as the login is looked at, and so is what the login could not do:
+/// by the accounts that are not as wished for it.
+fn try_again(ctx: &Context, name: &str) {
+    let Some(state) = ctx.registries.get(name) else { return };
+    state.learned.forget_refused_pairs();
+    for key in ctx.index.keys(|_, entry| *entry.registry == *name && entry.held_back) {
+        look(ctx, &key);
     }
 }
 

@@ -243,12 +243,32 @@ impl RegistryState {
         due.collect()
     }
 
+    fn is_robot(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| info.login == LoginKind::Robot)
+    }
+
+    /// What an answer to PUT or PATCH holds for: of a person, who has a role in each project, for the project; of a robot
+    /// for all projects, or the system.
+    pub fn place(&self, home: &Home) -> Home {
+        match home {
+            Home::Project(_) if self.is_robot() => Home::Project(String::new()),
+            _ => home.clone(),
+        }
+    }
+
+    /// True for the texts with which Harbor refuses PUT and PATCH to a login that may not send them: `forbidden`, or the
+    /// caller's own name (contract `26-robot-as-manager-system`, `30-roles`), or that a robot holds less than it would give.
+    /// Others (a session's token, a rule of some proxy) say nothing of that.
+    pub fn says_no(&self, message: &str) -> bool {
+        message == "forbidden" || message == self.login_name || message.starts_with("permission scope is invalid")
+    }
+
     /// Whether PUT and PATCH may be planned: known, or worth a try. Persons may. No robot may update a robot of the system,
     /// nor one of a project but with `project:update` on all projects (measured on 2.12 to 2.16); where a robot cannot see
     /// what it holds itself, its first try tells.
     pub fn may_update(&self, home: &Home) -> bool {
-        let is_robot = self.info.as_ref().is_some_and(|info| info.login == LoginKind::Robot);
-        self.learned.may_update(home).unwrap_or_else(|| match home {
+        let is_robot = self.is_robot();
+        self.learned.may_update(&self.place(home)).unwrap_or_else(|| match home {
             Home::System => !is_robot,
             Home::Project(_) => !is_robot || self.own.as_ref().is_none_or(|own| own.updates_robots),
         })

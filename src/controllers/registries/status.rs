@@ -61,7 +61,7 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
         let expires_at = state.own.as_ref().and_then(|own| own.expires_at);
         // A start forgets what was learned, and the next try tells it again.
         let same = before.login.as_ref().filter(|login| login.name == state.login_name);
-        let may_update = state.learned.may_update(&Home::Project(String::new()));
+        let may_update = state.learned.may_update_projects();
         let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
         let may_update_system = state.learned.may_update(&Home::System);
         let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));

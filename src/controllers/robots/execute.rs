@@ -347,7 +347,8 @@ impl Run<'_, '_> {
                 }
                 let home = &self.pass.desired.home;
                 let next = outcome::of_registry(ctx, &self.pass.registry_name, home, &error);
-                let learned = pairs::learn(&self.pass.registry, &self.pass.account.spec, &error);
+                let (registry, key, spec) = (&self.pass.registry, self.pass.key, &self.pass.account.spec);
+                let learned = pairs::learn(registry, key, spec, &self.pass.desired.permissions, &error);
                 let next = if learned { Outcome::Again } else { next };
                 // A picture that was stale twice in a row is a fact that somebody should hear of.
                 let next = match next {

@@ -82,10 +82,16 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
 
 /// Drops what is known of an account that is gone, and lets a registry go that waited for it.
 fn forget(ctx: &Arc<Context>, key: &Key) -> Outcome {
-    if let Some(registry) = ctx.index.remove(key)
-        && ctx.registries.get(&registry).is_some_and(|state| state.is_deleting())
-    {
-        ctx.registry_work.change(super::RegistryWork::Probe(registry), None);
+    let Some(registry) = ctx.index.remove(key) else { return Outcome::Gone };
+    match ctx.registries.get(&registry) {
+        Some(state) => {
+            state.learned.names_projects(key, |_| false);
+            if state.is_deleting() {
+                ctx.registry_work.change(super::RegistryWork::Probe(registry), None);
+            }
+        }
+        None if ctx.index.count(&registry) == 0 => ctx.registries.miss_no_more(&registry),
+        None => {}
     }
     Outcome::Gone
 }
@@ -186,8 +192,11 @@ fn wish(
 impl Pass<'_> {
     /// Leaves out of the wish what this Harbor does not know or have. Of a system account nothing may be left.
     fn leave_out(&mut self, projects_found: bool) {
-        let missing = projects::give_up_missing(&mut self.desired, &self.account.spec, &self.registry);
-        self.unknown = pairs::give_up(&mut self.desired, &self.registry).or(missing).or(self.unknown.take());
+        let missing = projects::give_up_missing(&mut self.desired, self.key, &self.account.spec, &self.registry);
+        // Another try would need the slot of a credential that is promised to pods for a while.
+        let settled_on = self.account.status.as_ref().is_some_and(|status| status.previous.is_some());
+        self.unknown =
+            pairs::give_up(&mut self.desired, &self.registry, settled_on).or(missing).or(self.unknown.take());
         if projects_found && self.key.is_system() && self.desired.permissions.is_empty() && self.unknown.is_none() {
             let message = "no project fits spec.projects, or spec.projects.revoked takes everything away, so that the robot \
                            would have no permission; the account proceeds by itself when there is one";
@@ -289,6 +298,7 @@ impl Pass<'_> {
         let wake = wake.into_iter().chain(gathered.wake).chain(paced).min();
         let wake = wake.map(|at| self.ctx.instant_of(at, facts.now));
         let wake = [wake, done.wake, self.unwatched(&plan, &gathered)].into_iter().flatten().min();
+        let held_back = plan.blocker == Some(Blocker::LoginCannotUpdate) || self.unknown.is_some();
         let slots = done.slots;
         let secret = done.live.version();
         let outdated = done.secret_outdated;
@@ -300,8 +310,8 @@ impl Pass<'_> {
         }
         self.ctx.index.update(self.key, |entry| {
             entry.slots = slots;
-            entry.renamed = false;
-            entry.cannot_update = plan.blocker == Some(Blocker::LoginCannotUpdate);
+            (entry.renamed, entry.home_fails) = (false, false);
+            entry.held_back = held_back;
             entry.secret = secret;
             entry.wake = wake;
         });

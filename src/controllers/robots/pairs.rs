@@ -4,19 +4,21 @@
 
 use super::projects;
 use crate::api::AccountSpec;
+use crate::controllers::Key;
 use crate::controllers::registries::RegistryState;
 use crate::domain::catalogue::{self, Version};
 use crate::domain::desired::Desired;
 use crate::domain::report::Failure;
-use crate::domain::robot::Home;
+use crate::domain::robot::{Home, Permissions};
 use crate::registry;
 
 /// Takes out of the wish what this Harbor does not know, and says so.
-pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState) -> Option<Failure> {
+/// `settled_on`: the account would give up a credential for another try of what Harbor refused.
+pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState, settled_on: bool) -> Option<Failure> {
     let text = registry.info.as_ref().and_then(|info| info.version.as_deref());
     let version = text.and_then(Version::parse);
     let listed = registry.catalogue.as_deref();
-    let told = registry.learned.unknown_pairs(text);
+    let told = registry.learned.refused_pairs(text, settled_on);
     let unknown = catalogue::unknown(version, listed, &desired.permissions, &told);
     if unknown.is_empty() {
         return None;
@@ -35,14 +37,21 @@ pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState) -> Option
 }
 
 /// Notes a refusal; true if the next pass can do better for it.
-pub(super) fn learn(registry: &RegistryState, spec: &AccountSpec, error: &registry::Error) -> bool {
+pub(super) fn learn(
+    registry: &RegistryState,
+    account: &Key,
+    spec: &AccountSpec,
+    sent: &Permissions,
+    error: &registry::Error,
+) -> bool {
     match error {
         registry::Error::PermissionUnknown { pair } => {
-            registry.learned.set_unknown(registry.info.as_ref().and_then(|info| info.version.as_deref()), pair)
+            let version = registry.info.as_ref().and_then(|info| info.version.as_deref());
+            registry.learned.pair_refused(version, sent, pair)
         }
         // Of a system account the other projects are served. One that a pattern found is missed by the next list.
         registry::Error::ProjectNotFound { project } if projects::names(spec, project) => {
-            registry.learned.set_project_missing(project)
+            registry.learned.set_project_missing(project, account)
         }
         _ => false,
     }

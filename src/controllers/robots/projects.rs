@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Pass, gather::Stop, wish};
 use crate::api::AccountSpec;
+use crate::controllers::Key;
 use crate::controllers::registries::{self, RegistryState};
 use crate::domain::desired::Desired;
 use crate::domain::projects;
@@ -81,7 +82,13 @@ impl Pass<'_> {
 
 /// Takes projects out of the wish that do not exist. One that an account names itself is told; one that a pattern found and
 /// that went since is not missed.
-pub(super) fn give_up_missing(desired: &mut Desired, spec: &AccountSpec, registry: &RegistryState) -> Option<Failure> {
+pub(super) fn give_up_missing(
+    desired: &mut Desired,
+    account: &Key,
+    spec: &AccountSpec,
+    registry: &RegistryState,
+) -> Option<Failure> {
+    registry.learned.names_projects(account, |project| names(spec, project));
     let missing = registry.learned.missing_projects();
     if missing.is_empty() || desired.home != Home::System {
         return None;

@@ -141,10 +141,11 @@ pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option
         300..=399 => odd(", a redirect, which is not followed"),
         401 => Error::Unauthorized,
         403 if code == "DENIED" => denied(call, &raw, message),
-        403 => forbidden(call, &code, message),
-        // A proxy in front says 404 as well when Harbor is not there: only Harbor's own text means that it looked.
+        403 if code == "FORBIDDEN" => forbidden(call, message),
         404 if code == "NOT_FOUND" => missing(call, &raw, &message),
-        404 => odd(" without Harbor's error text"),
+        // A firewall in front says 403 as well, and that tells nothing of what the login may; a proxy says 404 when Harbor is
+        // not there: only Harbor's own text means that it looked.
+        403 | 404 => odd(" without Harbor's error text"),
         409 => Error::Conflict,
         400 | 422 => invalid(call, &raw, message),
         429 | 503 => Error::Busy { after },
@@ -160,8 +161,8 @@ pub(super) fn is_csrf(error: &Error) -> bool {
 }
 
 /// Of its settings Harbor only says who may not have them, but for where its environment fixes them all.
-fn forbidden(call: Call, code: &str, message: String) -> Error {
-    let of_settings = code == "FORBIDDEN" && matches!(call, Call::Configurations | Call::ConfigurationsUpdate);
+fn forbidden(call: Call, message: String) -> Error {
+    let of_settings = matches!(call, Call::Configurations | Call::ConfigurationsUpdate);
     let says_why = message.contains("CONFIG_OVERWRITE_JSON");
     let error = Error::Forbidden { message };
     if !of_settings || says_why || is_csrf(&error) {
@@ -355,6 +356,18 @@ mod tests {
         let html = refusal(Call::RobotGet, StatusCode::NOT_FOUND, b"<html>default backend</html>", None, &[]);
         assert!(matches!(html, Error::BadAnswer { after_write: false, .. }), "{html}");
         assert!(matches!(told(Call::RobotGet, 404, "NOT_FOUND", "path /x was not found"), Error::BadAnswer { .. }));
+    }
+
+    #[test]
+    fn a_403_that_harbor_did_not_write_says_nothing_about_the_login() {
+        for body in
+            [&b"<html>blocked by rule 949110</html>"[..], b"", br#"{"errors":[{"code":"WAF","message":"forbidden"}]}"#]
+        {
+            for call in [Call::RobotUpdate, Call::RobotCreate, Call::CurrentUser] {
+                let error = refusal(call, StatusCode::FORBIDDEN, body, None, &[]);
+                assert!(matches!(error, Error::BadAnswer { after_write: false, .. }), "{error}");
+            }
+        }
     }
 
     #[test]

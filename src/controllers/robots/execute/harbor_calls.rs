@@ -88,18 +88,22 @@ impl Run<'_, '_> {
         rotation::lifetime_from_now(wanted, robot.created_at, self.observed.now)
     }
 
-    /// Learns from the answer to PUT or PATCH whether the login may send them.
+    /// Learns from the answer to PUT or PATCH whether the login may send them. Much follows from a refusal (with
+    /// `disabled` a robot is deleted instead), so it has to come twice, in the words that Harbor has for this.
     fn after_update<T>(&self, result: Result<T, registry::Error>) -> Result<T, Trouble> {
-        let (learned, home) = (&self.pass.registry.learned, &self.pass.desired.home);
+        let registry = &self.pass.registry;
+        let place = registry.place(&self.pass.desired.home);
         match result {
             Ok(answer) => {
-                learned.set_may_update(home, true);
+                registry.learned.update_accepted(place);
                 Ok(answer)
             }
-            Err(registry::Error::Forbidden { .. }) => {
-                tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
-                learned.set_may_update(home, false);
-                Err(Trouble::Stale)
+            Err(registry::Error::Forbidden { message }) if registry.says_no(&message) => {
+                if registry.learned.update_refused(place) {
+                    tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
+                    return Err(Trouble::Stale);
+                }
+                Err(registry::Error::Forbidden { message }.into())
             }
             Err(error) => Err(error.into()),
         }

@@ -22,6 +22,9 @@ pub struct Fault {
     /// Only this path template, such as `/api/v2.0/robots/{id}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Only requests whose path and query, as they were sent, hold this text: `ProjectID%3D7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
     /// Status.
     #[serde(default = "five_hundred")]
     pub status: u16,
@@ -60,8 +63,9 @@ fn one() -> u64 {
 }
 
 impl Fault {
-    fn hits(&self, method: &str, template: &str) -> bool {
-        self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+    fn hits(&self, method: &str, template: &str, uri: &str) -> bool {
+        self.uri.as_deref().is_none_or(|wanted| uri.contains(wanted))
+            && self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
             && self.path.as_deref().is_none_or(|wanted| wanted == template)
     }
 
@@ -165,7 +169,7 @@ impl Quirks {
     }
 
     /// What a call has to expect; faults are used up by it.
-    pub fn plan(&mut self, method: &str, template: &str) -> Plan {
+    pub fn plan(&mut self, method: &str, template: &str, uri: &str) -> Plan {
         let mut delay = Duration::from_millis(self.latency_ms);
         if self.hiccup > 0 && matches!(method, "POST" | "PATCH") && template.starts_with("/api/v2.0/robots") {
             self.writes += 1;
@@ -173,18 +177,19 @@ impl Quirks {
                 delay += HICCUP;
             }
         }
-        let fault = self.fault(method, template);
+        let fault = self.fault(method, template, uri);
         if let Some(fault) = &fault {
             delay += Duration::from_millis(fault.delay_ms);
         }
         Plan { delay, fault }
     }
 
-    fn fault(&mut self, method: &str, template: &str) -> Option<Fault> {
+    fn fault(&mut self, method: &str, template: &str, uri: &str) -> Option<Fault> {
         if let Some(empty) = &mut self.empty_body {
             let wanted = Fault {
                 method: empty.method.clone(),
                 path: empty.path.clone(),
+                uri: None,
                 status: 500,
                 body: None,
                 headers: BTreeMap::new(),
@@ -195,7 +200,7 @@ impl Quirks {
                 body_bytes: None,
                 slow_body_ms: None,
             };
-            if empty.count > 0 && wanted.hits(method, template) {
+            if empty.count > 0 && wanted.hits(method, template, uri) {
                 empty.count -= 1;
                 if empty.count == 0 {
                     self.empty_body = None;
@@ -203,7 +208,7 @@ impl Quirks {
                 return Some(wanted);
             }
         }
-        let at = self.fail.iter().position(|fault| fault.hits(method, template))?;
+        let at = self.fail.iter().position(|fault| fault.hits(method, template, uri))?;
         let fault = self.fail[at].clone();
         match fault.count {
             0 => {}
@@ -239,7 +244,7 @@ mod tests {
         quirks
             .change(json!({"fail": [{"method": "POST", "path": "/a", "status": 429, "count": 2}, {"status": 503, "count": 0}]}))
             .unwrap();
-        let mut hit = |method: &str, path: &str| quirks.plan(method, path).fault.map(|fault| fault.status);
+        let mut hit = |method: &str, path: &str| quirks.plan(method, path, path).fault.map(|fault| fault.status);
         assert_eq!(hit("GET", "/a"), Some(503));
         assert_eq!(hit("POST", "/a"), Some(429));
         assert_eq!(hit("POST", "/a"), Some(429));
@@ -250,8 +255,8 @@ mod tests {
     fn every_nth_write_hiccups() {
         let mut quirks = Quirks::default();
         quirks.change(json!({"hiccup": 3})).unwrap();
-        let delays: Vec<bool> = (0..6).map(|_| !quirks.plan("POST", "/api/v2.0/robots").delay.is_zero()).collect();
+        let delays: Vec<bool> = (0..6).map(|_| !quirks.plan("POST", "/api/v2.0/robots", "").delay.is_zero()).collect();
         assert_eq!(delays, [false, false, true, false, false, true]);
-        assert!(quirks.plan("GET", "/api/v2.0/robots").delay.is_zero());
+        assert!(quirks.plan("GET", "/api/v2.0/robots", "").delay.is_zero());
     }
 }

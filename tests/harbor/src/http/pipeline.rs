@@ -44,7 +44,7 @@ pub async fn answer(app: Arc<App>, request: Request<Incoming>) -> Result<Respons
     let _under_way = UnderWay::begin(&app);
     let route = route::find(&path);
     let template = route.as_ref().map_or("(unknown)", |route| route.template);
-    let plan = app.quirks().plan(parts.method.as_str(), template);
+    let plan = app.quirks().plan(parts.method.as_str(), template, &parts.uri.to_string());
     let started = Instant::now();
     tokio::time::sleep(plan.delay).await;
     let mut record = Record {
