@@ -49,6 +49,8 @@ pub struct Entry {
     pub secret: u64,
     /// The one that the watch saw last.
     pub secret_seen: u64,
+    /// Its account was told that its home could not be listed, or is to be told.
+    pub home_fails: bool,
     /// Something else asks for a look: a sweep, a ServiceAccount, the registry.
     pub look: bool,
     /// When to look again without an event.
@@ -143,8 +145,8 @@ pub struct Index {
 #[derive(Default)]
 struct Inner {
     entries: HashMap<Key, Entry>,
-    names: HashSet<Arc<str>>,
-    homes: HashSet<Arc<Home>>,
+    names: Shared<str>,
+    homes: Shared<Home>,
     namespaces: HashMap<Arc<str>, Namespace>,
     /// Where the Secrets of system accounts go.
     spreads: HashMap<Key, Spread>,

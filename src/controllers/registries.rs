@@ -184,6 +184,13 @@ impl Registries {
         }
     }
 
+    /// Notes where a sweep ended early; `None` = it came through.
+    pub fn swept_to(&self, name: &str, home: Option<Arc<Home>>) {
+        if self.get(name).is_some_and(|state| state.swept_to != home) {
+            self.change(name, |state| state.swept_to = home);
+        }
+    }
+
     /// A sweep wants to begin: whether it may. If not, one is owed to the registry from then on. `None` = no such registry.
     pub fn may_sweep(&self, name: &str) -> Option<bool> {
         let mut may = None;
@@ -322,13 +329,15 @@ pub fn release(ctx: &Context, registry: &str) {
 }
 
 impl Context {
-    /// An account met an error that concerns the registry as a whole: probe it now, and let everybody else wait.
+    /// An account met an error that may concern the registry as a whole: probe it now. Where one call tells for sure,
+    /// everybody else waits from then on; a project that Harbor never gets done with is nobody else's matter.
     pub fn suspect(&self, name: &Arc<str>, error: &Error) {
         let doubtful = error.is_of_login();
+        let certain = doubtful || matches!(error, Error::Unreachable { .. } | Error::Busy { .. } | Error::ReadOnly);
         self.registries.change(name, |state| {
             // Whether a login that is only in memory is still good the probe finds out.
             state.kept = false;
-            if state.trouble.is_none() {
+            if certain && state.trouble.is_none() {
                 let trouble = if doubtful { doubted(name) } else { told(state, error) };
                 state.trouble = Some(trouble);
                 state.probed = !doubtful;

@@ -3,13 +3,14 @@
 
 pub mod orphans;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::index::{Resident, State, digest, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
+use super::robots::outcome;
 use super::{Context, Key, RegistryWork, robots};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
@@ -27,6 +28,43 @@ use orphans::Orphans;
 const MOST_STRAYS: usize = 1_000;
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
+
+/// So many homes in a row without an answer end a sweep: the probe says whether Harbor is there at all.
+const SEVERAL: u32 = 3;
+
+/// One that ended early goes on after this long, if the registry is usable and does not say itself when.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(10);
+
+/// The homes in their order, beginning behind the one that the last sweep came to.
+fn from(
+    homes: BTreeMap<Arc<Home>, Vec<Resident>>,
+    swept_to: Option<&Home>,
+) -> impl Iterator<Item = (Arc<Home>, Vec<Resident>)> {
+    let (before, behind): (Vec<_>, Vec<_>) =
+        homes.into_iter().partition(|(home, _)| swept_to.is_some_and(|last| **home <= *last));
+    behind.into_iter().chain(before)
+}
+
+fn why_not_listed(state: &RegistryState, home: &Home, error: &Error) -> Failure {
+    let place = match home {
+        Home::System => "the system".to_owned(),
+        Home::Project(name) => format!("project {name}"),
+    };
+    let failure = outcome::failure(state, error);
+    let message = format!(
+        "{}; the robots of {place} cannot be listed, so that nobody knows whether they are as they were left",
+        failure.message
+    );
+    Failure { message, ..failure }
+}
+
+/// Accounts of a home that cannot be listed, or can be again, say so. None of that takes a call.
+fn tell_home(ctx: &Context, accounts: &[Resident]) {
+    for account in accounts {
+        ctx.index.update(&account.key, |entry| entry.home_fails = true);
+        look(ctx, &account.key);
+    }
+}
 
 /// One sweep over a registry.
 pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
@@ -55,32 +93,53 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     let pause =
         Duration::from_secs(SHARE.into()).checked_div(state.requests_per_second(&ctx.settings)).unwrap_or_default();
-    for (home, mut accounts) in homes {
+    state.learned.homes_are(|home| homes.contains_key(home));
+    // Where the last one ended early, this one goes on: what lies behind a home that fails is not hidden by it.
+    let mut unanswered = 0;
+    for (home, mut accounts) in from(homes, state.swept_to.as_deref()) {
         accounts.sort_unstable_by_key(|account| account.uid);
         let result = compare(ctx, name, &*client, &home, &accounts, before.as_deref(), &mut census).await;
         if *home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
             ctx.registries.saw_system(name);
         }
+        if result.is_ok() {
+            unanswered = 0;
+            if state.learned.home_answered(&home) {
+                tell_home(ctx, &accounts);
+            }
+        }
         match result {
             // While logins are refused for their old names there is no time to be modest; the limit itself holds.
             Ok(_) if before.is_some() && client.name_prefix() != before => {}
             Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,
-            Err(error) if error.is_outage() => {
-                // If the probe finds nothing wrong, only the backoff keeps the two from chasing one another.
-                ctx.suspect(name, &error);
-                let wait = client.asked_to_wait().map(deadline::from_now);
-                return Outcome::Failed { not_before: wait };
-            }
             Err(error) => {
                 tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
                 if let Error::ListTooLong { .. } = error {
                     unseen = Some(unseen_in(name, &home, &error));
                 }
                 census.missed(&home, &error);
+                if error.is_outage() {
+                    unanswered += 1;
+                    // The probe finds out whether the registry as a whole is out of order. If it is not, only the pause
+                    // keeps the two from chasing one another.
+                    ctx.suspect(name, &error);
+                    let usable = ctx.registries.get(name).is_some_and(|state| state.trouble.is_none());
+                    if !usable || unanswered == SEVERAL {
+                        ctx.registries.swept_to(name, Some(home));
+                        let wait = client.asked_to_wait().unwrap_or(BETWEEN_SWEEPS);
+                        return Outcome::Failed { not_before: Some(deadline::from_now(wait)) };
+                    }
+                }
+                if error.class() != Class::UserFix
+                    && state.learned.home_failed(&home, why_not_listed(&state, &home, &error))
+                {
+                    tell_home(ctx, &accounts);
+                }
                 report_to(ctx, &accounts, &error);
             }
         }
     }
+    ctx.registries.swept_to(name, None);
     ctx.registries.swept(name, client.name_prefix());
     match registries::look_at_projects(ctx, name, &*client).await {
         Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,

@@ -66,6 +66,8 @@ pub struct RegistryState {
     pub sweep_problem: Option<Failure>,
     /// Since when robots are without an account, where `orphanPolicy` asks for their deletion.
     pub condemned: Arc<Mutex<HashMap<Home, HashMap<u64, Instant>>>>,
+    /// The home at which the last sweep ended early; `None` = it came through.
+    pub swept_to: Option<Arc<Home>>,
     /// What stood before the names of robots when they were last swept.
     pub swept_prefix: Option<String>,
     /// The login may list the robots of the system.
@@ -113,6 +115,7 @@ impl RegistryState {
             settings_problem: None,
             sweep_problem: None,
             condemned: Arc::default(),
+            swept_to: None,
             swept_prefix: None,
             sees_system: false,
             catalogue: None,

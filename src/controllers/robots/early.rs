@@ -52,6 +52,16 @@ impl Pass<'_> {
                 lost = credential_lost;
                 (failure, Outcome::Parked(registries::poll_tag(&self.registry_name)))
             }
+            gather::Stop::Home(failure) => {
+                self.ctx.index.update(self.key, |entry| entry.home_fails = false);
+                let wake = self.ctx.index.get(self.key).and_then(|entry| entry.wake);
+                // Something else may have asked for this pass, too.
+                let next = if self.ctx.index.is_quiet(self.key) { Outcome::Settled { wake } } else { Outcome::Again };
+                match self.tell_failure(failure, false).await {
+                    Ok(()) => return next,
+                    Err(error) => return outcome::of_kube(&error),
+                }
+            }
             gather::Stop::Wait => return Outcome::Parked(registries::tag(&self.registry_name)),
             gather::Stop::Registry(error) if error.is_of_login() => {
                 self.ctx.suspect(&self.registry_name, &error);
@@ -87,13 +97,17 @@ impl Pass<'_> {
         if self.is_deleting() {
             failure.message.push_str(way_out(failure.reason));
         }
-        let mut status = self.failed_status(&failure, lost);
-        self.follow_the_cluster(&mut status, !lost).await;
-        self.warn(&failure);
-        match self.write_status(status).await {
+        match self.tell_failure(failure, lost).await {
             Ok(()) => next,
             Err(error) => outcome::of_kube(&error),
         }
+    }
+
+    async fn tell_failure(&mut self, failure: Failure, lost: bool) -> Result<(), crate::cluster::Error> {
+        let mut status = self.failed_status(&failure, lost);
+        self.follow_the_cluster(&mut status, !lost).await;
+        self.warn(&failure);
+        self.write_status(status).await
     }
 
     /// Status when nothing could be read: what is published is as good as it was, unless the robot went with its

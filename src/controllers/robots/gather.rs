@@ -42,6 +42,8 @@ pub(super) enum Stop {
     Trouble(Trouble),
     /// The registry is being probed at this moment.
     Wait,
+    /// Sweeps cannot list the account's home.
+    Home(Failure),
     /// What is wished for cannot be had as it is; nothing is changed, and the next poll looks again.
     Wish {
         /// Why.

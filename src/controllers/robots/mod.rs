@@ -165,6 +165,9 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
         ctx.index.remove(key);
         return outcome;
     }
+    if let Some(why) = pass.home_fails(cause) {
+        return pass.stopped(gather::Stop::Home(why)).await;
+    }
     if !deleting {
         match pass.find_projects(cause).await {
             Ok(found) => pass.leave_out(found),
@@ -223,14 +226,22 @@ impl Pass<'_> {
         if here { &self.desired.service_accounts } else { &[] }
     }
 
+    /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
+    fn home_fails(&self, cause: Cause) -> Option<Failure> {
+        let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;
+        let at_rest = cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
+        self.registry.learned.why_home_fails(&self.desired.home).filter(|_| at_rest && self.registry.trouble.is_none())
+    }
+
     async fn run(mut self) -> Outcome {
         let status = self.account.status.clone().unwrap_or_default();
         let recorded = report::recorded(&status);
         // A person's edit of the spec is served whenever it comes, and so are projects that come and go.
         let edited = status.observed_generation != self.account.metadata.generation
             || (status.robot.is_some() && status.projects != self.desired.projects);
-        let renamed = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed);
-        let mut gathered = match self.gather(self.by_timer || renamed).await {
+        // What a sweep saw of these is as good as a list of their own.
+        let swept = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed || entry.home_fails);
+        let mut gathered = match self.gather(self.by_timer || swept).await {
             Ok(gathered) => gathered,
             Err(stop) => return self.stopped(stop).await,
         };
