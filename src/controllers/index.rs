@@ -1,9 +1,10 @@
 //! What is kept in memory of each account between passes: a few hundred bytes, no object and no secret.
 
 mod service_accounts;
+mod shared;
 mod spread;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +18,7 @@ use crate::domain::pace::Pace;
 use crate::domain::robot::{Home, Robot};
 
 use service_accounts::Named;
+use shared::Shared;
 use spread::Spread;
 pub use spread::{Copy, Namespace};
 
@@ -174,24 +176,17 @@ impl Index {
     /// The key of an object; equal names share their memory.
     pub fn key(&self, namespace: &str, name: &str) -> Key {
         let mut inner = self.lock();
-        let namespace = intern(&mut inner.names, namespace);
-        Key { namespace, name: name.into() }
+        Key { namespace: inner.names.name(namespace), name: name.into() }
     }
 
     /// A registry's name, shared.
     pub fn name(&self, name: &str) -> Arc<str> {
-        intern(&mut self.lock().names, name)
+        self.lock().names.name(name)
     }
 
     /// A home, shared.
     pub fn home(&self, home: &Home) -> Arc<Home> {
-        let mut inner = self.lock();
-        if let Some(known) = inner.homes.get(home) {
-            return Arc::clone(known);
-        }
-        let shared = Arc::new(home.clone());
-        inner.homes.insert(Arc::clone(&shared));
-        shared
+        self.lock().homes.get(home, || Arc::new(home.clone()))
     }
 
     /// The entry of an account.
@@ -228,7 +223,12 @@ impl Index {
         } else {
             inner.forget_service_accounts(key, &key.namespace);
         }
-        inner.entries.remove(key).map(|entry| entry.registry)
+        let registry = inner.entries.remove(key).map(|entry| entry.registry);
+        if inner.entries.is_empty() {
+            inner.names.tidy();
+            inner.homes.tidy();
+        }
+        registry
     }
 
     /// The accounts of a registry that may have robots, by home.
@@ -312,15 +312,6 @@ impl Index {
     }
 }
 
-fn intern(names: &mut HashSet<Arc<str>>, name: &str) -> Arc<str> {
-    if let Some(known) = names.get(name) {
-        return Arc::clone(known);
-    }
-    let shared: Arc<str> = name.into();
-    names.insert(Arc::clone(&shared));
-    shared
-}
-
 /// The digest of a robot: changes whenever Harbor shows anything that a pass would act on.
 pub fn robot_digest(robot: &Robot) -> u64 {
     let mut hash = DefaultHasher::new();
@@ -342,3 +333,6 @@ pub fn digest(value: impl Hash) -> u64 {
     value.hash(&mut hash);
     hash.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,14 +155,20 @@ pub async fn logins(ctx: Arc<Context>) {
     feed(vec![open(api, config()).boxed()], Resource::meta, || {}, see, |_| {}).await;
 }
 
-/// ServiceAccounts, metadata only: those that an account names may come, go or be edited.
+/// ServiceAccounts: those that an account names may come, go or be edited.
 pub async fn service_accounts(ctx: Arc<Context>) {
-    let streams = in_namespaces::<PartialObjectMeta<ServiceAccount>>(&ctx.client, &ctx.settings.namespaces, &config());
-    let see = |event: Event<PartialObjectMeta<ServiceAccount>>| {
-        let (Event::Apply(account) | Event::InitApply(account) | Event::Delete(account)) = event else { return };
+    let streams = in_namespaces::<ServiceAccount>(&ctx.client, &ctx.settings.namespaces, &config());
+    let see = |event: Event<ServiceAccount>| {
+        let (account, there) = match event {
+            Event::Apply(account) | Event::InitApply(account) => (account, true),
+            Event::Delete(account) => (account, false),
+            Event::Init | Event::InitDone => return,
+        };
         let version = objects::version(&account.metadata);
         let namespace = account.namespace().unwrap_or_default();
-        for user in ctx.index.see_service_account(&namespace, &account.name_any(), version) {
+        let entries = account.image_pull_secrets.as_deref().unwrap_or_default();
+        let names = |secret: &str| there && entries.iter().any(|entry| entry.name == secret);
+        for user in ctx.index.see_service_account(&namespace, &account.name_any(), version, names) {
             wake(&ctx, user);
         }
     };

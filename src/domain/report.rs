@@ -168,6 +168,7 @@ fn secret_refs(facts: &Facts<'_>) -> Vec<SecretRecord> {
     }
     namespaces.retain(|name| *name != facts.namespace);
     namespaces.insert(0, facts.namespace);
+    namespaces.truncate(spread::SECRETS_TOLD);
     let name = &facts.desired.secret.name;
     namespaces
         .into_iter()

@@ -8,6 +8,10 @@ use crate::api::{AccountStatus, NamespaceRecord, SecretRecord, SystemSecretOutpu
 /// So many namespaces are in a status, those that failed first.
 const NAMESPACES_TOLD: usize = 100;
 
+/// So many Secrets are in a status, the first one first: a status has to fit into an object. Where more are is known from
+/// the Secrets themselves.
+pub const SECRETS_TOLD: usize = 100;
+
 const NOT_FOUND: &str = "NamespaceNotFound";
 const PROGRESSING: &str = "Progressing";
 
@@ -91,7 +95,8 @@ pub fn amend(status: &mut AccountStatus, secret: &str, rows: &[Row], gone: &BTre
     }
     status.secret_refs.retain(|held| !gone.contains(&held.namespace));
     for row in rows.iter().filter(|row| row.problem.is_none()) {
-        if !status.secret_refs.iter().any(|held| held.namespace == row.name) {
+        let told = status.secret_refs.len() >= SECRETS_TOLD;
+        if !told && !status.secret_refs.iter().any(|held| held.namespace == row.name) {
             status.secret_refs.push(SecretRecord { namespace: row.name.clone(), name: secret.to_owned() });
         }
     }
@@ -191,6 +196,18 @@ mod tests {
         assert!(summary(&rows).unwrap().ends_with("; 1 more in status.namespaces"));
         assert_eq!(summary(&rows[..150]), None);
         assert_eq!(summary(&rows[151..152]), None, "a namespace that is to come is no failure");
+    }
+
+    #[test]
+    fn a_hundred_secrets_are_enough() {
+        let mut status = AccountStatus::default();
+        let rows: Vec<Row> = (0..5_000).map(|n| row(&format!("n{n:04}"), None)).collect();
+        amend(&mut status, "pull", &rows, &BTreeSet::new());
+        assert_eq!((status.secret_refs.len(), status.namespaces.len()), (SECRETS_TOLD, NAMESPACES_TOLD));
+        assert_eq!(status.namespace_count, Some(5_000));
+        let gone = BTreeSet::from(["n0000".to_owned()]);
+        amend(&mut status, "pull", &[], &gone);
+        assert_eq!(status.secret_refs.len(), SECRETS_TOLD - 1);
     }
 
     #[test]

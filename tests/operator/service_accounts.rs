@@ -147,3 +147,30 @@ async fn an_entry_taken_out_by_hand_is_put_back_twice_and_then_left_until_the_ac
     scene.pull_secrets_are("builder", &["z", "ci"]).await;
     scene.settled("ci").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_asks_harbor_nothing_for_accounts_whose_entries_are_there() {
+    let mut scene = Scene::new(Setting::default()).await;
+    scene.service_account("builder", &["z"]).await;
+    for n in 0..4 {
+        scene.account(&format!("ci-{n}"), json!({"serviceAccounts": ["builder", "default"]})).await;
+    }
+    for n in 0..4 {
+        scene.settled(&format!("ci-{n}")).await;
+    }
+    assert!(scene.terminate().success());
+    // One entry was taken out meanwhile: that account, and no other, has something to do.
+    let mut entries = scene.pull_secrets("builder").await;
+    entries.retain(|name| name != "ci-2");
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    scene.set_pull_secrets("builder", &entries).await;
+    scene.harbor.reset_calls().await.unwrap();
+    scene.start();
+    scene.sweeps(2).await;
+    let with_it = [entries.as_slice(), &["ci-2"]].concat();
+    scene.pull_secrets_are("builder", &with_it).await;
+    let calls = scene.harbor.calls().await.unwrap();
+    let by_name = calls.calls.iter().filter(|call| call.path == "/api/v2.0/robots" && call.query.contains("name"));
+    assert!(by_name.count() <= 1, "only that account asks for its robots: {:?}", calls.by);
+    assert_eq!(changes(&calls), 0);
+}

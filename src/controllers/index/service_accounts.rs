@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Index, Inner, Key, intern};
+use super::{Index, Inner, Key};
 
 /// A ServiceAccount that accounts name.
 #[derive(Default)]
@@ -12,6 +12,8 @@ pub(super) struct Named {
     users: Vec<(Key, u64)>,
     /// The version that the watch saw last.
     seen: u64,
+    /// A pass missed it, and its account says so.
+    missed: bool,
 }
 
 impl Named {
@@ -29,7 +31,7 @@ impl Index {
             inner.forget_service_accounts(account, namespace);
             return;
         }
-        let namespace = intern(&mut inner.names, namespace);
+        let namespace = inner.names.name(namespace);
         let here = inner.service_accounts.entry(namespace).or_default();
         here.retain(|name, named| {
             if !names.iter().any(|wanted| **wanted == **name) {
@@ -66,9 +68,9 @@ impl Index {
     /// Notes that a ServiceAccount is not there: when it comes, nobody has taken the account's entry out.
     pub fn miss_service_account(&self, account: &Key, namespace: &str, name: &str) {
         let mut inner = self.lock();
-        let named = inner.service_accounts.get_mut(namespace).and_then(|here| here.get_mut(name));
-        let users = named.into_iter().flat_map(|named| &mut named.users);
-        users.filter(|(user, _)| user == account).for_each(|(_, left)| *left = 0);
+        let Some(named) = inner.service_accounts.get_mut(namespace).and_then(|here| here.get_mut(name)) else { return };
+        named.missed = true;
+        named.users.iter_mut().filter(|(user, _)| user == account).for_each(|(_, left)| *left = 0);
     }
 
     /// True if a pass of this process left the account's entry in a ServiceAccount.
@@ -78,13 +80,32 @@ impl Index {
         named.is_some_and(|named| named.users.iter().any(|(user, left)| user == account && *left != 0))
     }
 
-    /// Notes the version of a ServiceAccount that the watch saw; the accounts that should look.
-    pub fn see_service_account(&self, namespace: &str, name: &str, version: u64) -> Vec<Key> {
+    /// Notes what the watch saw of a ServiceAccount: its version, and which Secrets it names. Answers with the accounts that
+    /// should look. One whose Secret is named has nothing to do there, whoever wrote and although no pass of this process
+    /// looked before: so a start asks nobody about thousands of them.
+    pub fn see_service_account(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: u64,
+        names: impl Fn(&str) -> bool,
+    ) -> Vec<Key> {
         let mut inner = self.lock();
-        let here = inner.service_accounts.get_mut(namespace);
+        let Inner { entries, service_accounts, .. } = &mut *inner;
+        let here = service_accounts.get_mut(namespace);
         let Some(named) = here.and_then(|here| here.get_mut(name)) else { return Vec::new() };
         named.seen = version;
-        named.users.iter().filter(|(_, left)| version > *left).map(|(user, _)| user.clone()).collect()
+        let missed = std::mem::take(&mut named.missed);
+        let mut look = Vec::new();
+        for (user, left) in named.users.iter_mut().filter(|(_, left)| version > *left) {
+            let secret = entries.get(user).map(|entry| entry.secret_name.as_deref().unwrap_or(&user.name));
+            if !missed && secret.is_some_and(&names) {
+                *left = version;
+            } else {
+                look.push(user.clone());
+            }
+        }
+        look
     }
 }
 
@@ -106,5 +127,47 @@ impl Inner {
         if here.is_empty() {
             self.service_accounts.remove(namespace);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{entry, key};
+    use super::*;
+
+    fn index(accounts: &[&str]) -> Index {
+        let index = Index::default();
+        for name in accounts {
+            index.set(key(name), entry("p"));
+            index.set_service_accounts(&key(name), "n", &["default".to_owned()]);
+        }
+        index
+    }
+
+    #[test]
+    fn only_accounts_whose_secret_is_not_named_look() {
+        let index = index(&["a", "b"]);
+        assert_eq!(index.see_service_account("n", "default", 5, |name| name == "a"), [key("b")]);
+        assert!(index.has_served(&key("a"), "n", "default") && index.places_with_news(&key("a")).is_empty());
+        index.leave_service_account(&key("b"), "n", "default", 5, 6);
+        // Our own write comes back, and somebody else's that keeps both.
+        assert!(index.see_service_account("n", "default", 6, |_| true).is_empty());
+        assert!(index.see_service_account("n", "default", 7, |_| true).is_empty());
+        // It goes, and with it both.
+        assert_eq!(index.see_service_account("n", "default", 8, |_| false), [key("a"), key("b")]);
+        assert!(index.see_service_account("n", "other", 9, |_| false).is_empty(), "nobody names it");
+    }
+
+    #[test]
+    fn one_that_was_missed_is_looked_at_whatever_it_names() {
+        let index = index(&["a"]);
+        index.miss_service_account(&key("a"), "n", "default");
+        assert_eq!(
+            index.see_service_account("n", "default", 5, |_| true),
+            [key("a")],
+            "its status says that it is missing"
+        );
+        index.leave_service_account(&key("a"), "n", "default", 5, 5);
+        assert!(index.see_service_account("n", "default", 6, |_| true).is_empty());
     }
 }

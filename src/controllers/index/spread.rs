@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Index, Inner, Key, intern};
+use super::{Index, Inner, Key};
 use crate::api::SystemSecretOutput;
 use crate::domain::contest::Contest;
 use crate::domain::spread;
@@ -23,6 +23,8 @@ pub(super) struct Spread {
     /// What is asked for, as the last pass saw it.
     pub(super) wish: SystemSecretOutput,
     pub(super) copies: BTreeMap<Box<str>, Copy>,
+    /// All namespaces were searched for copies.
+    searched: bool,
 }
 
 /// A system account's Secret in one namespace.
@@ -83,6 +85,12 @@ impl Index {
         copies.into_iter().flatten().map(|(namespace, _)| namespace.to_string()).collect()
     }
 
+    /// True the first time: no pass of this process has searched all namespaces for the account's copies.
+    pub fn search_once(&self, account: &Key) -> bool {
+        let mut inner = self.lock();
+        !std::mem::replace(&mut inner.spreads.entry(account.clone()).or_default().searched, true)
+    }
+
     /// Changes what is known of a copy.
     pub fn update_copy(&self, account: &Key, namespace: &str, change: impl FnOnce(&mut Copy)) {
         let mut inner = self.lock();
@@ -128,7 +136,7 @@ impl Index {
     /// Notes what a namespace is like (`None`: it is gone); the accounts that should look.
     pub fn see_namespace(&self, name: &str, now: Option<&Namespace>) -> Vec<Key> {
         let mut inner = self.lock();
-        let shared = intern(&mut inner.names, name);
+        let shared = inner.names.name(name);
         let before = match now.cloned() {
             Some(namespace) => inner.namespaces.insert(shared, namespace),
             None => inner.namespaces.remove(name),

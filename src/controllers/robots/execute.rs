@@ -28,6 +28,7 @@ use crate::domain::slots::Slot;
 use crate::domain::spread::{Row, summary};
 use crate::engine::Outcome;
 use crate::registry::{self, Class, Registry};
+use pull_secrets::EntryLeft;
 
 /// A step starts only if the claim has this long left: the longest that its call can take.
 const STEP_TIME: Duration = Duration::from_secs(10);
@@ -98,6 +99,8 @@ struct Run<'r, 'p> {
     undone: Option<Failure>,
     wake: Option<Instant>,
     rows: Option<Vec<Row>>,
+    /// Entries that could not be taken out of ServiceAccounts.
+    left: Vec<EntryLeft>,
 }
 
 impl Pass<'_> {
@@ -118,6 +121,7 @@ impl Pass<'_> {
             undone: gathered.password_problem.clone().or_else(|| self.unknown.clone()),
             wake: None,
             rows: None,
+            left: Vec::new(),
             pass: self,
         };
         let result = run.all(plan).await;
@@ -278,8 +282,34 @@ impl Run<'_, '_> {
             if self.pass.key.is_system() {
                 // Its Secrets lie in namespaces of others: none waits for the garbage collector.
                 ctx.metrics.kube_write("secret");
-                self.live = secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.live).await?;
+                match secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.live).await {
+                    Ok(live) => self.live = live,
+                    // What refuses this refuses it to the garbage collector, too, and what is in there logs in nowhere.
+                    Err(cluster::Error::Refused(why)) => {
+                        let text = format!(
+                            "Secret {} in namespace {} is left and has to be deleted by hand: {why}",
+                            self.pass.desired.secret.name, self.pass.secret_namespace
+                        );
+                        self.pass.event(true, "KubernetesRefused", text);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
+        }
+        if let Some((namespace, name, why)) = self.left.first() {
+            // An entry for a Secret that is gone is harmless, and no reason to hold the account.
+            let others = match self.left.len() - 1 {
+                0 => String::new(),
+                more => format!(" and of {more} more"),
+            };
+            let text = format!(
+                "Secret {} is left in the imagePullSecrets of ServiceAccount {name}{}{others}, to be taken out by hand: \
+                 Kubernetes refuses the change: {why}",
+                self.pass.desired.secret.name,
+                self.pass.place(namespace)
+            );
+            tracing::warn!(account = %self.pass.key, "{text}");
+            self.pass.event(true, "KubernetesRefused", text);
         }
         if self.observed.abandoned {
             self.pass.tell_abandoned();

@@ -4,7 +4,7 @@ mod at_rest;
 mod early;
 mod execute;
 mod gather;
-mod outcome;
+pub(super) mod outcome;
 mod pairs;
 mod projects;
 mod registry_of;

@@ -9,6 +9,7 @@ use crate::cluster;
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::service_accounts::{self, Entry};
+use crate::deadline;
 use crate::domain::report::Failure;
 
 /// The Secret whose entry is wanted in ServiceAccounts.
@@ -23,6 +24,9 @@ pub(super) struct Place<'a> {
     pub(super) served: Vec<String>,
 }
 
+/// A ServiceAccount that goes on naming a Secret of ours: its namespace, its name, and what refuses to change it.
+pub(super) type EntryLeft = (String, String, String);
+
 /// What came of it.
 #[derive(Default)]
 pub(super) struct Served {
@@ -32,6 +36,8 @@ pub(super) struct Served {
     pub(super) notes: Vec<String>,
     /// Somebody keeps taking the entry out.
     pub(super) contested: Option<Failure>,
+    /// ServiceAccounts that a rule of the cluster does not let us change, and its words.
+    pub(super) refused: Vec<(String, String)>,
     /// When to look again.
     pub(super) wake: Option<Instant>,
 }
@@ -47,17 +53,27 @@ impl Run<'_, '_> {
             served: self.gathered.live.service_accounts(),
         };
         let served = self.pass.serve(place, wanted).await?;
-        self.take(&served);
+        let namespace = self.pass.secret_namespace.to_string();
+        self.take(&namespace, &served);
         self.live = served.live;
         Ok(())
     }
 
     /// Takes over what is to be told of a namespace.
-    pub(super) fn take(&mut self, served: &Served) {
+    pub(super) fn take(&mut self, namespace: &str, served: &Served) {
         self.notes.extend(served.notes.iter().cloned());
         if served.contested.is_some() {
             self.undone.clone_from(&served.contested);
         }
+        if let Some((name, why)) = served.refused.first() {
+            let message = format!(
+                "the imagePullSecrets of ServiceAccount {name}{} are not as they should be: Kubernetes refuses the change: {why}",
+                self.pass.place(namespace)
+            );
+            self.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
+        }
+        let left = served.refused.iter().map(|(name, why)| (namespace.to_owned(), name.clone(), why.clone()));
+        self.left.extend(left);
         self.wake = [self.wake, served.wake].into_iter().flatten().min();
     }
 }
@@ -77,18 +93,39 @@ impl Pass<'_> {
         }
         let dropped: BTreeSet<String> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
         for name in &dropped {
-            let entry = service_accounts::remove(&ctx.client, namespace, name, secret).await?;
-            if let Entry::Changed { from, to } = entry {
-                ctx.index.leave_service_account(self.key, namespace, name, from, to);
-                ctx.metrics.kube_write("service-account");
+            match service_accounts::remove(&ctx.client, namespace, name, secret).await {
+                Ok(Entry::Changed { from, to }) => {
+                    ctx.index.leave_service_account(self.key, namespace, name, from, to);
+                    ctx.metrics.kube_write("service-account");
+                }
+                Ok(_) => {}
+                Err(error) => self.refused(name, error, &mut done)?,
             }
         }
+        // Those that still carry the entry stay on record.
+        let kept: Vec<String> =
+            done.refused.iter().map(|(name, _)| name.clone()).chain(wanted.iter().cloned()).collect();
         self.enter(namespace, wanted, &served, &mut done).await?;
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             ctx.metrics.kube_write("secret");
-            done.live = secrets::record_service_accounts(&ctx.client, namespace, &done.live, &form, wanted).await?;
+            done.live = secrets::record_service_accounts(&ctx.client, namespace, &done.live, &form, &kept).await?;
         }
         Ok(done)
+    }
+
+    /// A rule of the cluster that keeps us from one ServiceAccount holds up nothing else. What it says of this one it may
+    /// not say later, and nothing tells when.
+    fn refused(&self, name: &str, error: cluster::Error, done: &mut Served) -> Result<(), cluster::Error> {
+        let cluster::Error::Refused(why) = error else { return Err(error) };
+        done.refused.push((name.to_owned(), why));
+        let again = deadline::from_now(self.registry.poll_interval(&self.ctx.settings));
+        done.wake = done.wake.into_iter().chain([again]).min();
+        Ok(())
+    }
+
+    /// Where a ServiceAccount is, for a message of an account that has them in many namespaces.
+    pub(super) fn place(&self, namespace: &str) -> String {
+        if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() }
     }
 
     /// Puts our entry into the wanted ServiceAccounts. Those that were `served` before carried it then.
@@ -104,10 +141,11 @@ impl Pass<'_> {
         for name in wanted {
             // One that is to come is on the record, too: taken out is what this process has seen in there.
             let served = served.contains(name) && ctx.index.has_served(self.key, namespace, name);
-            let mut entry = service_accounts::add(&ctx.client, namespace, name, secret, served).await?;
-            if matches!(entry, Entry::TakenOut(_)) {
+            let add = |served| service_accounts::add(&ctx.client, namespace, name, secret, served);
+            let mut entry = add(served).await;
+            if matches!(entry, Ok(Entry::TakenOut(_))) {
                 match self.stand_back(namespace, name) {
-                    None => entry = service_accounts::add(&ctx.client, namespace, name, secret, false).await?,
+                    None => entry = add(false).await,
                     Some((until, failure)) => {
                         done.contested = Some(failure);
                         done.wake = Some(until);
@@ -115,18 +153,17 @@ impl Pass<'_> {
                 }
             }
             match entry {
-                Entry::Unchanged(version) | Entry::TakenOut(version) => {
+                Err(error) => self.refused(name, error, done)?,
+                Ok(Entry::Unchanged(version) | Entry::TakenOut(version)) => {
                     ctx.index.leave_service_account(self.key, namespace, name, version, version);
                 }
-                Entry::Changed { from, to } => {
+                Ok(Entry::Changed { from, to }) => {
                     ctx.index.leave_service_account(self.key, namespace, name, from, to);
                     ctx.metrics.kube_write("service-account");
                 }
-                Entry::Missing => {
+                Ok(Entry::Missing) => {
                     ctx.index.miss_service_account(self.key, namespace, name);
-                    let where_ =
-                        if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() };
-                    done.notes.push(format!("ServiceAccount {name} does not exist yet{where_}"));
+                    done.notes.push(format!("ServiceAccount {name} does not exist yet{}", self.place(namespace)));
                 }
             }
         }
@@ -157,7 +194,7 @@ impl Pass<'_> {
             });
         }
         let until = contested?;
-        let place = if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() };
+        let place = self.place(namespace);
         let message = format!(
             "Secret {} was taken out of the imagePullSecrets of ServiceAccount {name}{place} three times within 10 minutes; it \
              is left alone until 10 minutes have passed or the account is edited: find out who does that and stop it",

@@ -8,14 +8,14 @@ use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 
 use super::super::Pass;
-use super::pull_secrets::{Place, Served};
+use super::pull_secrets::{EntryLeft, Place, Served};
 use super::{Run, STEP_TIME, Trouble};
 use crate::cluster;
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::secrets::{self, Copied, Live};
 use crate::controllers::index::digest;
 use crate::deadline;
-use crate::domain::spread::{Problem, Row};
+use crate::domain::spread::{Problem, Row, SECRETS_TOLD};
 use crate::registry::Class;
 
 /// Namespaces at the same time.
@@ -53,9 +53,12 @@ impl Run<'_, '_> {
         let mut rows = Vec::new();
         let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
         for name in stale {
-            if let Err(error) = pass.take_away(&name, &form).await {
-                rows.push(Row { name, problem: Some(problem_of(&error, true)) });
-                self.wake = [self.wake, Some(again)].into_iter().flatten().min();
+            match pass.take_away(&name, &form).await {
+                Ok(left) => self.left.extend(left),
+                Err(error) => {
+                    rows.push(Row { name, problem: Some(problem_of(&error, true)) });
+                    self.wake = [self.wake, Some(again)].into_iter().flatten().min();
+                }
             }
         }
         if !bring {
@@ -79,7 +82,7 @@ impl Run<'_, '_> {
         for (name, went) in went {
             let problem = match went {
                 Went::Well(result) => {
-                    served.extend(result);
+                    served.extend(result.map(|result| (name.to_owned(), result)));
                     None
                 }
                 Went::Wrong(problem, again) => {
@@ -92,8 +95,8 @@ impl Run<'_, '_> {
         if names.contains(home) {
             rows.push(Row { name: home.to_owned(), problem: put.is_none().then(Problem::no_credential) });
         }
-        for served in &served {
-            self.take(served);
+        for (name, served) in &served {
+            self.take(name, served);
         }
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         self.rows = Some(rows);
@@ -118,8 +121,9 @@ impl Run<'_, '_> {
                 secrets::release(&self.pass.ctx.client, &name, &live, &form).await?;
             } else {
                 match self.pass.take_away(&name, &form).await {
+                    Ok(left) => self.left.extend(left),
                     // A namespace that refuses this is not held up: what is left there goes with its owner.
-                    Ok(()) | Err(cluster::Error::Refused(_)) => {}
+                    Err(cluster::Error::Refused(_)) => {}
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -132,11 +136,19 @@ impl Run<'_, '_> {
 }
 
 impl Pass<'_> {
-    /// Every namespace that has a copy, or may have one.
+    /// Every namespace that has a copy, or may have one. The watch tells of all copies by their label, whatever status
+    /// says of them. Without a watch status has the first hundred: where there may be more, each namespace is looked into
+    /// before the account goes, and once after a start.
     pub(super) fn places(&self) -> BTreeSet<String> {
+        let index = &self.ctx.index;
         let recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
-        let recorded = recorded.map(|secret| secret.namespace.clone());
-        self.ctx.index.copied_to(self.key).into_iter().chain(recorded).collect()
+        let mut places: BTreeSet<String> = recorded.map(|secret| secret.namespace.clone()).collect();
+        let may_be_more = !self.ctx.settings.watch_secrets && places.len() >= SECRETS_TOLD;
+        if may_be_more && (self.is_deleting() || index.search_once(self.key)) {
+            places.extend(index.namespaces().iter().map(ToString::to_string));
+        }
+        places.extend(index.copied_to(self.key));
+        places
     }
 
     /// Makes the Secret of a namespace a copy of the first one.
@@ -223,13 +235,15 @@ impl Pass<'_> {
     }
 
     /// Takes the Secret and its entries out of a namespace that is not asked for any more.
-    pub(super) async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<(), cluster::Error> {
-        let ctx = self.ctx;
+    /// Answers with the ServiceAccounts in which the entry is left, since a rule of the cluster protects them.
+    pub(super) async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<Vec<EntryLeft>, cluster::Error> {
+        let (ctx, mut left) = (self.ctx, Vec::new());
         let live = secrets::read(&ctx.client, namespace, form).await?;
         if live.is_absent() || live.is_ours() {
             // Entries may be left of a Secret that somebody deleted.
             let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
-            let live = self.serve(place, &[]).await?.live;
+            let Served { live, refused, .. } = self.serve(place, &[]).await?;
+            left.extend(refused.into_iter().map(|(name, why)| (namespace.to_owned(), name, why)));
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
                 secrets::delete(&ctx.client, namespace, &live).await?;
@@ -237,7 +251,7 @@ impl Pass<'_> {
         }
         ctx.index.set_service_accounts(self.key, namespace, &[]);
         ctx.index.drop_copy(self.key, namespace);
-        Ok(())
+        Ok(left)
     }
 
     fn contested(&self, until: Instant) -> Went {

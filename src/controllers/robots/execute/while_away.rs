@@ -53,7 +53,7 @@ impl Pass<'_> {
         let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
         for name in stale {
             match self.take_away(name, form).await {
-                Ok(()) => _ = gone.insert(name.clone()),
+                Ok(_) => _ = gone.insert(name.clone()),
                 Err(error) => rows.push(Row { name: name.clone(), problem: Some(problem_of(&error, true)) }),
             }
         }

@@ -1,0 +1,76 @@
+//! What the index keeps, and that it does not keep it for ever.
+
+use super::*;
+
+pub(super) fn key(name: &str) -> Key {
+    Key { namespace: "n".into(), name: name.into() }
+}
+
+/// An account at rest in a project, of registry `main`.
+pub(super) fn entry(project: &str) -> Entry {
+    Entry {
+        uid: 1,
+        registry: "main".into(),
+        home: Arc::new(Home::Project(project.to_owned())),
+        base_name: "ci".into(),
+        secret_name: None,
+        wish: 0,
+        object: 0,
+        object_seen: 0,
+        slots: None,
+        renamed: false,
+        held_back: false,
+        secret: 0,
+        secret_seen: 0,
+        home_fails: false,
+        look: false,
+        wake: None,
+        unsettled_until: None,
+        left_unfinished: false,
+        may_have_robots: true,
+        deleting: false,
+        gave_up: false,
+        state: State::Ready,
+        expires: None,
+        contests: None,
+        password: None,
+        by_pattern: false,
+    }
+}
+
+#[test]
+fn with_its_accounts_everything_goes() {
+    let index = Index::default();
+    for n in 0..1_000 {
+        let namespace = format!("team-{n}");
+        let key = index.key(&namespace, "ci");
+        let home = index.home(&Home::Project(namespace.clone()));
+        let registry = index.name(&format!("{namespace}/own"));
+        index.set(key.clone(), Entry { home, registry, deleting: n == 7, ..entry(&namespace) });
+        index.set_service_accounts(&key, &namespace, &["default".to_owned()]);
+    }
+    assert!(index.has_deleting("team-7/own") && !index.has_deleting("team-8/own"));
+    for n in 0..1_000 {
+        let key = index.key(&format!("team-{n}"), "ci");
+        assert!(index.remove(&key).is_some());
+    }
+    let inner = index.lock();
+    assert!(inner.entries.is_empty() && inner.service_accounts.is_empty() && inner.spreads.is_empty());
+    // Whoever takes the last one away still holds its names.
+    assert!(inner.names.len() <= 2 && inner.homes.len() <= 1, "{} {}", inner.names.len(), inner.homes.len());
+}
+
+#[test]
+fn accounts_that_come_and_go_leave_nothing_behind_beside_one_that_stays() {
+    let index = Index::default();
+    index.set(index.key("stays", "ci"), entry("stays"));
+    for n in 0..10_000 {
+        let namespace = format!("passing-{n}");
+        let key = index.key(&namespace, "ci");
+        let home = index.home(&Home::Project(namespace.clone()));
+        index.set(key.clone(), Entry { home, ..entry(&namespace) });
+        index.remove(&key);
+    }
+    let inner = index.lock();
+    assert!(inner.names.len() < 200 && inner.homes.len() < 200, "{} {}", inner.names.len(), inner.homes.len());
+}
