@@ -1,7 +1,6 @@
 //! Our Secret: read it live, publish a credential into it, and its few other changes. Each write is conditional on the
 //! version that was read, so that two operators cannot both succeed.
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
@@ -10,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::secret_form::{self, AtRest, Credential, Form};
 use super::secret_owner::{self, Ownership};
 use super::{Error, objects, within};
-use crate::api::keys;
+use crate::api::{RegistryTime, keys};
 use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
 use crate::domain::robot::Robot;
 
@@ -266,7 +265,7 @@ pub struct Expected<'a> {
     /// Its robot, or one with a name of about that length.
     pub robot: RobotRef,
     /// When it will expire, about.
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<RegistryTime>,
     /// The password, if it is not for Harbor to draw.
     pub password: Option<&'a SecretString>,
 }

@@ -189,7 +189,10 @@ async fn every_status_has_its_meaning() {
         (error(401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
         (answer(401, &[], ""), Error::Unauthorized),
         (error(403, "FORBIDDEN", "forbidden"), Error::Forbidden { message: text("forbidden") }),
-        (answer(403, &[], "<html>"), Error::Forbidden { message: text("status 403 without a reason") }),
+        (
+            answer(403, &[], "<html>"),
+            Error::BadAnswer { what: text("status 403 without Harbor's error text"), after_write: false },
+        ),
         (error(403, "DENIED", "The system is in read only mode. Any modification is prohibited."), Error::ReadOnly),
         (error(403, "DENIED", "editing of legacy robot is not allowed"), Error::Legacy),
         (error(409, "CONFLICT", "robot account 1:library+ci already exists"), Error::Conflict),

@@ -118,7 +118,7 @@ async fn a_person_who_may_update_again_is_tried_again_without_another_login() {
     scene.account("ci", in_place()).await;
     scene.settled("ci").await;
     let refusal = json!({"errors": [{"code": "FORBIDDEN", "message": "forbidden"}]}).to_string();
-    let put = json!({"method": "PUT", "path": "/api/v2.0/robots/{id}", "status": 403, "body": refusal, "count": 1});
+    let put = json!({"method": "PUT", "path": "/api/v2.0/robots/{id}", "status": 403, "body": refusal, "count": 2});
     scene.faults(json!([put])).await;
     scene.edit("ci", json!({"permissions": ["PullArtifacts", "CreateTags"]})).await;
     scene.reason_is("ci", "Synced", "False", "LoginCannotUpdate").await;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use harbor_robot_operator::api::RobotAccount;
+use harbor_robot_operator::api::{HarborRegistry, RobotAccount};
 use harbor_robot_world::eventually;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::api::events::v1::Event;
@@ -174,10 +174,23 @@ async fn a_harbor_that_is_away_meanwhile_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_with_a_registry_of_its_own_goes_with_its_robots() {
-    let scene = tenant_scene(&[]).await;
-    delete_namespace(&scene).await;
-    namespace_is_gone(&scene, Duration::from_secs(60)).await;
-    assert!(scene.robots().await.is_empty());
+    for login_first in [false, true] {
+        let scene = tenant_scene(&[]).await;
+        if login_first {
+            scene.delete_secret("own-login").await;
+            let registries: Api<HarborRegistry> = Api::namespaced(scene.client.clone(), &scene.namespace);
+            eventually("the login is missed", SOON, || async {
+                let status = registries.get("own").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
+                let missed =
+                    status.conditions.iter().any(|it| it.type_ == "Ready" && it.reason == "CredentialsMissing");
+                if missed { Ok(()) } else { Err(format!("{status:?}")) }
+            })
+            .await;
+        }
+        delete_namespace(&scene).await;
+        namespace_is_gone(&scene, Duration::from_secs(60)).await;
+        assert!(scene.robots().await.is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
