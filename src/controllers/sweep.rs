@@ -1,16 +1,16 @@
 //! Compares what a registry holds with what the last passes left there: one list per project in use instead of one
 //! call per robot. Whatever differs is queued, and robots without an account are counted.
 
+mod homes;
 pub mod orphans;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::index::{Resident, State, digest, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
-use super::robots::outcome;
 use super::{Context, Key, RegistryWork, robots};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
@@ -28,43 +28,6 @@ use orphans::Orphans;
 const MOST_STRAYS: usize = 1_000;
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
-
-/// So many homes in a row without an answer end a sweep: the probe says whether Harbor is there at all.
-const SEVERAL: u32 = 3;
-
-/// One that ended early goes on after this long, if the registry is usable and does not say itself when.
-const BETWEEN_SWEEPS: Duration = Duration::from_secs(10);
-
-/// The homes in their order, beginning behind the one that the last sweep came to.
-fn from(
-    homes: BTreeMap<Arc<Home>, Vec<Resident>>,
-    swept_to: Option<&Home>,
-) -> impl Iterator<Item = (Arc<Home>, Vec<Resident>)> {
-    let (before, behind): (Vec<_>, Vec<_>) =
-        homes.into_iter().partition(|(home, _)| swept_to.is_some_and(|last| **home <= *last));
-    behind.into_iter().chain(before)
-}
-
-fn why_not_listed(state: &RegistryState, home: &Home, error: &Error) -> Failure {
-    let place = match home {
-        Home::System => "the system".to_owned(),
-        Home::Project(name) => format!("project {name}"),
-    };
-    let failure = outcome::failure(state, error);
-    let message = format!(
-        "{}; the robots of {place} cannot be listed, so that nobody knows whether they are as they were left",
-        failure.message
-    );
-    Failure { message, ..failure }
-}
-
-/// Accounts of a home that cannot be listed, or can be again, say so. None of that takes a call.
-fn tell_home(ctx: &Context, accounts: &[Resident]) {
-    for account in accounts {
-        ctx.index.update(&account.key, |entry| entry.home_fails = true);
-        look(ctx, &account.key);
-    }
-}
 
 /// One sweep over a registry.
 pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
@@ -96,7 +59,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     state.learned.homes_are(|home| homes.contains_key(home));
     // Where the last one ended early, this one goes on: what lies behind a home that fails is not hidden by it.
     let mut unanswered = 0;
-    for (home, mut accounts) in from(homes, state.swept_to.as_deref()) {
+    for (home, mut accounts) in homes::from(homes, state.swept_to.as_deref()) {
         accounts.sort_unstable_by_key(|account| account.uid);
         let result = compare(ctx, name, &*client, &home, &accounts, before.as_deref(), &mut census).await;
         if *home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
@@ -105,7 +68,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         if result.is_ok() {
             unanswered = 0;
             if state.learned.home_answered(&home) {
-                tell_home(ctx, &accounts);
+                homes::tell(ctx, &accounts);
             }
         }
         match result {
@@ -124,16 +87,16 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                     // keeps the two from chasing one another.
                     ctx.suspect(name, &error);
                     let usable = ctx.registries.get(name).is_some_and(|state| state.trouble.is_none());
-                    if !usable || unanswered == SEVERAL {
+                    if !usable || unanswered == homes::SEVERAL {
                         ctx.registries.swept_to(name, Some(home));
-                        let wait = client.asked_to_wait().unwrap_or(BETWEEN_SWEEPS);
+                        let wait = client.asked_to_wait().unwrap_or(homes::PAUSE);
                         return Outcome::Failed { not_before: Some(deadline::from_now(wait)) };
                     }
                 }
                 if error.class() != Class::UserFix
-                    && state.learned.home_failed(&home, why_not_listed(&state, &home, &error))
+                    && state.learned.home_failed(&home, homes::why_not_listed(&state, &home, &error))
                 {
-                    tell_home(ctx, &accounts);
+                    homes::tell(ctx, &accounts);
                 }
                 report_to(ctx, &accounts, &error);
             }
