@@ -22,3 +22,5 @@ pub mod metrics_access;
 pub mod registry;
 pub mod run;
 pub mod server;
+#[cfg(test)]
+mod test_properties;

@@ -18,6 +18,8 @@ pub mod registry_time;
 pub mod robot_account;
 mod rules;
 mod schema;
+#[cfg(test)]
+mod stored_properties;
 pub mod system_robot_account;
 
 pub use account::{

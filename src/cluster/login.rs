@@ -178,3 +178,6 @@ pub async fn secret_version(client: &Client, namespace: &str, name: &str) -> Res
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod password_properties;

@@ -10,6 +10,8 @@ pub mod registries;
 pub mod reviews;
 pub mod secret_form;
 pub mod secret_owner;
+#[cfg(test)]
+mod secret_properties;
 pub mod secrets;
 pub mod service_accounts;
 

@@ -251,7 +251,7 @@ fn wanted(
             None => &mut *annotations,
         };
         // Whatever a tenant writes into the record: our own keys stay.
-        for key in ours.split(',').filter(|key| !key.starts_with(keys::PREFIX)) {
+        for key in listed(Some(&ours)).into_iter().filter(|key| !key.starts_with(keys::PREFIX)) {
             all.remove(key);
         }
         all.extend(wish.clone());

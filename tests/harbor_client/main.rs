@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod bytes_properties;
 mod calls;
 mod catalogue;
 mod hostile;
@@ -13,6 +14,9 @@ mod sessions;
 mod settings;
 mod stand_in;
 mod stub;
+#[allow(dead_code, reason = "shared with the properties of src, which use more of it")]
+#[path = "../../src/test_properties.rs"]
+mod test_properties;
 mod tls;
 
 use std::sync::{Arc, Mutex, Once};

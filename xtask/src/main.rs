@@ -5,6 +5,7 @@ mod check;
 mod crds;
 mod demo;
 mod explore;
+mod fuzz;
 mod harbor;
 mod objects;
 mod samples;
@@ -37,6 +38,8 @@ enum Command {
     Crds(crds::Options),
     /// Explore every order of events around one account, against the decision table that ships
     Explore(explore::Options),
+    /// Try the property tests with new cases, for as long as wanted
+    Fuzz(fuzz::Options),
     /// Measure what docs/benchmarks.md reports
     Bench(bench::Options),
 }
@@ -58,6 +61,7 @@ fn run(command: Command) -> Result<()> {
         Command::Harbor(options) => harbor::run(&options),
         Command::Crds(options) => crds::run(&options),
         Command::Explore(options) => explore::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Demo => runtime()?.block_on(demo::run()),
         Command::Up(options) => runtime()?.block_on(up::run(options)),
         Command::Bench(options) => runtime()?.block_on(bench::run(options)),
