@@ -16,6 +16,7 @@ mod fairness;
 mod faulty;
 mod grants;
 mod hands;
+mod hostile;
 mod in_place;
 mod lessons;
 mod life;
