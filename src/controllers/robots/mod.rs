@@ -155,7 +155,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
     }
-    if deleting && pass.registry.trouble.is_none() && pass.exceeds_grants() {
+    if deleting && pass.registry.trouble_for(true).is_none() && pass.exceeds_grants() {
         pass.desired.retain = false;
     }
     if !finalizer && pass.registry.is_deleting() {
