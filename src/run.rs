@@ -15,7 +15,8 @@ use crate::cluster::{client, events::Events, namespaces, reviews};
 use crate::controllers::index::{Index, State};
 use crate::controllers::registries::{self, Registries};
 use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, robots, sweep, turns, watch};
-use crate::leader::{self, Claim, Election, Leadership, Takeover};
+use crate::gate::Gate;
+use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
 use crate::metrics_access::Access;
 use crate::server::{Exposition, Probes, Server};
@@ -71,6 +72,7 @@ pub fn block_on(args: RunArgs) -> Result<(), Error> {
 }
 
 async fn run(args: RunArgs) -> Result<(), Error> {
+    let election = election_params(&args)?;
     let shutdown = CancellationToken::new();
     stop_on_signal(&shutdown)?;
     let config = kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
@@ -85,7 +87,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let leadership = if args.leader_elect {
         let identity = leader::identity(&std::env::var("HOSTNAME").unwrap_or_else(|_| "operator".to_owned()));
         let namespace = &args.cluster_resource_namespace;
-        Some(Election::new(client.clone(), namespace, LEASE, identity, leader::Params::default(), clock::now))
+        Some(Election::new(client.clone(), namespace, LEASE, identity, election, clock::now))
     } else {
         None
     };
@@ -106,7 +108,8 @@ async fn run(args: RunArgs) -> Result<(), Error> {
                 None => return Ok(()),
             },
         };
-        let claim = leadership.as_ref().map_or_else(Claim::always, Leadership::claim);
+        let gate = leadership.as_ref().map_or_else(Gate::open, |leadership| Gate::of(leadership.claim()));
+        let client = client::behind(gate.clone(), client);
         let former_calls = FormerCalls {
             until: deadline::from_now(settings.settle_after),
             of_all: leadership.as_ref().map(Leadership::takeover) == Some(Takeover::Unclean),
@@ -124,7 +127,8 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             index,
             registries,
             metrics,
-            claim,
+            gate,
+            shutdown: shutdown.clone(),
             former_calls,
         });
         let _ = shared.set(Arc::clone(&context));
@@ -137,6 +141,12 @@ async fn run(args: RunArgs) -> Result<(), Error> {
         let _ = server.await;
     }
     result
+}
+
+fn election_params(args: &RunArgs) -> Result<leader::Params, Error> {
+    let RunArgs { leader_elect_lease_duration, leader_elect_renew_deadline, leader_elect_retry_period, .. } = args;
+    leader::Params::new(*leader_elect_lease_duration, *leader_elect_renew_deadline, *leader_elect_retry_period)
+        .map_err(|error| Error::Start(format!("--leader-elect-…: {error}")))
 }
 
 /// What has been reached so far, for the probes.

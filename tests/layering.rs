@@ -8,18 +8,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layer, the layers it may name, the crates it may use (`*`: any).
-const LAYERS: [(&str, &[&str], &[&str]); 9] = [
+const LAYERS: [(&str, &[&str], &[&str]); 10] = [
     ("api", &[], &["k8s_openapi", "kube", "schemars", "serde", "serde_json", "serde_saphyr", "thiserror", "jiff"]),
     ("domain", &["api", "deadline"], &["jiff", "k8s_openapi", "serde", "strsim", "thiserror"]),
-    ("registry", &["domain", "api", "deadline"], &["*"]),
-    ("cluster", &["registry", "domain", "api"], &["*"]),
+    ("registry", &["domain", "api", "deadline", "gate"], &["*"]),
+    ("cluster", &["registry", "domain", "api", "gate"], &["*"]),
     ("deadline", &[], &[]),
+    ("gate", &["deadline"], &["futures", "thiserror", "tokio"]),
     ("engine", &["deadline"], &["futures", "hashbrown", "thiserror", "tokio", "tokio_util", "tracing"]),
-    ("leader", &["deadline"], &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"]),
+    ("leader", &["deadline", "gate"], &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"]),
     ("metrics", &[], &["prometheus_client"]),
     (
         "controllers",
-        &["cluster", "registry", "domain", "api", "engine", "leader", "metrics", "clock", "deadline"],
+        &["cluster", "registry", "domain", "api", "engine", "gate", "leader", "metrics", "clock", "deadline"],
         &["*"],
     ),
 ];

@@ -11,7 +11,7 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 
 use super::secrets::MANAGER;
-use super::within;
+use super::{Error, within};
 use crate::api::{Account, GROUP, RegistryObject, VERSION};
 
 /// Publishes events.
@@ -91,8 +91,10 @@ impl Events {
             ..Event::default()
         };
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        if let Err(error) = within(api.create(&PostParams::default(), &event)).await {
-            tracing::warn!(object = name, %error, "an event was not published");
+        match within(api.create(&PostParams::default(), &event)).await {
+            // Whoever leads tells it.
+            Ok(_) | Err(Error::NotLeading) => {}
+            Err(error) => tracing::warn!(object = name, %error, "an event was not published"),
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod service_accounts;
 
 use std::time::Duration;
 
+use crate::gate::Refusal;
 use crate::registry::Class;
 
 /// A failed Kubernetes call, as far as the operator cares.
@@ -34,6 +35,9 @@ pub enum Error {
     /// Anything else: try again later.
     #[error("Kubernetes failed: {0}")]
     Failed(String),
+    /// A change was not sent, since another replica leads.
+    #[error("another replica leads")]
+    NotLeading,
 }
 
 impl Error {
@@ -43,6 +47,7 @@ impl Error {
             Self::Conflict | Self::NotFound => Class::Stale,
             Self::Refused(_) => Class::UserFix,
             Self::Failed(_) => Class::Retry { after: None },
+            Self::NotLeading => Class::NotLeading,
         }
     }
 
@@ -53,6 +58,7 @@ impl Error {
             Self::NotFound => "ObjectNotFound",
             Self::Refused(_) => "KubernetesRefused",
             Self::Failed(_) => "KubernetesError",
+            Self::NotLeading => "NotLeading",
         }
     }
 }
@@ -69,6 +75,7 @@ impl From<kube::Error> for Error {
                 403 | 422 => Self::Refused(status.message.chars().take(LONGEST_REFUSAL).collect()),
                 _ => Self::Failed(status.reason.clone()),
             },
+            kube::Error::Service(cause) if cause.downcast_ref() == Some(&Refusal::NotLeading) => Self::NotLeading,
             // The Display of a transport error can hold a URL, never a body.
             other => Self::Failed(other.to_string()),
         }

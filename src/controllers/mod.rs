@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::Client;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::RegistryTime;
 use crate::cluster::events::Events;
-use crate::leader::Claim;
+use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::{deadline, engine};
 
@@ -121,8 +122,10 @@ pub struct Context {
     pub events: Events,
     /// Counters and gauges.
     pub metrics: Arc<Metrics>,
-    /// Checked before each changing step.
-    pub claim: Claim,
+    /// Where requests that change something leave; `client` asks it by itself.
+    pub gate: Gate,
+    /// Cancelled when the operator is to end: nothing waits past it.
+    pub shutdown: CancellationToken,
     /// A call of a process before us may commit until then, and for which accounts.
     pub former_calls: FormerCalls,
 }
@@ -136,6 +139,16 @@ impl Context {
     /// The time that Harbor's clock is compared with: see [`crate::clock::steady`].
     pub fn now(&self) -> RegistryTime {
         crate::clock::steady()
+    }
+
+    /// Waits; false if the operator is to end first.
+    pub async fn pause(&self, time: Duration) -> bool {
+        self.unless_ending(tokio::time::sleep(time)).await.is_some()
+    }
+
+    /// Something that only reads; `None` if the operator is to end first.
+    pub async fn unless_ending<T>(&self, reads: impl Future<Output = T>) -> Option<T> {
+        self.shutdown.run_until_cancelled(reads).await.filter(|_| !self.shutdown.is_cancelled())
     }
 
     /// A moment in registry time as a moment of the local monotonic clock; a past one is now.

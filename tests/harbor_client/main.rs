@@ -6,6 +6,7 @@ mod bytes_properties;
 mod calls;
 mod catalogue;
 mod hostile;
+mod lead;
 mod lists;
 mod projects;
 mod reach;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Scope};
+use harbor_robot_operator::gate::Gate;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
 use harbor_robot_operator::registry::{NewRobot, RobotUpdate};
 use serde_json::{Value, json};
@@ -56,6 +58,7 @@ fn config(url: &str) -> Config {
         user_agent: "harbor-robot-operator/test".into(),
         clock: Arc::new(|| jiff::Timestamp::now().into()),
         observer: None,
+        gate: Gate::open(),
     }
 }
 

@@ -127,6 +127,7 @@ async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
             "ok" => metrics.namespaced_registry_call("ok"),
             _ => metrics.namespaced_registry_call("failed"),
         })),
+        gate: ctx.gate.clone(),
     })
     .map_err(|error| match error {
         // As if nothing answered there.

@@ -2,16 +2,12 @@
 //! Harbor, so two objects cannot both have a say, and a new name prefix renames every robot of everybody at once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::RegistryState;
 use crate::api::{RegistryKind, ServerSettings, keys};
 use crate::controllers::Context;
 use crate::domain::report::Failure;
 use crate::registry::{Error, LoginKind, Registry, Settings};
-
-/// A change starts only if the claim has this long left: the longest that its call can take.
-const CALL_TIME: Duration = Duration::from_secs(10);
 
 /// Compares Harbor's settings with what is asked for and writes what differs. What stands in the way is kept for status.
 /// Under a new prefix every robot has another name from now on, and what the Secrets hold is refused until a sweep saw it.
@@ -55,7 +51,7 @@ async fn keep(
     let now = client.settings().await?;
     let (change, problem) = difference(name, state, wish, &now);
     let writes = change.robot_name_prefix.is_some() || change.robot_token_duration.is_some();
-    if writes && ctx.claim.hold_for(CALL_TIME).await {
+    if writes {
         client.change_settings(&change).await?;
         tracing::info!(
             registry = %name,

@@ -14,6 +14,7 @@ use crate::registry::{Class, Error};
 pub fn of_kube(error: &crate::cluster::Error) -> Outcome {
     match error.class() {
         Class::Stale => Outcome::Again,
+        Class::NotLeading => Outcome::Settled { wake: None },
         Class::Retry { .. } | Class::UserFix | Class::Unknown => {
             tracing::warn!(%error, "a Kubernetes call failed");
             Outcome::Failed { not_before: None }
@@ -34,6 +35,7 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: 
     }
     match error.class() {
         Class::Stale => Outcome::Again,
+        Class::NotLeading => Outcome::Settled { wake: None },
         Class::Retry { after } => Outcome::Failed { not_before: after.map(deadline::from_now) },
         Class::UserFix | Class::Unknown => Outcome::Failed { not_before: None },
     }

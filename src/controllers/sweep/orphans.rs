@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::index::{Resident, digest};
 use super::super::registries::RegistryState;
@@ -73,9 +72,6 @@ pub async fn among(
     Ok(orphans)
 }
 
-/// A deletion starts only if the claim has this long left: the longest that its calls can take.
-const CALL_TIME: Duration = Duration::from_secs(20);
-
 /// Deletes those orphans of a home that were orphans at each look for long enough; answers with those that are left.
 pub async fn delete(
     ctx: &Context,
@@ -112,9 +108,6 @@ async fn execute(ctx: &Context, client: &dyn Registry, home: &Arc<Home>, orphan:
     let taken_back = is_taken_back(ctx, home, prefix.as_deref(), &orphan.robot, &orphan.owner);
     // Whatever cannot be asked now is asked at the next look.
     if !same || taken_back || !is_gone(ctx, &orphan.owner).await.unwrap_or_default() {
-        return Ok(false);
-    }
-    if !ctx.claim.hold_for(CALL_TIME).await {
         return Ok(false);
     }
     match client.delete(robot.id).await {

@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::super::Pass;
 use super::pull_secrets::{EntryLeft, Place, Served};
-use super::{Run, STEP_TIME, Trouble};
+use super::{Run, Trouble};
 use crate::cluster;
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::secrets::{self, Copied, Live};
@@ -189,9 +189,6 @@ impl Pass<'_> {
         left: u64,
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
-        if !ctx.claim.hold_for(STEP_TIME).await {
-            return Err(cluster::Error::Failed("another replica leads".to_owned()));
-        }
         let copied = secrets::copy(&ctx.client, namespace, held, form).await?;
         let (live, served) = match copied {
             Copied::Foreign => {

@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use super::super::Pass;
-use super::STEP_TIME;
 use super::pull_secrets::Served;
 use super::spread::{Went, problem_of};
 use crate::api::{AccountStatus, conditions as kinds};
@@ -47,7 +46,7 @@ impl Pass<'_> {
             .filter(|name| *name != home && !known.contains(*name) && spread::is_awaited(status, name))
             .collect();
         let nothing_to_do = stale.is_empty() && came.is_empty();
-        if nothing_to_do || !self.ctx.claim.hold_for(STEP_TIME).await {
+        if nothing_to_do {
             return;
         }
         let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
@@ -76,9 +75,6 @@ impl Pass<'_> {
                 Some(wanted) if !wanted.iter().any(|(name, _)| *name == namespace) => continue,
                 _ => &self.desired.service_accounts,
             };
-            if !self.ctx.claim.hold_for(STEP_TIME).await {
-                return;
-            }
             let entered = async {
                 let live = secrets::read(&self.ctx.client, &namespace, form).await?;
                 // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
