@@ -29,6 +29,9 @@ const MOST_STRAYS: usize = 1_000;
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
 
+/// The operator is to end, or another replica leads: nobody asks any more what comes next.
+const ENDING: Outcome = Outcome::Settled { wake: None };
+
 /// One sweep over a registry.
 pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     let started = Instant::now();
@@ -52,6 +55,9 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     let before = state.swept_prefix.clone();
     // First of all: if that renames the robots, this very sweep finds them so.
     if let Err(error) = registries::keep_settings(ctx, name, &*client).await {
+        if error.class() == Class::NotLeading {
+            return ENDING;
+        }
         tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
     }
     let pause =
@@ -74,7 +80,12 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         match result {
             // While logins are refused for their old names there is no time to be modest; the limit itself holds.
             Ok(_) if before.is_some() && client.name_prefix() != before => {}
-            Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,
+            Ok(calls) => {
+                if !ctx.pause(pause.saturating_mul(calls)).await {
+                    return ENDING;
+                }
+            }
+            Err(error) if error.class() == Class::NotLeading => return ENDING,
             Err(error) => {
                 tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
                 if let Error::ListTooLong { .. } = error {
@@ -104,8 +115,14 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     ctx.registries.swept_to(name, None);
     ctx.registries.swept(name, client.name_prefix());
-    match registries::look_at_projects(ctx, name, &*client).await {
-        Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,
+    let projects = ctx.unless_ending(registries::look_at_projects(ctx, name, &*client)).await;
+    let Some(projects) = projects else { return ENDING };
+    match projects {
+        Ok(calls) => {
+            if !ctx.pause(pause.saturating_mul(calls)).await {
+                return ENDING;
+            }
+        }
         Err(error) if error.is_outage() => {
             ctx.suspect(name, &error);
             let wait = client.asked_to_wait().map(deadline::from_now);
@@ -128,11 +145,17 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     registries::swept(ctx, name, orphans).await;
     if !ctx.settings.watch_secrets {
         for key in ctx.index.keys(|_, entry| *entry.registry == **name) {
+            if ctx.shutdown.is_cancelled() {
+                return ENDING;
+            }
             check_secret(ctx, &key).await;
         }
     }
     check_login(ctx, name, &state).await;
     for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.password.is_some()) {
+        if ctx.shutdown.is_cancelled() {
+            return ENDING;
+        }
         check_password(ctx, &key).await;
     }
     if ctx.registries.see_clock(name, client.clock_offset()) {
@@ -206,8 +229,9 @@ async fn compare(
 ) -> Result<u32, Error> {
     let is_slot = slots_of(ctx, home, accounts);
     let (seen, strays) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let mut robots = client
-        .digests(home, &|robot| {
+    // The pause that follows ends the sweep.
+    let listing = ctx
+        .unless_ending(client.digests(home, &|robot| {
             seen.fetch_add(1, Ordering::Relaxed);
             let owner = orphans::owner_to_ask(ctx, registry, accounts, robot);
             let owner = owner.filter(|_| strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
@@ -218,8 +242,10 @@ async fn compare(
                 renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
                 owner,
             })
-        })
-        .await?;
+        }))
+        .await;
+    let Some(robots) = listing else { return Ok(0) };
+    let mut robots = robots?;
     drop(is_slot);
     if strays.into_inner() > MOST_STRAYS {
         tracing::warn!(%registry, ?home, most = MOST_STRAYS, "more robots without an account than are looked at in one sweep");

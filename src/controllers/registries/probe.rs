@@ -61,16 +61,16 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         }
     }
     let asked = Arc::clone(&state.object);
-    let result = ask(ctx, name, &state).await;
+    let Some(result) = ctx.unless_ending(ask(ctx, name, &state)).await else { return Outcome::Settled { wake: None } };
     let was_usable = state.trouble.is_none();
     let told = state.trouble.as_ref().filter(|_| state.probed).map(|trouble| trouble.reason);
     let has_accounts = ctx.index.count(name) > 0;
     let own = match &result {
-        Ok(info) => look_at_login(ctx, name, info.login).await,
+        Ok(info) => ctx.unless_ending(look_at_login(ctx, name, info.login)).await.flatten(),
         Err(_) => None,
     };
     if own.is_some() {
-        look_at_server(ctx, name).await;
+        let _ = ctx.unless_ending(look_at_server(ctx, name)).await;
     }
     if let Some(own) = &own {
         compare_rights(ctx, name, own.as_ref());
@@ -276,6 +276,9 @@ pub fn look_at_users(ctx: &Context, registry: &str) {
 
 /// A write to the registry object failed. If it was made on an old picture, the next pass gets a new one.
 async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -> Outcome {
+    if error.class() == Class::NotLeading {
+        return Outcome::Settled { wake: None };
+    }
     if error.class() != Class::Stale {
         tracing::warn!(registry = %name, %error, "the registry object was not updated");
         return Outcome::Failed { not_before: None };

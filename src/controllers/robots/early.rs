@@ -47,6 +47,7 @@ impl Pass<'_> {
     pub(super) async fn stopped(mut self, stop: gather::Stop) -> Outcome {
         let mut lost = false;
         let failure = match stop {
+            gather::Stop::Ending => return Outcome::Settled { wake: None },
             gather::Stop::Kube(error) => return outcome::of_kube(&error),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;

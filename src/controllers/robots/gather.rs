@@ -34,6 +34,8 @@ const REVOCATION_DELAY: SignedDuration = SignedDuration::from_mins(5);
 
 /// Why gathering ended early.
 pub(super) enum Stop {
+    /// The operator is to end, and nothing was changed yet.
+    Ending,
     /// A Kubernetes call failed.
     Kube(cluster::Error),
     /// A registry call failed.
@@ -125,6 +127,11 @@ impl Pass<'_> {
     /// Reads what a plan depends on. `trusting` = the robots of an account at rest are taken as they were left; a plan that
     /// would change one of them has to gather again.
     pub(super) async fn gather(&self, trusting: bool) -> Result<Gathered, Stop> {
+        // Only reads, which may wait for their turn at Harbor for long.
+        self.ctx.unless_ending(self.read(trusting)).await.unwrap_or(Err(Stop::Ending))
+    }
+
+    async fn read(&self, trusting: bool) -> Result<Gathered, Stop> {
         let deleting = objects::is_deleting(&self.account.metadata);
         let mut gathered = Gathered {
             client: self.registry.client.clone(),
