@@ -18,6 +18,8 @@ mod grants;
 mod hands;
 mod hostile;
 mod in_place;
+mod installation;
+mod leading;
 mod lessons;
 mod life;
 mod login_expiry;
