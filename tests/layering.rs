@@ -16,7 +16,11 @@ const LAYERS: [(&str, &[&str], &[&str]); 10] = [
     ("deadline", &[], &[]),
     ("gate", &["deadline"], &["futures", "thiserror", "tokio"]),
     ("engine", &["deadline"], &["futures", "hashbrown", "thiserror", "tokio", "tokio_util", "tracing"]),
-    ("leader", &["deadline", "gate"], &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"]),
+    (
+        "leader",
+        &["deadline", "gate"],
+        &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"],
+    ),
     ("metrics", &[], &["prometheus_client"]),
     (
         "controllers",

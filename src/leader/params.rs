@@ -92,7 +92,7 @@ impl Params {
     /// How long a changing call may take: it ends before anybody else can lead. What a renewal grants is more, however late its
     /// answer comes, so whoever waits for this much waits for one renewal.
     pub fn call_time(&self) -> Duration {
-        (self.lease_duration - self.renew_every()).min(LONGEST_CALL)
+        self.lease_duration.saturating_sub(self.renew_every()).min(LONGEST_CALL)
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         #[test]
         fn every_renewal_grants_a_whole_call(lease in 1..=86_400_u64, deadline in 1..86_400_000_u64, retry in 1..86_400_000_u64) {
             let Ok(params) = params(lease * 1000, deadline, retry) else { return Ok(()) };
-            let left = params.lease_duration() - params.longest_renewal();
+            let left = params.lease_duration().saturating_sub(params.longest_renewal());
             prop_assert!(params.call_time() < left && !params.call_time().is_zero());
             prop_assert!(params.call_time() <= LONGEST_CALL);
         }

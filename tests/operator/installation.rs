@@ -33,7 +33,7 @@ pub enum Rights {
     Shipped,
     /// `deploy/hardened.yaml`: no list or watch on Secrets of others.
     Hardened,
-    /// `deploy/namespaced.yaml`: Roles in the namespaces that are served.
+    /// `deploy/namespaced.yaml` and `deploy/cluster-registries.yaml`: Roles in the namespaces that are served.
     Namespaced,
 }
 
@@ -59,13 +59,17 @@ impl Rights {
     }
 
     fn manifest(self) -> Vec<Value> {
-        let file = match self {
-            Self::Shipped => "deploy/install.yaml",
-            Self::Hardened => "deploy/hardened.yaml",
-            Self::Namespaced => "deploy/namespaced.yaml",
+        let files: &[&str] = match self {
+            Self::Shipped => &["install.yaml"],
+            Self::Hardened => &["hardened.yaml"],
+            Self::Namespaced => &["namespaced.yaml", "cluster-registries.yaml"],
         };
-        let text = std::fs::read_to_string(workspace_root().join(file)).unwrap();
-        text.split("\n---\n").map(|document| serde_saphyr::from_str(document).expect(file)).collect()
+        let mut objects = Vec::new();
+        for file in files {
+            let text = std::fs::read_to_string(workspace_root().join("deploy").join(file)).unwrap();
+            objects.extend(text.split("\n---\n").map(|one| serde_saphyr::from_str::<Value>(one).expect(file)));
+        }
+        objects
     }
 }
 
@@ -196,6 +200,8 @@ impl Plan<'_> {
             .iter()
             // Every operator of a test logs JSON; which namespaces are served is the scene's to say.
             .filter(|arg| **arg != "--log-format=json" && !arg.starts_with("--namespaces="))
+            // As cluster-registries.yaml asks for.
+            .filter(|arg| !arg.starts_with("--cluster-registries=") && !arg.starts_with("--cluster-name="))
             .map(|arg| arg.replace(NAMESPACE, self.system))
             .collect()
     }
@@ -223,6 +229,11 @@ fn rename(name: &mut Value, tail: &str) {
 
 fn in_namespace(object: &Value, namespace: &str) -> Value {
     let mut object = object.clone();
+    for rule in object["rules"].as_array_mut().into_iter().flatten() {
+        if rule["resourceNames"] == json!([TEAM]) {
+            rule["resourceNames"] = json!([namespace]);
+        }
+    }
     object["metadata"]["namespace"] = json!(namespace);
     object
 }

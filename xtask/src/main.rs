@@ -1,5 +1,6 @@
 //! Developer commands. `cargo xtask --help` lists them.
 
+mod audit;
 mod bench;
 mod check;
 mod crds;
@@ -8,6 +9,7 @@ mod explore;
 mod fuzz;
 mod harbor;
 mod objects;
+mod rights;
 mod samples;
 mod stage;
 mod up;
@@ -30,6 +32,8 @@ enum Command {
     Demo,
     /// Run every check: format, lints, tests, contract, generated files, licences
     Test(check::Options),
+    /// Compare once more what the operator asked for in the last run of its tests with what it is granted
+    Audit(audit::Options),
     /// Leave a control plane, a Harbor and the operator running until Ctrl-C
     Up(up::Options),
     /// Run the Harbor stand-in alone
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Test(options) => check::run(&options),
+        Command::Audit(options) => audit::run(&options),
         Command::Harbor(options) => harbor::run(&options),
         Command::Crds(options) => crds::run(&options),
         Command::Explore(options) => explore::run(&options),
