@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use crate::api::RegistryTime;
 use secrecy::SecretString;
 
+use crate::api::ObjectName;
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
 
 /// What a sweep keeps of a robot.
@@ -37,10 +38,10 @@ pub struct Digest {
 pub struct Owner {
     /// `metadata.uid`.
     pub uid: Box<str>,
-    /// Empty for cluster-scoped accounts.
-    pub namespace: Box<str>,
+    /// `None` for cluster-scoped accounts.
+    pub namespace: Option<ObjectName>,
     /// `metadata.name`.
-    pub name: Box<str>,
+    pub name: ObjectName,
 }
 
 /// Reduces a robot to what a sweep keeps; `None` = nothing.

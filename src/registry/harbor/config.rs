@@ -11,7 +11,6 @@ use url::{Host, Url};
 
 use super::reach::Reach;
 use super::room::{OwnRoom, Room};
-use crate::gate::Gate;
 
 /// Reads the present time; `run` is the only place that knows the real clock.
 pub type Clock = Arc<dyn Fn() -> RegistryTime + Send + Sync>;
@@ -61,8 +60,6 @@ pub struct Config {
     pub clock: Clock,
     /// For metrics.
     pub observer: Option<Observer>,
-    /// Where requests that change something leave.
-    pub gate: Gate,
 }
 
 impl fmt::Debug for Config {

@@ -229,8 +229,7 @@ impl Client {
 
 fn calls_project_in_doubt(error: &Error) -> bool {
     match error {
-        // An id that Harbor takes for none was never a project's.
-        Error::Forbidden { .. } | Error::NotFound | Error::Invalid { .. } => true,
+        Error::Forbidden { .. } | Error::NotFound => true,
         Error::BadAnswer { what, .. } => what == OTHER_PROJECT,
         _ => false,
     }
