@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::api::{DurationString, ObjectName};
+use crate::api::DurationString;
 use crate::logging::{Format, Level};
 
 /// Harbor robot accounts as Kubernetes objects.
@@ -31,13 +31,13 @@ pub enum Command {
 pub struct RunArgs {
     /// Namespace of the Secrets and ConfigMaps that cluster-scoped registries name.
     #[arg(long, env = "CLUSTER_RESOURCE_NAMESPACE", default_value = "harbor-robots", value_name = "NAMESPACE")]
-    pub cluster_resource_namespace: ObjectName,
+    pub cluster_resource_namespace: String,
     /// Name of this cluster in the mark on each robot [default: the UID of the namespace kube-system].
     #[arg(long, env = "CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
     /// Only keep accounts of these namespaces, and watch nothing outside them.
     #[arg(long, env = "NAMESPACES", value_delimiter = ',', value_name = "A,B")]
-    pub namespaces: Vec<ObjectName>,
+    pub namespaces: Vec<String>,
     /// Only serve registries with these labels, so that several operators can share the registries of a cluster.
     #[arg(long, env = "REGISTRY_SELECTOR", value_name = "SELECTOR")]
     pub registry_selector: Option<String>,
@@ -82,6 +82,22 @@ pub struct RunArgs {
     /// Let only one of several replicas act at a time, by a Lease in the cluster resource namespace.
     #[arg(long, env = "LEADER_ELECT")]
     pub leader_elect: bool,
+    /// How long a Lease that is not renewed keeps the other replicas away: what a leader that died leaves undone waits so
+    /// long. Below 15s calls get less time, too.
+    #[arg(
+        long, env = "LEADER_ELECT_LEASE_DURATION", default_value = "15s", value_parser = duration, value_name = "DURATION"
+    )]
+    pub leader_elect_lease_duration: Duration,
+    /// A leader that could not renew the Lease for so long ends; it renews it twice as often.
+    #[arg(
+        long, env = "LEADER_ELECT_RENEW_DEADLINE", default_value = "10s", value_parser = duration, value_name = "DURATION"
+    )]
+    pub leader_elect_renew_deadline: Duration,
+    /// The wait after a failed try to get or renew the Lease.
+    #[arg(
+        long, env = "LEADER_ELECT_RETRY_PERIOD", default_value = "2s", value_parser = duration, value_name = "DURATION"
+    )]
+    pub leader_elect_retry_period: Duration,
     /// Address of /livez and /readyz.
     #[arg(long, env = "LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,

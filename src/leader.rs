@@ -1,10 +1,11 @@
-//! Leader election by a Lease, with a claim that every changing step checks.
+//! Leader election by a Lease, with a claim that every changing request asks for.
 //!
 //! The record is written only with the `resourceVersion` it was read with, so two can never win. Another's record is
 //! judged by local monotonic time since it last changed, so clocks need not agree. The claim ends one lease duration
 //! after the last confirmed renewal was *sent*: by then nobody else can have taken over, whatever this process missed.
 
 mod claim;
+mod params;
 mod record;
 
 use std::pin::pin;
@@ -23,31 +24,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
 pub use claim::Claim;
+pub use params::{InvalidParams, Params};
 pub use record::{Action, decide};
-
-/// The times of an election.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Params {
-    /// How long a record that does not change keeps others away; whole seconds.
-    pub lease_duration: Duration,
-    /// The leader renews this often.
-    pub renew_every: Duration,
-    /// A leader that could not renew for so long gives up. Below `lease_duration`.
-    pub renew_deadline: Duration,
-    /// The wait after a failed try.
-    pub retry_every: Duration,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            lease_duration: Duration::from_secs(15),
-            renew_every: Duration::from_secs(5),
-            renew_deadline: Duration::from_secs(10),
-            retry_every: Duration::from_secs(2),
-        }
-    }
-}
 
 /// How the one before us ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,21 +88,21 @@ impl Election {
         let mut changes = pin!(watcher(self.api.clone(), only).default_backoff());
         let mut seen = None;
         loop {
-            let wait = match timeout(part(self.params.renew_deadline, 2), self.attempt(&mut seen)).await {
+            let wait = match timeout(self.params.longest_attempt(), self.attempt(&mut seen)).await {
                 Ok(Ok(Attempt::Won(lease, renewed, takeover))) => {
                     info!(lease = self.name, identity = self.identity, ?takeover, "leading");
-                    let claim = watch::Sender::new(Some(deadline::after(renewed, self.params.lease_duration)));
+                    let claim = watch::Sender::new(Some(deadline::after(renewed, self.params.lease_duration())));
                     return Leadership { election: self, lease: *lease, renewed, claim, takeover };
                 }
-                Ok(Ok(Attempt::Wait(wait))) => wait.min(self.params.renew_every),
+                Ok(Ok(Attempt::Wait(wait))) => wait.min(self.params.renew_every()),
                 Ok(Err(error)) if is_conflict(&error) => Duration::ZERO,
                 Ok(Err(error)) => {
                     warn!(lease = self.name, error = brief(&error), "cannot read or write the lease");
-                    self.params.retry_every
+                    self.params.retry_period()
                 }
                 Err(_) => {
                     warn!(lease = self.name, "the API server did not answer for the lease");
-                    self.params.retry_every
+                    self.params.retry_period()
                 }
             };
             tokio::select! {
@@ -147,7 +125,7 @@ impl Election {
         *seen = Some((version, since));
         let record = lease.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
         let known = record.as_ref().map(|record| (record, now.saturating_duration_since(since)));
-        let (lease, takeover) = match decide(known, &self.identity, self.params.lease_duration) {
+        let (lease, takeover) = match decide(known, &self.identity, self.params.lease_duration()) {
             Action::Wait(wait) => return Ok(Attempt::Wait(wait)),
             Action::Create => {
                 let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
@@ -172,7 +150,7 @@ impl Election {
 
     fn taken(&self, record: LeaseSpec) -> LeaseSpec {
         let now = MicroTime((self.wall)());
-        let seconds = i32::try_from(self.params.lease_duration.as_secs()).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(self.params.lease_duration().as_secs()).unwrap_or(i32::MAX);
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: Some(seconds),
@@ -194,9 +172,9 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// What every changing step checks.
+    /// What every changing request asks for.
     pub fn claim(&self) -> Claim {
-        Claim::until(self.claim.subscribe())
+        Claim::until(self.claim.subscribe(), &self.election.params)
     }
 
     /// How the one before us ended.
@@ -207,21 +185,21 @@ impl Leadership {
     /// Renews the lease; resolves only when it is lost. May be dropped at any time, before [`Self::release`].
     pub async fn keep(&mut self) -> Lost {
         let params = self.election.params;
-        let mut next = deadline::after(self.renewed, params.renew_every);
+        let mut next = deadline::after(self.renewed, params.renew_every());
         loop {
-            let deadline = deadline::after(self.renewed, params.renew_deadline);
+            let deadline = deadline::after(self.renewed, params.renew_deadline());
             sleep_until(next.min(deadline)).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return self.lost(Lost::Deadline);
             }
             // Two tries fit into the deadline even if the first is never answered.
-            match timeout(left.min(part(params.renew_deadline, 4)), self.renew()).await {
-                Ok(Ok(None)) => next = deadline::after(self.renewed, params.renew_every),
+            match timeout(left.min(params.longest_renewal()), self.renew()).await {
+                Ok(Ok(None)) => next = deadline::after(self.renewed, params.renew_every()),
                 Ok(Ok(Some(holder))) => return self.lost(Lost::Taken(holder)),
                 Ok(Err(error)) => {
                     warn!(lease = self.election.name, error = brief(&error), "cannot renew the lease");
-                    next = deadline::after(Instant::now(), params.retry_every);
+                    next = deadline::after(Instant::now(), params.retry_period());
                 }
                 Err(_) => {
                     warn!(lease = self.election.name, "the API server did not answer for the lease");
@@ -235,7 +213,7 @@ impl Leadership {
     /// is under way; otherwise drop the leadership, so that the lease runs out and the next one knows.
     pub async fn release(mut self) {
         self.claim.send_replace(None);
-        let wait = self.election.params.retry_every;
+        let wait = self.election.params.retry_period();
         let released = timeout(wait, async {
             if let Err(error) = self.write(|spec| spec.holder_identity = None).await {
                 if !is_conflict(&error) || self.holder().await?.is_some() {
@@ -267,7 +245,7 @@ impl Leadership {
             self.touch().await?;
         }
         self.renewed = sent;
-        self.claim.send_replace(Some(deadline::after(sent, self.election.params.lease_duration)));
+        self.claim.send_replace(Some(deadline::after(sent, self.election.params.lease_duration())));
         Ok(None)
     }
 
@@ -312,10 +290,6 @@ impl Drop for Leadership {
 
 /// A time that differs from the one in the record: the API server answers a write that changes nothing with success and
 /// the old `resourceVersion`, and others would see no renewal.
-fn part(whole: Duration, of: u32) -> Duration {
-    whole.checked_div(of).unwrap_or(whole)
-}
-
 fn unlike(before: Option<&MicroTime>, now: Timestamp) -> MicroTime {
     let same = before.is_some_and(|before| before.0.as_microsecond() == now.as_microsecond());
     MicroTime(if same { now.saturating_add(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MIN) } else { now })

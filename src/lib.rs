@@ -2,7 +2,7 @@
 //!
 //! Five layers; imports only point down this list (a test reads the `use` lines, `tests/layering.rs`):
 //! `run` → `controllers` → `cluster`, `registry` → `domain` → `api`; `engine`, `leader`, `metrics` are leaves, and all may
-//! use `deadline`.
+//! use `deadline`. `gate`, where changing requests leave, is kept by `leader` and asked by `cluster` and `registry`.
 
 // Times and durations come from outside: `RegistryTime` and `deadline` saturate, and what may panic is written with words.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -15,6 +15,7 @@ pub mod controllers;
 pub mod deadline;
 pub mod domain;
 pub mod engine;
+pub mod gate;
 pub mod leader;
 pub mod logging;
 pub mod metrics;
@@ -22,3 +23,5 @@ pub mod metrics_access;
 pub mod registry;
 pub mod run;
 pub mod server;
+#[cfg(test)]
+mod test_properties;

@@ -15,7 +15,8 @@ use crate::cluster::{client, events::Events, namespaces, reviews};
 use crate::controllers::index::{Index, State};
 use crate::controllers::registries::{self, Registries};
 use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, robots, sweep, turns, watch};
-use crate::leader::{self, Claim, Election, Leadership, Takeover};
+use crate::gate::Gate;
+use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
 use crate::metrics_access::Access;
 use crate::server::{Exposition, Probes, Server};
@@ -71,6 +72,7 @@ pub fn block_on(args: RunArgs) -> Result<(), Error> {
 }
 
 async fn run(args: RunArgs) -> Result<(), Error> {
+    let election = election_params(&args)?;
     let shutdown = CancellationToken::new();
     stop_on_signal(&shutdown)?;
     let config = kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
@@ -85,7 +87,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let leadership = if args.leader_elect {
         let identity = leader::identity(&std::env::var("HOSTNAME").unwrap_or_else(|_| "operator".to_owned()));
         let namespace = &args.cluster_resource_namespace;
-        Some(Election::new(client.clone(), namespace, LEASE, identity, leader::Params::default(), clock::now))
+        Some(Election::new(client.clone(), namespace, LEASE, identity, election, clock::now))
     } else {
         None
     };
@@ -106,7 +108,8 @@ async fn run(args: RunArgs) -> Result<(), Error> {
                 None => return Ok(()),
             },
         };
-        let claim = leadership.as_ref().map_or_else(Claim::always, Leadership::claim);
+        let gate = leadership.as_ref().map_or_else(Gate::open, |leadership| Gate::of(leadership.claim()));
+        let client = client::behind(gate.clone(), client);
         let former_calls = FormerCalls {
             until: deadline::from_now(settings.settle_after),
             of_all: leadership.as_ref().map(Leadership::takeover) == Some(Takeover::Unclean),
@@ -124,7 +127,8 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             index,
             registries,
             metrics,
-            claim,
+            gate,
+            shutdown: shutdown.clone(),
             former_calls,
         });
         let _ = shared.set(Arc::clone(&context));
@@ -139,6 +143,12 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     result
 }
 
+fn election_params(args: &RunArgs) -> Result<leader::Params, Error> {
+    let RunArgs { leader_elect_lease_duration, leader_elect_renew_deadline, leader_elect_retry_period, .. } = args;
+    leader::Params::new(*leader_elect_lease_duration, *leader_elect_renew_deadline, *leader_elect_retry_period)
+        .map_err(|error| Error::Start(format!("--leader-elect-…: {error}")))
+}
+
 /// What has been reached so far, for the probes.
 #[derive(Default)]
 struct Progress {
@@ -151,7 +161,7 @@ struct Progress {
 async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
     let cluster_name = match &args.cluster_name {
         Some(name) => name.clone(),
-        None => namespaces::uid_of_kube_system(client)
+        None => namespaces::uid(client, "kube-system")
             .await
             .map_err(|error| {
                 Error::Start(format!("cannot read the namespace kube-system (set --cluster-name): {error}"))
@@ -159,7 +169,7 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
             .ok_or_else(|| Error::Start("there is no namespace kube-system; set --cluster-name".to_owned()))?,
     };
     Ok(Settings {
-        resource_namespace: args.cluster_resource_namespace.clone(),
+        resource_namespace: args.cluster_resource_namespace.as_str().into(),
         cluster_name,
         namespaces: args.namespaces.clone(),
         registry_selector: args.registry_selector.clone(),
@@ -337,7 +347,7 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     state.ready.store(true, Ordering::Relaxed);
     tracing::info!("ready");
     for registry in context.registries.all() {
-        sweep::soon(context, &registry.key);
+        sweep::soon(context, &context.index.name(&registry.object.key()));
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Once};
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
+use harbor_robot_operator::gate::Gate;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts, short_name};
 use harbor_robot_operator::registry::{Error, LoginKind, NewRobot, Registry as _, RobotUpdate};
 use harbor_stand_in::{Options, StandIn};
@@ -57,6 +58,7 @@ fn client(harbor: &StandIn, name: &str, secret: &SecretString) -> Client {
         user_agent: "test".into(),
         clock: Arc::new(|| jiff::Timestamp::now().into()),
         observer: None,
+        gate: Gate::open(),
     })
     .unwrap()
 }

@@ -11,7 +11,6 @@ pub mod duration;
 pub mod either;
 pub mod harbor_registry;
 pub mod keys;
-pub mod names;
 pub mod permissions;
 pub mod registry;
 pub mod registry_status;
@@ -19,6 +18,8 @@ pub mod registry_time;
 pub mod robot_account;
 mod rules;
 mod schema;
+#[cfg(test)]
+mod stored_properties;
 pub mod system_robot_account;
 
 pub use account::{
@@ -31,7 +32,6 @@ pub use account_status::{
 pub use duration::{DurationString, ExpiresAfter, InvalidDuration};
 pub use either::{Account, AccountSpec, RegistryObject};
 pub use harbor_registry::{HarborRegistry, HarborRegistrySpec};
-pub use names::{InvalidName, ObjectName, RegistryKey};
 pub use permissions::{AccessRule, Permission};
 pub use registry::{
     AccountDefaults, CaBundleKind, CaBundleRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant, GrantAdoption,

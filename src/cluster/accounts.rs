@@ -1,39 +1,35 @@
-//! Accounts of both kinds at the API server.
+//! Accounts of both kinds at the API server. The namespace of a cluster-scoped one is empty.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::Api;
 
-use super::{Error, in_namespace, objects};
-use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, RobotAccount, SystemRobotAccount};
+use super::{Error, objects};
+use crate::api::{Account, AccountSpec, AccountStatus, RobotAccount, SystemRobotAccount};
 
-fn of_projects(client: &Client, namespace: &ObjectName) -> Api<RobotAccount> {
-    in_namespace(client, namespace)
+fn of_projects(client: &Client, namespace: &str) -> Api<RobotAccount> {
+    Api::namespaced(client.clone(), namespace)
 }
 
 fn of_the_system(client: &Client) -> Api<SystemRobotAccount> {
     Api::all(client.clone())
 }
 
-/// Where the API server has the account.
-fn namespace(account: &Account) -> Result<ObjectName, Error> {
-    ObjectName::new(account.metadata.namespace.as_deref().unwrap_or_default()).map_err(|_| Error::NotFound)
+fn namespace(account: &Account) -> &str {
+    account.metadata.namespace.as_deref().unwrap_or_default()
 }
 
-/// Reads an account (without a namespace: one of the system); `None` if it is gone.
-pub async fn read(
-    client: &Client,
-    namespace: Option<&ObjectName>,
-    name: &ObjectName,
-) -> Result<Option<Account>, Error> {
-    match namespace {
-        None => Ok(objects::read(&of_the_system(client), name).await?.map(Account::from)),
-        Some(namespace) => Ok(objects::read(&of_projects(client, namespace), name).await?.map(Account::from)),
+/// Reads an account; `None` if it is gone.
+pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option<Account>, Error> {
+    if namespace.is_empty() {
+        Ok(objects::read(&of_the_system(client), name).await?.map(Account::from))
+    } else {
+        Ok(objects::read(&of_projects(client, namespace), name).await?.map(Account::from))
     }
 }
 
 /// True if an account of these namespaces fits; without any: one of either kind, wherever it is.
-pub async fn any(client: &Client, namespaces: &[ObjectName], fits: impl Fn(&Account) -> bool) -> Result<bool, Error> {
+pub async fn any(client: &Client, namespaces: &[String], fits: impl Fn(&Account) -> bool) -> Result<bool, Error> {
     let everywhere = namespaces.is_empty();
     if everywhere && objects::any(&of_the_system(client), |account| fits(&account.into())).await? {
         return Ok(true);
@@ -51,7 +47,7 @@ pub async fn any(client: &Client, namespaces: &[ObjectName], fits: impl Fn(&Acco
 pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<ObjectMeta, Error> {
     match account.spec {
         AccountSpec::Project(_) => {
-            objects::add_finalizer(&of_projects(client, &namespace(account)?), &account.metadata, finalizer).await
+            objects::add_finalizer(&of_projects(client, namespace(account)), &account.metadata, finalizer).await
         }
         AccountSpec::System(_) => objects::add_finalizer(&of_the_system(client), &account.metadata, finalizer).await,
     }
@@ -61,7 +57,7 @@ pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) 
 pub async fn remove_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<(), Error> {
     match account.spec {
         AccountSpec::Project(_) => {
-            objects::remove_finalizer(&of_projects(client, &namespace(account)?), &account.metadata, finalizer).await
+            objects::remove_finalizer(&of_projects(client, namespace(account)), &account.metadata, finalizer).await
         }
         AccountSpec::System(_) => objects::remove_finalizer(&of_the_system(client), &account.metadata, finalizer).await,
     }
@@ -73,7 +69,7 @@ pub async fn write_status(client: &Client, account: &Account, status: AccountSta
     match &account.spec {
         AccountSpec::Project(spec) => {
             let object = RobotAccount { metadata, spec: spec.clone(), status };
-            objects::write_status(&of_projects(client, &namespace(account)?), object).await
+            objects::write_status(&of_projects(client, namespace(account)), object).await
         }
         AccountSpec::System(spec) => {
             let object = SystemRobotAccount { metadata, spec: spec.clone(), status };

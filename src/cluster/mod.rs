@@ -10,16 +10,14 @@ pub mod registries;
 pub mod reviews;
 pub mod secret_form;
 pub mod secret_owner;
+#[cfg(test)]
+mod secret_properties;
 pub mod secrets;
 pub mod service_accounts;
 
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
-use kube::api::Api;
-use kube::{Client, Resource};
-
-use crate::api::ObjectName;
+use crate::gate::Refusal;
 use crate::registry::Class;
 
 /// A failed Kubernetes call, as far as the operator cares.
@@ -37,6 +35,9 @@ pub enum Error {
     /// Anything else: try again later.
     #[error("Kubernetes failed: {0}")]
     Failed(String),
+    /// A change was not sent, since another replica leads.
+    #[error("another replica leads")]
+    NotLeading,
 }
 
 impl Error {
@@ -46,6 +47,7 @@ impl Error {
             Self::Conflict | Self::NotFound => Class::Stale,
             Self::Refused(_) => Class::UserFix,
             Self::Failed(_) => Class::Retry { after: None },
+            Self::NotLeading => Class::NotLeading,
         }
     }
 
@@ -56,6 +58,7 @@ impl Error {
             Self::NotFound => "ObjectNotFound",
             Self::Refused(_) => "KubernetesRefused",
             Self::Failed(_) => "KubernetesError",
+            Self::NotLeading => "NotLeading",
         }
     }
 }
@@ -72,18 +75,11 @@ impl From<kube::Error> for Error {
                 403 | 422 => Self::Refused(status.message.chars().take(LONGEST_REFUSAL).collect()),
                 _ => Self::Failed(status.reason.clone()),
             },
+            kube::Error::Service(cause) if cause.downcast_ref() == Some(&Refusal::NotLeading) => Self::NotLeading,
             // The Display of a transport error can hold a URL, never a body.
             other => Self::Failed(other.to_string()),
         }
     }
-}
-
-/// Objects of a namespace: the one way to them, since a path holds names and no other text.
-fn in_namespace<K>(client: &Client, namespace: &ObjectName) -> Api<K>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-{
-    Api::namespaced(client.clone(), namespace)
 }
 
 /// Longest time one Kubernetes call may take.

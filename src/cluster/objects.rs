@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::secrets::MANAGER;
 use super::{Error, within};
-use crate::api::ObjectName;
 
 /// A kind of ours.
 pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {}
@@ -19,7 +18,7 @@ pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + Deser
 impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned> Object for K {}
 
 /// Reads an object; `None` if it is gone.
-pub async fn read<K: Object>(api: &Api<K>, name: &ObjectName) -> Result<Option<K>, Error> {
+pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, Error> {
     within(api.get_opt(name)).await
 }
 

@@ -1,53 +1,56 @@
-//! Registry objects of both kinds at the API server. They are addressed by their key.
+//! Registry objects of both kinds at the API server. They are addressed by their key: `name`, or `namespace/name`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::Api;
 
-use super::{Error, in_namespace, objects};
+use super::{Error, objects};
 use crate::api::{
-    ClusterHarborRegistry, HarborRegistry, HarborRegistrySpec, ObjectName, RegistryKey, RegistryObject, RegistryStatus,
+    ClusterHarborRegistry, HarborRegistry, HarborRegistrySpec, RegistryKind, RegistryObject, RegistryStatus,
 };
 
 fn of_the_cluster(client: &Client) -> Api<ClusterHarborRegistry> {
     Api::all(client.clone())
 }
 
-fn of_a_namespace(client: &Client, namespace: &ObjectName) -> Api<HarborRegistry> {
-    in_namespace(client, namespace)
+fn of_a_namespace(client: &Client, namespace: &str) -> Api<HarborRegistry> {
+    Api::namespaced(client.clone(), namespace)
 }
 
-/// Which registry the API server has there.
-fn key_of(object: &RegistryObject) -> Result<RegistryKey, Error> {
-    object.key().map_err(|_| Error::NotFound)
+fn namespace(object: &RegistryObject) -> &str {
+    object.metadata.namespace.as_deref().unwrap_or_default()
 }
 
 /// Reads a registry; `None` if it is gone.
-pub async fn read(client: &Client, key: &RegistryKey) -> Result<Option<RegistryObject>, Error> {
-    match key.namespace() {
-        None => Ok(objects::read(&of_the_cluster(client), key.name()).await?.map(RegistryObject::from)),
-        Some(namespace) => {
-            Ok(objects::read(&of_a_namespace(client, namespace), key.name()).await?.map(RegistryObject::from))
+pub async fn read(client: &Client, key: &str) -> Result<Option<RegistryObject>, Error> {
+    match key.split_once('/') {
+        None => Ok(objects::read(&of_the_cluster(client), key).await?.map(RegistryObject::from)),
+        Some((namespace, name)) => {
+            Ok(objects::read(&of_a_namespace(client, namespace), name).await?.map(RegistryObject::from))
         }
     }
 }
 
 /// Adds a finalizer to the very registry that was read.
 pub async fn add_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<ObjectMeta, Error> {
-    match key_of(object)?.namespace() {
-        None => objects::add_finalizer(&of_the_cluster(client), &object.metadata, finalizer).await,
-        Some(namespace) => {
-            objects::add_finalizer(&of_a_namespace(client, namespace), &object.metadata, finalizer).await
+    match object.kind {
+        RegistryKind::ClusterHarborRegistry => {
+            objects::add_finalizer(&of_the_cluster(client), &object.metadata, finalizer).await
+        }
+        RegistryKind::HarborRegistry => {
+            objects::add_finalizer(&of_a_namespace(client, namespace(object)), &object.metadata, finalizer).await
         }
     }
 }
 
 /// Removes a finalizer; a registry that is gone is fine.
 pub async fn remove_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<(), Error> {
-    match key_of(object)?.namespace() {
-        None => objects::remove_finalizer(&of_the_cluster(client), &object.metadata, finalizer).await,
-        Some(namespace) => {
-            objects::remove_finalizer(&of_a_namespace(client, namespace), &object.metadata, finalizer).await
+    match object.kind {
+        RegistryKind::ClusterHarborRegistry => {
+            objects::remove_finalizer(&of_the_cluster(client), &object.metadata, finalizer).await
+        }
+        RegistryKind::HarborRegistry => {
+            objects::remove_finalizer(&of_a_namespace(client, namespace(object)), &object.metadata, finalizer).await
         }
     }
 }
@@ -58,14 +61,16 @@ pub async fn write_status(
     object: &RegistryObject,
     status: RegistryStatus,
 ) -> Result<ObjectMeta, Error> {
-    let key = key_of(object)?;
     let (metadata, spec, status) = (object.metadata.clone(), object.spec.clone(), Some(status));
-    match key.namespace() {
-        None => objects::write_status(&of_the_cluster(client), ClusterHarborRegistry { metadata, spec, status }).await,
-        Some(namespace) => {
+    match object.kind {
+        RegistryKind::ClusterHarborRegistry => {
+            objects::write_status(&of_the_cluster(client), ClusterHarborRegistry { metadata, spec, status }).await
+        }
+        RegistryKind::HarborRegistry => {
             let spec = HarborRegistrySpec::from(spec);
             let object = HarborRegistry { metadata, spec, status };
-            objects::write_status(&of_a_namespace(client, namespace), object).await
+            let namespace = object.metadata.namespace.clone().unwrap_or_default();
+            objects::write_status(&of_a_namespace(client, &namespace), object).await
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::objects;
 use super::secret_owner::{MadeFor, account_text};
-use crate::api::{ObjectName, keys};
+use crate::api::keys;
 use crate::domain::desired::SecretWish;
 use crate::domain::observed::{RobotRef, Tokens};
 
@@ -45,7 +45,7 @@ pub struct Form<'a> {
     /// Keys of the docker configuration, in order.
     pub hosts: &'a [String],
     /// ServiceAccounts that are to carry our entry: recorded before they are changed.
-    pub service_accounts: &'a [ObjectName],
+    pub service_accounts: &'a [String],
 }
 
 impl Form<'_> {
@@ -60,7 +60,7 @@ impl Form<'_> {
             basic_auth: *basic_auth,
             robot_file: robot_file.then_some(expiry(expires_at)),
             owner: &self.owner.uid,
-            service_accounts: self.service_accounts.iter().map(ObjectName::as_str).collect(),
+            service_accounts: self.service_accounts.iter().map(String::as_str).collect(),
         }
         .digest()
     }
@@ -209,7 +209,7 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
     let mut recorded = service_accounts(secret);
     recorded.extend(form.service_accounts.iter().filter(|name| !recorded.contains(name)).cloned().collect::<Vec<_>>());
     if !recorded.is_empty() {
-        notes.push((keys::ANNOTATION_SERVICE_ACCOUNTS, joined(&recorded)));
+        notes.push((keys::ANNOTATION_SERVICE_ACCOUNTS, recorded.join(",")));
     }
     if let Some(Tokens { refresh, revoke }) = tokens {
         let served = [(keys::ANNOTATION_HANDLED_REFRESH, refresh), (keys::ANNOTATION_HANDLED_REVOKE, revoke)];
@@ -221,7 +221,7 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
 /// Labels, annotations and the owner reference.
 fn mark(secret: &mut Secret, form: &Form<'_>, notes: Vec<(&str, String)>) {
     let meta = &mut secret.metadata;
-    meta.name = Some(form.wish.name.to_string());
+    meta.name = Some(form.wish.name.clone());
     let annotations = meta.annotations.get_or_insert_default();
     let labels = meta.labels.get_or_insert_default();
     wanted(annotations, keys::ANNOTATION_LABELS, &form.wish.labels, Some(labels));
@@ -251,7 +251,7 @@ fn wanted(
             None => &mut *annotations,
         };
         // Whatever a tenant writes into the record: our own keys stay.
-        for key in ours.split(',').filter(|key| !key.starts_with(keys::PREFIX)) {
+        for key in listed(Some(&ours)).into_iter().filter(|key| !key.starts_with(keys::PREFIX)) {
             all.remove(key);
         }
         all.extend(wish.clone());
@@ -307,19 +307,9 @@ fn hex(parts: &[&str]) -> String {
     })
 }
 
-/// A spec names 50, and those of the last one are kept until they are served.
-const SERVICE_ACCOUNTS: usize = 200;
-
-/// The ServiceAccounts that carry (or are about to carry) our entry, as recorded on the Secret. Whoever may edit the Secret
-/// may write there: what is no name was not written by us, and no more are called for than we could have written.
-pub fn service_accounts(secret: &Secret) -> Vec<ObjectName> {
-    let named = listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS));
-    named.into_iter().filter_map(|name| ObjectName::new(name).ok()).take(SERVICE_ACCOUNTS).collect()
-}
-
-/// Names as they are recorded.
-pub(super) fn joined(names: &[ObjectName]) -> String {
-    names.iter().map(ObjectName::as_str).collect::<Vec<_>>().join(",")
+/// The ServiceAccounts that carry (or are about to carry) our entry, as recorded on the Secret.
+pub fn service_accounts(secret: &Secret) -> Vec<String> {
+    listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)).into_iter().map(ToOwned::to_owned).collect()
 }
 
 pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {

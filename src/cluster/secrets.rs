@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::secret_form::{self, AtRest, Credential, Form};
 use super::secret_owner::{self, Ownership};
-use super::{Error, in_namespace, objects, within};
-use crate::api::{ObjectName, RegistryTime, keys};
+use super::{Error, objects, within};
+use crate::api::{RegistryTime, keys};
 use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
 use crate::domain::robot::Robot;
 
@@ -72,7 +72,7 @@ impl Live {
     }
 
     /// The ServiceAccounts that carry our entry, as recorded on the Secret.
-    pub fn service_accounts(&self) -> Vec<ObjectName> {
+    pub fn service_accounts(&self) -> Vec<String> {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
     }
 
@@ -93,13 +93,13 @@ impl Live {
 }
 
 /// Reads the Secret from the API server, past every cache.
-pub async fn read(client: &Client, namespace: &ObjectName, form: &Form<'_>) -> Result<Live, Error> {
+pub async fn read(client: &Client, namespace: &str, form: &Form<'_>) -> Result<Live, Error> {
     let found = within(api(client, namespace).get_opt(&form.wish.name)).await?;
     Ok(found.map_or_else(Live::default, |secret| examine(secret, form)))
 }
 
 /// Reads a Secret of ours by name and reduces it at once; `None` if there is none or it is somebody else's.
-pub async fn read_at_rest(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<AtRest>, Error> {
+pub async fn read_at_rest(client: &Client, namespace: &str, name: &str) -> Result<Option<AtRest>, Error> {
     let found = within(api(client, namespace).get_opt(name)).await?;
     Ok(found.and_then(|secret| secret_form::at_rest(&secret)).map(|(_, rest)| rest))
 }
@@ -117,7 +117,7 @@ fn examine(secret: Secret, form: &Form<'_>) -> Live {
 /// Writes the credential, the robot's id and the served tokens in one write.
 pub async fn publish(
     client: &Client,
-    namespace: &ObjectName,
+    namespace: &str,
     live: &Live,
     form: &Form<'_>,
     credential: &Credential,
@@ -138,7 +138,7 @@ fn with_facts_of(credential: &Credential, robot: &Robot) -> Credential {
 /// Writes the form anew around the credential that the Secret holds.
 pub async fn reform(
     client: &Client,
-    namespace: &ObjectName,
+    namespace: &str,
     live: &Live,
     form: &Form<'_>,
     robot: &Robot,
@@ -149,7 +149,7 @@ pub async fn reform(
 }
 
 /// Changes the Secret's version, so that a publish prepared against the old one is refused.
-pub async fn fence(client: &Client, namespace: &ObjectName, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
+pub async fn fence(client: &Client, namespace: &str, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
     save(client, namespace, live, form, |secret| {
         if secret.data.is_none() {
             secret_form::write_empty(secret, form);
@@ -163,20 +163,20 @@ pub async fn fence(client: &Client, namespace: &ObjectName, live: &Live, form: &
 /// Records which ServiceAccounts carry our entry.
 pub async fn record_service_accounts(
     client: &Client,
-    namespace: &ObjectName,
+    namespace: &str,
     live: &Live,
     form: &Form<'_>,
-    names: &[ObjectName],
+    names: &[String],
 ) -> Result<Live, Error> {
     save(client, namespace, live, form, |secret| {
         let annotations = secret.metadata.annotations.get_or_insert_default();
-        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), secret_form::joined(names));
+        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), names.join(","));
     })
     .await
 }
 
 /// Takes our owner reference off, so that the Secret outlives its account.
-pub async fn release(client: &Client, namespace: &ObjectName, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
+pub async fn release(client: &Client, namespace: &str, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
     if live.is_absent() || !live.ours {
         return Ok(live.clone());
     }
@@ -188,12 +188,7 @@ pub async fn release(client: &Client, namespace: &ObjectName, live: &Live, form:
 }
 
 /// Makes the Secret of another namespace hold this credential in this form; writes nothing if it does already.
-pub async fn copy(
-    client: &Client,
-    namespace: &ObjectName,
-    credential: &Credential,
-    form: &Form<'_>,
-) -> Result<Copied, Error> {
+pub async fn copy(client: &Client, namespace: &str, credential: &Credential, form: &Form<'_>) -> Result<Copied, Error> {
     let live = read(client, namespace, form).await?;
     if live.object.is_some() && !live.ours {
         return Ok(Copied::Foreign);
@@ -216,7 +211,7 @@ pub enum Copied {
         /// The version before; 0 = there was none.
         from: u64,
         /// The ServiceAccounts that were on record before.
-        served: Vec<ObjectName>,
+        served: Vec<String>,
         /// As it is now.
         to: Live,
     },
@@ -225,7 +220,7 @@ pub enum Copied {
 }
 
 /// Deletes the very version of the Secret that was read, so that nobody's publish is lost; one that is not there counts as deleted.
-pub async fn delete(client: &Client, namespace: &ObjectName, live: &Live) -> Result<Live, Error> {
+pub async fn delete(client: &Client, namespace: &str, live: &Live) -> Result<Live, Error> {
     let Some(secret) = live.object.as_ref().filter(|_| live.ours) else { return Ok(live.clone()) };
     let name = secret.metadata.name.as_deref().unwrap_or_default();
     let version =
@@ -241,7 +236,7 @@ pub async fn delete(client: &Client, namespace: &ObjectName, live: &Live) -> Res
 /// is written. An admission rule that refuses it is heard before anything in Harbor is given up for the new credential.
 pub async fn rehearse(
     client: &Client,
-    namespace: &ObjectName,
+    namespace: &str,
     live: &Live,
     form: &Form<'_>,
     next: Expected<'_>,
@@ -324,7 +319,7 @@ fn is_dry_run_refused(error: &Error) -> bool {
 
 async fn save(
     client: &Client,
-    namespace: &ObjectName,
+    namespace: &str,
     live: &Live,
     form: &Form<'_>,
     change: impl FnOnce(&mut Secret),
@@ -351,6 +346,6 @@ fn gone_is_conflict(error: Error) -> Error {
     if matches!(error, Error::NotFound) { Error::Conflict } else { error }
 }
 
-fn api(client: &Client, namespace: &ObjectName) -> Api<Secret> {
-    in_namespace(client, namespace)
+fn api(client: &Client, namespace: &str) -> Api<Secret> {
+    Api::namespaced(client.clone(), namespace)
 }

@@ -10,8 +10,7 @@ use serde_json::json;
 
 use super::objects::version;
 use super::secrets::MANAGER;
-use super::{Error, in_namespace, within};
-use crate::api::ObjectName;
+use super::{Error, within};
 
 /// What became of one ServiceAccount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +34,7 @@ pub enum Entry {
 const ATTEMPTS: usize = 5;
 
 /// Makes sure that the ServiceAccount lists the Secret. One that was `served` before and does not is left as it is.
-pub async fn add(
-    client: &Client,
-    namespace: &ObjectName,
-    name: &ObjectName,
-    secret: &str,
-    served: bool,
-) -> Result<Entry, Error> {
+pub async fn add(client: &Client, namespace: &str, name: &str, secret: &str, served: bool) -> Result<Entry, Error> {
     change(client, namespace, name, |entries| {
         if entries.iter().any(|entry| entry.name == secret) {
             Err(Entry::Unchanged)
@@ -55,7 +48,7 @@ pub async fn add(
 }
 
 /// Makes sure that the ServiceAccount does not list the Secret.
-pub async fn remove(client: &Client, namespace: &ObjectName, name: &ObjectName, secret: &str) -> Result<Entry, Error> {
+pub async fn remove(client: &Client, namespace: &str, name: &str, secret: &str) -> Result<Entry, Error> {
     change(client, namespace, name, |entries| {
         if entries.iter().any(|entry| entry.name == secret) {
             Ok(entries.iter().filter(|entry| entry.name != secret).cloned().collect())
@@ -69,11 +62,11 @@ pub async fn remove(client: &Client, namespace: &ObjectName, name: &ObjectName, 
 /// Writes the list that `next` makes of the present one, unless it answers what to say instead.
 async fn change(
     client: &Client,
-    namespace: &ObjectName,
-    name: &ObjectName,
+    namespace: &str,
+    name: &str,
     next: impl Fn(&[LocalObjectReference]) -> Result<Vec<LocalObjectReference>, fn(u64) -> Entry>,
 ) -> Result<Entry, Error> {
-    let api: Api<ServiceAccount> = in_namespace(client, namespace);
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     for _ in 0..ATTEMPTS {
         let Some(account) = within(api.get_opt(name)).await? else { return Ok(Entry::Missing) };
         let list = match next(account.image_pull_secrets.as_deref().unwrap_or_default()) {

@@ -13,40 +13,33 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::Client;
+use tokio_util::sync::CancellationToken;
 
-use crate::api::{ObjectName, RegistryKey, RegistryTime};
+use crate::api::RegistryTime;
 use crate::cluster::events::Events;
-use crate::leader::Claim;
+use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::{deadline, engine};
 
 /// An account's name, small and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// Shared by all keys of the namespace; `None` for a `SystemRobotAccount`.
-    pub namespace: Option<ObjectName>,
+    /// Shared by all keys of the namespace; empty for a `SystemRobotAccount`.
+    pub namespace: Arc<str>,
     /// The object's name.
-    pub name: ObjectName,
+    pub name: Arc<str>,
 }
 
 impl Key {
     /// True for a `SystemRobotAccount`.
     pub fn is_system(&self) -> bool {
-        self.namespace.is_none()
-    }
-
-    /// The namespace; empty for a `SystemRobotAccount`.
-    pub fn namespace(&self) -> &str {
-        self.namespace.as_deref().unwrap_or_default()
+        self.namespace.is_empty()
     }
 }
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.namespace {
-            None => f.write_str(&self.name),
-            Some(namespace) => write!(f, "{namespace}/{}", self.name),
-        }
+        if self.is_system() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
     }
 }
 
@@ -54,20 +47,20 @@ impl std::fmt::Display for Key {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RegistryWork {
     /// Read the login, ask Harbor who it is, write status.
-    Probe(RegistryKey),
+    Probe(Arc<str>),
     /// Compare its robots with what was left there.
-    Sweep(RegistryKey),
+    Sweep(Arc<str>),
 }
 
 /// What the operator was started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where cluster-scoped objects have their Secrets and ConfigMaps.
-    pub resource_namespace: ObjectName,
+    pub resource_namespace: Arc<str>,
     /// In each mark; tells two clusters that share a Harbor apart.
     pub cluster_name: String,
     /// Only these namespaces' accounts; empty = all.
-    pub namespaces: Vec<ObjectName>,
+    pub namespaces: Vec<String>,
     /// Only registries with these labels.
     pub registry_selector: Option<String>,
     /// List and watch our Secrets; otherwise they are read at each poll.
@@ -129,8 +122,10 @@ pub struct Context {
     pub events: Events,
     /// Counters and gauges.
     pub metrics: Arc<Metrics>,
-    /// Checked before each changing step.
-    pub claim: Claim,
+    /// Where requests that change something leave; `client` asks it by itself.
+    pub gate: Gate,
+    /// Cancelled when the operator is to end: nothing waits past it.
+    pub shutdown: CancellationToken,
     /// A call of a process before us may commit until then, and for which accounts.
     pub former_calls: FormerCalls,
 }
@@ -144,6 +139,16 @@ impl Context {
     /// The time that Harbor's clock is compared with: see [`crate::clock::steady`].
     pub fn now(&self) -> RegistryTime {
         crate::clock::steady()
+    }
+
+    /// Waits; false if the operator is to end first.
+    pub async fn pause(&self, time: Duration) -> bool {
+        self.unless_ending(tokio::time::sleep(time)).await.is_some()
+    }
+
+    /// Something that only reads; `None` if the operator is to end first.
+    pub async fn unless_ending<T>(&self, reads: impl Future<Output = T>) -> Option<T> {
+        self.shutdown.run_until_cancelled(reads).await.filter(|_| !self.shutdown.is_cancelled())
     }
 
     /// A moment in registry time as a moment of the local monotonic clock; a past one is now.

@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use super::index::digest;
-use super::{Context, RegistryWork, Settings};
-use crate::api::{ClusterHarborRegistrySpec, ObjectName, RegistryKey, RegistryKind, RegistryObject, keys};
+use super::{Context, RegistryWork};
+use crate::api::{ClusterHarborRegistrySpec, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::report::Failure;
@@ -50,17 +50,17 @@ pub enum Seen {
 /// All registries by name.
 #[derive(Default)]
 pub struct Registries {
-    states: RwLock<HashMap<RegistryKey, Arc<RegistryState>>>,
+    states: RwLock<HashMap<Arc<str>, Arc<RegistryState>>>,
     probed: tokio::sync::Notify,
     /// Shared by the clients of the cluster's registries, and by those of namespaces'.
     rooms: [Room; 2],
     /// Since when accounts that are being deleted miss a registry object.
-    missed: Mutex<HashMap<RegistryKey, Instant>>,
+    missed: Mutex<HashMap<Arc<str>, Instant>>,
 }
 
 impl Registries {
     /// A registry's state.
-    pub fn get(&self, name: &RegistryKey) -> Option<Arc<RegistryState>> {
+    pub fn get(&self, name: &str) -> Option<Arc<RegistryState>> {
         self.states.read().expect("nothing panics while it holds the registries").get(name).cloned()
     }
 
@@ -95,27 +95,21 @@ impl Registries {
     }
 
     /// The registries that are annotated as the default.
-    pub fn defaults(&self) -> Vec<RegistryKey> {
+    pub fn defaults(&self) -> Vec<String> {
         let all = self.all();
-        let mut names: Vec<RegistryKey> =
-            all.iter().filter(|state| is_default(&state.object)).map(|state| state.key.clone()).collect();
+        let mut names: Vec<String> =
+            all.iter().filter(|state| is_default(&state.object)).map(|state| state.object.key()).collect();
         names.sort();
         names
     }
 
-    /// True if a registry logs in with this Secret.
-    pub fn is_a_login(&self, settings: &Settings, namespace: &ObjectName, secret: &str) -> bool {
-        let all = self.all();
-        all.iter().any(|state| state.secret_namespace(settings) == namespace && state.login_secret() == secret)
-    }
-
     /// Puts the object of a watch event in, and says what changed.
-    pub fn see(&self, name: &RegistryKey, object: RegistryObject) -> Seen {
+    pub fn see(&self, name: &Arc<str>, object: RegistryObject) -> Seen {
         self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
         let mut states = self.states.write().expect("nothing panics while it holds the registries");
         let object = Arc::new(object);
         let Some(known) = states.get(name) else {
-            states.insert(name.clone(), Arc::new(RegistryState::new(name.clone(), object)));
+            states.insert(Arc::clone(name), Arc::new(RegistryState::new(object)));
             return Seen::Connection;
         };
         if !is_later(&object, &known.object) {
@@ -136,7 +130,7 @@ impl Registries {
             next.trouble = Some(in_doubt(name));
             next.probed = false;
         }
-        states.insert(name.clone(), Arc::new(next));
+        states.insert(Arc::clone(name), Arc::new(next));
         match (moved, changed, edited) {
             (true, _, _) => Seen::Connection,
             (false, true, _) => Seen::Changed,
@@ -146,7 +140,7 @@ impl Registries {
     }
 
     /// Takes over what we wrote ourselves, unless the watch delivered something later meanwhile.
-    pub(super) fn wrote(&self, name: &RegistryKey, object: RegistryObject) {
+    pub(super) fn wrote(&self, name: &str, object: RegistryObject) {
         self.change(name, |state| {
             if is_later(&object, &state.object) {
                 state.object = Arc::new(object);
@@ -155,23 +149,23 @@ impl Registries {
     }
 
     /// Since when a registry object is missed, by whoever asked first.
-    pub fn missed_since(&self, name: &RegistryKey) -> Instant {
+    pub fn missed_since(&self, name: &Arc<str>) -> Instant {
         let mut missed = self.missed.lock().expect("nothing panics while it holds the registries");
-        *missed.entry(name.clone()).or_insert_with(Instant::now)
+        *missed.entry(Arc::clone(name)).or_insert_with(Instant::now)
     }
 
     /// No account waits any more for a registry that is missed.
-    pub fn miss_no_more(&self, name: &RegistryKey) {
+    pub fn miss_no_more(&self, name: &str) {
         self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
     }
 
     /// Forgets a registry.
-    pub fn remove(&self, name: &RegistryKey) {
+    pub fn remove(&self, name: &str) {
         self.states.write().expect("nothing panics while it holds the registries").remove(name);
     }
 
     /// Notes Harbor's clock; true if it jumped, so that timers set by it are wrong.
-    pub fn see_clock(&self, name: &RegistryKey, offset: jiff::SignedDuration) -> bool {
+    pub fn see_clock(&self, name: &str, offset: jiff::SignedDuration) -> bool {
         let jumped =
             self.get(name).is_some_and(|state| state.clock_offset.saturating_sub(offset).unsigned_abs() > JUMP);
         if jumped {
@@ -184,21 +178,21 @@ impl Registries {
     }
 
     /// Notes what Harbor put before the names of robots when all of them were last looked at.
-    pub fn swept(&self, name: &RegistryKey, prefix: Option<String>) {
+    pub fn swept(&self, name: &str, prefix: Option<String>) {
         if self.get(name).is_some_and(|state| state.swept_prefix != prefix) {
             self.change(name, |state| state.swept_prefix = prefix);
         }
     }
 
     /// Notes where a sweep ended early; `None` = it came through.
-    pub fn swept_to(&self, name: &RegistryKey, home: Option<Arc<Home>>) {
+    pub fn swept_to(&self, name: &str, home: Option<Arc<Home>>) {
         if self.get(name).is_some_and(|state| state.swept_to != home) {
             self.change(name, |state| state.swept_to = home);
         }
     }
 
     /// A sweep wants to begin: whether it may. If not, one is owed to the registry from then on. `None` = no such registry.
-    pub fn may_sweep(&self, name: &RegistryKey) -> Option<bool> {
+    pub fn may_sweep(&self, name: &str) -> Option<bool> {
         let mut may = None;
         self.change(name, |state| {
             let usable = state.client.is_some() && state.trouble.is_none();
@@ -209,21 +203,21 @@ impl Registries {
     }
 
     /// A sweep is over: what it did not get to see.
-    pub fn sees_all_but(&self, name: &RegistryKey, unseen: Option<Failure>) {
+    pub fn sees_all_but(&self, name: &str, unseen: Option<Failure>) {
         if self.get(name).is_some_and(|state| state.sweep_problem != unseen) {
             self.change(name, |state| state.sweep_problem = unseen);
         }
     }
 
     /// The robots of the system were looked at, which is due once after each probe.
-    pub fn saw_system(&self, name: &RegistryKey) {
+    pub fn saw_system(&self, name: &str) {
         if self.get(name).is_some_and(|state| state.look_at_system) {
             self.change(name, |state| state.look_at_system = false);
         }
     }
 
     /// Whether each account is to be looked at, once after that became so.
-    fn take_look(&self, name: &RegistryKey) -> bool {
+    fn take_look(&self, name: &str) -> bool {
         let owed = self.get(name).is_some_and(|state| state.look_owed);
         if owed {
             self.change(name, |state| state.look_owed = false);
@@ -231,7 +225,7 @@ impl Registries {
         owed
     }
 
-    pub(super) fn change(&self, name: &RegistryKey, change: impl FnOnce(&mut RegistryState)) {
+    pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut RegistryState)) {
         let mut states = self.states.write().expect("nothing panics while it holds the registries");
         if let Some(state) = states.get_mut(name) {
             let mut next = (**state).clone();
@@ -300,28 +294,23 @@ fn is_later(next: &RegistryObject, known: &RegistryObject) -> bool {
 const JUMP: Duration = Duration::from_secs(3);
 
 /// The queue tag of accounts that wait for a registry.
-pub fn tag(registry: &RegistryKey) -> u64 {
+pub fn tag(registry: &str) -> u64 {
     digest(("registry", registry))
 }
 
-/// The queue tag of accounts that wait for a default registry.
-pub fn default_tag() -> u64 {
-    digest("default registry")
-}
-
 /// The queue tag of accounts that look again at each poll of their registry.
-pub fn poll_tag(registry: &RegistryKey) -> u64 {
+pub fn poll_tag(registry: &str) -> u64 {
     digest(("poll", registry))
 }
 
 /// The queue tag of accounts that wait for a project to appear.
-pub fn project_tag(registry: &RegistryKey, home: &Home) -> u64 {
+pub fn project_tag(registry: &str, home: &Home) -> u64 {
     digest(("project", registry, home))
 }
 
 /// Takes in a newer picture of a registry's object and asks its accounts for what that means for them; what a probe or a
 /// sweep has to do is left to the caller.
-pub fn take_in(ctx: &Context, name: &RegistryKey, object: RegistryObject) -> Seen {
+pub fn take_in(ctx: &Context, name: &Arc<str>, object: RegistryObject) -> Seen {
     let seen = ctx.registries.see(name, object);
     if seen == Seen::Changed {
         // Under another URL the probe has to come first; it looks at the accounts when it is through.
@@ -334,15 +323,15 @@ pub fn take_in(ctx: &Context, name: &RegistryKey, object: RegistryObject) -> See
 }
 
 /// Lets accounts go that wait for a default registry, or for this one to come.
-pub fn release(ctx: &Context, registry: &RegistryKey) {
-    ctx.accounts.release(default_tag());
+pub fn release(ctx: &Context, registry: &str) {
+    ctx.accounts.release(tag(""));
     ctx.accounts.release(tag(registry));
 }
 
 impl Context {
     /// An account met an error that may concern the registry as a whole: probe it now. Where one call tells for sure,
     /// everybody else waits from then on; a project that Harbor never gets done with is nobody else's matter.
-    pub fn suspect(&self, name: &RegistryKey, error: &Error) {
+    pub fn suspect(&self, name: &Arc<str>, error: &Error) {
         let doubtful = error.is_of_login();
         let certain = doubtful || matches!(error, Error::Unreachable { .. } | Error::Busy { .. } | Error::ReadOnly);
         self.registries.change(name, |state| {
@@ -355,7 +344,7 @@ impl Context {
                 state.trouble_since.get_or_insert_with(Instant::now);
             }
         });
-        self.registry_work.hint(RegistryWork::Probe(name.clone()), None);
+        self.registry_work.hint(RegistryWork::Probe(Arc::clone(name)), None);
     }
 }
 
@@ -377,7 +366,7 @@ mod tests {
 
     #[test]
     fn accounts_are_looked_at_for_what_concerns_them() {
-        let name = RegistryKey::cluster("main").unwrap();
+        let name: Arc<str> = "main".into();
         // `kubectl apply` notes the whole object in an annotation.
         let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
         for (annotations, spec, seen) in [

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use super::index::{Resident, State, digest, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::{Context, Key, RegistryWork, robots};
-use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
 use crate::deadline;
@@ -30,8 +29,11 @@ const MOST_STRAYS: usize = 1_000;
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
 
+/// The operator is to end, or another replica leads: nobody asks any more what comes next.
+const ENDING: Outcome = Outcome::Settled { wake: None };
+
 /// One sweep over a registry.
-pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
+pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     let started = Instant::now();
     match ctx.registries.may_sweep(name) {
         None => return Outcome::Gone,
@@ -53,6 +55,9 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let before = state.swept_prefix.clone();
     // First of all: if that renames the robots, this very sweep finds them so.
     if let Err(error) = registries::keep_settings(ctx, name, &*client).await {
+        if error.class() == Class::NotLeading {
+            return ENDING;
+        }
         tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
     }
     let pause =
@@ -75,7 +80,12 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         match result {
             // While logins are refused for their old names there is no time to be modest; the limit itself holds.
             Ok(_) if before.is_some() && client.name_prefix() != before => {}
-            Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,
+            Ok(calls) => {
+                if !ctx.pause(pause.saturating_mul(calls)).await {
+                    return ENDING;
+                }
+            }
+            Err(error) if error.class() == Class::NotLeading => return ENDING,
             Err(error) => {
                 tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
                 if let Error::ListTooLong { .. } = error {
@@ -105,8 +115,14 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     }
     ctx.registries.swept_to(name, None);
     ctx.registries.swept(name, client.name_prefix());
-    match registries::look_at_projects(ctx, name, &*client).await {
-        Ok(calls) => tokio::time::sleep(pause.saturating_mul(calls)).await,
+    let projects = ctx.unless_ending(registries::look_at_projects(ctx, name, &*client)).await;
+    let Some(projects) = projects else { return ENDING };
+    match projects {
+        Ok(calls) => {
+            if !ctx.pause(pause.saturating_mul(calls)).await {
+                return ENDING;
+            }
+        }
         Err(error) if error.is_outage() => {
             ctx.suspect(name, &error);
             let wait = client.asked_to_wait().map(deadline::from_now);
@@ -128,20 +144,26 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     ctx.registries.sees_all_but(name, unseen);
     registries::swept(ctx, name, orphans).await;
     if !ctx.settings.watch_secrets {
-        for key in ctx.index.keys(|_, entry| entry.registry == *name) {
+        for key in ctx.index.keys(|_, entry| *entry.registry == **name) {
+            if ctx.shutdown.is_cancelled() {
+                return ENDING;
+            }
             check_secret(ctx, &key).await;
         }
     }
     check_login(ctx, name, &state).await;
-    for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.password.is_some()) {
+    for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.password.is_some()) {
+        if ctx.shutdown.is_cancelled() {
+            return ENDING;
+        }
         check_password(ctx, &key).await;
     }
     if ctx.registries.see_clock(name, client.clock_offset()) {
         tracing::info!(registry = %name, "Harbor's clock was set: deadlines are looked at again");
-        for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.wake.is_some()) {
+        for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.wake.is_some()) {
             look(ctx, &key);
         }
-        ctx.registry_work.hint(RegistryWork::Probe(name.clone()), None);
+        ctx.registry_work.hint(RegistryWork::Probe(Arc::clone(name)), None);
     }
     // Whoever began to wait for the registry just after it was released.
     ctx.accounts.release(tag(name));
@@ -198,7 +220,7 @@ fn next(ctx: &Context, state: &RegistryState, started: Instant) -> Instant {
 /// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
 async fn compare(
     ctx: &Context,
-    registry: &RegistryKey,
+    registry: &Arc<str>,
     client: &dyn Registry,
     home: &Arc<Home>,
     accounts: &[Resident],
@@ -207,8 +229,9 @@ async fn compare(
 ) -> Result<u32, Error> {
     let is_slot = slots_of(ctx, home, accounts);
     let (seen, strays) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let mut robots = client
-        .digests(home, &|robot| {
+    // The pause that follows ends the sweep.
+    let listing = ctx
+        .unless_ending(client.digests(home, &|robot| {
             seen.fetch_add(1, Ordering::Relaxed);
             let owner = orphans::owner_to_ask(ctx, registry, accounts, robot);
             let owner = owner.filter(|_| strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
@@ -219,8 +242,10 @@ async fn compare(
                 renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
                 owner,
             })
-        })
-        .await?;
+        }))
+        .await;
+    let Some(robots) = listing else { return Ok(0) };
+    let mut robots = robots?;
     drop(is_slot);
     if strays.into_inner() > MOST_STRAYS {
         tracing::warn!(%registry, ?home, most = MOST_STRAYS, "more robots without an account than are looked at in one sweep");
@@ -237,10 +262,6 @@ async fn compare(
         let slots = Slot::BOTH.map(|slot| by_name.get(slot.name(&entry.base_name).as_str()).copied());
         let now = slots_digest(slots.map(|robot| robot.map(|robot| robot.whole)));
         if *left == Some(now) {
-            if !entry.mark_seen {
-                // As the last process left it: the digest is over the description, too.
-                ctx.index.update(key, |entry| entry.mark_seen = true);
-            }
             continue;
         }
         let as_before = slots_digest(slots.map(|robot| robot.map(|robot| robot.renamed_from.unwrap_or(robot.whole))));
@@ -269,7 +290,7 @@ async fn compare(
 }
 
 /// What the registry's status says of a place with more robots than are read.
-fn unseen_in(registry: &RegistryKey, home: &Home, error: &Error) -> Failure {
+fn unseen_in(registry: &str, home: &Home, error: &Error) -> Failure {
     let place = match home {
         Home::System => "the robots of the system".to_owned(),
         Home::Project(project) => format!("the robots of project {project}"),
@@ -318,13 +339,13 @@ fn digest_under(prefix: &str, home: &Home, robot: &Robot) -> Option<u64> {
 /// Without a watch on Secrets: reads one by name and queues its account if it is not as the last pass left it.
 async fn check_secret(ctx: &Context, key: &Key) {
     let Some(entry) = ctx.index.get(key) else { return };
-    let Some(namespace) = &key.namespace else {
-        // A system account's Secrets are in many places, and each pass reads them.
+    if key.is_system() {
+        // Its Secrets are in many places, and each pass reads them.
         look(ctx, key);
         return;
-    };
-    let name = entry.secret_name.as_ref().unwrap_or(&key.name);
-    match secrets::read_at_rest(&ctx.client, namespace, name).await {
+    }
+    let name = entry.secret_name.as_deref().unwrap_or(&key.name);
+    match secrets::read_at_rest(&ctx.client, &key.namespace, name).await {
         Ok(seen) => {
             if entry.secret == 0 {
                 return check_first_secret(ctx, key, entry.state, seen).await;
@@ -343,7 +364,7 @@ async fn check_secret(ctx: &Context, key: &Key) {
 
 /// No pass of this process has left a Secret: one that is as it should be is where to begin.
 async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option<AtRest>) {
-    let account = match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
+    let account = match accounts::read(&ctx.client, &key.namespace, &key.name).await {
         Ok(Some(account)) if state != State::Suspended => account,
         Ok(_) => return,
         Err(error) => return tracing::warn!(account = %key, %error, "the account was not read"),
@@ -360,14 +381,13 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
 }
 
 /// The login of a registry of a namespace is in no watch: has the registry probed if its Secret is another one.
-async fn check_login(ctx: &Context, name: &RegistryKey, state: &RegistryState) {
+async fn check_login(ctx: &Context, name: &Arc<str>, state: &RegistryState) {
     if !state.is_tenants() {
         return;
     }
-    let Ok(secret) = ObjectName::new(state.login_secret()) else { return };
-    match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), &secret).await {
+    match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), state.login_secret()).await {
         Ok(version) if version != state.login_version => {
-            ctx.registry_work.change(RegistryWork::Probe(name.clone()), None);
+            ctx.registry_work.change(RegistryWork::Probe(Arc::clone(name)), None);
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(registry = %name, %error, "the login Secret was not looked at"),
@@ -377,7 +397,7 @@ async fn check_login(ctx: &Context, name: &RegistryKey, state: &RegistryState) {
 /// Queues an account whose own password is in another version of its Secret than the one that the last pass read.
 async fn check_password(ctx: &Context, key: &Key) {
     let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
-    let namespace = key.namespace.as_ref().unwrap_or(&ctx.settings.resource_namespace);
+    let namespace = if key.is_system() { &ctx.settings.resource_namespace } else { &key.namespace };
     match login::secret_version(&ctx.client, namespace, &seen.secret).await {
         Ok(version) if version != seen.version => look(ctx, key),
         Ok(_) => {}
@@ -392,6 +412,6 @@ pub fn look(ctx: &Context, key: &Key) {
 }
 
 /// Asks for a sweep soon.
-pub fn soon(ctx: &Context, registry: &RegistryKey) {
-    ctx.registry_work.hint(RegistryWork::Sweep(registry.clone()), None);
+pub fn soon(ctx: &Context, registry: &Arc<str>) {
+    ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(registry)), None);
 }

@@ -16,8 +16,7 @@ use super::registries::{Seen, look_at_users, release, take_in};
 use super::sweep::look;
 use super::{Context, Key, RegistryWork, robots};
 use crate::api::{
-    Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryKey, RegistryObject, RobotAccount,
-    SystemRobotAccount, keys,
+    Account, ClusterHarborRegistry, HarborRegistry, RegistryObject, RobotAccount, SystemRobotAccount, keys,
 };
 use crate::cluster::{objects, secret_form};
 use stream::{Events, Listing, config, feed, in_namespaces, mapped, open};
@@ -42,7 +41,8 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     };
     let listed = |listing: &Listing<'_>| {
         let lacks = |key: &Key| {
-            listing.covers(namespaces, key.namespace.as_deref()) && listing.lacks(key.namespace(), &key.name)
+            let namespace = Some(&*key.namespace).filter(|_| !key.is_system());
+            listing.covers(namespaces, namespace) && listing.lacks(&key.namespace, &key.name)
         };
         for key in ctx.index.keys(|key, _| lacks(key)) {
             ctx.accounts.change(key, None);
@@ -63,11 +63,7 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
     let see = |event: Event<RegistryObject>| match event {
         Event::Apply(registry) | Event::InitApply(registry) => see_registry(&ctx, registry),
-        Event::Delete(registry) => {
-            if let Ok(key) = registry.key() {
-                forget_registry(&ctx, &key);
-            }
-        }
+        Event::Delete(registry) => forget_registry(&ctx, &registry.key()),
         Event::Init | Event::InitDone => {}
     };
     let listed = |listing: &Listing<'_>| {
@@ -75,14 +71,14 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
             let namespace = state.object.metadata.namespace.as_deref();
             let gone = listing.lacks(namespace.unwrap_or_default(), state.object.name());
             if gone && listing.covers(&ctx.settings.namespaces, namespace) {
-                forget_registry(&ctx, &state.key);
+                forget_registry(&ctx, &state.object.key());
             }
         }
     };
     feed(streams, |registry| &registry.metadata, ready, see, listed).await;
 }
 
-fn forget_registry(ctx: &Context, name: &RegistryKey) {
+fn forget_registry(ctx: &Context, name: &str) {
     ctx.registries.remove(name);
     ctx.metrics.forget_registry(name);
     release(ctx, name);
@@ -90,8 +86,7 @@ fn forget_registry(ctx: &Context, name: &RegistryKey) {
 }
 
 fn see_registry(ctx: &Arc<Context>, registry: RegistryObject) {
-    // The API server stores no name that is none.
-    let Ok(name) = registry.key() else { return };
+    let name = ctx.index.name(&registry.key());
     if take_in(ctx, &name, registry) != Seen::Nothing {
         ctx.registry_work.change(RegistryWork::Probe(name), None);
     }
@@ -119,10 +114,9 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
 
 fn see_secret(ctx: &Arc<Context>, secret: &Secret, deleted: bool) {
     let Some((account, rest)) = secret_form::at_rest(secret) else { return };
-    let Ok(namespace) = ObjectName::new(secret.metadata.namespace.as_deref().unwrap_or_default()) else { return };
-    // Whoever may edit the Secret may write what it likes there.
-    let Some(key) = ctx.index.key((!account.system).then_some(&*namespace), &account.name) else { return };
-    let changed = if account.system && namespace != ctx.settings.resource_namespace {
+    let namespace = secret.namespace().unwrap_or_default();
+    let key = ctx.index.key(if account.system { "" } else { &namespace }, &account.name);
+    let changed = if account.system && *namespace != *ctx.settings.resource_namespace {
         ctx.index.see_copy(&key, &namespace, rest.version, deleted)
     } else {
         ctx.index.see_secret(&key, rest.version, (!deleted).then_some(rest))
@@ -153,7 +147,8 @@ pub async fn logins(ctx: Arc<Context>) {
                 login || bundle.is_some_and(|source| source.name == name)
             };
             if concerned {
-                ctx.registry_work.change(RegistryWork::Probe(state.key.clone()), None);
+                let name = ctx.index.name(&state.object.key());
+                ctx.registry_work.change(RegistryWork::Probe(name), None);
             }
         }
     };

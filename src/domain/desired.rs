@@ -14,27 +14,11 @@ use super::robot::{Home, Lifetime, Permissions, Scope};
 use super::rotation::{self, Rotation};
 use crate::api::{
     Account, AccountDefaults, AccountSpec, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter,
-    InvalidDuration, InvalidName, ObjectName, ProjectsRecord, RotationStrategy, SecretFormatType, SecretKeyRef, keys,
+    InvalidDuration, ProjectsRecord, RotationStrategy, SecretFormatType, SecretKeyRef, keys,
 };
 
 /// `expiresAfter` when neither the account nor its registry says one (Harbor's own default).
 pub const DEFAULT_LIFETIME: &str = "30d";
-
-/// Text in a spec that the API server's rules would have refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidSpec {
-    /// A duration that is none.
-    #[error(transparent)]
-    Duration(#[from] InvalidDuration),
-    /// A name that is none.
-    #[error("{field}: {text:?} is {}", InvalidName)]
-    Name {
-        /// Where it stands.
-        field: &'static str,
-        /// What stands there.
-        text: String,
-    },
-}
 
 /// What an account wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +48,7 @@ pub struct Desired {
     /// The Secret.
     pub secret: SecretWish,
     /// Pull through these without naming the Secret in each pod.
-    pub service_accounts: Vec<ObjectName>,
+    pub service_accounts: Vec<String>,
     /// `deletionPolicy: Retain`.
     pub retain: bool,
     /// `adoptionPolicy: IfUnowned`.
@@ -78,10 +62,10 @@ pub struct Desired {
 }
 
 /// The wished form of the Secret, apart from the credential and the registry's hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretWish {
     /// `metadata.name`.
-    pub name: ObjectName,
+    pub name: String,
     /// Labels to keep on it.
     pub labels: BTreeMap<String, String>,
     /// Annotations to keep on it.
@@ -140,7 +124,7 @@ pub fn of_account(
     cluster: &str,
     defaults: Option<&AccountDefaults>,
     existing: &BTreeSet<String>,
-) -> Result<Desired, InvalidSpec> {
+) -> Result<Desired, InvalidDuration> {
     let meta = &account.metadata;
     let identity =
         Identity::new(meta.uid.as_deref().unwrap_or_default(), cluster, meta.namespace.as_deref(), account.name());
@@ -177,18 +161,13 @@ pub fn of_account(
         strategy,
         rotation,
         secret: SecretWish {
-            name: name_in("spec.secret.name", &account.secret_name())?,
+            name: account.secret_name(),
             labels: output.labels.unwrap_or_default(),
             annotations: output.annotations.unwrap_or_default(),
             basic_auth: has_format(SecretFormatType::BasicAuth),
             robot_file: has_format(SecretFormatType::RobotFile),
         },
-        service_accounts: account
-            .service_accounts()
-            .into_iter()
-            .flatten()
-            .map(|name| name_in("spec.serviceAccounts", name))
-            .collect::<Result<_, _>>()?,
+        service_accounts: account.service_accounts().cloned().unwrap_or_default(),
         retain: account.deletion_policy() == Some(&DeletionPolicy::Retain),
         adopt: account.adoption_policy() == Some(&AdoptionPolicy::IfUnowned),
         own_password: account.password_secret_ref().cloned(),
@@ -196,10 +175,6 @@ pub fn of_account(
         projects: record,
         identity,
     })
-}
-
-fn name_in(field: &'static str, text: &str) -> Result<ObjectName, InvalidSpec> {
-    ObjectName::new(text).map_err(|_| InvalidSpec::Name { field, text: text.to_owned() })
 }
 
 /// The tokens a person wrote into the account's annotations.

@@ -1,8 +1,8 @@
 //! One account at rest and what a pass over it would read, to vary in tests.
 
-use std::collections::BTreeMap;
-
 use jiff::SignedDuration;
+
+use crate::api::RegistryTime;
 
 use super::catalogue::Unknown;
 use super::desired::{Desired, SecretWish};
@@ -14,7 +14,6 @@ use super::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use super::rotation::{self, Rotation};
 use super::situation::Observed;
 use super::slots::Slot;
-use crate::api::{ObjectName, RegistryTime};
 
 /// Seconds after the first robot was made.
 pub(super) fn at(seconds: i64) -> RegistryTime {
@@ -46,7 +45,7 @@ pub(super) fn desired() -> Desired {
         expires_after: "30d".into(),
         strategy: Strategy::Overlap,
         rotation: Rotation { renew_before: None, overlap: rotation::DEFAULT_OVERLAP, interval: None },
-        secret: secret("ci"),
+        secret: SecretWish { name: "ci".into(), ..SecretWish::default() },
         service_accounts: Vec::new(),
         retain: false,
         adopt: false,
@@ -54,12 +53,6 @@ pub(super) fn desired() -> Desired {
         tokens: Tokens::default(),
         projects: None,
     }
-}
-
-/// A Secret without anything added.
-pub(super) fn secret(name: &str) -> SecretWish {
-    let name = ObjectName::new(name).unwrap();
-    SecretWish { name, labels: BTreeMap::new(), annotations: BTreeMap::new(), basic_auth: false, robot_file: false }
 }
 
 /// A robot just as `desired()` wants it, with an id that tells its slot and its creation.
@@ -114,7 +107,6 @@ pub(super) struct View {
     pub(super) may_adopt: bool,
     pub(super) may_update: bool,
     pub(super) unreachable: bool,
-    pub(super) known: [bool; 2],
 }
 
 impl View {
@@ -136,7 +128,6 @@ impl View {
             may_adopt: false,
             may_update: true,
             unreachable: false,
-            known: [true; 2],
         }
     }
 
@@ -183,7 +174,6 @@ impl View {
             robots: &self.robots,
             secret: &self.secret,
             recorded: &self.recorded,
-            known: self.known,
             login_works: self.login_works,
             own: self.own,
             permit: self.permit,

@@ -10,6 +10,8 @@ mod explorer;
 mod fixtures;
 pub mod grants;
 pub mod mark;
+#[cfg(test)]
+mod mark_properties;
 pub mod observed;
 pub mod pace;
 pub mod password;

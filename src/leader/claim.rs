@@ -2,43 +2,42 @@
 
 use std::time::Duration;
 
-use crate::deadline;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Checked before each changing step; clones share one deadline.
+use super::Params;
+use crate::deadline;
+use crate::gate::Authority;
+
+/// Asked before each changing request; clones share one deadline.
 #[derive(Clone, Debug)]
-pub struct Claim(Option<watch::Receiver<Option<Instant>>>);
+pub struct Claim {
+    deadline: watch::Receiver<Option<Instant>>,
+    call_time: Duration,
+}
 
 impl Claim {
-    /// Without leader election: holds for ever.
-    pub fn always() -> Self {
-        Self(None)
-    }
-
-    pub(super) fn until(deadline: watch::Receiver<Option<Instant>>) -> Self {
-        Self(Some(deadline))
+    pub(super) fn until(deadline: watch::Receiver<Option<Instant>>, params: &Params) -> Self {
+        Self { deadline, call_time: params.call_time() }
     }
 
     /// True if nobody else can lead for at least `time` from now: what is sent now and given up after `time` cannot meet
     /// another leader's changes.
     pub fn holds_for(&self, time: Duration) -> bool {
-        self.0.as_ref().is_none_or(|deadline| lasts(*deadline.borrow(), time))
+        lasts(*self.deadline.borrow(), time)
     }
+}
 
-    /// True at once if the claim has `time` left; else waits until it has, usually for the renewal that is under way. False if
-    /// the lead is lost.
-    /// `time` must be below the lease duration, or this waits until then.
-    pub async fn hold_for(&self, time: Duration) -> bool {
-        if self.holds_for(time) {
-            return true;
-        }
-        let Some(deadline) = &self.0 else { return true };
-        let mut deadline = deadline.clone();
-        deadline
-            .wait_for(|deadline| deadline.is_none() || lasts(*deadline, time))
-            .await
-            .is_ok_and(|deadline| deadline.is_some())
+impl Authority for Claim {
+    /// A call may take [`Params::call_time`], which each renewal grants: this waits at most for the renewal that is under
+    /// way, or until the lead is lost.
+    fn hold(&self) -> BoxFuture<'_, Option<Duration>> {
+        let (mut deadline, time) = (self.deadline.clone(), self.call_time);
+        Box::pin(async move {
+            let held = deadline.wait_for(|deadline| deadline.is_none() || lasts(*deadline, time)).await;
+            held.is_ok_and(|deadline| deadline.is_some()).then_some(time)
+        })
     }
 }
 

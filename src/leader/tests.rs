@@ -6,6 +6,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::gate::Authority as _;
 
 /// What the server does to the next writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,9 @@ impl Server {
     /// Its wall clock stands still: nothing may depend on it.
     fn candidate(&self, who: &'static str) -> Election {
         let wall = || Timestamp::UNIX_EPOCH;
-        Election::new(self.client(who), "ops", "operator", who.to_owned(), Params::default(), wall)
+        let [lease, deadline, retry] = [15, 10, 2].map(Duration::from_secs);
+        let params = Params::new(lease, deadline, retry).unwrap();
+        Election::new(self.client(who), "ops", "operator", who.to_owned(), params, wall)
     }
 
     fn fault(&self, who: &'static str, fault: Option<Fault>) {
@@ -217,7 +220,7 @@ async fn a_leader_that_is_cut_off_gives_up_before_another_can_lead() {
     let start = Instant::now();
     assert_eq!(leadership.keep().await, Lost::Deadline);
     assert_eq!(start.elapsed(), Duration::from_secs(10));
-    assert!(!claim.holds_for(Duration::ZERO) && !claim.hold_for(STEP).await);
+    assert!(!claim.holds_for(Duration::ZERO) && claim.hold().await.is_none());
     assert!(!standby.is_finished());
     assert_eq!(standby.await.unwrap().takeover(), Takeover::Unclean);
 }
@@ -275,8 +278,8 @@ async fn a_claim_can_be_waited_for_while_a_renewal_is_late() {
     seconds(8).await;
     assert!(!claim.holds_for(STEP));
     server.fault("a", None);
-    assert!(claim.hold_for(STEP).await);
-    assert!(claim.holds_for(STEP));
+    let granted = claim.hold().await.unwrap();
+    assert!(claim.holds_for(granted));
     assert!(!keep.is_finished());
 }
 
@@ -311,9 +314,20 @@ async fn a_candidate_goes_on_trying_while_the_api_server_is_down() {
     assert_eq!(candidate.await.unwrap().takeover(), Takeover::Clean);
 }
 
-#[test]
-fn without_election_the_claim_always_holds() {
-    assert!(Claim::always().holds_for(Duration::from_hours(1000)));
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_the_claim_is_answered_by_the_next_renewal_at_the_latest() {
+    let server = Server::default();
+    let mut leadership = server.candidate("a").acquire().await;
+    let claim = leadership.claim();
+    let keep = tokio::spawn(async move { leadership.keep().await });
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(137)).await;
+        let asked = Instant::now();
+        assert_eq!(claim.hold().await, Some(Duration::from_secs(10)));
+        assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
+        assert!(claim.holds_for(Duration::from_secs(10)));
+    }
+    assert!(!keep.is_finished());
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub enum Class {
     Unknown,
     /// The picture was stale (409, 404 on a known robot): gather again at once.
     Stale,
+    /// Another replica leads: end, and say nothing.
+    NotLeading,
 }
 
 /// A failed registry call. Texts hold only Harbor's `code` and at most 256 printable characters of its `message`:
@@ -133,6 +135,9 @@ pub enum Error {
         /// True for a write that was accepted (2xx), so that it may have happened.
         after_write: bool,
     },
+    /// A change was not sent, since another replica leads.
+    #[error("another replica leads")]
+    NotLeading,
 }
 
 impl Error {
@@ -145,6 +150,7 @@ impl Error {
                 Class::Retry { after: None }
             }
             Self::NotFound | Self::Conflict | Self::Renamed => Class::Stale,
+            Self::NotLeading => Class::NotLeading,
             Self::Server { .. } | Self::NoAnswer { .. } | Self::BadAnswer { after_write: true, .. } => Class::Unknown,
             Self::Unauthorized
             | Self::Forbidden { .. }
@@ -184,6 +190,7 @@ impl Error {
             Self::Unreachable { .. } => "Unreachable",
             Self::NoAnswer { .. } => "NoAnswer",
             Self::BadAnswer { .. } => "BadAnswer",
+            Self::NotLeading => "NotLeading",
         }
     }
 

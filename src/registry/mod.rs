@@ -17,7 +17,6 @@ use jiff::SignedDuration;
 use crate::api::RegistryTime;
 use secrecy::SecretString;
 
-use crate::api::ObjectName;
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
 
 /// What a sweep keeps of a robot.
@@ -38,10 +37,10 @@ pub struct Digest {
 pub struct Owner {
     /// `metadata.uid`.
     pub uid: Box<str>,
-    /// `None` for cluster-scoped accounts.
-    pub namespace: Option<ObjectName>,
+    /// Empty for cluster-scoped accounts.
+    pub namespace: Box<str>,
     /// `metadata.name`.
-    pub name: ObjectName,
+    pub name: Box<str>,
 }
 
 /// Reduces a robot to what a sweep keeps; `None` = nothing.

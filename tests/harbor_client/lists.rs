@@ -184,6 +184,18 @@ async fn a_project_id_that_now_means_another_project_is_asked_for_anew() {
 }
 
 #[tokio::test]
+async fn a_project_id_that_harbor_takes_for_none_is_not_kept() {
+    let stub = Stub::script(vec![
+        project(i64::MIN, "library"),
+        error(422, "UNPROCESSABLE_ENTITY", "ProjectID must be a positive number"),
+        project(3, "library"),
+        page(1, &[row(9, "library", "ci")]),
+    ])
+    .await;
+    assert_eq!(client(&stub).list(&library()).await.unwrap()[0].id, 9);
+}
+
+#[tokio::test]
 async fn a_project_that_cannot_be_read_is_looked_for_in_the_list_and_then_by_head() {
     let forbidden = || error(403, "FORBIDDEN", "forbidden");
     let rows = |rows: serde_json::Value| json_answer(200, &rows);

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod bytes_properties;
 mod calls;
 mod catalogue;
 mod hostile;
+mod lead;
 mod lists;
 mod projects;
 mod reach;
@@ -13,6 +15,9 @@ mod sessions;
 mod settings;
 mod stand_in;
 mod stub;
+#[allow(dead_code, reason = "shared with the properties of src, which use more of it")]
+#[path = "../../src/test_properties.rs"]
+mod test_properties;
 mod tls;
 
 use std::sync::{Arc, Mutex, Once};
@@ -20,6 +25,7 @@ use std::time::Duration;
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Scope};
+use harbor_robot_operator::gate::Gate;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
 use harbor_robot_operator::registry::{NewRobot, RobotUpdate};
 use serde_json::{Value, json};
@@ -52,6 +58,7 @@ fn config(url: &str) -> Config {
         user_agent: "harbor-robot-operator/test".into(),
         clock: Arc::new(|| jiff::Timestamp::now().into()),
         observer: None,
+        gate: Gate::open(),
     }
 }
 

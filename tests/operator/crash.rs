@@ -178,7 +178,7 @@ async fn happen(
     let mut stop = world.faults.stop_at(point, moment);
     operation.begin(&world.scene, name, place.stage).await;
     stop.reached().await;
-    world.kill();
+    world.kill().await;
     let held = stop.client_is_dead();
     match accident {
         Accident::ArrivesLast => {

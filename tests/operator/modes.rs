@@ -1,15 +1,13 @@
 //! How the operator can be run: scope, rights, start, end, several at once.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use harbor_robot_operator::api::RobotAccount;
-use harbor_robot_world::{Operator, OperatorOptions, eventually, scratch};
-use k8s_openapi::api::coordination::v1::Lease;
+use harbor_robot_world::eventually;
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::json;
 
-use crate::rbac::as_service_account;
+use crate::installation::Rights;
 use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting};
 
 /// The same account in a second namespace.
@@ -72,7 +70,7 @@ async fn accounts_of_other_namespaces_are_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_of_other_registries_says_nothing_about_an_account() {
     let mut scene = Scene::without_operator(Setting::default()).await;
-    let other = replica(&scene, "nobody");
+    let mut other = scene.another("nobody", &[]).await;
     scene.account("ci", json!({})).await;
     scene.account("lost", json!({"registryRef": {"kind": "ClusterHarborRegistry", "name": "does-not-exist"}})).await;
     scene.reason_is("lost", "Ready", "False", "RegistryNotFound").await;
@@ -83,7 +81,7 @@ async fn an_operator_of_other_registries_says_nothing_about_an_account() {
         })
         .await;
     assert!(scene.get("ci").await.status.is_none());
-    drop(other);
+    assert!(other.terminate().unwrap().success());
     scene.start();
     scene.settled("ci").await;
 }
@@ -91,15 +89,8 @@ async fn an_operator_of_other_registries_says_nothing_about_an_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_watch_on_secrets_a_lost_one_is_put_right_at_the_poll() {
     for login in BOTH_LOGINS {
-        let setting = Setting { login, args: vec!["--watch-secrets=false".to_owned()], ..Setting::default() };
-        let mut scene = Scene::without_operator(setting).await;
-        let every = "resources: [secrets]\n  verbs: [get, list, watch, ";
-        let manifest = include_str!("../../deploy/install.yaml");
-        assert!(manifest.contains(every));
-        scene.kubeconfig =
-            Some(as_service_account(&scene, &manifest.replace(every, "resources: [secrets]\n  verbs: [get, ")));
-        scene.start();
-        scene.registry_is("Ready", "True").await;
+        let setting = Setting { login, rights: Some(Rights::Hardened), ..Setting::default() };
+        let mut scene = Scene::new(setting).await;
         scene.harbor.reset_calls().await.unwrap();
         scene.account("ci", json!({})).await;
         scene.settled("ci").await;
@@ -175,58 +166,4 @@ async fn versions(scene: &Scene) -> Vec<Option<String>> {
         versions.push(scene.secret(&name).await.unwrap().metadata.resource_version);
     }
     versions
-}
-
-/// Another operator in the scene's namespace, for the registries with this label.
-fn replica(scene: &Scene, label: &str) -> Operator {
-    let log_file: PathBuf = scratch().unwrap().join("replica.log");
-    let args = [
-        format!("--cluster-resource-namespace={}", scene.system),
-        format!("--registry-selector=scene={label}"),
-        format!("--namespaces={}", scene.namespace),
-        "--leader-elect".to_owned(),
-    ];
-    let kubeconfig = scene.plane.kubeconfig.clone();
-    let options =
-        OperatorOptions { kubeconfig, args: args.into(), log_file: Some(log_file), ..OperatorOptions::default() };
-    Operator::start(&options).unwrap()
-}
-
-async fn leads(operator: &Operator) -> bool {
-    let metrics = operator.metrics().await.unwrap_or_default();
-    metrics.lines().any(|line| line.starts_with("harbor_robots_leading") && line.ends_with(" 1"))
-}
-
-async fn leader_is(operator: &Operator, within: Duration) {
-    eventually("it leads", within, || async { if leads(operator).await { Ok(()) } else { Err("it does not") } }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_two_operators_one_acts_and_the_other_takes_over() {
-    let setting = Setting { args: vec!["--leader-elect".to_owned()], ..Setting::default() };
-    let mut scene = Scene::new(setting).await;
-    let mut second = replica(&scene, &scene.registry);
-    eventually("the standby is ready", SOON, || async { if second.ready().await { Ok(()) } else { Err("no") } }).await;
-    scene.account("one", json!({})).await;
-    scene.settled("one").await;
-    assert!(!leads(&second).await);
-    assert!(!second.metrics().await.unwrap().contains("registry_calls_total{"), "a standby makes no calls");
-
-    // SIGTERM hands over at once.
-    let asked = Instant::now();
-    assert!(scene.terminate().success());
-    leader_is(&second, SOON).await;
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
-    scene.account("two", json!({})).await;
-    scene.settled("two").await;
-
-    // SIGKILL hands over when the lease ran out.
-    scene.start();
-    let leases: Api<Lease> = Api::namespaced(scene.client.clone(), &scene.system);
-    assert_eq!(leases.list(&kube::api::ListParams::default()).await.unwrap().items.len(), 1);
-    second.kill().unwrap();
-    leader_is(scene.operator.as_ref().unwrap(), Duration::from_secs(40)).await;
-    scene.account("three", json!({})).await;
-    scene.settled("three").await;
-    assert_eq!(scene.robots().await.len(), 3);
 }

@@ -48,7 +48,7 @@ async fn a_robot_that_a_dead_operator_makes_late_does_not_outlive_its_account() 
         let mut stop = world.faults.stop_at(the(1, POST), Moment::BeforeSending);
         world.scene.account("ci", json!({})).await;
         stop.reached().await;
-        world.kill();
+        world.kill().await;
         let held = stop.client_is_dead();
         world.scene.delete("ci").await;
         world.faults.forget();

@@ -8,10 +8,13 @@ use harbor_robot_operator::api::crds::crds_yaml;
 use harbor_robot_operator::api::{ClusterHarborRegistry, RobotAccount};
 use harbor_robot_world::{ControlPlane, Harbor, HarborOptions, Login, Operator, OperatorOptions, eventually, scratch};
 use harbor_stand_in::version::Version;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+
+use crate::installation::{Installation, Plan, Rights, apply_cluster_roles};
 
 /// How long anything may take that should happen at once; generous, since the tests share two cores.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -58,8 +61,13 @@ pub struct Setting {
     pub args: Vec<String>,
     /// Serve Harbor by TLS with an authority of its own.
     pub tls: bool,
-    /// Keep accounts of all namespaces.
+    /// Keep accounts of all namespaces, as the default installation does. Others serve their scene's alone, since scenes
+    /// share a cluster.
     pub all_namespaces: bool,
+    /// With which rights the operator runs; `None` = those of this run of the suite.
+    pub rights: Option<Rights>,
+    /// The test takes rights away: what the operator is then refused is no fault.
+    pub refused: bool,
     /// Do not let the operator use http, which the stand-in speaks without `tls`.
     pub https_only: bool,
     /// The version that Harbor behaves like; `None` = what the environment variable `HARBOR_STAND_IN_VERSION` says, else the
@@ -75,6 +83,8 @@ impl Default for Setting {
             args: Vec::new(),
             tls: false,
             all_namespaces: false,
+            rights: None,
+            refused: false,
             https_only: false,
             harbor_version: None,
         }
@@ -99,8 +109,12 @@ pub struct Scene {
     pub login: Login,
     /// An administrator's client.
     pub client: Client,
-    /// Who the operator is to Kubernetes; `None` = the administrator.
-    pub kubeconfig: Option<std::path::PathBuf>,
+    /// How the operator reaches Kubernetes: as its ServiceAccount.
+    pub kubeconfig: std::path::PathBuf,
+    /// The same past every proxy.
+    installed: std::path::PathBuf,
+    /// Its token.
+    pub token: String,
     /// See [`Setting::https_only`].
     pub https_only: bool,
     args: Vec<String>,
@@ -115,6 +129,7 @@ fn plane() -> &'static ControlPlane {
     INSTALLED.call_once(|| {
         plane.apply(&crds_yaml()).expect("the CRDs are accepted");
         plane.kubectl(["wait", "--for=condition=Established", "crd", "--all"]).ok().expect("the kinds are served");
+        apply_cluster_roles(plane);
     });
     plane
 }
@@ -148,10 +163,31 @@ impl Scene {
             }
             LoginAs::Robot => harbor.create_project_robot_login(&name, "operator").await.unwrap(),
         };
+        let rights = setting.rights.unwrap_or_else(|| Rights::of_this_run(setting.all_namespaces));
+        let plan = Plan {
+            scene: &name,
+            system: &system,
+            teams: std::slice::from_ref(&name),
+            rights,
+            refused: setting.refused,
+        };
+        let mut objects: Vec<Value> = [&name, &system]
+            .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+            .into();
+        objects.extend(plan.objects());
+        plane.apply(&json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string()).unwrap();
+        let Installation { args, kubeconfig, token } = plan.ready(plane, &client).await;
+        // Further arguments stand for the same flag of the installation.
+        let asked = |arg: &String| {
+            let flag = arg.split('=').next();
+            setting.args.iter().any(|other| other.split('=').next() == flag)
+        };
+        let args: Vec<String> = args.into_iter().filter(|arg| !asked(arg)).collect();
         let mut args = [
-            vec![format!("--cluster-resource-namespace={system}"), format!("--registry-selector=scene={name}")],
+            args,
+            vec![format!("--registry-selector=scene={name}")],
             if setting.all_namespaces { Vec::new() } else { vec![format!("--namespaces={name}")] },
-            setting.args,
+            setting.args.clone(),
         ]
         .concat();
         if !args.iter().any(|arg| arg.starts_with("--log-level")) {
@@ -166,13 +202,12 @@ impl Scene {
             system,
             login,
             client,
-            kubeconfig: None,
+            installed: kubeconfig.clone(),
+            kubeconfig,
+            token,
             https_only: setting.https_only,
             args,
         };
-        for namespace in [&scene.namespace, &scene.system] {
-            scene.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
-        }
         scene.write_login(&scene.login);
         let mut spec = json!({
             "url": scene.harbor.url,
@@ -201,15 +236,29 @@ impl Scene {
 
     /// Starts the operator with further arguments.
     pub fn start_with(&mut self, further: &[&str]) {
+        self.operator = Some(Operator::start(&self.options(further)).expect("the operator starts"));
+    }
+
+    /// How the operator is started with further arguments.
+    pub fn options(&self, further: &[&str]) -> OperatorOptions {
         let log_file = scratch().unwrap().join(format!("{}.log", self.namespace));
-        let options = OperatorOptions {
-            kubeconfig: self.kubeconfig.clone().unwrap_or_else(|| self.plane.kubeconfig.clone()),
+        OperatorOptions {
+            kubeconfig: self.kubeconfig.clone(),
             args: self.args.iter().cloned().chain(further.iter().map(ToString::to_string)).collect(),
             log_file: Some(log_file),
             https_only: self.https_only,
             ..OperatorOptions::default()
-        };
-        self.operator = Some(Operator::start(&options).expect("the operator starts"));
+        }
+    }
+
+    /// Another replica, which reaches both servers past every proxy and serves the registries with this label.
+    pub async fn another(&self, label: &str, further: &[&str]) -> Operator {
+        let mut options = self.options(further);
+        options.kubeconfig.clone_from(&self.installed);
+        options.args.retain(|arg| !arg.starts_with("--registry-selector=") && !further.contains(&arg.as_str()));
+        options.args.push(format!("--registry-selector=scene={label}"));
+        options.args.extend(further.iter().map(ToString::to_string));
+        tokio::task::spawn_blocking(move || Operator::start(&options)).await.unwrap().expect("the replica starts")
     }
 
     /// The operator's log so far.
@@ -431,6 +480,17 @@ impl Scene {
         let method = method.parse().unwrap();
         let body = Some(body).filter(|body| !body.is_null());
         self.harbor.api(method, path, body).await.unwrap().ok().unwrap()
+    }
+
+    /// Ends the operator by SIGKILL, and takes the Lease away that it leaves behind: waiting until it has run out at each of
+    /// hundreds of crashes would take hours. That wait has tests of its own in `leading`.
+    pub async fn kill(&mut self) {
+        let mut operator = self.operator.take().expect("the operator runs");
+        operator.kill().unwrap();
+        let log = operator.log();
+        assert!(!log.contains("panicked"), "{log}");
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.system);
+        leases.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     }
 
     /// Ends the operator by SIGTERM.

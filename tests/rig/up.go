@@ -36,6 +36,7 @@ func up(args []string) error {
 	noManager := flags.Bool("no-controller-manager", false, "leave out garbage collection, namespaces and ServiceAccounts")
 	ephemeral := flags.Bool("ephemeral", false, "remove the data of etcd and the registry at the end; logs stay")
 	withRegistry := flags.Bool("registry", true, "start the distribution registry, too")
+	auditLog := flags.String("audit-log", "", "file that gets a line for each request of a ServiceAccount")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -71,7 +72,7 @@ func up(args []string) error {
 	}
 	defer parts.end()
 	started := make(chan error, 1)
-	w, wait, err := startAll(parts, folder, !*noManager, *withRegistry)
+	w, wait, err := startAll(parts, folder, !*noManager, *withRegistry, *auditLog)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func up(args []string) error {
 }
 
 // startAll starts each server as soon as what it needs is known and returns a function that waits until all answer.
-func startAll(parts *children, dir string, manager, withRegistry bool) (*world, func(context.Context) error, error) {
+func startAll(parts *children, dir string, manager, withRegistry bool, auditLog string) (*world, func(context.Context) error, error) {
 	creds, err := newCredentials(dir)
 	if err != nil {
 		return nil, nil, err
@@ -130,7 +131,7 @@ func startAll(parts *children, dir string, manager, withRegistry bool) (*world, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if w.Server, err = startAPIServer(parts, self, dir, etcdURL, creds); err != nil {
+	if w.Server, err = startAPIServer(parts, self, dir, etcdURL, creds, auditLog); err != nil {
 		return nil, nil, err
 	}
 	w.Kubeconfig = filepath.Join(dir, "kubeconfig")
@@ -174,6 +175,17 @@ func startAll(parts *children, dir string, manager, withRegistry bool) (*world, 
 	return w, wait, nil
 }
 
+// auditPolicy notes who asked for what and whether that was allowed; bodies may hold secrets. A watch is noted when it
+// begins, since the server may be gone before it ends.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  userGroups: ["system:serviceaccounts"]
+- level: None
+`
+
 // assets names a program of $KUBEBUILDER_ASSETS, or nothing.
 func assets(name string) string {
 	if folder := os.Getenv("KUBEBUILDER_ASSETS"); folder != "" {
@@ -214,7 +226,7 @@ func startEtcd(parts *children, self, dir string) (string, error) {
 	return line.Text(), nil
 }
 
-func startAPIServer(parts *children, self, dir, etcdURL string, creds *credentials) (string, error) {
+func startAPIServer(parts *children, self, dir, etcdURL string, creds *credentials, auditLog string) (string, error) {
 	args := []string{
 		"--etcd-servers=" + etcdURL,
 		"--bind-address=127.0.0.1",
@@ -235,6 +247,13 @@ func startAPIServer(parts *children, self, dir, etcdURL string, creds *credentia
 		"--max-requests-inflight=3000",
 		"--max-mutating-requests-inflight=1500",
 		"--profiling=false",
+	}
+	if auditLog != "" {
+		policy := filepath.Join(dir, "audit-policy.yaml")
+		if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
+			return "", err
+		}
+		args = append(args, "--audit-policy-file="+policy, "--audit-log-path="+auditLog)
 	}
 	if program := assets("kube-apiserver"); program != "" {
 		address, err := freeAddress()

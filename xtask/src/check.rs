@@ -6,7 +6,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use harbor_robot_world::{PROGRAMS, rig, target_dir};
+use harbor_robot_world::{AUDIT_LOGS, PROGRAMS, rig, target_dir};
+
+use crate::audit;
+use crate::rights::Rights;
 
 /// The contract's replay has a heading of its own.
 const CONTRACT: &str = "contract";
@@ -14,11 +17,17 @@ const CONTRACT: &str = "contract";
 /// Which Harbor the operator's tests meet.
 const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
 
+/// With which rights the operator runs in its tests.
+const RIGHTS: &str = "HARBOR_ROBOT_RIGHTS";
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run the operator's tests alone, against this version of Harbor, such as 2.13.5; several one after the other
     #[arg(long, value_name = "VERSION", value_delimiter = ',')]
     harbor_version: Vec<String>,
+    /// Run the operator's tests alone, with the rights of another manifest; several one after the other
+    #[arg(long, value_name = "RIGHTS", value_delimiter = ',')]
+    rights: Vec<Rights>,
 }
 
 /// How a step ended.
@@ -30,7 +39,7 @@ enum Outcome {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mut report = Report::new();
-    if options.harbor_version.is_empty() {
+    if options.harbor_version.is_empty() && options.rights.is_empty() {
         report.step("format", || cargo(&["fmt", "--all", "--check"]));
         report.step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
         report.step("test control plane is built", || rig().map(|_| Outcome::Passed));
@@ -38,11 +47,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report.step("documentation tests", || cargo(&["test", "--workspace", "--doc"]));
         report.step("contract with Harbor", || cargo(&["test", "--workspace", "--test", CONTRACT]));
         report.step("integration tests", integration);
+        report.step("rights are used and suffice", || audited(Rights::Shipped));
         report.step("generated files", generated);
         report.step("licences and advisories", deny);
     }
     for version in &options.harbor_version {
         report.step(&format!("operator against Harbor {version}"), || against(version));
+    }
+    for rights in &options.rights {
+        report.step(&format!("operator with {} rights", rights.word()), || with_rights(*rights));
+        report.step(&format!("{} rights are used and suffice", rights.word()), || audited(*rights));
     }
     report.finish()
 }
@@ -136,7 +150,34 @@ fn integration() -> Result<Outcome> {
     for name in &names {
         args.extend(["--test", name]);
     }
-    cargo(&args)
+    println!("$ cargo {}", args.join(" "));
+    run_command(command(&args).env(AUDIT_LOGS, new_audit_logs(Rights::Shipped)?))
+}
+
+/// The folder of a run's audit logs, without those of earlier runs.
+fn new_audit_logs(rights: Rights) -> Result<PathBuf> {
+    let folder = rights.audit_logs();
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(folder),
+    }
+}
+
+fn audited(rights: Rights) -> Result<Outcome> {
+    audit::check(&rights.audit_logs(), &rights.manifests()).map(outcome)
+}
+
+/// The operator's tests alone, with the rights of a manifest.
+fn with_rights(rights: Rights) -> Result<Outcome> {
+    if matches!(cargo(&["build", "--workspace", "--bins"])?, Outcome::Failed) {
+        return Ok(Outcome::Failed);
+    }
+    let mut args = vec!["test", "--workspace", "--test", "operator", "--"];
+    for test in rights.left_out() {
+        args.extend(["--skip", test]);
+    }
+    println!("$ {RIGHTS}={} cargo {}", rights.word(), args.join(" "));
+    run_command(command(&args).env(RIGHTS, rights.word()).env(AUDIT_LOGS, new_audit_logs(rights)?))
 }
 
 /// The operator's tests alone, which run programs of other packages.

@@ -1,12 +1,15 @@
 //! Developer commands. `cargo xtask --help` lists them.
 
+mod audit;
 mod bench;
 mod check;
 mod crds;
 mod demo;
 mod explore;
+mod fuzz;
 mod harbor;
 mod objects;
+mod rights;
 mod samples;
 mod stage;
 mod up;
@@ -29,6 +32,8 @@ enum Command {
     Demo,
     /// Run every check: format, lints, tests, contract, generated files, licences
     Test(check::Options),
+    /// Compare once more what the operator asked for in the last run of its tests with what it is granted
+    Audit(audit::Options),
     /// Leave a control plane, a Harbor and the operator running until Ctrl-C
     Up(up::Options),
     /// Run the Harbor stand-in alone
@@ -37,6 +42,8 @@ enum Command {
     Crds(crds::Options),
     /// Explore every order of events around one account, against the decision table that ships
     Explore(explore::Options),
+    /// Try the property tests with new cases, for as long as wanted
+    Fuzz(fuzz::Options),
     /// Measure what docs/benchmarks.md reports
     Bench(bench::Options),
 }
@@ -55,9 +62,11 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Test(options) => check::run(&options),
+        Command::Audit(options) => audit::run(&options),
         Command::Harbor(options) => harbor::run(&options),
         Command::Crds(options) => crds::run(&options),
         Command::Explore(options) => explore::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Demo => runtime()?.block_on(demo::run()),
         Command::Up(options) => runtime()?.block_on(up::run(options)),
         Command::Bench(options) => runtime()?.block_on(bench::run(options)),

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::state::CREDENTIALS_MISSING;
 use super::trouble::told;
 use super::{RegistryState, Trouble};
-use crate::api::RegistryKey;
-use crate::cluster::login::{self, LoginError, Trust};
+use crate::cluster::login::{self, LoginError};
 use crate::controllers::Context;
 use crate::controllers::index::digest;
 use crate::registry::{self, Error, Registry};
@@ -29,11 +28,7 @@ pub(super) struct Connected {
 
 /// Makes sure of a client for the present login and connection settings. Where those are gone and something waits to be
 /// deleted, the client in memory serves that.
-pub(super) async fn connect(
-    ctx: &Arc<Context>,
-    name: &RegistryKey,
-    state: &RegistryState,
-) -> Result<Connected, Trouble> {
+pub(super) async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Connected, Trouble> {
     let missing = match current(ctx, name, state).await {
         Ok(client) => {
             if state.kept || state.kept_in_vain {
@@ -51,7 +46,7 @@ pub(super) async fn connect(
     }
 }
 
-async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
+async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
     let spec = &state.object.spec;
     let namespace = state.secret_namespace(&ctx.settings);
     let elsewhere = |what: &str| Some(format!("registry {name}: {what}; the registry's own status says more"));
@@ -64,7 +59,6 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
     };
     let unread = |error: LoginError| match error {
         LoginError::Missing(message) => broken(CREDENTIALS_MISSING, message),
-        LoginError::NotMarked(message) => broken("SecretNotMarked", message),
         LoginError::Kube(error) => Trouble {
             reason: error.reason(),
             message: format!("registry {name}: {error}"),
@@ -83,21 +77,17 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
             ),
         ));
     }
-    // Whoever writes a ClusterHarborRegistry owns the operator's namespace.
-    let trust = if state.is_tenants() { Trust::Marked } else { Trust::Any };
     let Some(secret) = &spec.auth.secret_ref else {
         return Err(broken(CREDENTIALS_MISSING, "spec.auth names no Secret".to_owned()));
     };
-    let login = login::read(&ctx.client, namespace, secret, trust).await.map_err(unread)?;
+    let login = login::read(&ctx.client, namespace, &secret.name).await.map_err(unread)?;
     if state.login_version != login.version {
         ctx.registries.change(name, |state| state.login_version = login.version);
     }
     let tls = spec.tls.clone().unwrap_or_default();
     let roots = match (&tls.ca_bundle, &tls.ca_bundle_ref) {
         (Some(pem), _) => Some(pem.clone()),
-        (None, Some(source)) => {
-            Some(login::read_ca_bundle(&ctx.client, namespace, source, trust).await.map_err(unread)?)
-        }
+        (None, Some(source)) => Some(login::read_ca_bundle(&ctx.client, namespace, source).await.map_err(unread)?),
         (None, None) => None,
     };
     let connection = digest((
@@ -137,6 +127,7 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
             "ok" => metrics.namespaced_registry_call("ok"),
             _ => metrics.namespaced_registry_call("failed"),
         })),
+        gate: ctx.gate.clone(),
     })
     .map_err(|error| match error {
         // As if nothing answered there.

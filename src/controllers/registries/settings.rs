@@ -1,20 +1,17 @@
 //! `spec.serverSettings`: Harbor's own settings for robots, kept as the registry object says. They belong to the whole
 //! Harbor, so two objects cannot both have a say, and a new name prefix renames every robot of everybody at once.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::RegistryState;
-use crate::api::{RegistryKey, RegistryKind, ServerSettings, keys};
+use crate::api::{RegistryKind, ServerSettings, keys};
 use crate::controllers::Context;
 use crate::domain::report::Failure;
 use crate::registry::{Error, LoginKind, Registry, Settings};
 
-/// A change starts only if the claim has this long left: the longest that its call can take.
-const CALL_TIME: Duration = Duration::from_secs(10);
-
 /// Compares Harbor's settings with what is asked for and writes what differs. What stands in the way is kept for status.
 /// Under a new prefix every robot has another name from now on, and what the Secrets hold is refused until a sweep saw it.
-pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<(), Error> {
+pub async fn keep_settings(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<(), Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(()) };
     let problem = match &state.object.spec.server_settings {
         Some(_) if state.object.spec.suspend.unwrap_or_default() || state.is_deleting() => {
@@ -31,7 +28,7 @@ pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &dyn Regis
 
 async fn keep(
     ctx: &Context,
-    name: &RegistryKey,
+    name: &Arc<str>,
     state: &RegistryState,
     wish: &ServerSettings,
     client: &dyn Registry,
@@ -54,7 +51,7 @@ async fn keep(
     let now = client.settings().await?;
     let (change, problem) = difference(name, state, wish, &now);
     let writes = change.robot_name_prefix.is_some() || change.robot_token_duration.is_some();
-    if writes && ctx.claim.hold_for(CALL_TIME).await {
+    if writes {
         client.change_settings(&change).await?;
         tracing::info!(
             registry = %name,
@@ -67,12 +64,7 @@ async fn keep(
 }
 
 /// What is to be written, and what cannot be.
-fn difference(
-    name: &RegistryKey,
-    state: &RegistryState,
-    wish: &ServerSettings,
-    now: &Settings,
-) -> (Settings, Option<Failure>) {
+fn difference(name: &str, state: &RegistryState, wish: &ServerSettings, now: &Settings) -> (Settings, Option<Failure>) {
     let mut change = Settings::default();
     let mut failure = None;
     let fixed = |setting: &'static str| now.fixed.contains(&setting);

@@ -9,9 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::learned::Learned;
 use super::own::OwnRobot;
 use super::trouble::{Trouble, in_doubt};
-use crate::api::{
-    ClusterHarborRegistrySpec, ObjectName, OrphanPolicy, RegistryKey, RegistryKind, RegistryObject, RegistryTime,
-};
+use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject, RegistryTime};
 use crate::controllers::Settings;
 use crate::controllers::sweep::orphans::{self, Orphan, Orphans};
 use crate::domain::catalogue::Catalogue;
@@ -30,8 +28,6 @@ pub(super) const CREDENTIALS_MISSING: &str = "CredentialsMissing";
 /// A registry between passes. Replaced as a whole, never changed in place.
 #[derive(Clone)]
 pub struct RegistryState {
-    /// Which registry it is.
-    pub key: RegistryKey,
     /// The object as last seen.
     pub object: Arc<RegistryObject>,
     /// The client of the present login; `None` until there is one.
@@ -98,10 +94,9 @@ pub struct RegistryState {
 }
 
 impl RegistryState {
-    pub(super) fn new(key: RegistryKey, object: Arc<RegistryObject>) -> Self {
-        let trouble = in_doubt(&key);
+    pub(super) fn new(object: Arc<RegistryObject>) -> Self {
+        let trouble = in_doubt(&object.key());
         Self {
-            key,
             object,
             client: None,
             info: None,
@@ -136,15 +131,14 @@ impl RegistryState {
     }
 
     /// Stands for a registry object that does not exist, for accounts that are on their way out.
-    pub fn missing(key: &RegistryKey, url: String, since: Instant) -> Self {
+    pub fn missing(key: &str, url: String, since: Instant) -> Self {
         let spec = ClusterHarborRegistrySpec { url, ..ClusterHarborRegistrySpec::default() };
-        let (kind, name) = (key.kind(), key.name());
-        let metadata = ObjectMeta {
-            name: Some(name.to_string()),
-            namespace: key.namespace().map(ToString::to_string),
-            ..ObjectMeta::default()
+        let (kind, namespace, name) = match key.split_once('/') {
+            Some((namespace, name)) => (RegistryKind::HarborRegistry, Some(namespace.to_owned()), name),
+            None => (RegistryKind::ClusterHarborRegistry, None, key),
         };
-        let mut state = Self::new(key.clone(), Arc::new(RegistryObject { kind, metadata, spec, status: None }));
+        let metadata = ObjectMeta { name: Some(name.to_owned()), namespace, ..ObjectMeta::default() };
+        let mut state = Self::new(Arc::new(RegistryObject { kind, metadata, spec, status: None }));
         state.trouble = Some(Trouble {
             reason: "RegistryNotFound",
             message: format!("{kind} {name} does not exist"),
@@ -163,8 +157,8 @@ impl RegistryState {
     }
 
     /// Where the login Secret and the CA bundle are.
-    pub fn secret_namespace<'a>(&'a self, settings: &'a Settings) -> &'a ObjectName {
-        self.key.namespace().unwrap_or(&settings.resource_namespace)
+    pub fn secret_namespace<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        self.object.metadata.namespace.as_deref().unwrap_or(&settings.resource_namespace)
     }
 
     /// The name of the Secret with the login.
@@ -202,8 +196,7 @@ impl RegistryState {
         let spec = &self.object.spec;
         let said = self.info.as_ref().and_then(|info| info.registry_host.clone());
         let kept = self.object.status.as_ref().and_then(|status| status.registry_host.clone());
-        let first =
-            spec.registry_host.clone().or([said, kept].into_iter().flatten().find(|host| is_plain_host(host)))?;
+        let first = spec.registry_host.clone().or(said.filter(|host| is_plain_host(host))).or(kept)?;
         let mut hosts = vec![first];
         for host in spec.hosts.iter().flatten() {
             if !hosts.contains(host) {
@@ -310,7 +303,7 @@ pub(super) mod tests {
 
     fn settings() -> Settings {
         Settings {
-            resource_namespace: "harbor-robots".parse().unwrap(),
+            resource_namespace: "harbor-robots".into(),
             cluster_name: "c".into(),
             namespaces: Vec::new(),
             registry_selector: None,
@@ -333,13 +326,12 @@ pub(super) mod tests {
     pub(in super::super) fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
         let mut object = json!({"metadata": {"name": "main"}, "spec": {"url": "https://h", "auth": {}}});
         object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        let object: RegistryObject = if namespaced {
+        RegistryState::new(Arc::new(if namespaced {
             object["metadata"]["namespace"] = json!("team-a");
             serde_json::from_value::<HarborRegistry>(object).unwrap().into()
         } else {
             serde_json::from_value::<ClusterHarborRegistry>(object).unwrap().into()
-        };
-        RegistryState::new(object.key().unwrap(), Arc::new(object))
+        }))
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::RegistryState;
-use crate::api::RegistryKey;
 use crate::registry::Error;
 
 /// Why a registry cannot be used now.
@@ -21,13 +20,13 @@ pub struct Trouble {
     pub again: Option<Duration>,
 }
 
-pub(super) fn in_doubt(name: &RegistryKey) -> Trouble {
+pub(super) fn in_doubt(name: &str) -> Trouble {
     let message = format!("registry {name} has not been reached yet");
     Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false, again: None }
 }
 
 /// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
-pub fn doubted(name: &RegistryKey) -> Trouble {
+pub fn doubted(name: &str) -> Trouble {
     Trouble {
         reason: "RegistryNotReady",
         message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
@@ -48,11 +47,11 @@ pub fn unreachable_tenant(state: &RegistryState, error: &Error) -> Option<Troubl
 }
 
 fn unreachable(state: &RegistryState, error: &Error) -> Trouble {
-    let name = &state.key;
+    let name = state.object.key();
     Trouble {
         reason: "Unreachable",
         message: format!("registry {name}: no Harbor answers at spec.url, or it may not be reached from here"),
-        ..trouble_of(name, error)
+        ..trouble_of(&name, error)
     }
 }
 
@@ -62,10 +61,10 @@ pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
     if state.is_tenants() && !error.is_of_login() {
         return unreachable(state, error);
     }
-    trouble_of(&state.key, error)
+    trouble_of(&state.object.key(), error)
 }
 
-fn trouble_of(name: &RegistryKey, error: &Error) -> Trouble {
+fn trouble_of(name: &str, error: &Error) -> Trouble {
     let advice = match error {
         Error::Unauthorized => "; check the Secret that spec.auth names, and the login's expiry in Harbor",
         Error::LoginLocked { .. } => {

@@ -47,6 +47,7 @@ impl Pass<'_> {
     pub(super) async fn stopped(mut self, stop: gather::Stop) -> Outcome {
         let mut lost = false;
         let failure = match stop {
+            gather::Stop::Ending => return Outcome::Settled { wake: None },
             gather::Stop::Kube(error) => return outcome::of_kube(&error),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
@@ -82,7 +83,7 @@ impl Pass<'_> {
             }
             gather::Stop::Trouble(trouble) => {
                 if self.is_deleting() && self.registry.may_be_kept() {
-                    self.ctx.registry_work.change(RegistryWork::Probe(self.registry_name.clone()), None);
+                    self.ctx.registry_work.change(RegistryWork::Probe(Arc::clone(&self.registry_name)), None);
                 }
                 let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
                 let message = for_accounts.unwrap_or(message);
@@ -182,7 +183,7 @@ pub(super) async fn without_registry(
     let ready = conditions::is_true(&status.conditions, kinds::READY) && !objects::is_deleting(&account.metadata);
     let next = with_failure(status, failure, ready, None, account.metadata.generation, ctx.wall_time().into());
     match write_status(ctx, key, &mut account, next).await {
-        Ok(()) => Outcome::Parked(name.as_ref().map_or_else(registries::default_tag, registries::tag)),
+        Ok(()) => Outcome::Parked(registries::tag(name.as_deref().unwrap_or_default())),
         Err(error) => outcome::of_kube(&error),
     }
 }

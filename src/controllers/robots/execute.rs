@@ -7,7 +7,7 @@ mod spread;
 mod while_away;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use secrecy::SecretString;
 
@@ -30,16 +30,13 @@ use crate::engine::Outcome;
 use crate::registry::{self, Class, Registry};
 use pull_secrets::EntryLeft;
 
-/// A step starts only if the claim has this long left: the longest that its call can take.
-const STEP_TIME: Duration = Duration::from_secs(10);
-
 /// So many missing namespaces are named in a condition.
 const NAMESPACES_NOTED: usize = 5;
 
 /// What executing came to.
 pub(super) struct Done {
     pub(super) outcome: report::Outcome,
-    /// The picture was stale: report nothing, and do what `next` says (by default gather again).
+    /// The picture was stale, or another replica leads: report nothing, and do what `next` says (by default gather again).
     pub(super) stale: bool,
     /// The finalizer is gone.
     pub(super) removed: bool,
@@ -59,10 +56,18 @@ pub(super) struct Done {
 enum Trouble {
     Kube(cluster::Error),
     Registry(registry::Error),
-    /// The claim ran out.
-    NotLeading,
     /// The picture changed under the plan.
     Stale,
+}
+
+impl Trouble {
+    fn class(&self) -> Class {
+        match self {
+            Self::Kube(error) => error.class(),
+            Self::Registry(error) => error.class(),
+            Self::Stale => Class::Stale,
+        }
+    }
 }
 
 impl From<cluster::Error> for Trouble {
@@ -135,15 +140,11 @@ impl Run<'_, '_> {
             self.rehearse(plan).await?;
         }
         for step in &plan.steps {
-            if !self.pass.ctx.claim.hold_for(STEP_TIME).await {
-                return Err(Trouble::NotLeading);
-            }
             let result = self.step(*step).await;
             let label = match &result {
                 Ok(()) => "ok",
                 Err(Trouble::Kube(error)) => error.reason(),
                 Err(Trouble::Registry(error)) => error.reason(),
-                Err(Trouble::NotLeading) => "NotLeading",
                 Err(Trouble::Stale) => "Conflict",
             };
             self.pass.ctx.metrics.step(step.name(), label);
@@ -183,7 +184,7 @@ impl Run<'_, '_> {
 
     async fn step(&mut self, step: Step) -> Result<(), Trouble> {
         let ctx = Arc::clone(self.pass.ctx);
-        let namespace = self.pass.secret_namespace.clone();
+        let namespace = Arc::clone(&self.pass.secret_namespace);
         let hosts = self.gathered.hosts.clone();
         match step {
             Step::AddFinalizer => {
@@ -360,8 +361,9 @@ impl Run<'_, '_> {
             rows,
         };
         let Err(trouble) = result else { return done };
+        let not_leading = trouble.class() == Class::NotLeading;
         let (failure, next) = match trouble {
-            Trouble::Stale | Trouble::NotLeading => (None, Outcome::Again),
+            Trouble::Stale => (None, Outcome::Again),
             Trouble::Kube(error) => {
                 let permanent = error.class() == Class::UserFix;
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent };
@@ -389,7 +391,7 @@ impl Run<'_, '_> {
             }
         };
         done.slots = None;
-        done.stale = next == Outcome::Again && !self.published;
+        done.stale = not_leading || (next == Outcome::Again && !self.published);
         done.outcome.interrupted = next == Outcome::Again;
         done.outcome.failure = failure;
         done.next = Some(next);

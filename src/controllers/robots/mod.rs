@@ -21,7 +21,7 @@ pub use registry_of::resolve;
 use super::index::{Namespace, digest};
 use super::registries::{self, RegistryState};
 use super::{Context, Key};
-use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};
+use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, RegistryTime, keys};
 use crate::cluster::{accounts, objects};
 use crate::deadline;
 use crate::domain::contest;
@@ -39,10 +39,10 @@ struct Pass<'a> {
     key: &'a Key,
     account: Account,
     /// Where its Secret is: the account's namespace, or the operator's own for a system account.
-    secret_namespace: ObjectName,
+    secret_namespace: Arc<str>,
     /// The namespaces that a system account's Secret is copied to, with those that are there.
-    spread: Option<Vec<(ObjectName, Option<Namespace>)>>,
-    registry_name: RegistryKey,
+    spread: Option<Vec<(String, Option<Namespace>)>>,
+    registry_name: Arc<str>,
     registry: Arc<RegistryState>,
     desired: Desired,
     /// Nothing is left that the account could hold.
@@ -68,7 +68,7 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
     let current = |account: &Account| objects::version(&account.metadata) >= left;
     let account = match payload.filter(|account| cause == Cause::Change && current(account)) {
         Some(account) => *account,
-        None => match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
+        None => match accounts::read(&ctx.client, &key.namespace, &key.name).await {
             Ok(Some(account)) => account,
             Ok(None) => return forget(&ctx, &key),
             Err(error) => return outcome::of_kube(&error),
@@ -103,7 +103,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
         return Outcome::Settled { wake: None };
     }
     let registry_name = match registry_of::resolve(&ctx.registries, &account) {
-        Ok(key) => key,
+        Ok(name) => ctx.index.name(&name),
         Err(failure) => return without_registry(ctx, key, account, &failure).await,
     };
     let registry = match ctx.registries.get(&registry_name) {
@@ -122,8 +122,6 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
             }
         },
     };
-    // All accounts of a registry share its key.
-    let registry_name = registry.key.clone();
     let listed = registry.projects.clone().unwrap_or_default();
     let desired = match wish(ctx, &account, &registry, &listed) {
         Ok(desired) => desired,
@@ -131,13 +129,11 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     };
     at_rest::remember(ctx, key, &account, &registry_name);
     let (again, by_timer, from_event) = (cause == Cause::Again, cause == Cause::Timer, cause == Cause::Change);
-    let (secret_namespace, spread) = match (&account.spec, &key.namespace) {
-        (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
-        // No API server has a RobotAccount outside every namespace.
-        (AccountSpec::Project(_), None) => return Outcome::Gone,
-        (AccountSpec::System(spec), _) => {
+    let (secret_namespace, spread) = match &account.spec {
+        AccountSpec::Project(_) => (Arc::clone(&key.namespace), None),
+        AccountSpec::System(spec) => {
             let secret = spec.secret.clone().unwrap_or_default();
-            (ctx.settings.resource_namespace.clone(), Some(ctx.index.spread(key, &secret)))
+            (Arc::clone(&ctx.settings.resource_namespace), Some(ctx.index.spread(key, &secret)))
         }
     };
     let mut pass = Pass {
@@ -159,7 +155,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
     }
-    if deleting && pass.registry.trouble.is_none() && pass.exceeds_grants() {
+    if deleting && pass.registry.trouble_for(true).is_none() && pass.exceeds_grants() {
         pass.desired.retain = false;
     }
     if !finalizer && pass.registry.is_deleting() {
@@ -215,7 +211,7 @@ impl Pass<'_> {
     fn note_service_accounts(&self) {
         let names = &self.desired.service_accounts;
         match &self.spread {
-            None => self.ctx.index.set_service_accounts(self.key, &self.secret_namespace, names),
+            None => self.ctx.index.set_service_accounts(self.key, &self.key.namespace, names),
             Some(spread) => {
                 for (namespace, _) in spread {
                     self.ctx.index.set_service_accounts(self.key, namespace, names);
@@ -225,8 +221,8 @@ impl Pass<'_> {
     }
 
     /// The ServiceAccounts beside the first Secret: a system account's own namespace is one of many.
-    fn first_service_accounts(&self) -> &[ObjectName] {
-        let here = self.spread.as_ref().is_none_or(|all| all.iter().any(|(name, _)| *name == self.secret_namespace));
+    fn first_service_accounts(&self) -> &[String] {
+        let here = self.spread.as_ref().is_none_or(|all| all.iter().any(|(name, _)| **name == *self.secret_namespace));
         if here { &self.desired.service_accounts } else { &[] }
     }
 

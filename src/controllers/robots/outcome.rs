@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::api::RegistryKey;
 use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, registries};
 use crate::deadline;
@@ -15,6 +14,7 @@ use crate::registry::{Class, Error};
 pub fn of_kube(error: &crate::cluster::Error) -> Outcome {
     match error.class() {
         Class::Stale => Outcome::Again,
+        Class::NotLeading => Outcome::Settled { wake: None },
         Class::Retry { .. } | Class::UserFix | Class::Unknown => {
             tracing::warn!(%error, "a Kubernetes call failed");
             Outcome::Failed { not_before: None }
@@ -24,7 +24,7 @@ pub fn of_kube(error: &crate::cluster::Error) -> Outcome {
 
 /// After a failed registry call. Trouble of the registry as a whole makes everybody wait for one probe; a missing
 /// project waits for the sweep that sees it.
-pub fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Home, error: &Error) -> Outcome {
+pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: &Error) -> Outcome {
     if error.is_outage() {
         // The probe finds out whether the registry as a whole is out of order: then the next try of this account parks
         // it. If it is not, only the backoff keeps account and probe from chasing one another.
@@ -35,6 +35,7 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Home, erro
     }
     match error.class() {
         Class::Stale => Outcome::Again,
+        Class::NotLeading => Outcome::Settled { wake: None },
         Class::Retry { after } => Outcome::Failed { not_before: after.map(deadline::from_now) },
         Class::UserFix | Class::Unknown => Outcome::Failed { not_before: None },
     }
@@ -44,7 +45,7 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Home, erro
 pub fn failure(state: &RegistryState, error: &Error) -> Failure {
     let registry = &state.object.spec.url;
     if error.is_of_login() {
-        let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.key);
+        let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.object.key());
         return Failure { reason, message, permanent };
     }
     if let Some(registries::Trouble { reason, message, permanent, .. }) = registries::unreachable_tenant(state, error) {

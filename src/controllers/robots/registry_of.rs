@@ -3,34 +3,28 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::api::{Account, AccountSpec, InvalidName, PinnedRegistry, RegistryKey, RegistryKind};
+use crate::api::either::registry_key;
+use crate::api::{Account, AccountSpec, PinnedRegistry, RegistryKind};
 use crate::cluster::{self, registries as objects};
 use crate::controllers::registries::{Registries, RegistryState};
 use crate::controllers::{Context, RegistryWork};
 use crate::deadline;
 use crate::domain::report::Failure;
 
-/// The registry that the account names itself, or that was pinned at first use; `None` = the default one.
-///
-/// Never one of another namespace than the account's: whoever may make accounts uses the logins of their own only. Status
-/// is written by whoever may write it: a pin that is no name, or of a namespace where there is none, counts as none.
-pub fn wanted(account: &Account) -> Option<RegistryKey> {
-    let key = |kind, name: &str| match (kind, account.metadata.namespace.as_deref()) {
-        (RegistryKind::ClusterHarborRegistry, _) => RegistryKey::cluster(name).ok(),
-        (RegistryKind::HarborRegistry, Some(namespace)) => RegistryKey::namespaced(namespace, name).ok(),
-        (RegistryKind::HarborRegistry, None) => None,
-    };
-    if let Some(reference) = account.registry_ref() {
-        return key(reference.kind, &reference.name);
-    }
-    let PinnedRegistry { kind, name, .. } = account.status.as_ref()?.registry.as_ref()?;
-    key(*kind, name)
+/// The key of the registry that the account names itself, or that was pinned at first use; `None` = the default one.
+pub fn wanted(account: &Account) -> Option<String> {
+    let named = account.registry_ref().map(|reference| (reference.kind, reference.name.as_str()));
+    let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
+    let pinned = pinned.map(|PinnedRegistry { kind, name, .. }| (*kind, name.as_str()));
+    let (kind, name) = named.or(pinned)?;
+    // Never of another namespace than the account's: whoever may make accounts uses the logins of their own only.
+    let namespace = account.metadata.namespace.as_deref().filter(|_| kind == RegistryKind::HarborRegistry);
+    Some(registry_key(namespace, name))
 }
 
 /// The registry's key, or why there is none.
-pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey, Failure> {
-    let reference = account.registry_ref();
-    let kind = reference.map(|reference| reference.kind);
+pub fn resolve(registries: &Registries, account: &Account) -> Result<String, Failure> {
+    let kind = account.registry_ref().map(|reference| reference.kind);
     if kind == Some(RegistryKind::HarborRegistry) && matches!(account.spec, AccountSpec::System(_)) {
         return Err(Failure {
             reason: "RegistryNotFound",
@@ -39,12 +33,8 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey
             permanent: true,
         });
     }
-    if let Some(key) = wanted(account) {
-        return Ok(key);
-    }
-    if let Some(reference) = reference {
-        let message = format!("spec.registryRef.name: {:?} is {InvalidName}", reference.name);
-        return Err(Failure { reason: "RegistryNotFound", message, permanent: true });
+    if let Some(name) = wanted(account) {
+        return Ok(name);
     }
     let mut defaults = registries.defaults();
     match defaults.len() {
@@ -58,7 +48,7 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey
             reason: "DefaultAmbiguous",
             message: format!(
                 "spec.registryRef is not set and several ClusterHarborRegistries are annotated as the default: {}",
-                defaults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                defaults.join(", ")
             ),
             permanent: true,
         }),
@@ -66,14 +56,16 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey
 }
 
 /// The named registry does not exist.
-pub fn missing(key: &RegistryKey) -> Failure {
-    let here = if key.namespace().is_some() { " in this namespace" } else { "" };
-    let message = format!("{} {} does not exist{here}", key.kind(), key.name());
+pub fn missing(key: &str) -> Failure {
+    let message = match key.split_once('/') {
+        Some((_, name)) => format!("HarborRegistry {name} does not exist in this namespace"),
+        None => format!("ClusterHarborRegistry {key} does not exist"),
+    };
     Failure { reason: "RegistryNotFound", message, permanent: true }
 }
 
 /// True if another operator serves the registry: then its accounts are not ours to say anything about.
-pub async fn served_elsewhere(ctx: &Context, name: &RegistryKey) -> Result<bool, cluster::Error> {
+pub async fn served_elsewhere(ctx: &Context, name: &str) -> Result<bool, cluster::Error> {
     if ctx.settings.registry_selector.is_none() {
         return Ok(false);
     }
@@ -81,13 +73,13 @@ pub async fn served_elsewhere(ctx: &Context, name: &RegistryKey) -> Result<bool,
 }
 
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.
-pub fn stand_in(ctx: &Context, name: &RegistryKey, account: &Account) -> Arc<RegistryState> {
+pub fn stand_in(ctx: &Context, name: &Arc<str>, account: &Account) -> Arc<RegistryState> {
     let since = ctx.registries.missed_since(name);
     let after = ctx.settings.abandon_after;
     // Who waits longer than that looks again as often: a time that is over would be served at once, again and again.
     let again = Some(deadline::after(since, after)).filter(|at| *at > Instant::now());
     let again = again.unwrap_or_else(|| deadline::from_now(after));
-    ctx.registry_work.wake_at(RegistryWork::Probe(name.clone()), again);
+    ctx.registry_work.wake_at(RegistryWork::Probe(Arc::clone(name)), again);
     let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
     let url = pinned.and_then(|pinned| pinned.url.clone()).unwrap_or_default();
     Arc::new(RegistryState::missing(name, url, since))

@@ -5,12 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::index::{Resident, digest};
 use super::super::registries::RegistryState;
 use super::super::{Context, Key};
-use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::{self, accounts};
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
@@ -28,32 +26,22 @@ pub fn count(orphans: &Orphans) -> usize {
 
 /// The account in a robot's mark, if it is one of this cluster's and none of those at hand. What an account left on
 /// purpose is nobody's business.
-pub fn owner_to_ask(
-    ctx: &Context,
-    registry: &RegistryKey,
-    residents: &[Resident],
-    robot: &Robot,
-) -> Option<Box<Owner>> {
+pub fn owner_to_ask(ctx: &Context, registry: &str, residents: &[Resident], robot: &Robot) -> Option<Box<Owner>> {
     let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;
     // A tenant writes what it likes into its own Harbor: of accounts elsewhere that must tell nothing.
-    let may_be_of = registry.namespace().is_none_or(|namespace| *namespace == mark.namespace);
+    let may_be_of = registry.split_once('/').is_none_or(|(namespace, _)| namespace == mark.namespace);
     let here =
         may_be_of && mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
     let uid = digest(Some(mark.uid.to_owned()));
     if !here || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
         return None;
     }
-    // Without a namespace: an account of the system.
-    let namespace = match mark.namespace {
-        "" => None,
-        name => Some(ObjectName::new(name).ok()?),
-    };
-    Some(Box::new(Owner { uid: mark.uid.into(), namespace, name: ObjectName::new(mark.name).ok()? }))
+    Some(Box::new(Owner { uid: mark.uid.into(), namespace: mark.namespace.into(), name: mark.name.into() }))
 }
 
 /// An operator of some namespaces cannot tell whether accounts elsewhere live.
-fn is_watched(namespaces: &[ObjectName], namespace: &str) -> bool {
-    namespaces.is_empty() || namespaces.iter().any(|watched| *watched == *namespace)
+fn is_watched(namespaces: &[String], namespace: &str) -> bool {
+    namespaces.is_empty() || namespaces.iter().any(|watched| watched == namespace)
 }
 
 /// A robot without an account.
@@ -83,9 +71,6 @@ pub async fn among(
     }
     Ok(orphans)
 }
-
-/// A deletion starts only if the claim has this long left: the longest that its calls can take.
-const CALL_TIME: Duration = Duration::from_secs(20);
 
 /// Deletes those orphans of a home that were orphans at each look for long enough; answers with those that are left.
 pub async fn delete(
@@ -125,9 +110,6 @@ async fn execute(ctx: &Context, client: &dyn Registry, home: &Arc<Home>, orphan:
     if !same || taken_back || !is_gone(ctx, &orphan.owner).await.unwrap_or_default() {
         return Ok(false);
     }
-    if !ctx.claim.hold_for(CALL_TIME).await {
-        return Ok(false);
-    }
     match client.delete(robot.id).await {
         Ok(()) => {
             tracing::info!(robot = %robot.name, id = robot.id, "a robot whose account is gone was deleted");
@@ -143,13 +125,13 @@ async fn execute(ctx: &Context, client: &dyn Registry, home: &Arc<Home>, orphan:
 
 /// The slot of an account of that very name, made again: it takes its predecessor's robot over.
 fn is_taken_back(ctx: &Context, home: &Arc<Home>, prefix: Option<&str>, robot: &str, owner: &Owner) -> bool {
-    let key = Key { namespace: owner.namespace.clone(), name: owner.name.clone() };
+    let key: Key = ctx.index.key(&owner.namespace, &owner.name);
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.home == *home) else { return false };
     let short = short_name(robot, home, prefix);
     short.is_some_and(|short| Slot::BOTH.iter().any(|slot| slot.name(&entry.base_name) == short))
 }
 
 async fn is_gone(ctx: &Context, owner: &Owner) -> Result<bool, cluster::Error> {
-    let found = accounts::read(&ctx.client, owner.namespace.as_ref(), &owner.name).await?;
+    let found = accounts::read(&ctx.client, &owner.namespace, &owner.name).await?;
     Ok(found.is_none_or(|account| account.metadata.uid.as_deref() != Some(&*owner.uid)))
 }

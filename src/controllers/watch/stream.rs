@@ -12,7 +12,6 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
-use crate::api::ObjectName;
 use crate::cluster::objects::PAGE;
 use crate::controllers::index::digest;
 
@@ -50,7 +49,7 @@ fn describe(error: &watcher::Error) -> String {
     }
 }
 
-pub(super) fn in_namespaces<K>(client: &Client, namespaces: &[ObjectName], config: &watcher::Config) -> Vec<Events<K>>
+pub(super) fn in_namespaces<K>(client: &Client, namespaces: &[String], config: &watcher::Config) -> Vec<Events<K>>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
     K::DynamicType: Default,
@@ -58,7 +57,7 @@ where
     if namespaces.is_empty() {
         return vec![open(Api::<K>::all(client.clone()), config.clone()).boxed()];
     }
-    let open_one = |name: &ObjectName| open(Api::<K>::namespaced(client.clone(), name), config.clone()).boxed();
+    let open_one = |name: &String| open(Api::<K>::namespaced(client.clone(), name), config.clone()).boxed();
     namespaces.iter().map(open_one).collect()
 }
 
@@ -77,11 +76,11 @@ impl Listing<'_> {
 
     /// True if objects of this namespace, or the cluster's (`None`), are in this list. A stream for all namespaces or one for
     /// each comes first, then the one for what is in none.
-    pub(super) fn covers(&self, namespaces: &[ObjectName], namespace: Option<&str>) -> bool {
+    pub(super) fn covers(&self, namespaces: &[String], namespace: Option<&str>) -> bool {
         match namespace {
             None => self.stream == namespaces.len().max(1),
             Some(_) if namespaces.is_empty() => self.stream == 0,
-            Some(name) => namespaces.get(self.stream).is_some_and(|here| *here == *name),
+            Some(name) => namespaces.get(self.stream).is_some_and(|here| here == name),
         }
     }
 }
@@ -208,11 +207,11 @@ mod tests {
     #[test]
     fn a_list_tells_of_its_own_namespace_only() {
         let there = HashSet::new();
-        let covers = |stream, namespaces: &[ObjectName], namespace| {
+        let covers = |stream, namespaces: &[String], namespace| {
             let listing = Listing { stream, there: &there };
             listing.covers(namespaces, namespace)
         };
-        let two = ["a", "b"].map(|name| ObjectName::new(name).unwrap());
+        let two = ["a".to_owned(), "b".to_owned()];
         assert!(covers(1, &two, Some("b")) && !covers(0, &two, Some("b")) && !covers(2, &two, Some("b")));
         assert!(covers(2, &two, None) && !covers(1, &two, None));
         assert!(covers(0, &[], Some("b")) && !covers(1, &[], Some("b")));

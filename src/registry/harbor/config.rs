@@ -11,6 +11,7 @@ use url::{Host, Url};
 
 use super::reach::Reach;
 use super::room::{OwnRoom, Room};
+use crate::gate::Gate;
 
 /// Reads the present time; `run` is the only place that knows the real clock.
 pub type Clock = Arc<dyn Fn() -> RegistryTime + Send + Sync>;
@@ -60,6 +61,8 @@ pub struct Config {
     pub clock: Clock,
     /// For metrics.
     pub observer: Option<Observer>,
+    /// Where requests that change something leave.
+    pub gate: Gate,
 }
 
 impl fmt::Debug for Config {

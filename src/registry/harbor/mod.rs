@@ -9,6 +9,8 @@
 //! read, `room` bounds what all clients do at one time; `names` knows how Harbor builds names; `clock` compares
 //! Harbor's clock with ours.
 
+#[cfg(test)]
+mod answer_properties;
 mod bodies;
 mod bounded;
 mod client;
@@ -17,9 +19,13 @@ mod config;
 mod credential;
 mod door;
 mod failure;
+#[cfg(test)]
+mod header_properties;
 mod held;
 mod internet;
 mod limits;
+#[cfg(test)]
+mod name_properties;
 mod names;
 mod own;
 mod pages;

@@ -229,7 +229,8 @@ impl Client {
 
 fn calls_project_in_doubt(error: &Error) -> bool {
     match error {
-        Error::Forbidden { .. } | Error::NotFound => true,
+        // An id that Harbor takes for none was never a project's.
+        Error::Forbidden { .. } | Error::NotFound | Error::Invalid { .. } => true,
         Error::BadAnswer { what, .. } => what == OTHER_PROJECT,
         _ => false,
     }

@@ -18,6 +18,7 @@ use super::failure::{self, Call, LARGEST};
 use super::limits::Limits;
 use super::room::{LONGEST_TURN, OwnRoom, SMALL, Turn};
 use crate::deadline;
+use crate::gate::{Gate, Refusal};
 use crate::registry::Error;
 
 /// What [`Error::BadAnswer`] says of an answer over [`LARGEST`].
@@ -25,9 +26,6 @@ pub(super) const TOO_LARGE: &str = "an answer over 2 MiB";
 
 /// … over [`SMALL`].
 const NOT_SMALL: &str = "an answer over 64 KiB";
-
-/// A change is not sent if the login before it took longer: who asked for it may no longer be the one to do so.
-const LONGEST_LOGIN: Duration = Duration::from_secs(5);
 
 /// One request.
 pub(super) struct Request<'a> {
@@ -161,6 +159,7 @@ pub(super) struct Transport {
     pub(super) door: Door,
     clock: Clock,
     observer: Option<Observer>,
+    gate: Gate,
     /// Rate, number in flight, and silence asked for.
     pub(super) limits: Limits,
     room: OwnRoom,
@@ -179,6 +178,7 @@ impl Transport {
             door: Door::new(config.username, &config.password),
             clock: config.clock,
             observer: config.observer,
+            gate: config.gate,
             limits: Limits::new(config.requests_per_second, config.max_in_flight),
             offset: Offset::default(),
         })
@@ -189,14 +189,9 @@ impl Transport {
         if let Some(login) = &request.login {
             return self.attempt(request, Shown::Basic(login)).await?.result;
         }
-        let begun = Instant::now();
         // The second session that Harbor disowns right after it was opened is the last one, so this ends.
         loop {
-            let carried = self.door.carried(self).await?;
-            if request.call.is_write() && begun.elapsed() > LONGEST_LOGIN {
-                return Err(Error::Unreachable { what: "the login took too long" });
-            }
-            let pass = match carried {
+            let pass = match self.door.carried(self).await? {
                 Carried::Session(pass) => pass,
                 Carried::Basic => {
                     let tried = self.attempt(request, Shown::Basic(self.door.basic())).await?;
@@ -236,7 +231,16 @@ impl Transport {
             let permit = self.limits.turn().await?;
             let mut handed = Handed::default();
             let started = Instant::now();
-            let result = self.exchange(request, shown, &mut handed, turn.take()).await;
+            let exchange = self.exchange(request, shown, &mut handed, turn.take());
+            let result = if request.call.is_write() {
+                match self.gate.pass(exchange).await {
+                    Ok(result) => result,
+                    Err(Refusal::NotLeading) => Err(Error::NotLeading),
+                    Err(Refusal::TimedOut) => Err(Error::NoAnswer { what: "timed out" }),
+                }
+            } else {
+                exchange.await
+            };
             let took = started.elapsed();
             if let Some(observer) = &self.observer {
                 observer(request.call.name(), result.as_ref().map_or_else(Error::reason, |_| "ok"), took);

@@ -16,14 +16,20 @@
 //!
 //! Besides: answers that are lost, replaced or late ([`Fault`]), and reads that are answered as they once were
 //! ([`Faults::freeze`]). Watches are streamed through.
+//!
+//! A [`Liar`] is a proxy of another kind: the network is fine, and the server behind it is a hostile one.
 
 mod call;
 mod door;
 mod faults;
 mod forward;
+mod liar;
 mod stop;
+mod told;
 
 pub use call::{Call, Point, Side};
 pub use door::{Door, Server};
 pub use faults::{Fault, Faults, Fits};
+pub use liar::{Asked, Liar, Lie};
 pub use stop::{Held, Moment, Stop};
+pub use told::{Pace, Told};

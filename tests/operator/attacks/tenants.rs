@@ -21,17 +21,13 @@ const LOGIN: &str = "robot$tenant";
 async fn stage(args: &[&str]) -> Stage {
     let setting = Setting {
         registry: json!({"pollInterval": "1h", "grants": []}),
-        args: args.iter().chain(&["--tenant-registries=100"]).map(ToString::to_string).collect(),
+        args: args.iter().map(ToString::to_string).collect(),
         login: LoginAs::Person,
         all_namespaces: true,
         ..Setting::default()
     };
     let stage = Stage::new(Scene::new(setting).await).await;
-    let login = json!({
-        "metadata": {"labels": {"harbor-robots.io/use": "login"}},
-        "stringData": {"username": LOGIN, "password": "Made-up-1"},
-    });
-    stage.attack(&stage.secret("own-login", login)).await;
+    stage.attack(&stage.secret("own-login", json!({"stringData": {"username": LOGIN, "password": "Made-up-1"}}))).await;
     stage
 }
 
@@ -78,7 +74,7 @@ fn unreachable() -> Value {
 }
 
 /// A server that answers every request with this text; counts connections.
-pub(super) async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
+async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let count = Arc::new(AtomicUsize::new(0));
@@ -96,7 +92,7 @@ pub(super) async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
     (port, count)
 }
 
-pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
+fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
 }
@@ -249,8 +245,7 @@ async fn is_not_redirected(stage: &Stage) {
 
 async fn uses_the_victims(stage: &Stage) {
     let login = json!({
-        "apiVersion": "v1", "kind": "Secret",
-        "metadata": {"name": "own-login", "namespace": stage.victim, "labels": {"harbor-robots.io/use": "login"}},
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own-login", "namespace": stage.victim},
         "stringData": {"username": stage.scene.login.name, "password": stage.scene.login.secret},
     });
     stage.scene.apply(login);
@@ -283,9 +278,7 @@ async fn uses_the_operators_login(stage: &Stage) {
 
 async fn token_as_ca(stage: &Stage) {
     let annotations = json!({"kubernetes.io/service-account.name": "attacker"});
-    let labels = json!({"harbor-robots.io/use": "ca"});
-    let metadata = json!({"annotations": annotations, "labels": labels});
-    let token = json!({"type": "kubernetes.io/service-account-token", "metadata": metadata});
+    let token = json!({"type": "kubernetes.io/service-account-token", "metadata": {"annotations": annotations}});
     stage.scene.apply(stage.secret("sa-token", token));
     let filled = stage
         .scene

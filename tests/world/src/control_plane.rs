@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -51,13 +52,28 @@ struct Started {
     pids: BTreeMap<String, u32>,
 }
 
+/// Names a folder in which each control plane logs what ServiceAccounts asked of it.
+pub const AUDIT_LOGS: &str = "HARBOR_ROBOT_AUDIT_LOGS";
+
+/// A file that no other control plane writes to.
+fn audit_log(folder: &Path) -> Result<PathBuf> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Ok(folder.join(format!("{}-{number}.log", std::process::id())))
+}
+
 impl ControlPlane {
     /// Starts one that keeps its files in `dir`, and builds the rig before if need be. Blocks until all answer.
     pub fn start(dir: &Path) -> Result<Self> {
         install_crypto_provider();
         let rig = rig()?;
         let mut command = child::command(&rig, ["up", "--ephemeral", "--dir"]);
-        command.arg(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg(dir);
+        if let Some(folder) = std::env::var_os(AUDIT_LOGS) {
+            command.arg("--audit-log").arg(audit_log(Path::new(&folder))?);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child::spawn(command)?;
         let stdin = child.stdin.take();
         let log = Log::default();

@@ -19,7 +19,7 @@ mod target;
 
 pub use anyhow::{Error, Result};
 pub use child::{Output, Usage, run};
-pub use control_plane::ControlPlane;
+pub use control_plane::{AUDIT_LOGS, ControlPlane};
 pub use crypto::install_crypto_provider;
 pub use eventually::{eventually, poll};
 pub use harbor::{Answer, Call, Calls, Harbor, HarborClient, HarborOptions, Login};

@@ -115,6 +115,11 @@ impl Operator {
         Usage::of(self.pid())
     }
 
+    /// From now on [`Usage::peak_rss`] is counted anew.
+    pub fn forget_peak(&self) -> Result<()> {
+        std::fs::write(format!("/proc/{}/clear_refs", self.pid()), "5").context("reset the peak of its memory")
+    }
+
     /// Body of `/metrics`.
     pub async fn metrics(&self) -> Result<String> {
         let (status, body) = self.get_metrics(None).await?;

@@ -9,8 +9,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::super::Pass;
 use super::pull_secrets::{EntryLeft, Place, Served};
-use super::{Run, STEP_TIME, Trouble};
-use crate::api::ObjectName;
+use super::{Run, Trouble};
 use crate::cluster;
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::secrets::{self, Copied, Live};
@@ -38,26 +37,26 @@ impl Run<'_, '_> {
     /// the published one to the others.
     pub(super) async fn spread(&mut self, bring: bool) -> Result<(), Trouble> {
         let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
-        let home = self.pass.secret_namespace.clone();
+        let home = &*self.pass.secret_namespace;
         let credential = self.robots.iter().flatten().find_map(|robot| self.live.credential_of(robot));
         let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
         let (pass, primary) = (&*self.pass, &self.live);
-        let names: BTreeSet<&ObjectName> = wanted.iter().map(|(name, _)| name).collect();
+        let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
         let form = Form {
             owner: &owner,
             wish: &pass.desired.secret,
             hosts: &hosts,
             service_accounts: &pass.desired.service_accounts,
         };
-        let stale: Vec<ObjectName> =
-            pass.places().into_iter().filter(|name| *name != home && !names.contains(name)).collect();
+        let stale: Vec<String> =
+            pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
         let mut rows = Vec::new();
         let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
         for name in stale {
             match pass.take_away(&name, &form).await {
                 Ok(left) => self.left.extend(left),
                 Err(error) => {
-                    rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) });
+                    rows.push(Row { name, problem: Some(problem_of(&error, true)) });
                     self.wake = [self.wake, Some(again)].into_iter().flatten().min();
                 }
             }
@@ -69,16 +68,16 @@ impl Run<'_, '_> {
         // Everything in a namespace that is being deleted is on its way out.
         let copies = wanted
             .iter()
-            .filter(|(name, found)| *name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
-        let visit = |name, exists: bool| -> BoxFuture<'_, (&ObjectName, Went)> {
+            .filter(|(name, found)| name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
+        let visit = |name, exists: bool| -> BoxFuture<'_, (&str, Went)> {
             match put {
                 _ if !exists => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_namespace(), None)))),
                 None => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_credential(), None)))),
                 Some(held) => Box::pin(async move { (name, pass.bring(name, primary, form, held).await) }),
             }
         };
-        let visits: Vec<_> = copies.map(|(name, found)| visit(name, found.is_some())).collect();
-        let went: Vec<(&ObjectName, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
+        let visits: Vec<_> = copies.map(|(name, found)| visit(name.as_str(), found.is_some())).collect();
+        let went: Vec<(&str, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
         let mut served = Vec::new();
         for (name, went) in went {
             let problem = match went {
@@ -91,10 +90,10 @@ impl Run<'_, '_> {
                     Some(problem)
                 }
             };
-            rows.push(Row { name: name.to_string(), problem });
+            rows.push(Row { name: name.to_owned(), problem });
         }
-        if names.contains(&home) {
-            rows.push(Row { name: home.to_string(), problem: put.is_none().then(Problem::no_credential) });
+        if names.contains(home) {
+            rows.push(Row { name: home.to_owned(), problem: put.is_none().then(Problem::no_credential) });
         }
         for (name, served) in &served {
             self.take(name, served);
@@ -114,7 +113,7 @@ impl Run<'_, '_> {
         let wish = &self.pass.desired.secret;
         let form = Form { owner: &owner, wish, hosts: &hosts, service_accounts: &[] };
         for name in self.pass.places() {
-            if name == self.pass.secret_namespace {
+            if *name == *self.pass.secret_namespace {
                 continue;
             }
             if released {
@@ -139,28 +138,21 @@ impl Run<'_, '_> {
 impl Pass<'_> {
     /// Every namespace that has a copy, or may have one. The watch tells of all copies by their label, whatever status
     /// says of them. Without a watch status has the first hundred: where there may be more, each namespace is looked into
-    /// before the account goes, and once after a start. What a status names is looked at, and only what is ours is touched.
-    pub(super) fn places(&self) -> BTreeSet<ObjectName> {
+    /// before the account goes, and once after a start.
+    pub(super) fn places(&self) -> BTreeSet<String> {
         let index = &self.ctx.index;
         let recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
-        let mut places: BTreeSet<ObjectName> =
-            recorded.filter_map(|secret| ObjectName::new(&secret.namespace).ok()).collect();
+        let mut places: BTreeSet<String> = recorded.map(|secret| secret.namespace.clone()).collect();
         let may_be_more = !self.ctx.settings.watch_secrets && places.len() >= SECRETS_TOLD;
         if may_be_more && (self.is_deleting() || index.search_once(self.key)) {
-            places.extend(index.namespaces());
+            places.extend(index.namespaces().iter().map(ToString::to_string));
         }
         places.extend(index.copied_to(self.key));
         places
     }
 
     /// Makes the Secret of a namespace a copy of the first one.
-    pub(super) async fn bring(
-        &self,
-        namespace: &ObjectName,
-        primary: &Live,
-        form: &Form<'_>,
-        held: &Credential,
-    ) -> Went {
+    pub(super) async fn bring(&self, namespace: &str, primary: &Live, form: &Form<'_>, held: &Credential) -> Went {
         let ctx = self.ctx;
         let content = digest((primary.version(), form.digest(held.expires_at), &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
@@ -183,7 +175,7 @@ impl Pass<'_> {
                 let refused = error.class() == Class::UserFix;
                 let pause = if refused { self.registry.poll_interval(&ctx.settings) } else { RETRY };
                 let mut recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
-                let held = before.left != 0 || before.seen != 0 || recorded.any(|it| *namespace == *it.namespace);
+                let held = before.left != 0 || before.seen != 0 || recorded.any(|it| it.namespace == namespace);
                 Went::Wrong(problem_of(&error, held), Some(deadline::from_now(pause)))
             }
         }
@@ -191,15 +183,12 @@ impl Pass<'_> {
 
     async fn try_to_bring(
         &self,
-        namespace: &ObjectName,
+        namespace: &str,
         form: &Form<'_>,
         held: &Credential,
         left: u64,
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
-        if !ctx.claim.hold_for(STEP_TIME).await {
-            return Err(cluster::Error::Failed("another replica leads".to_owned()));
-        }
         let copied = secrets::copy(&ctx.client, namespace, held, form).await?;
         let (live, served) = match copied {
             Copied::Foreign => {
@@ -244,20 +233,14 @@ impl Pass<'_> {
 
     /// Takes the Secret and its entries out of a namespace that is not asked for any more.
     /// Answers with the ServiceAccounts in which the entry is left, since a rule of the cluster protects them.
-    pub(super) async fn take_away(
-        &self,
-        namespace: &ObjectName,
-        form: &Form<'_>,
-    ) -> Result<Vec<EntryLeft>, cluster::Error> {
+    pub(super) async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<Vec<EntryLeft>, cluster::Error> {
         let (ctx, mut left) = (self.ctx, Vec::new());
         let live = secrets::read(&ctx.client, namespace, form).await?;
-        // A status may name any namespace: without a Secret of ours, only where this process knows of one.
-        let was_here = live.is_absent() && ctx.index.copied_to(self.key).contains(namespace);
-        if was_here || live.is_ours() {
+        if live.is_absent() || live.is_ours() {
             // Entries may be left of a Secret that somebody deleted.
             let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
             let Served { live, refused, .. } = self.serve(place, &[]).await?;
-            left.extend(refused.into_iter().map(|(name, why)| (namespace.to_string(), name.to_string(), why)));
+            left.extend(refused.into_iter().map(|(name, why)| (namespace.to_owned(), name, why)));
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
                 secrets::delete(&ctx.client, namespace, &live).await?;

@@ -1,0 +1,62 @@
+//! The sets of rights that the operator's tests run with.
+
+use std::path::PathBuf;
+
+use harbor_robot_world::{target_dir, workspace_root};
+
+/// The rights of a manifest in `deploy/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Rights {
+    /// `deploy/install.yaml`, as in every run
+    Shipped,
+    /// `deploy/hardened.yaml`: no list or watch on others' Secrets
+    Hardened,
+    /// `deploy/namespaced.yaml` and `deploy/cluster-registries.yaml`: Roles in the namespaces that are served
+    Namespaced,
+}
+
+/// Tests that cannot pass with certain rights, with the reason: a part of their names, as `cargo test -- --skip` takes it.
+const NOT_APPLICABLE: [(Rights, &str, &str); 5] = [
+    (
+        Rights::Namespaced,
+        "modes::accounts_of_other_namespaces_are_left_alone",
+        "it serves one that nobody gave it a Role in",
+    ),
+    (Rights::Namespaced, "attacks::", OF_THE_CLUSTER),
+    (Rights::Namespaced, "namespaces::", OF_THE_CLUSTER),
+    (Rights::Namespaced, "system::", OF_THE_CLUSTER),
+    (Rights::Namespaced, "system_robots::", OF_THE_CLUSTER),
+];
+
+const OF_THE_CLUSTER: &str = "its operator serves the whole cluster, which no Role allows";
+
+impl Rights {
+    /// What the environment variable `HARBOR_ROBOT_RIGHTS` of the tests says.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Shipped => "shipped",
+            Self::Hardened => "hardened",
+            Self::Namespaced => "namespaced",
+        }
+    }
+
+    /// Where they are granted.
+    pub(crate) fn manifests(self) -> Vec<PathBuf> {
+        let files: &[&str] = match self {
+            Self::Shipped => &["install.yaml"],
+            Self::Hardened => &["hardened.yaml"],
+            Self::Namespaced => &["namespaced.yaml", "cluster-registries.yaml"],
+        };
+        files.iter().map(|file| workspace_root().join("deploy").join(file)).collect()
+    }
+
+    /// Where the control planes of a run log what was asked of them.
+    pub(crate) fn audit_logs(self) -> PathBuf {
+        target_dir().join("audit").join(self.word())
+    }
+
+    /// The tests that are left out.
+    pub(crate) fn left_out(self) -> impl Iterator<Item = &'static str> {
+        NOT_APPLICABLE.iter().filter(move |(rights, _, _)| *rights == self).map(|(_, test, _)| *test)
+    }
+}
