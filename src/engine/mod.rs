@@ -84,6 +84,8 @@ pub enum Outcome {
     },
     /// Wait for [`Queue::release`] of this tag (a registry that is down); only a change runs earlier.
     Parked(u64),
+    /// The same, but look again at that time.
+    ParkedUntil(u64, Instant),
     /// The object no longer exists: forget the key, but for a time that was set during the pass.
     Gone,
 }

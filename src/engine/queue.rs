@@ -67,7 +67,7 @@ enum State {
     Queued { cause: Cause },
     InProgress { pending: Pending, forgotten: bool, since: Release, wake: Option<Millis> },
     BackingOff { until: Millis },
-    Parked { tag: u64 },
+    Parked { tag: u64, until: Option<Millis> },
 }
 
 /// The number of a release; one in progress has that of the last one before it was handed out.
@@ -98,6 +98,7 @@ pub struct Queue<K: Key, P> {
     released: HashMap<u64, Release>,
     in_progress: usize,
     backing_off: usize,
+    parked_with_timer: usize,
 }
 
 impl<K: Key, P> Queue<K, P> {
@@ -120,6 +121,7 @@ impl<K: Key, P> Queue<K, P> {
             released: HashMap::new(),
             in_progress: 0,
             backing_off: 0,
+            parked_with_timer: 0,
         }
     }
 
@@ -190,7 +192,8 @@ impl<K: Key, P> Queue<K, P> {
         let Some(id) = self.entries.find(key) else { return };
         let State::InProgress { pending, forgotten, since, wake } = self.entries[id].state else { return };
         let later = |last: &Release| (1..=Release::MAX / 2).contains(&last.wrapping_sub(since));
-        let missed = matches!(outcome, Outcome::Parked(tag) if self.released.get(&tag).is_some_and(later));
+        let parked = |tag| self.released.get(tag).is_some_and(later);
+        let missed = matches!(&outcome, Outcome::Parked(tag) | Outcome::ParkedUntil(tag, _) if parked(tag));
         self.in_progress -= 1;
         if self.in_progress == 0 {
             self.released.clear();
@@ -224,13 +227,11 @@ impl<K: Key, P> Queue<K, P> {
                 }
             }
             Outcome::Failed { not_before } => self.back_off(id, not_before, now),
-            Outcome::Parked(tag) => {
+            Outcome::Parked(tag) if !missed => self.park(id, tag, None),
+            Outcome::ParkedUntil(tag, until) if !missed => self.park(id, tag, Some(self.round_up(until))),
+            Outcome::Parked(_) | Outcome::ParkedUntil(..) => {
                 self.entries[id].agains = 0;
-                if missed {
-                    return self.requeue(id, Cause::Released);
-                }
-                self.entries[id].state = State::Parked { tag };
-                self.parked.insert((tag, id));
+                self.requeue(id, Cause::Released);
             }
         }
     }
@@ -274,7 +275,7 @@ impl<K: Key, P> Queue<K, P> {
             in_progress: self.in_progress,
             backing_off: self.backing_off,
             parked: self.parked.len(),
-            timers: self.timers.len() - self.backing_off,
+            timers: self.timers.len() - self.backing_off - self.parked_with_timer,
         }
     }
 
@@ -322,8 +323,12 @@ impl<K: Key, P> Queue<K, P> {
                 self.timers.remove(&(until, id));
                 self.backing_off -= 1;
             }
-            State::Parked { tag } => {
+            State::Parked { tag, until } => {
                 self.parked.remove(&(tag, id));
+                if let Some(until) = until {
+                    self.timers.remove(&(until, id));
+                    self.parked_with_timer -= 1;
+                }
             }
             State::Queued { .. } => self.ready.remove(id),
             State::InProgress { .. } => {}
@@ -368,6 +373,17 @@ impl<K: Key, P> Queue<K, P> {
         entry.state = State::BackingOff { until };
         self.timers.insert((until, id));
         self.backing_off += 1;
+    }
+
+    fn park(&mut self, id: u32, tag: u64, until: Option<Millis>) {
+        let entry = &mut self.entries[id];
+        entry.agains = 0;
+        entry.state = State::Parked { tag, until };
+        self.parked.insert((tag, id));
+        if let Some(until) = until {
+            self.timers.insert((until, id));
+            self.parked_with_timer += 1;
+        }
     }
 
     fn drop_entry(&mut self, id: u32) {

@@ -63,6 +63,7 @@ enum End {
     Again,
     Failed(Option<u64>),
     Parked(u64),
+    ParkedUntil(u64, u64),
     Gone,
 }
 
@@ -73,6 +74,7 @@ fn op() -> impl Strategy<Value = Op> {
         Just(End::Again),
         proptest::option::of(millis.clone()).prop_map(End::Failed),
         (0..2_u64).prop_map(End::Parked),
+        (0..2_u64, millis.clone()).prop_map(|(tag, after)| End::ParkedUntil(tag, after)),
         Just(End::Gone),
     ];
     prop_oneof![
@@ -102,6 +104,7 @@ struct Owed {
     payload: Option<u32>,
     not_before: u64,
     parked: Option<u64>,
+    parked_until: Option<u64>,
     /// Released during the pass that runs.
     missed: BTreeSet<u64>,
     failures: u32,
@@ -165,8 +168,10 @@ impl Check {
                 }
             }
             Op::Release(tag) => {
+                self.look_at_parked();
                 let parked = self.keys.values_mut().filter(|owed| owed.parked == Some(tag));
-                let count = parked.map(|owed| (owed.parked, owed.released) = (None, true)).count();
+                let count =
+                    parked.map(|owed| (owed.parked, owed.parked_until, owed.released) = (None, None, true)).count();
                 assert_eq!(self.queue.release(tag, now), count);
                 self.keys.values_mut().filter(|owed| owed.running).for_each(|owed| _ = owed.missed.insert(tag));
             }
@@ -196,7 +201,18 @@ impl Check {
             && of_pool < free.min(class_limits[team.class()] - of_class)
     }
 
+    /// Whoever waits for a tag no longer than until now waits no more.
+    fn look_at_parked(&mut self) {
+        for owed in self.keys.values_mut() {
+            if let Some(until) = owed.parked_until.take_if(|until| *until <= self.now) {
+                owed.parked = None;
+                owed.timers.insert(until);
+            }
+        }
+    }
+
     fn pop(&mut self) -> Option<Id> {
+        self.look_at_parked();
         let change_waits = self.keys.values().any(|owed| owed.change && !owed.running);
         let room: Vec<bool> = (0..3).map(|team| self.has_room(Team(team))).collect();
         let Some((id, payload, cause)) = self.queue.pop(self.at(self.now)) else {
@@ -238,6 +254,7 @@ impl Check {
             End::Again => Outcome::Again,
             End::Failed(after) => Outcome::Failed { not_before: after.map(from_now) },
             End::Parked(tag) => Outcome::Parked(tag),
+            End::ParkedUntil(tag, after) => Outcome::ParkedUntil(tag, from_now(after)),
             End::Gone => Outcome::Gone,
         };
         self.queue.done(&id, outcome, self.at(now));
@@ -266,10 +283,12 @@ impl Check {
                 owed.again = true;
             }
             End::Failed(after) => failed(owed, after.unwrap_or(0)),
-            End::Parked(tag) if missed.contains(&tag) => (owed.released, owed.agains) = (true, 0),
-            End::Parked(tag) => {
-                owed.parked = Some(tag);
-                owed.agains = 0;
+            End::Parked(tag) | End::ParkedUntil(tag, _) if missed.contains(&tag) => {
+                (owed.released, owed.agains) = (true, 0);
+            }
+            End::Parked(tag) => (owed.parked, owed.agains) = (Some(tag), 0),
+            End::ParkedUntil(tag, after) => {
+                (owed.parked, owed.parked_until, owed.agains) = (Some(tag), Some(now + after), 0);
             }
             End::Gone if owed.hint => (owed.failures, owed.agains) = (0, 0),
             End::Gone => *owed = Owed { timers: std::mem::take(&mut owed.timers), ..Owed::default() },

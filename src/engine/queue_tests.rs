@@ -186,6 +186,32 @@ fn a_parked_key_waits_for_its_tag_or_a_change() {
 }
 
 #[test]
+fn a_key_that_is_parked_until_a_time_runs_then_or_when_its_tag_is_released() {
+    let mut bench = Bench::new();
+    for name in ["a/x", "b/y"] {
+        bench.change(name);
+        bench.pop().expect("due");
+        bench.done(name, Outcome::ParkedUntil(1, bench.now + Duration::from_millis(100)));
+    }
+    assert_eq!((bench.queue.counts().parked, bench.queue.counts().timers), (2, 0));
+    bench.hint("a/x");
+    assert_eq!(bench.pop(), None);
+    assert_eq!(bench.queue.release(1, bench.now), 2);
+    let mut both = [bench.pop(), bench.pop()];
+    both.sort();
+    assert_eq!(both, ["a/x", "b/y"].map(|name| Some((name.to_owned(), Cause::Released))));
+    bench.done("a/x", Outcome::ParkedUntil(1, bench.now + Duration::from_millis(100)));
+    bench.done("b/y", Outcome::Gone);
+    bench.pass(99);
+    assert_eq!(bench.pop(), None);
+    bench.pass(1);
+    assert_eq!(bench.pop(), Some(("a/x".to_owned(), Cause::Timer)));
+    bench.done("a/x", Outcome::Gone);
+    assert!(bench.queue.is_empty());
+    assert_eq!(bench.queue.next_wake(), None, "nothing is left of former times");
+}
+
+#[test]
 fn a_key_whose_tag_is_released_during_its_pass_runs_again() {
     let mut bench = Bench::new();
     bench.change("x");
