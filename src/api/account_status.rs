@@ -19,6 +19,7 @@ pub struct PinnedRegistry {
     pub name: String,
     /// The registry's URL when the robot was last seen there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
     pub url: Option<String>,
 }
 
@@ -29,6 +30,7 @@ pub struct RobotRecord {
     /// Harbor's id of the robot.
     pub id: i64,
     /// Full name of the robot, as Harbor gave it: the user name to log in with.
+    #[schemars(length(max = 512))]
     pub name: String,
     /// When the robot was created.
     #[schemars(with = "DateTime")]
@@ -50,6 +52,7 @@ pub struct PreviousRobot {
     /// Harbor's id of the robot.
     pub id: i64,
     /// Full name of the robot.
+    #[schemars(length(max = 512))]
     pub name: String,
     /// When the robot was created.
     #[schemars(with = "DateTime")]
@@ -64,8 +67,10 @@ pub struct PreviousRobot {
 #[serde(rename_all = "camelCase")]
 pub struct SecretRecord {
     /// Namespace of the Secret.
+    #[schemars(length(max = 63))]
     pub namespace: String,
     /// Name of the Secret.
+    #[schemars(length(max = 253))]
     pub name: String,
 }
 
@@ -81,7 +86,7 @@ pub struct ProjectsRecord {
     pub count: Option<i32>,
     /// The first 100 of them, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 100), inner(length(max = 512)), extend("x-kubernetes-list-type" = "set"))]
     pub names: Vec<String>,
 }
 
@@ -96,9 +101,11 @@ pub struct NamespaceRecord {
     pub ready: bool,
     /// Why not, as one word from the table of reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 316))]
     pub reason: Option<String>,
     /// What is wrong and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32768))]
     pub message: Option<String>,
 }
 
@@ -128,20 +135,25 @@ pub struct AccountStatus {
     pub last_rotation_time: Option<RegistryTime>,
     /// The token of the annotation `harbor-robots.io/refresh` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub handled_refresh: Option<String>,
     /// The token of the annotation `harbor-robots.io/revoke` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub handled_revoke: Option<String>,
     /// The Secrets that hold the credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5000))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namespace", "name"]))]
     pub secret_refs: Vec<SecretRecord>,
     /// What the robot may do in effect, as `resource:action`; of a SystemRobotAccount in any of its projects, and with
     /// `system ` before what is not about projects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5000), inner(length(max = 1024)))]
     pub permissions: Vec<String>,
     /// The lifetime in effect: whole days, like `30d`, or `Never`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
     pub expires_after: Option<String>,
     /// The projects that a SystemRobotAccount reaches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,7 +171,8 @@ pub struct AccountStatus {
     pub legacy: Option<bool>,
     /// `Ready`: a credential that works is published now. `Synced`: Harbor equals the spec. `Reconciling`, `Stalled` and
     /// `RenewalOverdue` are present only while true.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "super::conditions::readable", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }

@@ -1,6 +1,9 @@
 //! The types of the conditions in `status.conditions`. They follow kstatus, so `kubectl wait`, Flux and Argo CD
 //! understand them.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde::{Deserialize, Deserializer};
+
 /// An account: a credential that works is published now. A registry: its login works.
 pub const READY: &str = "Ready";
 
@@ -21,3 +24,13 @@ pub const LOGIN_EXPIRING: &str = "LoginExpiring";
 
 /// A registry's clock is more than five minutes off ours. Present only while true.
 pub const CLOCK_SKEW: &str = "ClockSkew";
+
+/// All of them.
+pub const ALL: [&str; 7] = [READY, SYNCED, RECONCILING, STALLED, RENEWAL_OVERDUE, LOGIN_EXPIRING, CLOCK_SKEW];
+
+/// Those that can be read: a date that nobody can hold, which whoever may write a status can put into one, must not cost the
+/// whole object. What is left out is written anew when it is due.
+pub(super) fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Condition>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|condition| serde_json::from_value(condition).ok()).collect())
+}

@@ -4,14 +4,46 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::CustomResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::either::NOT_OBSERVED;
 use super::{ClusterHarborRegistry, HarborRegistry, RobotAccount, SystemRobotAccount, rules};
 
 /// All our CustomResourceDefinitions, as they are installed.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let all = [ClusterHarborRegistry::crd(), HarborRegistry::crd(), RobotAccount::crd(), SystemRobotAccount::crd()];
-    all.into_iter().map(tidied).map(pruned).collect()
+    all.into_iter().map(tidied).map(pruned).map(not_observed).collect()
+}
+
+/// An object that nobody has looked at yet has a status that says so: without one, tools that wait for objects (kstatus:
+/// `helm --wait`, Flux) take it for one that is as it should be.
+fn not_observed(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for schema in schemas(&mut crd) {
+        if let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
+            status.default = Some(JSON(json!({"observedGeneration": NOT_OBSERVED})));
+            bound_conditions(status);
+        }
+    }
+    crd
+}
+
+/// Kubernetes' type for conditions has no bounds.
+fn bound_conditions(status: &mut JSONSchemaProps) {
+    let conditions = status.properties.as_mut().and_then(|properties| properties.get_mut("conditions"));
+    let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions.and_then(|list| list.items.as_mut()) else {
+        return;
+    };
+    for (name, field) in condition.properties.iter_mut().flatten() {
+        match name.as_str() {
+            "message" => field.max_length = Some(32_768),
+            "reason" | "status" | "type" => field.max_length = Some(316),
+            _ => {}
+        }
+    }
+}
+
+fn schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
 }
 
 /// Without what the status of an account has for the other kind only.
@@ -20,9 +52,7 @@ fn pruned(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         "RobotAccount" => &["projects", "namespaceCount", "namespaces"],
         _ => &[],
     };
-    let schemas =
-        crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
-    for schema in schemas {
+    for schema in schemas(&mut crd) {
         let status = schema.properties.as_mut().and_then(|properties| properties.get_mut("status"));
         if let Some(properties) = status.and_then(|status| status.properties.as_mut()) {
             properties.retain(|name, _| !foreign.contains(&name.as_str()));

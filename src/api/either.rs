@@ -13,6 +13,33 @@ use super::registry_status::RegistryStatus;
 use super::robot_account::{RobotAccount, RobotAccountSpec};
 use super::system_robot_account::{SystemRobotAccount, SystemRobotAccountSpec};
 
+/// `status.observedGeneration` of an object that nobody has looked at yet: the default in the CustomResourceDefinitions.
+pub(super) const NOT_OBSERVED: i64 = -1;
+
+/// The status of an object that somebody has looked at.
+fn observed<S: Status>(status: Option<S>) -> Option<S> {
+    let mut status = status?;
+    let generation = status.observed_generation();
+    *generation = generation.filter(|generation| *generation != NOT_OBSERVED);
+    Some(status).filter(|status| *status != S::default())
+}
+
+trait Status: Default + PartialEq {
+    fn observed_generation(&mut self) -> &mut Option<i64>;
+}
+
+impl Status for AccountStatus {
+    fn observed_generation(&mut self) -> &mut Option<i64> {
+        &mut self.observed_generation
+    }
+}
+
+impl Status for RegistryStatus {
+    fn observed_generation(&mut self) -> &mut Option<i64> {
+        &mut self.observed_generation
+    }
+}
+
 /// A `RobotAccount` or a `SystemRobotAccount`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
@@ -35,13 +62,13 @@ pub enum AccountSpec {
 
 impl From<RobotAccount> for Account {
     fn from(RobotAccount { metadata, spec, status }: RobotAccount) -> Self {
-        Self { metadata, spec: AccountSpec::Project(spec), status }
+        Self { metadata, spec: AccountSpec::Project(spec), status: observed(status) }
     }
 }
 
 impl From<SystemRobotAccount> for Account {
     fn from(SystemRobotAccount { metadata, spec, status }: SystemRobotAccount) -> Self {
-        Self { metadata, spec: AccountSpec::System(spec), status }
+        Self { metadata, spec: AccountSpec::System(spec), status: observed(status) }
     }
 }
 
@@ -88,6 +115,14 @@ impl Account {
     /// `metadata.name`.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The kind's name.
+    pub fn kind(&self) -> &'static str {
+        match self.spec {
+            AccountSpec::Project(_) => "RobotAccount",
+            AccountSpec::System(_) => "SystemRobotAccount",
+        }
     }
 
     /// The robot's name in effect, without Harbor's prefix, the project and the slot.
@@ -173,13 +208,13 @@ pub fn registry_key(namespace: Option<&str>, name: &str) -> String {
 
 impl From<ClusterHarborRegistry> for RegistryObject {
     fn from(ClusterHarborRegistry { metadata, spec, status }: ClusterHarborRegistry) -> Self {
-        Self { kind: RegistryKind::ClusterHarborRegistry, metadata, spec, status }
+        Self { kind: RegistryKind::ClusterHarborRegistry, metadata, spec, status: observed(status) }
     }
 }
 
 impl From<HarborRegistry> for RegistryObject {
     fn from(HarborRegistry { metadata, spec, status }: HarborRegistry) -> Self {
-        Self { kind: RegistryKind::HarborRegistry, metadata, spec: spec.into(), status }
+        Self { kind: RegistryKind::HarborRegistry, metadata, spec: spec.into(), status: observed(status) }
     }
 }
 
@@ -220,6 +255,22 @@ mod tests {
         assert_eq!(project.service_accounts(), system.service_accounts());
         assert_eq!(system.owner_reference().kind, "SystemRobotAccount");
         assert_eq!(project.owner_reference().uid, "u");
+    }
+
+    #[test]
+    fn a_status_that_nobody_wrote_is_none() {
+        let read = |status| {
+            let account = json!({"metadata": {"name": "ci"}, "spec": {"project": "team-a"}, "status": status});
+            Account::from(serde_json::from_value::<RobotAccount>(account).unwrap()).status
+        };
+        assert_eq!(read(json!({"observedGeneration": -1})), None);
+        assert_eq!(read(json!({})), None);
+        // Somebody took a part of it away, and the default came back.
+        let left = read(json!({"observedGeneration": -1, "expiresAfter": "7d"})).unwrap();
+        assert_eq!((left.observed_generation, left.expires_after.as_deref()), (None, Some("7d")));
+        let registry = json!({"metadata": {"name": "r"}, "spec": {"url": "https://h", "auth": {}}, "status": {"observedGeneration": -1}});
+        let registry: ClusterHarborRegistry = serde_json::from_value(registry).unwrap();
+        assert_eq!(RegistryObject::from(registry).status, None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod duration;
 pub mod either;
 pub mod harbor_registry;
 pub mod keys;
+mod limits;
 pub mod permissions;
 pub mod registry;
 pub mod registry_status;

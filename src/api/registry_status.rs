@@ -16,18 +16,22 @@ pub struct RegistryStatus {
     pub observed_generation: Option<i64>,
     /// Harbor's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub harbor_version: Option<String>,
     /// The host that images are pulled from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
     pub registry_host: Option<String>,
     /// The name of this cluster in the marks of its robots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
     pub cluster_name: Option<String>,
     /// What the operator logs in as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<LoginRecord>,
     /// The text that Harbor puts before every robot's name, if the login may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub robot_name_prefix: Option<String>,
     /// The permissions that this Harbor knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,7 +44,8 @@ pub struct RegistryStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<i32>,
     /// `Ready`: the login works. `Stalled`, `ClockSkew` and `LoginExpiring` are present only while true.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "super::conditions::readable", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
@@ -64,6 +69,7 @@ pub struct LoginRecord {
     /// `Administrator`, `User` or `Robot`.
     pub kind: LoginKind,
     /// The user name.
+    #[schemars(length(max = 512))]
     pub name: String,
     /// Whether Harbor lets this login update robots of projects; absent until it was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +80,7 @@ pub struct LoginRecord {
     /// What a robot login holds, if it may look: `robot: create, delete, list, read` after `system: `, `all projects: ` or
     /// the project's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = 100), inner(length(max = 1024)))]
     pub permissions: Vec<String>,
     /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,10 +106,10 @@ pub struct CatalogueRecord {
     pub source: CatalogueSource,
     /// Those about projects, one line for each resource, like `tag: create, delete, list`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 200))]
+    #[schemars(length(max = 200), inner(length(max = 1024)))]
     pub project: Vec<String>,
     /// Those about the system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 200))]
+    #[schemars(length(max = 200), inner(length(max = 1024)))]
     pub system: Vec<String>,
 }
