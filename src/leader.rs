@@ -7,6 +7,7 @@
 mod claim;
 mod params;
 mod record;
+mod wire;
 
 use std::pin::pin;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tracing::{info, warn};
 pub use claim::Claim;
 pub use params::{InvalidParams, Params};
 pub use record::{Action, decide};
+use wire::ReadLease;
 
 /// How the one before us ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub enum Lost {
 
 /// A candidate.
 pub struct Election {
-    api: Api<Lease>,
+    api: Api<ReadLease>,
     name: String,
     identity: String,
     params: Params,
@@ -115,7 +117,7 @@ impl Election {
     /// `seen` is the version last read and when it was first read. Any edit counts as a change: whoever labels the lease
     /// delays a take-over, but nobody leads too early.
     async fn attempt(&self, seen: &mut Option<(Option<String>, Instant)>) -> Result<Attempt, kube::Error> {
-        let lease = self.api.get_opt(&self.name).await?;
+        let lease = self.api.get_opt(&self.name).await?.map(|ReadLease(lease)| lease);
         let now = Instant::now();
         let version = lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
         let since = match seen {
@@ -143,9 +145,10 @@ impl Election {
     async fn write(&self, lease: Lease) -> Result<Lease, kube::Error> {
         let params = PostParams::default();
         match lease.metadata.resource_version {
-            None => self.api.create(&params, &lease).await,
-            Some(_) => self.api.replace(&self.name, &params, &lease).await,
+            None => self.api.create(&params, &ReadLease(lease)).await,
+            Some(_) => self.api.replace(&self.name, &params, &ReadLease(lease)).await,
         }
+        .map(|ReadLease(lease)| lease)
     }
 
     fn taken(&self, record: LeaseSpec) -> LeaseSpec {
@@ -264,7 +267,7 @@ impl Leadership {
     /// Reads the lease again; `None` if it is still ours or gone, and then the next write builds on what was read.
     async fn holder(&mut self) -> Result<Option<String>, kube::Error> {
         let ours = Some(self.election.identity.clone());
-        if let Some(lease) = self.election.api.get_opt(&self.election.name).await? {
+        if let Some(ReadLease(lease)) = self.election.api.get_opt(&self.election.name).await? {
             let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
             if holder != ours {
                 return Ok(Some(holder.unwrap_or_else(|| "nobody".to_owned())));

@@ -1,8 +1,8 @@
 //! harbor-robot-operator: Harbor robot accounts as Kubernetes objects.
 //!
 //! Five layers; imports only point down this list (a test reads the `use` lines, `tests/layering.rs`):
-//! `run` → `controllers` → `cluster`, `registry` → `domain` → `api`; `engine`, `leader`, `metrics` are leaves, and all may
-//! use `deadline`. `gate`, where changing requests leave, is kept by `leader` and asked by `cluster` and `registry`.
+//! `run` → `controllers` → `cluster`, `registry` → `domain` → `api`; `engine`, `leader`, `metrics`, `decode` are leaves, and
+//! all may use `deadline`. `gate`, where changing requests leave, is kept by `leader` and asked by `cluster` and `registry`.
 
 // Times and durations come from outside: `RegistryTime` and `deadline` saturate, and what may panic is written with words.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -13,6 +13,7 @@ pub mod clock;
 pub mod cluster;
 pub mod controllers;
 pub mod deadline;
+pub mod decode;
 pub mod domain;
 pub mod engine;
 pub mod gate;
