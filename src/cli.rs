@@ -38,6 +38,10 @@ pub struct RunArgs {
     /// Only keep accounts of these namespaces, and watch nothing outside them.
     #[arg(long, env = "NAMESPACES", value_delimiter = ',', value_name = "A,B")]
     pub namespaces: Vec<String>,
+    /// Serve ClusterHarborRegistry objects. With false no object of the cluster is read, so that with --namespaces (and
+    /// --cluster-name) Roles in those namespaces are all the rights that are needed.
+    #[arg(long, env = "CLUSTER_REGISTRIES", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub cluster_registries: bool,
     /// Only serve registries with these labels, so that several operators can share the registries of a cluster.
     #[arg(long, env = "REGISTRY_SELECTOR", value_name = "SELECTOR")]
     pub registry_selector: Option<String>,

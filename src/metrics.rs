@@ -53,6 +53,11 @@ struct StateLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RegistryLabel {
     registry: String,
 }
@@ -79,6 +84,8 @@ pub struct Metrics {
     namespaced_calls: Family<ResultLabel, Counter>,
     namespaced_orphans: Gauge,
     abandoned: Counter,
+    unreadable: Family<KindLabel, Gauge>,
+    refused: Family<KindLabel, Gauge>,
     leading: Gauge,
 }
 
@@ -103,6 +110,8 @@ impl Metrics {
             namespaced_calls: Family::default(),
             namespaced_orphans: Gauge::default(),
             abandoned: Counter::default(),
+            unreadable: Family::default(),
+            refused: Family::default(),
             leading: Gauge::default(),
         };
         metrics.register(version);
@@ -160,6 +169,8 @@ impl Metrics {
             self.namespaced_orphans.clone(),
         );
         to.register("abandoned", "Robots left behind because login or registry were gone", self.abandoned.clone());
+        to.register("unreadable_objects", "Objects that cannot be read, by kind", self.unreadable.clone());
+        to.register("refused_lists", "Namespaces whose objects may not be listed, by kind", self.refused.clone());
         to.register("leading", "1 while this process may change things", self.leading.clone());
         to.register("build", "The operator's version", Info::new([("version", version)]));
     }
@@ -255,6 +266,16 @@ impl Metrics {
         self.abandoned.inc();
     }
 
+    /// How many objects of a kind cannot be read.
+    pub fn unreadable(&self, kind: &'static str, count: usize) {
+        self.unreadable.get_or_create(&KindLabel { kind }).set(whole(count));
+    }
+
+    /// In how many namespaces objects of a kind may not be listed; the cluster counts as one.
+    pub fn refused(&self, kind: &'static str, count: usize) {
+        self.refused.get_or_create(&KindLabel { kind }).set(whole(count));
+    }
+
     /// Whether this process leads.
     pub fn leading(&self, leads: bool) {
         self.leading.set(leads.into());
@@ -296,6 +317,8 @@ mod tests {
         metrics.namespaced_registries(2, 1, 3);
         metrics.namespaced_registry_call("failed");
         metrics.abandoned();
+        metrics.unreadable("RobotAccount", 2);
+        metrics.refused("Secret", 1);
         metrics.leading(true);
         let lines = lines(&metrics);
         for line in [
@@ -315,6 +338,8 @@ mod tests {
             r#"harbor_robots_namespaced_registry_calls_total{result="failed"} 1"#,
             "harbor_robots_namespaced_orphans 3",
             "harbor_robots_abandoned_total 1",
+            r#"harbor_robots_unreadable_objects{kind="RobotAccount"} 2"#,
+            r#"harbor_robots_refused_lists{kind="Secret"} 1"#,
             "harbor_robots_leading 1",
             r#"harbor_robots_build_info{version="1.2.3"} 1"#,
         ] {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
 use crate::cluster::{client, events::Events, namespaces, reviews};
+use crate::controllers::gaps::Gaps;
 use crate::controllers::index::{Index, State};
 use crate::controllers::registries::{self, Registries};
 use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, robots, sweep, turns, watch};
@@ -126,6 +127,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             registry_work: engine::Handle::new(turns::registry_queue()),
             index,
             registries,
+            gaps: Arc::new(Gaps::default()),
             metrics,
             gate,
             shutdown: shutdown.clone(),
@@ -164,7 +166,11 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
         None => namespaces::uid(client, "kube-system")
             .await
             .map_err(|error| {
-                Error::Start(format!("cannot read the namespace kube-system (set --cluster-name): {error}"))
+                Error::Start(format!(
+                    "the UID of the namespace kube-system, which names the cluster in each robot's mark, cannot be read: \
+                     {error}. Set --cluster-name to a name that no other cluster with robots in the same Harbor has, or let \
+                     the operator get that namespace"
+                ))
             })?
             .ok_or_else(|| Error::Start("there is no namespace kube-system; set --cluster-name".to_owned()))?,
     };
@@ -172,6 +178,7 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
         resource_namespace: args.cluster_resource_namespace.as_str().into(),
         cluster_name,
         namespaces: args.namespaces.clone(),
+        cluster_registries: args.cluster_registries,
         registry_selector: args.registry_selector.clone(),
         watch_secrets: args.watch_secrets,
         allow_http: args.allow_http,
@@ -241,6 +248,7 @@ fn refresh(context: &Context) {
     let ready = namespaced.iter().filter(|state| state.trouble.is_none()).count();
     let orphans = namespaced.iter().filter_map(|state| state.orphans.as_deref()).map(sweep::orphans::count).sum();
     context.metrics.namespaced_registries(ready, namespaced.len() - ready, orphans);
+    context.gaps.measure(&context.metrics);
     let counts = context.accounts.counts();
     for (label, count) in [
         ("queued", counts.queued),
@@ -323,7 +331,9 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     };
     let share = || Arc::clone(context);
     spawn(watches, "the watch on registries", watch::registries(share(), tell(registries_read)));
-    spawn(watches, "the watch on logins", watch::logins(share()));
+    if settings.cluster_registries {
+        spawn(watches, "the watch on logins", watch::logins(share()));
+    }
     // All at once: each list waits for the server far longer than it takes here.
     if settings.namespaces.is_empty() {
         spawn(watches, "the watch on namespaces", watch::namespaces(share(), tell(namespaces_read)));

@@ -8,23 +8,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Layer, the layers it may name, the crates it may use (`*`: any).
-const LAYERS: [(&str, &[&str], &[&str]); 10] = [
+const LAYERS: [(&str, &[&str], &[&str]); 11] = [
     ("api", &[], &["k8s_openapi", "kube", "schemars", "serde", "serde_json", "serde_saphyr", "thiserror", "jiff"]),
     ("domain", &["api", "deadline"], &["jiff", "k8s_openapi", "serde", "strsim", "thiserror"]),
     ("registry", &["domain", "api", "deadline", "gate"], &["*"]),
-    ("cluster", &["registry", "domain", "api", "gate"], &["*"]),
+    ("cluster", &["registry", "domain", "api", "decode", "gate"], &["*"]),
     ("deadline", &[], &[]),
+    ("decode", &[], &["jiff", "k8s_openapi", "kube", "serde", "serde_json", "serde_path_to_error"]),
     ("gate", &["deadline"], &["futures", "thiserror", "tokio"]),
     ("engine", &["deadline"], &["futures", "hashbrown", "thiserror", "tokio", "tokio_util", "tracing"]),
     (
         "leader",
-        &["deadline", "gate"],
-        &["futures", "jiff", "k8s_openapi", "kube", "rand", "thiserror", "tokio", "tracing"],
+        &["deadline", "decode", "gate"],
+        &["futures", "jiff", "k8s_openapi", "kube", "rand", "serde", "serde_json", "thiserror", "tokio", "tracing"],
     ),
     ("metrics", &[], &["prometheus_client"]),
     (
         "controllers",
-        &["cluster", "registry", "domain", "api", "engine", "gate", "leader", "metrics", "clock", "deadline"],
+        &["cluster", "registry", "domain", "api", "engine", "gate", "leader", "metrics", "clock", "deadline", "decode"],
         &["*"],
     ),
 ];
@@ -182,6 +183,38 @@ fn secrets_are_looked_at_in_four_places_only() {
         .filter(|path| !SEES_SECRETS.iter().any(|allowed| path.starts_with(allowed)))
         .collect();
     assert_eq!(others, Vec::<String>::new());
+}
+
+/// The only places that touch an object's version: made into a value without an order, or handed on as it is.
+const TOUCHES_VERSIONS: [&str; 5] = [
+    "src/cluster/objects.rs",
+    "src/cluster/secrets.rs",
+    "src/cluster/service_accounts.rs",
+    "src/cluster/events.rs",
+    "src/leader.rs",
+];
+
+/// After a restore of etcd versions begin anew below those that were seen: which of two is the later one nobody can tell.
+#[test]
+fn versions_of_objects_have_no_order() {
+    let sources = all_sources();
+    let others: Vec<&str> = sources
+        .iter()
+        .filter(|source| source.code.contains("resource_version") && !TOUCHES_VERSIONS.contains(&source.path.as_str()))
+        .map(|source| source.path.as_str())
+        .collect();
+    assert_eq!(others, Vec::<&str>::new());
+    for source in sources.iter().filter(|source| source.code.contains("resource_version")) {
+        let ordered = source.code.lines().find(|line| {
+            line.contains("resource_version")
+                && [".parse", " < ", " > ", "<=", ">=", "cmp(", "max(", "min("].iter().any(|word| line.contains(word))
+        });
+        assert_eq!(ordered, None, "{}", source.path);
+    }
+    let objects = sources.iter().find(|source| source.path == "src/cluster/objects.rs").unwrap();
+    let derived =
+        objects.code.lines().zip(objects.code.lines().skip(1)).find(|(_, line)| line.contains("pub struct Version"));
+    assert!(derived.is_some_and(|(derive, _)| !derive.contains("Ord")), "{derived:?}");
 }
 
 #[test]

@@ -8,8 +8,21 @@ use std::path::{Path, PathBuf};
 /// Where reasons are written down.
 const SOURCES: [&str; 5] =
     ["src/controllers", "src/registry/error.rs", "src/cluster/mod.rs", "src/domain/report.rs", "src/domain/report"];
-/// Words of the same shape in those files that are no reasons: condition states, an event's action, a metric label.
-const OTHER_WORDS: [&str; 5] = ["True", "False", "Unknown", "Reconcile", "NotLeading"];
+/// Words of the same shape in those files that are no reasons: condition states, an event's action, a metric label, kinds.
+const OTHER_WORDS: [&str; 12] = [
+    "True",
+    "False",
+    "Unknown",
+    "Reconcile",
+    "NotLeading",
+    "RobotAccount",
+    "SystemRobotAccount",
+    "HarborRegistry",
+    "ClusterHarborRegistry",
+    "Secret",
+    "ServiceAccount",
+    "Namespace",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -6,12 +6,13 @@ use kube::api::Api;
 
 use super::{Error, objects};
 use crate::api::{Account, AccountSpec, AccountStatus, RobotAccount, SystemRobotAccount};
+use crate::decode::{Lenient, Unreadable};
 
-fn of_projects(client: &Client, namespace: &str) -> Api<RobotAccount> {
+fn of_projects(client: &Client, namespace: &str) -> Api<Lenient<RobotAccount>> {
     Api::namespaced(client.clone(), namespace)
 }
 
-fn of_the_system(client: &Client) -> Api<SystemRobotAccount> {
+fn of_the_system(client: &Client) -> Api<Lenient<SystemRobotAccount>> {
     Api::all(client.clone())
 }
 
@@ -29,14 +30,18 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option
 }
 
 /// True if an account of these namespaces fits; without any: one of either kind, wherever it is.
-pub async fn any(client: &Client, namespaces: &[String], fits: impl Fn(&Account) -> bool) -> Result<bool, Error> {
+pub async fn any(
+    client: &Client,
+    namespaces: &[String],
+    fits: impl Fn(Result<Account, Box<Unreadable>>) -> bool,
+) -> Result<bool, Error> {
     let everywhere = namespaces.is_empty();
-    if everywhere && objects::any(&of_the_system(client), |account| fits(&account.into())).await? {
+    if everywhere && objects::any(&of_the_system(client), |account| fits(account.map(Account::from))).await? {
         return Ok(true);
     }
     let all = everywhere.then(|| Api::all(client.clone()));
     for api in all.into_iter().chain(namespaces.iter().map(|namespace| of_projects(client, namespace))) {
-        if objects::any::<RobotAccount>(&api, |account| fits(&account.into())).await? {
+        if objects::any::<RobotAccount>(&api, |account| fits(account.map(Account::from))).await? {
             return Ok(true);
         }
     }
@@ -45,21 +50,31 @@ pub async fn any(client: &Client, namespaces: &[String], fits: impl Fn(&Account)
 
 /// Adds a finalizer to the very account that was read.
 pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<ObjectMeta, Error> {
+    let client = client.clone();
     match account.spec {
         AccountSpec::Project(_) => {
-            objects::add_finalizer(&of_projects(client, namespace(account)), &account.metadata, finalizer).await
+            let api = Api::<objects::Partial<RobotAccount>>::namespaced(client, namespace(account));
+            objects::add_finalizer(&api, &account.metadata, finalizer).await
         }
-        AccountSpec::System(_) => objects::add_finalizer(&of_the_system(client), &account.metadata, finalizer).await,
+        AccountSpec::System(_) => {
+            let api = Api::<objects::Partial<SystemRobotAccount>>::all(client);
+            objects::add_finalizer(&api, &account.metadata, finalizer).await
+        }
     }
 }
 
 /// Removes a finalizer; an account that is gone is fine.
 pub async fn remove_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<(), Error> {
+    let client = client.clone();
     match account.spec {
         AccountSpec::Project(_) => {
-            objects::remove_finalizer(&of_projects(client, namespace(account)), &account.metadata, finalizer).await
+            let api = Api::<objects::Partial<RobotAccount>>::namespaced(client, namespace(account));
+            objects::remove_finalizer(&api, &account.metadata, finalizer).await
         }
-        AccountSpec::System(_) => objects::remove_finalizer(&of_the_system(client), &account.metadata, finalizer).await,
+        AccountSpec::System(_) => {
+            let api = Api::<objects::Partial<SystemRobotAccount>>::all(client);
+            objects::remove_finalizer(&api, &account.metadata, finalizer).await
+        }
     }
 }
 

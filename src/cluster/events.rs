@@ -13,6 +13,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use super::secrets::MANAGER;
 use super::{Error, within};
 use crate::api::{Account, GROUP, RegistryObject, VERSION};
+use crate::decode::Unreadable;
 
 /// Publishes events.
 #[derive(Clone)]
@@ -30,6 +31,11 @@ pub fn account_reference(account: &Account) -> ObjectReference {
 /// A registry as the object of an event.
 pub fn registry_reference(object: &RegistryObject) -> ObjectReference {
     reference(&object.metadata, format!("{GROUP}/{VERSION}"), object.kind.to_string())
+}
+
+/// An object that cannot be read as the object of an event.
+pub fn unreadable_reference(object: &Unreadable) -> ObjectReference {
+    reference(&object.metadata, object.api_version.clone(), object.kind.clone())
 }
 
 fn reference(meta: &ObjectMeta, api_version: String, kind: String) -> ObjectReference {

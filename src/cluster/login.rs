@@ -2,12 +2,14 @@
 //! Secrets is ever written.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::Client;
 use kube::api::Api;
+use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Error, objects, within};
+use super::objects::{Partial, Version};
+use super::{Error, within};
 use crate::api::{CaBundleKind, CaBundleRef, SecretKeyRef};
+use crate::decode::Lenient;
 use crate::domain::password::{self, PasswordError, Shape};
 
 /// How the operator logs in to a registry.
@@ -17,8 +19,8 @@ pub struct Login {
     pub username: String,
     /// Its secret.
     pub password: SecretString,
-    /// See [`objects::version`], of the Secret that holds both.
-    pub version: u64,
+    /// Of the Secret that holds both.
+    pub version: Version,
 }
 
 impl Login {
@@ -44,8 +46,7 @@ pub enum LoginError {
 
 /// Reads keys `username` and `password` of a Secret.
 pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Login, LoginError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let Some(secret) = within(api.get_opt(name)).await? else {
+    let Some(secret) = read_secret(client, namespace, name).await? else {
         return Err(LoginError::Missing(format!(
             "Secret {name} does not exist in namespace {namespace}; create it with the keys username and password"
         )));
@@ -63,7 +64,7 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Login,
     Ok(Login {
         username: text("username").ok_or_else(|| missing("username"))?,
         password: text("password").ok_or_else(|| missing("password"))?.into(),
-        version: objects::version(&secret.metadata),
+        version: Version::of(&secret.metadata),
     })
 }
 
@@ -72,12 +73,13 @@ pub async fn read_ca_bundle(client: &Client, namespace: &str, source: &CaBundleR
     let CaBundleRef { kind, name, key } = source;
     let text = match kind {
         CaBundleKind::ConfigMap => {
-            let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-            within(api.get_opt(name)).await?.and_then(|map| map.data?.remove(key))
+            let api: Api<Lenient<ConfigMap>> = Api::namespaced(client.clone(), namespace);
+            let found = within(api.get_opt(name)).await?.map(Lenient::into_result).transpose().map_err(Error::from)?;
+            found.and_then(|map| map.data?.remove(key))
         }
         CaBundleKind::Secret => {
-            let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            let bytes = within(api.get_opt(name)).await?.and_then(|secret| secret.data?.remove(key));
+            let found = read_secret(client, namespace, name).await?;
+            let bytes = found.and_then(|secret| secret.data?.remove(key));
             bytes.and_then(|bytes| String::from_utf8(bytes.0).ok())
         }
     };
@@ -101,8 +103,8 @@ pub struct OwnPassword {
     pub text: Result<SecretString, PasswordProblem>,
     /// It is the one that is published already.
     pub is_published: bool,
-    /// See [`objects::version`]; 0 if there is no such Secret.
-    pub version: u64,
+    /// Of its Secret, if there is one.
+    pub version: Version,
 }
 
 /// Why an own password cannot be used. The texts hold no part of it.
@@ -125,12 +127,15 @@ pub async fn read_password(
     published: Option<&SecretString>,
 ) -> Result<OwnPassword, Error> {
     let SecretKeyRef { name, key } = source;
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let Some(secret) = within(api.get_opt(name)).await? else {
+    let Some(secret) = read_secret(client, namespace, name).await? else {
         let text = format!("Secret {name} of spec.passwordSecretRef does not exist; create it with the key {key}");
-        return Ok(OwnPassword { text: Err(PasswordProblem::Missing(text)), is_published: false, version: 0 });
+        return Ok(OwnPassword {
+            text: Err(PasswordProblem::Missing(text)),
+            is_published: false,
+            version: Version::NONE,
+        });
     };
-    let version = objects::version(&secret.metadata);
+    let version = Version::of(&secret.metadata);
     let text = password_in(secret, source);
     let wished = text.as_ref().ok().map(ExposeSecret::expose_secret);
     let is_published = wished.is_some() && wished == published.map(ExposeSecret::expose_secret);
@@ -169,14 +174,16 @@ fn shape_of(text: &str) -> Shape {
     }
 }
 
-/// The version of a Secret with a login or an own password, without reading what it holds; 0 if it does not exist.
-pub async fn secret_version(client: &Client, namespace: &str, name: &str) -> Result<u64, Error> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    match within(api.get_metadata(name)).await {
-        Ok(found) => Ok(objects::version(&found.metadata)),
-        Err(Error::NotFound) => Ok(0),
-        Err(error) => Err(error),
-    }
+/// The version of a Secret with a login or an own password, without reading what it holds; none if it does not exist.
+pub async fn secret_version(client: &Client, namespace: &str, name: &str) -> Result<Version, Error> {
+    let api: Api<Partial<Secret>> = Api::namespaced(client.clone(), namespace);
+    let found = within(api.get_opt(name)).await?;
+    Ok(found.map_or(Version::NONE, |secret| Version::of(secret.meta())))
+}
+
+async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+    let api: Api<Lenient<Secret>> = Api::namespaced(client.clone(), namespace);
+    Ok(within(api.get_opt(name)).await?.map(Lenient::into_result).transpose()?)
 }
 
 #[cfg(test)]

@@ -14,9 +14,12 @@ pub mod secret_owner;
 mod secret_properties;
 pub mod secrets;
 pub mod service_accounts;
+pub mod unreadable;
 
 use std::time::Duration;
 
+use crate::api::GROUP;
+use crate::decode::Unreadable;
 use crate::gate::Refusal;
 use crate::registry::Class;
 
@@ -32,6 +35,9 @@ pub enum Error {
     /// RBAC or an admission rule says no.
     #[error("Kubernetes refuses this: {0}")]
     Refused(String),
+    /// The object is there and does not fit its type: whoever wrote it has to put that right.
+    #[error("{}", explain(.0))]
+    Unreadable(Box<Unreadable>),
     /// Anything else: try again later.
     #[error("Kubernetes failed: {0}")]
     Failed(String),
@@ -40,12 +46,17 @@ pub enum Error {
     NotLeading,
 }
 
+/// What of an object cannot be read; of our own kinds also what stands there, which a Secret's error could quote.
+pub fn explain(object: &Unreadable) -> String {
+    if object.api_version.starts_with(GROUP) { format!("{object}: {}", object.detail) } else { object.to_string() }
+}
+
 impl Error {
     /// What has to happen next.
     pub fn class(&self) -> Class {
         match self {
             Self::Conflict | Self::NotFound => Class::Stale,
-            Self::Refused(_) => Class::UserFix,
+            Self::Refused(_) | Self::Unreadable(_) => Class::UserFix,
             Self::Failed(_) => Class::Retry { after: None },
             Self::NotLeading => Class::NotLeading,
         }
@@ -57,6 +68,7 @@ impl Error {
             Self::Conflict => "Conflict",
             Self::NotFound => "ObjectNotFound",
             Self::Refused(_) => "KubernetesRefused",
+            Self::Unreadable(_) => "Unreadable",
             Self::Failed(_) => "KubernetesError",
             Self::NotLeading => "NotLeading",
         }
@@ -65,6 +77,12 @@ impl Error {
 
 /// The most of an admission rule's text that is passed on, in characters: it ends up in a status.
 const LONGEST_REFUSAL: usize = 1_024;
+
+impl From<Box<Unreadable>> for Error {
+    fn from(object: Box<Unreadable>) -> Self {
+        Self::Unreadable(object)
+    }
+}
 
 impl From<kube::Error> for Error {
     fn from(error: kube::Error) -> Self {

@@ -5,32 +5,43 @@ use std::fmt::Debug;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::core::PartialObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::secrets::MANAGER;
 use super::{Error, within};
+use crate::decode::{Lenient, Unreadable};
 
 /// A kind of ours.
 pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {}
 
 impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned> Object for K {}
 
+/// An object of which only the metadata is asked for.
+pub type Partial<K> = Lenient<PartialObjectMeta<K>>;
+
 /// Reads an object; `None` if it is gone.
-pub async fn read<K: Object>(api: &Api<K>, name: &str) -> Result<Option<K>, Error> {
-    within(api.get_opt(name)).await
+pub async fn read<K: Object>(api: &Api<Lenient<K>>, name: &str) -> Result<Option<K>, Error> {
+    let Some(found) = within(api.get_opt(name)).await? else { return Ok(None) };
+    let mut object = found.into_result()?;
+    object.meta_mut().managed_fields = None;
+    Ok(Some(object))
 }
 
 /// Objects per page of a list: bounds the memory of a start.
 pub const PAGE: u32 = 100;
 
-/// True if one of the objects fits.
-pub async fn any<K: Object>(api: &Api<K>, fits: impl Fn(K) -> bool) -> Result<bool, Error> {
+/// True if one of the objects fits, read or not.
+pub async fn any<K: Object>(
+    api: &Api<Lenient<K>>,
+    fits: impl Fn(Result<K, Box<Unreadable>>) -> bool,
+) -> Result<bool, Error> {
     let mut params = ListParams::default().limit(PAGE);
     loop {
         let page = within(api.list(&params)).await?;
-        if page.items.into_iter().any(&fits) {
+        if page.items.into_iter().map(Lenient::into_result).any(&fits) {
             return Ok(true);
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -45,10 +56,29 @@ pub fn has_finalizer(meta: &ObjectMeta, finalizer: &str) -> bool {
     meta.finalizers.iter().flatten().any(|other| other == finalizer)
 }
 
-/// An object's resourceVersion as a number: of two versions of one object the later one's is larger (API servers promise
-/// that they compare, KEP-5504). 0 if it is not a number, which no API server sends.
-pub fn version(meta: &ObjectMeta) -> u64 {
-    meta.resource_version.as_ref().and_then(|version| version.parse().ok()).unwrap_or_default()
+/// An object's resourceVersion, which is the same or not the same as another's. There is no order on purpose: after a
+/// restore of etcd versions begin anew below those that were seen, and whatever waited for a larger one would wait for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Version(u64);
+
+impl Version {
+    /// Of no object.
+    pub const NONE: Self = Self(0);
+
+    /// For tests that tell versions apart.
+    #[cfg(test)]
+    pub fn numbered(number: u32) -> Self {
+        Self::of(&ObjectMeta { resource_version: Some(number.to_string()), ..ObjectMeta::default() })
+    }
+
+    /// The version in an object's metadata.
+    pub fn of(meta: &ObjectMeta) -> Self {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let Some(version) = &meta.resource_version else { return Self::NONE };
+        let mut hash = DefaultHasher::new();
+        version.hash(&mut hash);
+        Self(hash.finish().max(1))
+    }
 }
 
 /// True if the object is on its way out.
@@ -57,14 +87,22 @@ pub fn is_deleting(meta: &ObjectMeta) -> bool {
 }
 
 /// Adds a finalizer to the very object that was read.
-pub async fn add_finalizer<K: Object>(api: &Api<K>, meta: &ObjectMeta, finalizer: &str) -> Result<ObjectMeta, Error> {
+pub async fn add_finalizer<K: Object>(
+    api: &Api<Partial<K>>,
+    meta: &ObjectMeta,
+    finalizer: &str,
+) -> Result<ObjectMeta, Error> {
     let mut finalizers = meta.finalizers.clone().unwrap_or_default();
     finalizers.push(finalizer.to_owned());
     set_finalizers(api, meta, &finalizers).await
 }
 
 /// Removes a finalizer; an object that is gone is fine.
-pub async fn remove_finalizer<K: Object>(api: &Api<K>, meta: &ObjectMeta, finalizer: &str) -> Result<(), Error> {
+pub async fn remove_finalizer<K: Object>(
+    api: &Api<Partial<K>>,
+    meta: &ObjectMeta,
+    finalizer: &str,
+) -> Result<(), Error> {
     let others: Vec<String> = meta.finalizers.iter().flatten().filter(|other| *other != finalizer).cloned().collect();
     match set_finalizers(api, meta, &others).await {
         Ok(_) | Err(Error::NotFound) => Ok(()),
@@ -73,7 +111,7 @@ pub async fn remove_finalizer<K: Object>(api: &Api<K>, meta: &ObjectMeta, finali
 }
 
 async fn set_finalizers<K: Object>(
-    api: &Api<K>,
+    api: &Api<Partial<K>>,
     meta: &ObjectMeta,
     finalizers: &[String],
 ) -> Result<ObjectMeta, Error> {
@@ -85,15 +123,21 @@ async fn set_finalizers<K: Object>(
     }});
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let name = meta.name.as_deref().unwrap_or_default();
-    Ok(within(api.patch_metadata(name, &params, &Patch::Merge(&patch))).await?.metadata)
+    Ok(metadata_of(within(api.patch(name, &params, &Patch::Merge(&patch))).await?))
 }
 
 /// Replaces the status of the object by the one it now carries. The version keeps a status computed from an old
 /// picture from overwriting a newer one.
-pub async fn write_status<K: Object>(api: &Api<K>, mut object: K) -> Result<ObjectMeta, Error> {
+pub async fn write_status<K: Object>(api: &Api<Lenient<K>>, mut object: K) -> Result<ObjectMeta, Error> {
     object.meta_mut().managed_fields = None;
     let name = object.meta().name.clone().unwrap_or_default();
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let mut written = within(api.replace_status(&name, &params, &object)).await?;
-    Ok(std::mem::take(written.meta_mut()))
+    Ok(metadata_of(within(api.replace_status(&name, &params, &Lenient::new(object))).await?))
+}
+
+/// Of an answer to a write: what is in it otherwise is what was sent.
+fn metadata_of<K: Resource<DynamicType = ()>>(mut written: Lenient<K>) -> ObjectMeta {
+    let mut metadata = std::mem::take(written.meta_mut());
+    metadata.managed_fields = None;
+    metadata
 }

@@ -4,16 +4,26 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::Api;
 
+use super::objects::Partial;
 use super::{Error, objects};
 use crate::api::{
     ClusterHarborRegistry, HarborRegistry, HarborRegistrySpec, RegistryKind, RegistryObject, RegistryStatus,
 };
+use crate::decode::Lenient;
 
-fn of_the_cluster(client: &Client) -> Api<ClusterHarborRegistry> {
+fn of_the_cluster(client: &Client) -> Api<Lenient<ClusterHarborRegistry>> {
     Api::all(client.clone())
 }
 
-fn of_a_namespace(client: &Client, namespace: &str) -> Api<HarborRegistry> {
+fn of_a_namespace(client: &Client, namespace: &str) -> Api<Lenient<HarborRegistry>> {
+    Api::namespaced(client.clone(), namespace)
+}
+
+fn metadata_of_the_cluster(client: &Client) -> Api<Partial<ClusterHarborRegistry>> {
+    Api::all(client.clone())
+}
+
+fn metadata_of_a_namespace(client: &Client, namespace: &str) -> Api<Partial<HarborRegistry>> {
     Api::namespaced(client.clone(), namespace)
 }
 
@@ -35,10 +45,11 @@ pub async fn read(client: &Client, key: &str) -> Result<Option<RegistryObject>, 
 pub async fn add_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<ObjectMeta, Error> {
     match object.kind {
         RegistryKind::ClusterHarborRegistry => {
-            objects::add_finalizer(&of_the_cluster(client), &object.metadata, finalizer).await
+            objects::add_finalizer(&metadata_of_the_cluster(client), &object.metadata, finalizer).await
         }
         RegistryKind::HarborRegistry => {
-            objects::add_finalizer(&of_a_namespace(client, namespace(object)), &object.metadata, finalizer).await
+            objects::add_finalizer(&metadata_of_a_namespace(client, namespace(object)), &object.metadata, finalizer)
+                .await
         }
     }
 }
@@ -47,10 +58,11 @@ pub async fn add_finalizer(client: &Client, object: &RegistryObject, finalizer: 
 pub async fn remove_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<(), Error> {
     match object.kind {
         RegistryKind::ClusterHarborRegistry => {
-            objects::remove_finalizer(&of_the_cluster(client), &object.metadata, finalizer).await
+            objects::remove_finalizer(&metadata_of_the_cluster(client), &object.metadata, finalizer).await
         }
         RegistryKind::HarborRegistry => {
-            objects::remove_finalizer(&of_a_namespace(client, namespace(object)), &object.metadata, finalizer).await
+            objects::remove_finalizer(&metadata_of_a_namespace(client, namespace(object)), &object.metadata, finalizer)
+                .await
         }
     }
 }

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::objects;
+use super::objects::Version;
 use super::secret_owner::{MadeFor, account_text};
 use crate::api::keys;
 use crate::domain::desired::SecretWish;
@@ -95,8 +95,8 @@ fn outline(map: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
 /// A Secret of ours reduced to what a start needs: no secret bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtRest {
-    /// See [`objects::version`].
-    pub version: u64,
+    /// The Secret's.
+    pub version: Version,
     /// The robot it names.
     pub robot: Option<(i64, RegistryTime)>,
     /// Its credential fits the checksum.
@@ -118,7 +118,7 @@ pub fn at_rest(secret: &Secret) -> Option<(MadeFor, AtRest)> {
     let credential = credential(secret, uid);
     let writable = secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE);
     let rest = AtRest {
-        version: objects::version(&secret.metadata),
+        version: Version::of(&secret.metadata),
         robot: robot(secret).map(|robot| (robot.id, robot.created_at)),
         intact: credential.is_some() && writable,
         form: credential.and_then(|credential| found(secret, uid, &credential)),

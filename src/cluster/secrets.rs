@@ -2,14 +2,17 @@
 //! version that was read, so that two operators cannot both succeed.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::Client;
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, PostParams, Preconditions, Request};
+use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::IgnoredAny;
 
+use super::objects::Version;
 use super::secret_form::{self, AtRest, Credential, Form};
 use super::secret_owner::{self, Ownership};
-use super::{Error, objects, within};
+use super::{Error, within};
 use crate::api::{RegistryTime, keys};
+use crate::decode::Lenient;
 use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
 use crate::domain::robot::Robot;
 
@@ -76,9 +79,9 @@ impl Live {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
     }
 
-    /// See [`objects::version`]; 0 if there is no Secret.
-    pub fn version(&self) -> u64 {
-        self.object.as_ref().map_or(0, |secret| objects::version(&secret.metadata))
+    /// Its version; none if there is no Secret.
+    pub fn version(&self) -> Version {
+        self.object.as_ref().map_or(Version::NONE, |secret| Version::of(&secret.metadata))
     }
 
     /// The last field manager besides us that wrote to the Secret.
@@ -94,14 +97,18 @@ impl Live {
 
 /// Reads the Secret from the API server, past every cache.
 pub async fn read(client: &Client, namespace: &str, form: &Form<'_>) -> Result<Live, Error> {
-    let found = within(api(client, namespace).get_opt(&form.wish.name)).await?;
+    let found = find(client, namespace, &form.wish.name).await?;
     Ok(found.map_or_else(Live::default, |secret| examine(secret, form)))
 }
 
 /// Reads a Secret of ours by name and reduces it at once; `None` if there is none or it is somebody else's.
 pub async fn read_at_rest(client: &Client, namespace: &str, name: &str) -> Result<Option<AtRest>, Error> {
-    let found = within(api(client, namespace).get_opt(name)).await?;
+    let found = find(client, namespace, name).await?;
     Ok(found.and_then(|secret| secret_form::at_rest(&secret)).map(|(_, rest)| rest))
+}
+
+async fn find(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+    Ok(within(api(client, namespace).get_opt(name)).await?.map(Lenient::into_result).transpose()?)
 }
 
 fn examine(secret: Secret, form: &Form<'_>) -> Live {
@@ -208,8 +215,8 @@ pub enum Copied {
     Unchanged(Live),
     /// It was written.
     Changed {
-        /// The version before; 0 = there was none.
-        from: u64,
+        /// The version before; none if there was no Secret.
+        from: Version,
         /// The ServiceAccounts that were on record before.
         served: Vec<String>,
         /// As it is now.
@@ -226,7 +233,10 @@ pub async fn delete(client: &Client, namespace: &str, live: &Live) -> Result<Liv
     let version =
         Preconditions { uid: secret.metadata.uid.clone(), resource_version: secret.metadata.resource_version.clone() };
     let params = DeleteParams { preconditions: Some(version), ..DeleteParams::default() };
-    match within(api(client, namespace).delete(name, &params)).await {
+    let request = Request::new(Secret::url_path(&(), Some(namespace))).delete(name, &params);
+    let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
+    // Nothing of the answer is needed, not even that it can be read.
+    match within(client.request::<IgnoredAny>(request)).await {
         Ok(_) | Err(Error::NotFound) => Ok(Live::default()),
         Err(error) => Err(error),
     }
@@ -246,6 +256,7 @@ pub async fn rehearse(
     let length = password.map_or(DRAWN_LENGTH, |password| password.expose_secret().len());
     let placeholder = Credential { robot, expires_at, secret: "x".repeat(length).into() };
     let (secret, way) = prepare(live, |secret| secret_form::write(secret, form, &placeholder, Some(tokens)));
+    let secret = Lenient::new(secret);
     let api = api(client, namespace);
     let answer = match way {
         Way::Replace => {
@@ -305,7 +316,7 @@ fn params(dry_run: bool) -> PostParams {
 }
 
 /// Asks whether a Secret may be made that is there already: admission comes first, and only then that the name is taken.
-async fn may_create(api: &Api<Secret>, secret: &Secret) -> Result<(), Error> {
+async fn may_create(api: &Api<Lenient<Secret>>, secret: &Lenient<Secret>) -> Result<(), Error> {
     match within(api.create(&params(true), secret)).await {
         Ok(_) | Err(Error::Conflict) => Ok(()),
         Err(error) => Err(error),
@@ -326,9 +337,10 @@ async fn save(
 ) -> Result<Live, Error> {
     let (api, params) = (api(client, namespace), params(false));
     let (secret, way) = prepare(live, change);
+    let secret = Lenient::new(secret);
     if way == Way::Replace {
         let saved = within(api.replace(&form.wish.name, &params, &secret)).await.map_err(gone_is_conflict)?;
-        return Ok(examine(saved, form));
+        return Ok(examine(saved.into_result()?, form));
     }
     if way == Way::Recreate {
         // Else it would be gone before it is known that there may be another.
@@ -339,13 +351,13 @@ async fn save(
         delete(client, namespace, live).await?;
     }
     let saved = within(api.create(&params, &secret)).await?;
-    Ok(examine(saved, form))
+    Ok(examine(saved.into_result()?, form))
 }
 
 fn gone_is_conflict(error: Error) -> Error {
     if matches!(error, Error::NotFound) { Error::Conflict } else { error }
 }
 
-fn api(client: &Client, namespace: &str) -> Api<Secret> {
+fn api(client: &Client, namespace: &str) -> Api<Lenient<Secret>> {
     Api::namespaced(client.clone(), namespace)
 }

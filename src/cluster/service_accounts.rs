@@ -4,30 +4,31 @@
 //! in a write that is conditional on the version read; nobody else's entry is moved.
 
 use k8s_openapi::api::core::v1::{LocalObjectReference, ServiceAccount};
-use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Resource as _};
 use serde_json::json;
 
-use super::objects::version;
+use super::objects::{Partial, Version};
 use super::secrets::MANAGER;
 use super::{Error, within};
+use crate::decode::Lenient;
 
 /// What became of one ServiceAccount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// It was as wanted, in this version.
-    Unchanged(u64),
+    Unchanged(Version),
     /// It was changed.
     Changed {
         /// The version before.
-        from: u64,
+        from: Version,
         /// The version now.
-        to: u64,
+        to: Version,
     },
     /// There is no such ServiceAccount; it may come.
     Missing,
     /// Our entry is not there although it was served before; in this version.
-    TakenOut(u64),
+    TakenOut(Version),
 }
 
 /// Attempts against a ServiceAccount that others change at the same time.
@@ -64,14 +65,17 @@ async fn change(
     client: &Client,
     namespace: &str,
     name: &str,
-    next: impl Fn(&[LocalObjectReference]) -> Result<Vec<LocalObjectReference>, fn(u64) -> Entry>,
+    next: impl Fn(&[LocalObjectReference]) -> Result<Vec<LocalObjectReference>, fn(Version) -> Entry>,
 ) -> Result<Entry, Error> {
-    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let api: Api<Lenient<ServiceAccount>> = Api::namespaced(client.clone(), namespace);
+    let metadata: Api<Partial<ServiceAccount>> = Api::namespaced(client.clone(), namespace);
     for _ in 0..ATTEMPTS {
         let Some(account) = within(api.get_opt(name)).await? else { return Ok(Entry::Missing) };
+        let account = account.into_result()?;
+        let from = Version::of(&account.metadata);
         let list = match next(account.image_pull_secrets.as_deref().unwrap_or_default()) {
             Ok(list) => list,
-            Err(entry) => return Ok(entry(version(&account.metadata))),
+            Err(entry) => return Ok(entry(from)),
         };
         // The resourceVersion in a merge patch makes it conditional.
         let patch = json!({
@@ -79,10 +83,8 @@ async fn change(
             "imagePullSecrets": list,
         });
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        match within(api.patch_metadata(name, &params, &Patch::Merge(&patch))).await {
-            Ok(changed) => {
-                return Ok(Entry::Changed { from: version(&account.metadata), to: version(&changed.metadata) });
-            }
+        match within(metadata.patch(name, &params, &Patch::Merge(&patch))).await {
+            Ok(changed) => return Ok(Entry::Changed { from, to: Version::of(changed.meta()) }),
             Err(Error::NotFound) => return Ok(Entry::Missing),
             Err(Error::Conflict) => {}
             Err(error) => return Err(error),

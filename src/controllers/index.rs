@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::Key;
+use super::tracked::{Shown, Tracked};
+use crate::cluster::objects::Version;
 use crate::cluster::secret_form::AtRest;
 use crate::domain::contest::Contest;
 use crate::domain::observed::NEVER_UPDATED;
@@ -37,20 +39,16 @@ pub struct Entry {
     pub secret_name: Option<Box<str>>,
     /// The digest of spec, annotations and deletion that the last pass saw.
     pub wish: u64,
-    /// The version of the account that the last pass left.
-    pub object: u64,
-    /// The one that the watch saw last. Our own writes come back as events, sometimes before the pass is over.
-    pub object_seen: u64,
+    /// The account at the API server.
+    pub object: Tracked,
     /// The digest of both slots as the last pass left them; `None` = not known, the next sweep looks.
     pub slots: Option<u64>,
     /// A sweep saw that the robots have other names and are else as they were left.
     pub renamed: bool,
     /// What was learned by trying keeps it from being as wished: when that is forgotten, it tries again.
     pub held_back: bool,
-    /// The version of the Secret that the last pass left; 0 = none.
-    pub secret: u64,
-    /// The one that the watch saw last.
-    pub secret_seen: u64,
+    /// Its Secret, or the first of them.
+    pub secret: Tracked,
     /// Its account was told that its home could not be listed, or is to be told.
     pub home_fails: bool,
     /// Something else asks for a look: a sweep, a ServiceAccount, the registry.
@@ -85,8 +83,8 @@ pub struct Entry {
 pub struct PasswordSeen {
     /// The Secret's name.
     pub secret: Box<str>,
-    /// The version that the last pass read; 0 = it was not there.
-    pub version: u64,
+    /// The version that the last pass read; none if it was not there.
+    pub version: Version,
 }
 
 /// Where others undid our work.
@@ -111,7 +109,7 @@ impl Entry {
 
     /// True if there is nothing new since the last pass.
     pub fn is_quiet(&self) -> bool {
-        !self.look && self.object_seen <= self.object && self.secret_seen <= self.secret
+        !self.look && self.object.is_quiet() && self.secret.is_quiet()
     }
 }
 
@@ -248,18 +246,23 @@ impl Index {
         self.lock().entries.iter().filter(|(key, entry)| fits(key, entry)).map(|(key, _)| key.clone()).collect()
     }
 
-    /// Notes what the watch saw of an account's Secret in this version (`None`: it is gone). True if a pass should look.
-    pub fn see_secret(&self, account: &Key, version: u64, secret: Option<AtRest>) -> bool {
+    /// Notes what the watch showed of an account's Secret. True if a pass should look.
+    pub fn see_secret(&self, account: &Key, secret: AtRest, shown: Shown) -> bool {
         let mut inner = self.lock();
         if let Some(entry) = inner.entries.get_mut(account) {
-            entry.secret_seen = version;
-            return version > entry.secret;
+            return entry.secret.observe(secret.version, shown);
         }
-        match secret {
-            Some(secret) => inner.secrets.insert(account.clone(), secret),
-            None => inner.secrets.remove(account),
-        };
+        if shown == Shown::Deleted {
+            inner.secrets.remove(account);
+        } else {
+            inner.secrets.insert(account.clone(), secret);
+        }
         false
+    }
+
+    /// Notes what the watch showed of an account. True if a pass should look.
+    pub fn see_account(&self, account: &Key, version: Version, shown: Shown) -> bool {
+        self.lock().entries.get_mut(account).is_some_and(|entry| entry.object.observe(version, shown))
     }
 
     /// What was noted of an account's Secret before the account was known.

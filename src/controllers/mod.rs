@@ -1,11 +1,14 @@
 //! Brings objects and Harbor together. `robots` keeps accounts (gather → plan → execute → report), `registries` keeps
 //! logins, `sweep` compares what Harbor holds with what was left there, `watch` turns events into work.
 
+pub mod gaps;
 pub mod index;
 pub mod registries;
 pub mod robots;
 pub mod sweep;
+pub mod tracked;
 pub mod turns;
+mod unreadable;
 pub mod watch;
 
 use std::sync::Arc;
@@ -61,6 +64,8 @@ pub struct Settings {
     pub cluster_name: String,
     /// Only these namespaces' accounts; empty = all.
     pub namespaces: Vec<String>,
+    /// Serve registries of the cluster.
+    pub cluster_registries: bool,
     /// Only registries with these labels.
     pub registry_selector: Option<String>,
     /// List and watch our Secrets; otherwise they are read at each poll.
@@ -118,6 +123,8 @@ pub struct Context {
     pub index: Arc<index::Index>,
     /// The registries and their logins.
     pub registries: Arc<registries::Registries>,
+    /// What cannot be seen.
+    pub gaps: Arc<gaps::Gaps>,
     /// Events for users.
     pub events: Events,
     /// Counters and gauges.

@@ -24,9 +24,10 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use super::index::digest;
+use super::tracked::Shown;
 use super::{Context, RegistryWork};
 use crate::api::{ClusterHarborRegistrySpec, RegistryKind, RegistryObject, keys};
-use crate::cluster::objects;
+use crate::cluster::objects::Version;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
@@ -45,6 +46,18 @@ pub enum Seen {
     Changed,
     /// The same, but only once it was asked at its present URL who it is.
     Connection,
+}
+
+/// How a registry's object became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A watch showed it.
+    Watch(Shown),
+    /// It was read. `before`: what the watch had shown by then.
+    Read {
+        /// See [`Tracked::read`](super::tracked::Tracked::read).
+        before: Version,
+    },
 }
 
 /// All registries by name.
@@ -103,23 +116,35 @@ impl Registries {
         names
     }
 
-    /// Puts the object of a watch event in, and says what changed.
-    pub fn see(&self, name: &Arc<str>, object: RegistryObject) -> Seen {
+    /// Puts an object that was shown or read in, and says what changed.
+    pub fn see(&self, name: &Arc<str>, object: RegistryObject, by: By) -> Seen {
         self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
         let mut states = self.states.write().expect("nothing panics while it holds the registries");
         let object = Arc::new(object);
-        let Some(known) = states.get(name) else {
+        let Some(known) = states.get(name).cloned() else {
             states.insert(Arc::clone(name), Arc::new(RegistryState::new(object)));
             return Seen::Connection;
         };
-        if !is_later(&object, &known.object) {
+        let version = Version::of(&object.metadata);
+        let mut tracked = known.tracked;
+        let same = known.object.metadata.uid == object.metadata.uid;
+        let news = match by {
+            By::Watch(shown) => tracked.observe(version, shown),
+            By::Read { before } => {
+                tracked.read(version, before);
+                true
+            }
+        };
+        if !news && same {
+            states.insert(Arc::clone(name), Arc::new(RegistryState { tracked, ..(*known).clone() }));
             return Seen::Nothing;
         }
+        tracked.leave(version);
         let deleted = known.object.metadata.deletion_timestamp != object.metadata.deletion_timestamp;
         let edited = wish(&known.object) != wish(&object);
         let changed = edited && (deleted || for_accounts(&known.object) != for_accounts(&object));
         let moved = known.object.spec.url != object.spec.url;
-        let mut next = RegistryState { object, ..(**known).clone() };
+        let mut next = RegistryState { object, tracked, ..(*known).clone() };
         if edited {
             next.own_seen = None;
             next.sweep_owed = true;
@@ -139,10 +164,12 @@ impl Registries {
         }
     }
 
-    /// Takes over what we wrote ourselves, unless the watch delivered something later meanwhile.
-    pub(super) fn wrote(&self, name: &str, object: RegistryObject) {
+    /// Takes over what we wrote ourselves on top of `base`, unless something later came meanwhile.
+    pub(super) fn wrote(&self, name: &str, base: &RegistryObject, object: RegistryObject) {
         self.change(name, |state| {
-            if is_later(&object, &state.object) {
+            let version = |object: &RegistryObject| (object.metadata.uid.clone(), Version::of(&object.metadata));
+            if version(&state.object) == version(base) {
+                state.tracked.leave(Version::of(&object.metadata));
                 state.object = Arc::new(object);
             }
         });
@@ -285,11 +312,6 @@ fn is_default(object: &RegistryObject) -> bool {
         && annotations.and_then(|all| all.get(keys::ANNOTATION_IS_DEFAULT)).is_some_and(|value| value == "true")
 }
 
-/// True if `next` is not an older picture of the object than `known`.
-fn is_later(next: &RegistryObject, known: &RegistryObject) -> bool {
-    next.metadata.uid != known.metadata.uid || objects::version(&next.metadata) >= objects::version(&known.metadata)
-}
-
 /// `Date` headers have whole seconds, so smaller differences are noise.
 const JUMP: Duration = Duration::from_secs(3);
 
@@ -310,8 +332,8 @@ pub fn project_tag(registry: &str, home: &Home) -> u64 {
 
 /// Takes in a newer picture of a registry's object and asks its accounts for what that means for them; what a probe or a
 /// sweep has to do is left to the caller.
-pub fn take_in(ctx: &Context, name: &Arc<str>, object: RegistryObject) -> Seen {
-    let seen = ctx.registries.see(name, object);
+pub fn take_in(ctx: &Context, name: &Arc<str>, object: RegistryObject, by: By) -> Seen {
+    let seen = ctx.registries.see(name, object, by);
     if seen == Seen::Changed {
         // Under another URL the probe has to come first; it looks at the accounts when it is through.
         look_at_users(ctx, name);
@@ -380,10 +402,39 @@ mod tests {
             (applied, json!({"url": "https://elsewhere"}), Seen::Connection),
         ] {
             let registries = Registries::default();
-            assert_eq!(registries.see(&name, object(1, &json!({}), &json!({}))), Seen::Connection);
-            assert_eq!(registries.see(&name, object(2, &annotations, &spec)), seen, "{annotations} {spec}");
-            assert_eq!(registries.see(&name, object(1, &json!({}), &json!({}))), Seen::Nothing, "a late picture");
+            let event = By::Watch(Shown::Event);
+            assert_eq!(registries.see(&name, object(1, &json!({}), &json!({})), event), Seen::Connection);
+            assert_eq!(registries.see(&name, object(2, &annotations, &spec), event), seen, "{annotations} {spec}");
+            // Our own write on top of that comes back late, after what came before it.
+            registries.wrote(&name, &object(2, &annotations, &spec), object(3, &annotations, &spec));
+            assert_eq!(
+                registries.see(&name, object(2, &json!({}), &json!({})), event),
+                Seen::Nothing,
+                "a late picture"
+            );
+            assert_eq!(registries.see(&name, object(3, &annotations, &spec), event), Seen::Nothing, "our own");
             assert_eq!(registries.get(&name).unwrap().look_owed, seen == Seen::Connection, "{annotations} {spec}");
         }
+    }
+
+    #[test]
+    fn an_edit_is_seen_although_versions_ran_back() {
+        let name: Arc<str> = "main".into();
+        let registries = Registries::default();
+        registries.see(&name, object(500, &json!({}), &json!({})), By::Watch(Shown::Listed));
+        // etcd was restored from a snapshot, and the watch began anew with a list.
+        let now = [By::Watch(Shown::Listed), By::Watch(Shown::Event), By::Watch(Shown::Event)];
+        for (version, (by, spec)) in (400..).zip(now.into_iter().zip([
+            json!({"suspend": true}),
+            json!({"suspend": true, "hosts": ["a"]}),
+            json!({"suspend": true, "hosts": ["b"], "grants": []}),
+        ])) {
+            assert_eq!(registries.see(&name, object(version, &json!({}), &spec), by), Seen::Changed, "{spec}");
+            assert_eq!(registries.get(&name).unwrap().object.spec.suspend, Some(true));
+        }
+        // Also while the answer to a write of the time before is still to come back.
+        registries.wrote(&name, &object(402, &json!({}), &json!({})), object(600, &json!({}), &json!({})));
+        let back = object(450, &json!({}), &json!({"suspend": false}));
+        assert_ne!(registries.see(&name, back, By::Watch(Shown::Listed)), Seen::Nothing);
     }
 }

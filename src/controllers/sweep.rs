@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::index::{Resident, State, digest, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
+use super::tracked::{Shown, Tracked};
 use super::{Context, Key, RegistryWork, robots};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
@@ -347,15 +348,16 @@ async fn check_secret(ctx: &Context, key: &Key) {
     let name = entry.secret_name.as_deref().unwrap_or(&key.name);
     match secrets::read_at_rest(&ctx.client, &key.namespace, name).await {
         Ok(seen) => {
-            if entry.secret == 0 {
+            if !entry.secret.is_left() {
                 return check_first_secret(ctx, key, entry.state, seen).await;
             }
             match seen {
-                Some(secret) if ctx.index.see_secret(key, secret.version, Some(secret.clone())) => {
-                    ctx.accounts.hint(key.clone(), None);
+                Some(secret) => {
+                    if ctx.index.see_secret(key, secret, Shown::Listed) {
+                        ctx.accounts.hint(key.clone(), None);
+                    }
                 }
                 None => look(ctx, key),
-                Some(_) => {}
             }
         }
         Err(error) => tracing::warn!(account = %key, %error, "the Secret was not read"),
@@ -372,7 +374,7 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
     let published = account.status.as_ref().is_some_and(|status| status.robot.is_some());
     match seen {
         Some(secret) if robots::is_settled(ctx, key, &account, &secret) => {
-            ctx.index.update(key, |entry| entry.secret = secret.version);
+            ctx.index.update(key, |entry| entry.secret = Tracked::found(secret.version));
         }
         Some(_) => look(ctx, key),
         None if published && state == State::Ready => look(ctx, key),

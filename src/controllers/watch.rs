@@ -6,38 +6,49 @@ use std::sync::Arc;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::Api;
 use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
 
 use super::index;
-use super::registries::{Seen, look_at_users, release, take_in};
+use super::registries::{self, By, look_at_users, release, take_in};
 use super::sweep::look;
-use super::{Context, Key, RegistryWork, robots};
+use super::tracked::Shown;
+use super::{Context, Key, RegistryWork, robots, unreadable};
+use crate::api::either::registry_key;
 use crate::api::{
     Account, ClusterHarborRegistry, HarborRegistry, RegistryObject, RobotAccount, SystemRobotAccount, keys,
 };
-use crate::cluster::{objects, secret_form};
-use stream::{Events, Listing, config, feed, in_namespaces, mapped, open};
+use crate::cluster::objects::{self, Version};
+use crate::cluster::secret_form;
+use crate::decode::Unreadable;
+use stream::{Events, Listing, Seen, config, feed, in_namespaces, mapped, open};
 
 /// Accounts of both kinds; an operator of some namespaces has nothing to do with those of the system.
 pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     let namespaces = &ctx.settings.namespaces;
     let mut streams: Vec<Events<Account>> =
-        mapped(in_namespaces::<RobotAccount>(&ctx.client, namespaces, &config()), Account::from).collect();
+        mapped(in_namespaces::<RobotAccount>(&ctx, &config()), Account::from).collect();
     if namespaces.is_empty() {
-        let all = open(Api::<SystemRobotAccount>::all(ctx.client.clone()), config()).boxed();
+        let all = open::<SystemRobotAccount>(&ctx.gaps, Api::all(ctx.client.clone()), None, config()).boxed();
         streams.extend(mapped(vec![all], Account::from));
     }
-    let see = |event: Event<Account>| match event {
-        Event::Apply(mut account) | Event::InitApply(mut account) => {
-            // Most of an object in memory, and nobody reads them: thousands may wait in the queue at once.
-            account.metadata.managed_fields = None;
-            robots::see(&ctx, account);
+    let see = |seen: Seen<Account>| match seen {
+        Seen::Is(account, shown) => {
+            let meta = &account.metadata;
+            if ctx.gaps.readable(account.kind(), meta.namespace.as_deref(), account.name()) {
+                // Whatever it was when it could be read last.
+                let key = ctx.index.key(meta.namespace.as_deref().unwrap_or_default(), account.name());
+                tracing::info!(account = %key, "the account can be read again");
+                ctx.accounts.change(key, None);
+            }
+            robots::see(&ctx, account, shown);
         }
-        Event::Delete(account) => robots::gone(&ctx, &account),
-        Event::Init | Event::InitDone => {}
+        Seen::Gone(account) => robots::gone(&ctx, account.kind(), &account.metadata),
+        Seen::GoneUnread(account) => robots::gone(&ctx, &account.kind, &account.metadata),
+        // What is known of it stays: its robot is its own, and its credential lives on.
+        Seen::Unreadable(account) => unreadable::found(&ctx, *account),
     };
     let listed = |listing: &Listing<'_>| {
         let lacks = |key: &Key| {
@@ -57,14 +68,24 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     if let Some(selector) = &ctx.settings.registry_selector {
         config = config.labels(selector);
     }
-    let of_namespaces = in_namespaces::<HarborRegistry>(&ctx.client, &ctx.settings.namespaces, &config);
+    let of_namespaces = in_namespaces::<HarborRegistry>(&ctx, &config);
     let mut streams: Vec<Events<RegistryObject>> = mapped(of_namespaces, RegistryObject::from).collect();
-    let of_the_cluster = open(Api::<ClusterHarborRegistry>::all(ctx.client.clone()), config).boxed();
-    streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
-    let see = |event: Event<RegistryObject>| match event {
-        Event::Apply(registry) | Event::InitApply(registry) => see_registry(&ctx, registry),
-        Event::Delete(registry) => forget_registry(&ctx, &registry.key()),
-        Event::Init | Event::InitDone => {}
+    if ctx.settings.cluster_registries {
+        let of_the_cluster =
+            open::<ClusterHarborRegistry>(&ctx.gaps, Api::all(ctx.client.clone()), None, config).boxed();
+        streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
+    }
+    let see = |seen: Seen<RegistryObject>| match seen {
+        Seen::Is(registry, shown) => see_registry(&ctx, registry, shown),
+        Seen::Gone(registry) => forget_registry(&ctx, &registry.key()),
+        Seen::GoneUnread(registry) => {
+            let name = registry.metadata.name.as_deref().unwrap_or_default();
+            let key = registry_key(registry.metadata.namespace.as_deref(), name);
+            ctx.gaps.readable(&registry.kind, registry.metadata.namespace.as_deref(), name);
+            forget_registry(&ctx, &key);
+        }
+        // One that was read before serves its accounts as it was.
+        Seen::Unreadable(registry) => unreadable::found(&ctx, *registry),
     };
     let listed = |listing: &Listing<'_>| {
         for state in ctx.registries.all() {
@@ -85,9 +106,15 @@ fn forget_registry(ctx: &Context, name: &str) {
     look_at_users(ctx, name);
 }
 
-fn see_registry(ctx: &Arc<Context>, registry: RegistryObject) {
+fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
     let name = ctx.index.name(&registry.key());
-    if take_in(ctx, &name, registry) != Seen::Nothing {
+    let again = ctx.gaps.readable(&registry.kind.to_string(), registry.metadata.namespace.as_deref(), registry.name());
+    let seen = take_in(ctx, &name, registry, By::Watch(shown));
+    if again {
+        tracing::info!(registry = %name, "the registry can be read again");
+        release(ctx, &name);
+    }
+    if again || seen != registries::Seen::Nothing {
         ctx.registry_work.change(RegistryWork::Probe(name), None);
     }
 }
@@ -95,11 +122,18 @@ fn see_registry(ctx: &Arc<Context>, registry: RegistryObject) {
 /// Our own Secrets, by label: each is reduced at once to what is compared.
 pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
     let config = config().labels(&format!("{}={}", keys::LABEL_MANAGED_BY, keys::MANAGED_BY));
-    let streams = in_namespaces::<Secret>(&ctx.client, &ctx.settings.namespaces, &config);
-    let see = |event: Event<Secret>| match event {
-        Event::Apply(secret) | Event::InitApply(secret) => see_secret(&ctx, &secret, false),
-        Event::Delete(secret) => see_secret(&ctx, &secret, true),
-        Event::Init | Event::InitDone => {}
+    let streams = in_namespaces::<Secret>(&ctx, &config);
+    let see = |seen: Seen<Secret>| match seen {
+        Seen::Is(secret, shown) => see_secret(&ctx, &secret, shown),
+        Seen::Gone(secret) => see_secret(&ctx, &secret, Shown::Deleted),
+        Seen::GoneUnread(secret) => {
+            readable(&ctx, &secret.kind, &secret.metadata);
+            look_at_owners(&ctx, &secret);
+        }
+        Seen::Unreadable(secret) => {
+            look_at_owners(&ctx, &secret);
+            unreadable::found(&ctx, *secret);
+        }
     };
     let listed = |listing: &Listing<'_>| {
         let lacks = |namespace: &str, name: &str| {
@@ -112,14 +146,30 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
     feed(streams, Resource::meta, ready, see, listed).await;
 }
 
-fn see_secret(ctx: &Arc<Context>, secret: &Secret, deleted: bool) {
+/// What is in a Secret that cannot be read, or was in it, nobody knows: the accounts with one of its name look.
+fn look_at_owners(ctx: &Context, secret: &Unreadable) {
+    let is_it = |namespace: &str, name: &str| {
+        secret.metadata.namespace.as_deref() == Some(namespace) && secret.metadata.name.as_deref() == Some(name)
+    };
+    for key in ctx.index.without_secret(&ctx.settings.resource_namespace, is_it) {
+        look(ctx, &key);
+    }
+}
+
+/// Notes that an object can be read, or is gone.
+fn readable(ctx: &Context, kind: &str, meta: &ObjectMeta) {
+    ctx.gaps.readable(kind, meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
+}
+
+fn see_secret(ctx: &Arc<Context>, secret: &Secret, shown: Shown) {
+    readable(ctx, "Secret", &secret.metadata);
     let Some((account, rest)) = secret_form::at_rest(secret) else { return };
     let namespace = secret.namespace().unwrap_or_default();
     let key = ctx.index.key(if account.system { "" } else { &namespace }, &account.name);
     let changed = if account.system && *namespace != *ctx.settings.resource_namespace {
-        ctx.index.see_copy(&key, &namespace, rest.version, deleted)
+        ctx.index.see_copy(&key, &namespace, rest.version, shown)
     } else {
-        ctx.index.see_secret(&key, rest.version, (!deleted).then_some(rest))
+        ctx.index.see_secret(&key, rest, shown)
     };
     if changed {
         ctx.accounts.hint(key, None);
@@ -128,21 +178,23 @@ fn see_secret(ctx: &Arc<Context>, secret: &Secret, deleted: bool) {
 
 /// Secrets and ConfigMaps of the operator's own namespace: logins and CA bundles of registries, metadata only.
 pub async fn logins(ctx: Arc<Context>) {
-    let api = Api::<PartialObjectMeta<Secret>>::namespaced(ctx.client.clone(), &ctx.settings.resource_namespace);
-    let see = |event: Event<PartialObjectMeta<Secret>>| {
-        let (secret, listed) = match event {
-            Event::Apply(secret) | Event::Delete(secret) => (secret, false),
-            Event::InitApply(secret) => (secret, true),
-            Event::Init | Event::InitDone => return,
+    let namespace = &ctx.settings.resource_namespace;
+    let api = Api::<objects::Partial<Secret>>::namespaced(ctx.client.clone(), namespace);
+    let see = |seen: Seen<PartialObjectMeta<Secret>>| {
+        let (metadata, listed) = match seen {
+            Seen::Is(secret, shown) => (secret.metadata, shown == Shown::Listed),
+            Seen::Gone(secret) => (secret.metadata, false),
+            // What a probe reads of it tells what is wrong.
+            Seen::Unreadable(secret) | Seen::GoneUnread(secret) => (secret.metadata, false),
         };
-        let (name, version) = (secret.name_any(), objects::version(&secret.metadata));
+        let (name, version) = (metadata.name.as_deref().unwrap_or_default(), Version::of(&metadata));
         for state in ctx.registries.all().into_iter().filter(|state| !state.is_tenants()) {
             let spec = &state.object.spec;
             let login = spec.auth.secret_ref.as_ref().is_some_and(|secret| secret.name == name);
             let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
             let concerned = if listed {
                 // A probe has read another version, or none yet: then it is about to.
-                login && ![0, version].contains(&state.login_version)
+                login && ![Version::NONE, version].contains(&state.login_version)
             } else {
                 login || bundle.is_some_and(|source| source.name == name)
             };
@@ -152,23 +204,25 @@ pub async fn logins(ctx: Arc<Context>) {
             }
         }
     };
-    feed(vec![open(api, config()).boxed()], Resource::meta, || {}, see, |_| {}).await;
+    let streams = vec![open(&ctx.gaps, api, Some(&**namespace), config()).boxed()];
+    feed(streams, Resource::meta, || {}, see, |_| {}).await;
 }
 
 /// ServiceAccounts: those that an account names may come, go or be edited.
 pub async fn service_accounts(ctx: Arc<Context>) {
-    let streams = in_namespaces::<ServiceAccount>(&ctx.client, &ctx.settings.namespaces, &config());
-    let see = |event: Event<ServiceAccount>| {
-        let (account, there) = match event {
-            Event::Apply(account) | Event::InitApply(account) => (account, true),
-            Event::Delete(account) => (account, false),
-            Event::Init | Event::InitDone => return,
+    let streams = in_namespaces::<ServiceAccount>(&ctx, &config());
+    let see = |seen: Seen<ServiceAccount>| {
+        let (meta, entries, shown) = match seen {
+            Seen::Is(account, shown) => (account.metadata, account.image_pull_secrets.unwrap_or_default(), shown),
+            Seen::Gone(account) => (account.metadata, Vec::new(), Shown::Deleted),
+            Seen::GoneUnread(account) => (account.metadata, Vec::new(), Shown::Deleted),
+            Seen::Unreadable(account) => return unreadable::found(&ctx, *account),
         };
-        let version = objects::version(&account.metadata);
-        let namespace = account.namespace().unwrap_or_default();
-        let entries = account.image_pull_secrets.as_deref().unwrap_or_default();
-        let names = |secret: &str| there && entries.iter().any(|entry| entry.name == secret);
-        for user in ctx.index.see_service_account(&namespace, &account.name_any(), version, names) {
+        readable(&ctx, "ServiceAccount", &meta);
+        let (namespace, name) =
+            (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+        let names = |secret: &str| entries.iter().any(|entry| entry.name == secret);
+        for user in ctx.index.see_service_account(namespace, name, Version::of(&meta), shown, names) {
             wake(&ctx, user);
         }
     };
@@ -177,16 +231,23 @@ pub async fn service_accounts(ctx: Arc<Context>) {
 
 /// Namespaces, metadata only: grants may select them by label.
 pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
-    let streams = vec![open(Api::<PartialObjectMeta<Namespace>>::all(ctx.client.clone()), config()).boxed()];
-    let see = |event: Event<PartialObjectMeta<Namespace>>| match event {
-        Event::Apply(namespace) | Event::InitApply(namespace) => {
+    let streams =
+        vec![open::<PartialObjectMeta<Namespace>>(&ctx.gaps, Api::all(ctx.client.clone()), None, config()).boxed()];
+    let gone = |meta: &ObjectMeta| {
+        readable(&ctx, "Namespace", meta);
+        see_namespace(&ctx, meta.name.as_deref().unwrap_or_default(), None);
+    };
+    let see = |seen: Seen<PartialObjectMeta<Namespace>>| match seen {
+        Seen::Is(namespace, _) => {
+            readable(&ctx, "Namespace", &namespace.metadata);
             let terminating = objects::is_deleting(&namespace.metadata);
             let name = namespace.name_any();
             let labels = namespace.metadata.labels.unwrap_or_default();
             see_namespace(&ctx, &name, Some(&index::Namespace { labels, terminating }));
         }
-        Event::Delete(namespace) => see_namespace(&ctx, &namespace.name_any(), None),
-        Event::Init | Event::InitDone => {}
+        Seen::Gone(namespace) => gone(&namespace.metadata),
+        Seen::GoneUnread(namespace) => gone(&namespace.metadata),
+        Seen::Unreadable(namespace) => unreadable::found(&ctx, *namespace),
     };
     let listed = |listing: &Listing<'_>| {
         for name in ctx.index.namespaces().into_iter().filter(|name| listing.lacks("", name)) {

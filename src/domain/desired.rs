@@ -177,9 +177,13 @@ pub fn of_account(
     })
 }
 
+/// What of a token counts: it is repeated in the status, which the API server takes only up to a length.
+const LONGEST_TOKEN: usize = 256;
+
 /// The tokens a person wrote into the account's annotations.
 pub fn tokens(annotations: Option<&BTreeMap<String, String>>) -> Tokens {
-    let get = |key| annotations.and_then(|all| all.get(key)).filter(|token| !token.is_empty()).cloned();
+    let cut = |token: &String| token.chars().take(LONGEST_TOKEN).collect::<String>();
+    let get = |key| annotations.and_then(|all| all.get(key)).map(cut).filter(|token| !token.is_empty());
     Tokens { refresh: get(keys::ANNOTATION_REFRESH), revoke: get(keys::ANNOTATION_REVOKE) }
 }
 

@@ -317,9 +317,14 @@ fn published(facts: &Facts<'_>, status: &AccountStatus) -> String {
     format!("Secret {} holds a working credential of {login}", facts.desired.secret.name)
 }
 
+/// When the renewal that status names is overdue (registry time).
+pub fn overdue_from(status: &AccountStatus) -> Option<RegistryTime> {
+    status.renewal_time.map(|at| at + OVERDUE_AFTER)
+}
+
 /// The condition `RenewalOverdue` at `now` (registry time).
 pub fn overdue(status: &AccountStatus, enabled: bool, now: RegistryTime) -> Verdict {
-    let late = status.renewal_time.is_some_and(|at| at + OVERDUE_AFTER <= now);
+    let late = overdue_from(status).is_some_and(|at| at <= now);
     if late && enabled {
         let message = "the credential should have been renewed over an hour ago; see Synced for what is in the way";
         Verdict::new(kinds::RENEWAL_OVERDUE, State::True, "RenewalOverdue", message)

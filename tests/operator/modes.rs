@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use harbor_robot_operator::api::RobotAccount;
-use harbor_robot_world::eventually;
-use kube::api::{Api, DeleteParams, PostParams};
+use harbor_robot_operator::api::{AccountStatus, RobotAccount};
+use harbor_robot_world::{Operator, eventually, scratch};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::installation::Rights;
@@ -25,6 +25,14 @@ async fn account_elsewhere(scene: &Scene) -> (String, Api<RobotAccount>) {
     });
     accounts.create(&PostParams::default(), &serde_json::from_value(account).unwrap()).await.unwrap();
     (namespace, accounts)
+}
+
+/// Nobody has written its status.
+fn is_untouched(account: &RobotAccount) -> bool {
+    account
+        .status
+        .as_ref()
+        .is_none_or(|status| *status == AccountStatus { observed_generation: Some(-1), ..AccountStatus::default() })
 }
 
 async fn has_a_robot(accounts: &Api<RobotAccount>) {
@@ -60,7 +68,7 @@ async fn accounts_of_other_namespaces_are_left_alone() {
     scene.settled("ci").await;
     scene.sweeps(2).await;
     let elsewhere = accounts.get("elsewhere").await.unwrap();
-    assert!(elsewhere.status.is_none() && elsewhere.metadata.finalizers.is_none());
+    assert!(is_untouched(&elsewhere) && elsewhere.metadata.finalizers.is_none());
     assert_eq!(scene.robots().await.len(), 1);
     scene.terminate();
     scene.start_with(&[&format!("--namespaces={namespace}")]);
@@ -80,7 +88,7 @@ async fn an_operator_of_other_registries_says_nothing_about_an_account() {
             account.status.as_ref().and_then(|status| status.observed_generation) == account.metadata.generation
         })
         .await;
-    assert!(scene.get("ci").await.status.is_none());
+    assert!(is_untouched(&scene.get("ci").await));
     assert!(other.terminate().unwrap().success());
     scene.start();
     scene.settled("ci").await;
@@ -166,4 +174,155 @@ async fn versions(scene: &Scene) -> Vec<Option<String>> {
         versions.push(scene.secret(&name).await.unwrap().metadata.resource_version);
     }
     versions
+}
+
+/// A namespace with a login, a registry `own` and an account `elsewhere` that uses it.
+async fn own_world(scene: &Scene, namespace: &str) -> Api<RobotAccount> {
+    scene.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
+    scene.apply(json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own-login", "namespace": namespace},
+        "stringData": {"username": scene.login.name, "password": scene.login.secret},
+    }));
+    scene.apply(json!({
+        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
+        "metadata": {"name": "own", "namespace": namespace, "labels": {"scene": scene.registry}},
+        "spec": {"url": scene.harbor.url, "auth": {"secretRef": {"name": "own-login"}}, "pollInterval": "1s"},
+    }));
+    let accounts: Api<RobotAccount> = Api::namespaced(scene.client.clone(), namespace);
+    let account = json!({
+        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "RobotAccount",
+        "metadata": {"name": "elsewhere", "namespace": namespace},
+        "spec": {
+            "registryRef": {"kind": "HarborRegistry", "name": "own"}, "project": scene.namespace, "name": namespace,
+            "permissions": ["PullArtifacts"], "serviceAccounts": ["default"],
+        },
+    });
+    accounts.create(&PostParams::default(), &serde_json::from_value(account).unwrap()).await.unwrap();
+    accounts
+}
+
+const NAMESPACED: &str = include_str!("../../deploy/namespaced.yaml");
+
+/// A manifest for this scene's operator, under a name of its own: what a test takes away is asked for in vain.
+fn renamed(scene: &Scene, manifest: &str) -> String {
+    let install = manifest.replace("namespace: harbor-robots", &format!("namespace: {}", scene.system));
+    install.replace("name: harbor-robot-operator\n", &format!("name: {}-op\n", scene.namespace))
+}
+
+/// A kubeconfig of the ServiceAccount of a manifest.
+fn as_service_account(scene: &Scene, manifest: &str) -> std::path::PathBuf {
+    let install = renamed(scene, manifest);
+    let documents =
+        install.split("---\n").filter(|text| !text.contains("kind: Deployment") && !text.contains("kind: Namespace"));
+    scene.plane.apply(&documents.collect::<Vec<_>>().join("---\n")).unwrap();
+    let name = format!("{}-op", scene.namespace);
+    let token = scene.plane.kubectl(["create", "token", &name, "-n", &scene.system]).ok().unwrap();
+    let config = std::fs::read_to_string(&scene.plane.kubeconfig).unwrap().replace(&scene.plane.token, token.trim());
+    let path = scratch().unwrap().join(format!("{name}.kubeconfig"));
+    std::fs::write(&path, config).unwrap();
+    path
+}
+
+/// The Role and RoleBinding of a namespace.
+fn rights_in(scene: &Scene, namespace: &str) -> String {
+    let documents = NAMESPACED.split("---\n").filter(|text| text.contains("namespace: team-a"));
+    renamed(scene, &documents.collect::<Vec<_>>().join("---\n")).replace("team-a", namespace)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_alone_are_enough_and_a_namespace_without_one_holds_up_no_other() {
+    let args =
+        ["--private-registry-hosts=127.0.0.1", "--tenant-poll-interval=1s", "--leader-elect", "--cluster-name=roles"];
+    let args = args.map(ToOwned::to_owned).to_vec();
+    let mut scene = Scene::without_operator(Setting { args, all_namespaces: true, ..Setting::default() }).await;
+    let [first, second] = ["a", "b"].map(|end| format!("{}-{end}", scene.namespace));
+    let (in_first, in_second) = (own_world(&scene, &first).await, own_world(&scene, &second).await);
+    let of_first = NAMESPACED.replace("team-a", &first);
+    scene.kubeconfig = as_service_account(&scene, &of_first);
+    let namespaces = format!("--namespaces={first},{second}");
+    scene.start_with(&[&namespaces, "--cluster-registries=false"]);
+    has_a_robot(&in_first).await;
+    eventually("it is ready", SOON, || async {
+        if scene.operator.as_ref().unwrap().ready().await { Ok(()) } else { Err(scene.log()) }
+    })
+    .await;
+    assert!(is_untouched(&in_second.get("elsewhere").await.unwrap()));
+    let told = || {
+        scene.log().lines().filter(|line| line.contains("not allowed to list") && line.contains("RobotAccount")).count()
+    };
+    assert_eq!(told(), 1, "{}", scene.log());
+    let metrics = scene.operator.as_ref().unwrap().metrics().await.unwrap();
+    assert!(metrics.contains(r#"harbor_robots_refused_lists{kind="RobotAccount"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"harbor_robots_refused_lists{kind="ClusterHarborRegistry"} 0"#),
+        "not asked for: {metrics}"
+    );
+    // What comes later is served then.
+    scene.plane.apply(&rights_in(&scene, &second)).unwrap();
+    has_a_robot(&in_second).await;
+    assert_eq!(told(), 1, "told once");
+    // Rights that go hold up no start.
+    scene.terminate();
+    scene.plane.kubectl(["delete", "rolebinding", "--all", "--namespace", &second]).ok().unwrap();
+    scene.start_with(&[&namespaces, "--cluster-registries=false"]);
+    let description = Patch::Merge(json!({"spec": {"description": "edited"}}));
+    in_first.patch("elsewhere", &PatchParams::default(), &description).await.unwrap();
+    eventually("the edit is followed", SOON, || async {
+        let account = in_first.get("elsewhere").await.map_err(|error| error.to_string())?;
+        let seen = account.status.and_then(|status| status.observed_generation);
+        if seen == account.metadata.generation { Ok(()) } else { Err(scene.log()) }
+    })
+    .await;
+    in_first.delete("elsewhere", &DeleteParams::default()).await.unwrap();
+    eventually("it is gone", SOON, || async {
+        if in_first.get_opt("elsewhere").await.unwrap().is_none() { Ok(()) } else { Err(scene.log()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registries_of_the_cluster_that_may_not_be_read_hold_up_nobody() {
+    let args = ["--private-registry-hosts=127.0.0.1", "--tenant-poll-interval=1s", "--cluster-name=roles"];
+    let args = args.map(ToOwned::to_owned).to_vec();
+    let mut scene = Scene::without_operator(Setting { args, all_namespaces: true, ..Setting::default() }).await;
+    let own = format!("{}-a", scene.namespace);
+    let accounts = own_world(&scene, &own).await;
+    scene.kubeconfig = as_service_account(&scene, &NAMESPACED.replace("team-a", &own));
+    scene.start_with(&[&format!("--namespaces={own}")]);
+    has_a_robot(&accounts).await;
+    let lost = json!({
+        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "RobotAccount", "metadata": {"name": "lost", "namespace": own},
+        "spec": {"registryRef": {"kind": "ClusterHarborRegistry", "name": scene.registry}, "project": "p"},
+    });
+    accounts.create(&PostParams::default(), &serde_json::from_value(lost).unwrap()).await.unwrap();
+    let message = eventually("it says why", SOON, || async {
+        let account = accounts.get("lost").await.map_err(|error| error.to_string())?;
+        let synced = crate::scene::condition(&account, "Synced").filter(|synced| synced.1 == "RegistryNotFound");
+        synced.map(|synced| synced.2).ok_or(format!("{:?}", account.status))
+    })
+    .await;
+    assert!(message.contains("may not read ClusterHarborRegistry objects"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_name_of_the_cluster_a_start_says_what_to_set() {
+    let mut scene = Scene::without_operator(Setting { all_namespaces: true, ..Setting::default() }).await;
+    scene.apply(
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": format!("{}-a", scene.namespace)}}),
+    );
+    let rights = NAMESPACED.replace("team-a", &format!("{}-a", scene.namespace));
+    scene.kubeconfig = as_service_account(&scene, &rights);
+    let options = scene.options(&[&format!("--namespaces={}-a", scene.namespace)]);
+    let operator = Operator::start(&options);
+    let said = match operator {
+        Ok(operator) => {
+            eventually("it says so and ends", SOON, || async {
+                let log = operator.log();
+                if log.contains("--cluster-name") { Ok(log) } else { Err(log) }
+            })
+            .await
+        }
+        Err(error) => format!("{error:#}"),
+    };
+    assert!(said.contains("kube-system") && said.contains("Set --cluster-name"), "{said}");
 }

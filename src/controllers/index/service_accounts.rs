@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Index, Inner, Key};
+use crate::cluster::objects::Version;
+use crate::controllers::tracked::{Shown, Tracked};
 
 /// A ServiceAccount that accounts name.
 #[derive(Default)]
 pub(super) struct Named {
-    /// Each with the version that its last pass left; 0 = none.
-    users: Vec<(Key, u64)>,
-    /// The version that the watch saw last.
-    seen: u64,
+    /// Each with the ServiceAccount as its last pass left it.
+    users: Vec<(Key, Tracked)>,
+    /// The version that the watch showed last.
+    seen: Version,
     /// A pass missed it, and its account says so.
     missed: bool,
 }
@@ -19,7 +21,7 @@ pub(super) struct Named {
 impl Named {
     /// It was changed since the account's last pass.
     pub(super) fn is_news_to(&self, account: &Key) -> bool {
-        self.users.iter().any(|(user, left)| user == account && self.seen > *left)
+        self.users.iter().any(|(user, tracked)| user == account && !tracked.is_quiet())
     }
 }
 
@@ -40,22 +42,26 @@ impl Index {
             !named.users.is_empty()
         });
         for name in names {
-            let users = &mut here.entry(name.as_str().into()).or_default().users;
+            let Named { users, seen, .. } = here.entry(name.as_str().into()).or_default();
             if !users.iter().any(|(user, _)| user == account) {
-                users.push((account.clone(), 0));
+                let mut tracked = Tracked::default();
+                if *seen != Version::NONE {
+                    tracked.observe(*seen, Shown::Listed);
+                }
+                users.push((account.clone(), tracked));
             }
         }
     }
 
     /// Notes the version of a ServiceAccount that an account's pass found and the one that it left. A write of ours
     /// concerns one account's entry only: whoever knew the version before it knows the one after it.
-    pub fn leave_service_account(&self, account: &Key, namespace: &str, name: &str, found: u64, left: u64) {
+    pub fn leave_service_account(&self, account: &Key, namespace: &str, name: &str, found: Version, left: Version) {
         let mut inner = self.lock();
         let here = inner.service_accounts.get_mut(namespace);
         let Some(named) = here.and_then(|here| here.get_mut(name)) else { return };
-        for (user, known) in &mut named.users {
-            if user == account || *known == found {
-                *known = left;
+        for (user, tracked) in &mut named.users {
+            if user == account || tracked.left() == found {
+                tracked.leave(left);
             }
         }
     }
@@ -70,24 +76,26 @@ impl Index {
         let mut inner = self.lock();
         let Some(named) = inner.service_accounts.get_mut(namespace).and_then(|here| here.get_mut(name)) else { return };
         named.missed = true;
-        named.users.iter_mut().filter(|(user, _)| user == account).for_each(|(_, left)| *left = 0);
+        let users = named.users.iter_mut().filter(|(user, _)| user == account);
+        users.for_each(|(_, tracked)| *tracked = Tracked::default());
     }
 
     /// True if a pass of this process left the account's entry in a ServiceAccount.
     pub fn has_served(&self, account: &Key, namespace: &str, name: &str) -> bool {
         let inner = self.lock();
         let named = inner.service_accounts.get(namespace).and_then(|here| here.get(name));
-        named.is_some_and(|named| named.users.iter().any(|(user, left)| user == account && *left != 0))
+        named.is_some_and(|named| named.users.iter().any(|(user, tracked)| user == account && tracked.is_left()))
     }
 
-    /// Notes what the watch saw of a ServiceAccount: its version, and which Secrets it names. Answers with the accounts that
-    /// should look. One whose Secret is named has nothing to do there, whoever wrote and although no pass of this process
+    /// Notes what the watch showed of a ServiceAccount: its version, and which Secrets it names. Answers with the accounts
+    /// that should look. One whose Secret is named has nothing to do there, whoever wrote and although no pass of this process
     /// looked before: so a start asks nobody about thousands of them.
     pub fn see_service_account(
         &self,
         namespace: &str,
         name: &str,
-        version: u64,
+        version: Version,
+        shown: Shown,
         names: impl Fn(&str) -> bool,
     ) -> Vec<Key> {
         let mut inner = self.lock();
@@ -97,10 +105,13 @@ impl Index {
         named.seen = version;
         let missed = std::mem::take(&mut named.missed);
         let mut look = Vec::new();
-        for (user, left) in named.users.iter_mut().filter(|(_, left)| version > *left) {
+        for (user, tracked) in &mut named.users {
+            if !tracked.observe(version, shown) {
+                continue;
+            }
             let secret = entries.get(user).map(|entry| entry.secret_name.as_deref().unwrap_or(&user.name));
-            if !missed && secret.is_some_and(&names) {
-                *left = version;
+            if !missed && shown != Shown::Deleted && secret.is_some_and(&names) {
+                tracked.accept();
             } else {
                 look.push(user.clone());
             }
@@ -135,6 +146,10 @@ mod tests {
     use super::super::tests::{entry, key};
     use super::*;
 
+    fn v(number: u32) -> Version {
+        Version::numbered(number)
+    }
+
     fn index(accounts: &[&str]) -> Index {
         let index = Index::default();
         for name in accounts {
@@ -147,15 +162,15 @@ mod tests {
     #[test]
     fn only_accounts_whose_secret_is_not_named_look() {
         let index = index(&["a", "b"]);
-        assert_eq!(index.see_service_account("n", "default", 5, |name| name == "a"), [key("b")]);
+        assert_eq!(index.see_service_account("n", "default", v(5), Shown::Event, |name| name == "a"), [key("b")]);
         assert!(index.has_served(&key("a"), "n", "default") && index.places_with_news(&key("a")).is_empty());
-        index.leave_service_account(&key("b"), "n", "default", 5, 6);
+        index.leave_service_account(&key("b"), "n", "default", v(5), v(6));
         // Our own write comes back, and somebody else's that keeps both.
-        assert!(index.see_service_account("n", "default", 6, |_| true).is_empty());
-        assert!(index.see_service_account("n", "default", 7, |_| true).is_empty());
+        assert!(index.see_service_account("n", "default", v(6), Shown::Event, |_| true).is_empty());
+        assert!(index.see_service_account("n", "default", v(7), Shown::Event, |_| true).is_empty());
         // It goes, and with it both.
-        assert_eq!(index.see_service_account("n", "default", 8, |_| false), [key("a"), key("b")]);
-        assert!(index.see_service_account("n", "other", 9, |_| false).is_empty(), "nobody names it");
+        assert_eq!(index.see_service_account("n", "default", v(8), Shown::Deleted, |_| false), [key("a"), key("b")]);
+        assert!(index.see_service_account("n", "other", v(9), Shown::Event, |_| false).is_empty(), "nobody names it");
     }
 
     #[test]
@@ -163,11 +178,11 @@ mod tests {
         let index = index(&["a"]);
         index.miss_service_account(&key("a"), "n", "default");
         assert_eq!(
-            index.see_service_account("n", "default", 5, |_| true),
+            index.see_service_account("n", "default", v(5), Shown::Event, |_| true),
             [key("a")],
             "its status says that it is missing"
         );
-        index.leave_service_account(&key("a"), "n", "default", 5, 5);
-        assert!(index.see_service_account("n", "default", 6, |_| true).is_empty());
+        index.leave_service_account(&key("a"), "n", "default", v(5), v(5));
+        assert!(index.see_service_account("n", "default", v(6), Shown::Event, |_| true).is_empty());
     }
 }

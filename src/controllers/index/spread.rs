@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::{Index, Inner, Key};
 use crate::api::SystemSecretOutput;
+use crate::cluster::objects::Version;
+use crate::controllers::tracked::{Shown, Tracked};
 use crate::domain::contest::Contest;
 use crate::domain::spread;
 
@@ -30,10 +32,8 @@ pub(super) struct Spread {
 /// A system account's Secret in one namespace.
 #[derive(Clone, Debug, Default)]
 pub struct Copy {
-    /// The version that the last pass left; 0 = none, or not known.
-    pub left: u64,
-    /// The one that the watch saw last.
-    pub seen: u64,
+    /// The Secret; nothing is left if that is not known.
+    pub secret: Tracked,
     /// The digest of what the last pass left in it; 0 = something was not as it should be.
     pub content: u64,
     /// Others who undid our work lately.
@@ -45,7 +45,7 @@ pub struct Copy {
 impl Copy {
     /// Nobody else wrote to it since the last pass.
     pub fn is_quiet(&self) -> bool {
-        self.seen <= self.left
+        self.secret.is_quiet()
     }
 }
 
@@ -53,12 +53,12 @@ impl Index {
     /// Notes what the watch saw of a copy in a namespace; true if a pass should look. Copies are noted before their account is
     /// known, too: after a start they are all that tells where a Secret was taken to. One that goes is of interest only if a
     /// pass left it there: tenants can make and delete Secrets that look like copies.
-    pub fn see_copy(&self, account: &Key, namespace: &str, version: u64, deleted: bool) -> bool {
+    pub fn see_copy(&self, account: &Key, namespace: &str, version: Version, shown: Shown) -> bool {
         let mut inner = self.lock();
         let known = inner.entries.contains_key(account);
-        if deleted {
+        if shown == Shown::Deleted {
             let Some(spread) = inner.spreads.get_mut(account) else { return false };
-            let left = spread.copies.get(namespace).is_some_and(|copy| copy.left != 0);
+            let left = spread.copies.get(namespace).is_some_and(|copy| copy.secret.is_left());
             if !(known && left) {
                 spread.copies.remove(namespace);
                 if !known && spread.copies.is_empty() {
@@ -68,8 +68,7 @@ impl Index {
             }
         }
         let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default();
-        copy.seen = version;
-        known && !copy.is_quiet()
+        copy.secret.observe(version, shown) && known
     }
 
     /// What is known of a copy.
@@ -102,7 +101,7 @@ impl Index {
         let inner = self.lock();
         let here = inner.service_accounts.get(namespace);
         let copy = inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace));
-        copy.is_some_and(|copy| copy.left != 0 && copy.is_quiet() && copy.content == content)
+        copy.is_some_and(|copy| copy.secret.is_left() && copy.is_quiet() && copy.content == content)
             && !here.is_some_and(|here| here.values().any(|named| named.is_news_to(account)))
     }
 
@@ -170,10 +169,10 @@ impl Index {
         for (key, entry) in entries {
             let name = entry.secret_name.as_deref().unwrap_or(&key.name);
             let namespace = if key.is_system() { home } else { &key.namespace };
-            let mut gone = entry.secret != 0 && lacks(namespace, name);
+            let mut gone = entry.secret.is_left() && lacks(namespace, name);
             for (namespace, copy) in spreads.get_mut(key).into_iter().flat_map(|spread| &mut spread.copies) {
-                if copy.left != 0 && lacks(namespace, name) {
-                    (copy.left, copy.content, gone) = (0, 0, true);
+                if copy.secret.is_left() && lacks(namespace, name) {
+                    (copy.secret, copy.content, gone) = (Tracked::default(), 0, true);
                 }
             }
             if gone {

@@ -8,13 +8,14 @@ use super::connect::{Connected, connect};
 use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
-use super::{RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
+use super::{By, RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
 use crate::api::{Account, RegistryObject, RegistryTime, keys};
-use crate::cluster::{accounts, objects, registries as registry_objects};
+use crate::cluster::{accounts, explain, objects, registries as registry_objects};
 use crate::controllers::robots::resolve;
 use crate::controllers::sweep::look;
 use crate::controllers::{Context, RegistryWork};
 use crate::deadline;
+use crate::decode::Unreadable;
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind, Registry, ServerInfo};
@@ -25,6 +26,8 @@ const SECOND_TRY: Duration = Duration::from_secs(2);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 /// Sweeps notice trouble; version, host and prefix are asked for again this often.
 const REPROBE: Duration = Duration::from_hours(1);
+/// What the API server refuses to take as a status it refuses again.
+const REFUSED_STATUS: Duration = Duration::from_mins(1);
 /// Accounts that wait for a registry that is tried every few seconds look at themselves this often.
 const REMINDER: Duration = Duration::from_mins(1);
 
@@ -55,7 +58,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if !state.is_deleting() && !objects::has_finalizer(&state.object.metadata, keys::FINALIZER_REGISTRY) {
         match registry_objects::add_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
             Ok(metadata) => {
-                ctx.registries.wrote(name, RegistryObject { metadata, ..(*state.object).clone() });
+                ctx.registries.wrote(name, &state.object, RegistryObject { metadata, ..(*state.object).clone() });
             }
             Err(error) => return failed(ctx, name, &error).await,
         }
@@ -134,16 +137,15 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         return Outcome::Again;
     }
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
-    if let Err(error) = write_status(ctx, name, &state).await {
-        return failed(ctx, name, &error).await;
-    }
+    // What cannot be said keeps nobody from being served.
+    let unsaid = write_status(ctx, name, &state).await.err();
     // A name of a namespace's registry is nothing for whoever reads the metrics.
     if !state.is_tenants() {
         ctx.metrics.registry_up(name, state.trouble.is_none());
         let expiry = state.own.as_ref().and_then(|own| own.expires_at);
         ctx.metrics.login_expiry(name, expiry.map(RegistryTime::as_second));
     }
-    match &state.trouble {
+    let next = match &state.trouble {
         None => {
             if !was_usable {
                 tracing::info!(registry = %name, "the registry answers");
@@ -174,21 +176,39 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 ctx.registries.change(name, |state| state.released = Some(Instant::now()));
                 ctx.accounts.release(tag(name));
             }
-            if let Some(after) = trouble.again {
-                return Outcome::Settled { wake: Some(deadline::from_now(after)) };
-            }
             let asked = state.client.as_ref().and_then(|client| client.asked_to_wait());
             let wait = asked.max(patience(trouble, state.trouble_since));
-            Outcome::Failed { not_before: wait.map(deadline::from_now) }
+            match trouble.again {
+                Some(after) => Outcome::Settled { wake: Some(deadline::from_now(after)) },
+                None => Outcome::Failed { not_before: wait.map(deadline::from_now) },
+            }
         }
+    };
+    match unsaid {
+        None => next,
+        Some(error) if error.class() == Class::UserFix => {
+            tracing::warn!(registry = %name, %error, "the registry's status was not written");
+            Outcome::Failed { not_before: Some(deadline::from_now(REFUSED_STATUS)) }
+        }
+        Some(error) => failed(ctx, name, &error).await,
     }
 }
 
 /// True if an account that may have robots uses the registry. At a start accounts become known later than registries.
 async fn in_use(ctx: &Context, name: &str) -> Result<bool, crate::cluster::Error> {
-    let uses = |account: &Account| {
-        objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT)
-            && resolve(&ctx.registries, account).is_ok_and(|wanted| wanted == name)
+    let uses = |account: Result<Account, Box<Unreadable>>| match account {
+        Ok(account) => {
+            objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT)
+                && resolve(&ctx.registries, &account).is_ok_and(|wanted| wanted == name)
+        }
+        // Whether it uses this one cannot be told.
+        Err(account) => {
+            let may = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
+            if may {
+                tracing::warn!(registry = name, "is not let go: {}", explain(&account));
+            }
+            may
+        }
     };
     match name.split_once('/') {
         // Nobody in another namespace can name it.
@@ -283,10 +303,11 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
         tracing::warn!(registry = %name, %error, "the registry object was not updated");
         return Outcome::Failed { not_before: None };
     }
+    let before = ctx.registries.get(name).map(|state| state.tracked.seen()).unwrap_or_default();
     match registry_objects::read(&ctx.client, name).await {
         Ok(Some(object)) => {
             // The watch will bring the same version, and find nothing new in it.
-            take_in(ctx, name, object);
+            take_in(ctx, name, object, By::Read { before });
             Outcome::Again
         }
         Ok(None) => Outcome::Settled { wake: None },

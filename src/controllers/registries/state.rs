@@ -10,8 +10,10 @@ use super::learned::Learned;
 use super::own::OwnRobot;
 use super::trouble::{Trouble, in_doubt};
 use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject, RegistryTime};
+use crate::cluster::objects::Version;
 use crate::controllers::Settings;
 use crate::controllers::sweep::orphans::{self, Orphan, Orphans};
+use crate::controllers::tracked::Tracked;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
@@ -30,6 +32,8 @@ pub(super) const CREDENTIALS_MISSING: &str = "CredentialsMissing";
 pub struct RegistryState {
     /// The object as last seen.
     pub object: Arc<RegistryObject>,
+    /// `object` at the API server.
+    pub(super) tracked: Tracked,
     /// The client of the present login; `None` until there is one.
     pub client: Option<Arc<dyn Registry>>,
     /// What Harbor said of itself.
@@ -37,7 +41,7 @@ pub struct RegistryState {
     /// The login's name.
     pub login_name: String,
     /// The version of its Secret when it was last read.
-    pub login_version: u64,
+    pub login_version: Version,
     /// What stands in the way; `None` = usable.
     pub trouble: Option<Trouble>,
     /// Since when there is trouble, without a break.
@@ -97,11 +101,12 @@ impl RegistryState {
     pub(super) fn new(object: Arc<RegistryObject>) -> Self {
         let trouble = in_doubt(&object.key());
         Self {
+            tracked: Tracked::found(Version::of(&object.metadata)),
             object,
             client: None,
             info: None,
             login_name: String::new(),
-            login_version: 0,
+            login_version: Version::NONE,
             trouble: Some(trouble),
             trouble_since: None,
             own: None,
@@ -306,6 +311,7 @@ pub(super) mod tests {
             resource_namespace: "harbor-robots".into(),
             cluster_name: "c".into(),
             namespaces: Vec::new(),
+            cluster_registries: true,
             registry_selector: None,
             watch_secrets: true,
             allow_http: false,

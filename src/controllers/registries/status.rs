@@ -77,6 +77,7 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
     }
     let verdicts = verdicts(ctx, state);
     status.conditions = conditions::apply(&before.conditions, &verdicts, generation, ctx.wall_time().into());
+    let status = status.bounded();
     if status == before {
         return Ok(());
     }
@@ -90,7 +91,7 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
     if let (None, Some(text)) = (told(Some(&before)), told(object.status.as_ref())) {
         warn(ctx, &object, "LoginExpiring", text);
     }
-    ctx.registries.wrote(name, object);
+    ctx.registries.wrote(name, &state.object, object);
     Ok(())
 }
 

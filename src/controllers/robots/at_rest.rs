@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::{Pass, projects, registry_of, wish_digest};
 use crate::api::{Account, AccountSpec, RegistryTime, conditions as kinds, keys};
-use crate::cluster::objects;
+use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_form::{AtRest, Form};
 use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, slots_digest};
+use crate::controllers::tracked::{Shown, Tracked};
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
 use crate::domain::desired::{self, Desired};
@@ -18,8 +21,8 @@ use crate::domain::robot::{Home, Robot};
 use crate::domain::situation;
 use crate::registry::harbor::prefix_of;
 
-/// A watch event about an account.
-pub fn see(ctx: &Arc<Context>, account: Account) {
+/// What the watch shows of an account.
+pub fn see(ctx: &Arc<Context>, account: Account, shown: Shown) {
     let key = key_of(ctx, &account);
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
         if !settle(ctx, &key, &account) {
@@ -27,12 +30,13 @@ pub fn see(ctx: &Arc<Context>, account: Account) {
         }
         return;
     };
-    let version = objects::version(&account.metadata);
-    ctx.index.update(&key, |entry| entry.object_seen = version);
-    if entry.wish != wish_digest(&account) {
-        ctx.accounts.change(key, Some(Box::new(account)));
-    } else if version > entry.object {
+    if !ctx.index.see_account(&key, Version::of(&account.metadata), shown) {
+        return;
+    }
+    if entry.wish == wish_digest(&account) {
         ctx.accounts.hint(key, None);
+    } else {
+        ctx.accounts.change(key, Some(Box::new(account)));
     }
 }
 
@@ -62,9 +66,15 @@ pub(super) fn expiry_of(account: &Account) -> Option<i64> {
 }
 
 /// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
-pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &Arc<str>) {
+/// `shown`: what the watch had shown of it when it was read.
+pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &Arc<str>, shown: Version) {
     let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
-    let (object, wish) = (objects::version(&account.metadata), wish_digest(account));
+    let (version, wish) = (Version::of(&account.metadata), wish_digest(account));
+    let object = match &before {
+        Some(entry) => entry.object.with(|object| object.read(version, shown)),
+        // Whether the watch has shown it, or will, is not known.
+        None => Tracked::found(version),
+    };
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     let home = match &account.spec {
         AccountSpec::Project(spec) => Home::Project(spec.project.clone()),
@@ -78,12 +88,10 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
         secret_name: Some(account.secret_name()).filter(|name| **name != *key.name).map(Into::into),
         wish,
         object,
-        object_seen: before.as_ref().map_or(object, |entry| entry.object_seen),
         slots: before.as_ref().and_then(|entry| entry.slots),
         renamed: before.as_ref().is_some_and(|entry| entry.renamed),
         held_back: before.as_ref().is_some_and(|entry| entry.held_back),
-        secret: before.as_ref().map_or(0, |entry| entry.secret),
-        secret_seen: before.as_ref().map_or(0, |entry| entry.secret_seen),
+        secret: before.as_ref().map(|entry| entry.secret).unwrap_or_default(),
         home_fails: before.as_ref().is_some_and(|entry| entry.home_fails),
         look: false,
         wake: before.as_ref().and_then(|entry| entry.wake),
@@ -105,7 +113,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
     };
     ctx.index.set(key.clone(), entry);
     if let Some(secret) = ctx.index.take_secret(key) {
-        ctx.index.see_secret(key, secret.version, Some(secret));
+        ctx.index.see_secret(key, secret, Shown::Listed);
     }
 }
 
@@ -117,13 +125,13 @@ fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
     if ctx.settings.watch_secrets && !ctx.index.secret_at_rest(key).is_some_and(|secret| known.is_in(&secret)) {
         return false;
     }
-    remember(ctx, key, account, &known.registry);
+    remember(ctx, key, account, &known.registry, Version::NONE);
     ctx.index.set_service_accounts(key, &key.namespace, &known.desired.service_accounts);
     let wake = known.wake.map(|at| ctx.instant_of(at, known.now));
     ctx.index.update(key, |entry| {
         entry.left_unfinished = false;
         entry.slots = Some(known.slots);
-        entry.secret = entry.secret_seen;
+        entry.secret.accept();
         entry.wake = wake;
     });
     if let Some(wake) = wake {
@@ -253,8 +261,10 @@ fn expected(desired: &Desired, record: &crate::api::RobotRecord) -> Robot {
 }
 
 /// The account is gone from the API server.
-pub fn gone(ctx: &Arc<Context>, account: &Account) {
-    let key = key_of(ctx, account);
+pub fn gone(ctx: &Arc<Context>, kind: &str, meta: &ObjectMeta) {
+    let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
+    ctx.gaps.readable(kind, namespace, name);
+    let key = ctx.index.key(namespace.unwrap_or_default(), name);
     ctx.accounts.forget(&key);
     super::forget(ctx, &key);
 }

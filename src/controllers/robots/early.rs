@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Pass, at_rest, gather, outcome, registry_of};
 use crate::api::{Account, AccountStatus, RegistryTime, conditions as kinds, keys};
-use crate::cluster::{accounts, objects};
+use crate::cluster::accounts;
+use crate::cluster::objects::{self, Version};
 use crate::controllers::registries;
 use crate::controllers::{Context, Key, RegistryWork};
 use crate::domain::conditions::{self, State, Verdict};
@@ -48,6 +49,11 @@ impl Pass<'_> {
         let mut lost = false;
         let failure = match stop {
             gather::Stop::Ending => return Outcome::Settled { wake: None },
+            // Of what only a person can put right the account tells.
+            gather::Stop::Kube(error) if error.class() == registry::Class::UserFix => {
+                let failure = Failure { reason: error.reason(), message: error.to_string(), permanent: true };
+                (failure, outcome::of_kube(&error))
+            }
             gather::Stop::Kube(error) => return outcome::of_kube(&error),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
@@ -171,7 +177,8 @@ fn with_failure(
     status
 }
 
-/// An account whose registry is not there or not clear: says so and waits for a registry.
+/// An account whose registry is not there or not clear: says so and waits for a registry. What is published works until it
+/// expires, which nobody but a timer tells then.
 pub(super) async fn without_registry(
     ctx: &Arc<Context>,
     key: &Key,
@@ -180,10 +187,22 @@ pub(super) async fn without_registry(
 ) -> Outcome {
     let name = registry_of::wanted(&account);
     let status = account.status.clone().unwrap_or_default();
-    let ready = conditions::is_true(&status.conditions, kinds::READY) && !objects::is_deleting(&account.metadata);
-    let next = with_failure(status, failure, ready, None, account.metadata.generation, ctx.wall_time().into());
+    // Without a registry its clock is not known: ours is as good as any.
+    let (now, enabled) = (ctx.now(), !account.disabled().copied().unwrap_or_default());
+    let expiry = status.robot.as_ref().and_then(|robot| robot.expires_at).filter(|_| enabled);
+    let alive = expiry.is_none_or(|at| at > now) && !objects::is_deleting(&account.metadata);
+    let ready = conditions::is_true(&status.conditions, kinds::READY) && alive;
+    let overdue = report::overdue(&status, enabled, now);
+    let next_look = [expiry, report::overdue_from(&status).filter(|_| enabled)];
+    let next_look = next_look.into_iter().flatten().filter(|at| *at > now).min();
+    let wall_time = ctx.wall_time().into();
+    let next = with_failure(status, failure, ready, Some(overdue), account.metadata.generation, wall_time);
+    let tag = registries::tag(name.as_deref().unwrap_or_default());
     match write_status(ctx, key, &mut account, next).await {
-        Ok(()) => Outcome::Parked(registries::tag(name.as_deref().unwrap_or_default())),
+        Ok(()) => match next_look {
+            Some(at) => Outcome::ParkedUntil(tag, ctx.instant_of(at, now)),
+            None => Outcome::Parked(tag),
+        },
         Err(error) => outcome::of_kube(&error),
     }
 }
@@ -194,17 +213,18 @@ pub(super) async fn write_status(
     account: &mut Account,
     status: AccountStatus,
 ) -> Result<(), crate::cluster::Error> {
+    let status = status.bounded();
     if account.status.as_ref() != Some(&status) {
         ctx.metrics.kube_write("status");
         account.metadata = accounts::write_status(&ctx.client, account, status.clone()).await?;
         account.status = Some(status);
     }
-    let left = objects::version(&account.metadata);
+    let left = Version::of(&account.metadata);
     let (state, expires) = (at_rest::state_of(account), at_rest::expiry_of(account));
     let may_have_robots = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     ctx.index.update(key, |entry| {
         entry.may_have_robots = may_have_robots;
-        entry.object = left;
+        entry.object.leave(left);
         entry.state = state;
         entry.expires = expires;
     });

@@ -14,6 +14,7 @@ use secrecy::SecretString;
 use super::gather::Gathered;
 use super::{Pass, outcome, pairs};
 use crate::api::keys;
+use crate::cluster::objects::Version;
 use crate::cluster::secret_form::Credential;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::{self, accounts};
@@ -141,6 +142,7 @@ impl Run<'_, '_> {
         }
         for step in &plan.steps {
             let result = self.step(*step).await;
+            self.note_versions();
             let label = match &result {
                 Ok(()) => "ok",
                 Err(Trouble::Kube(error)) => error.reason(),
@@ -165,6 +167,15 @@ impl Run<'_, '_> {
             self.spread(!held).await?;
         }
         Ok(())
+    }
+
+    /// Each write of ours comes back by the watch, and is no news then.
+    fn note_versions(&self) {
+        let (object, secret) = (Version::of(&self.pass.account.metadata), self.live.version());
+        self.pass.ctx.index.update(self.pass.key, |entry| {
+            entry.object.leave(object);
+            entry.secret.leave(secret);
+        });
     }
 
     fn client(&self) -> Result<Arc<dyn Registry>, Trouble> {
@@ -270,8 +281,6 @@ impl Run<'_, '_> {
         self.live =
             secrets::publish(&ctx.client, &self.pass.secret_namespace, &self.live, &form, &credential, tokens).await?;
         self.published = true;
-        let version = self.live.version();
-        ctx.index.update(self.pass.key, |entry| entry.secret = version);
         Ok(())
     }
 

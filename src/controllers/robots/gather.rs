@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use super::{Pass, at_rest};
 use crate::api::{ExpiresAfter, RegistryTime, conditions as kinds, keys};
 use crate::cluster::login::{self, PasswordProblem};
+use crate::cluster::objects::Version;
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::{self, namespaces, objects};
@@ -186,6 +187,7 @@ impl Pass<'_> {
         gathered.unreachable |= deleting && self.desired.retain && gave_up;
         let (owner, hosts) = (gathered.owner.clone(), gathered.hosts.clone());
         let form = self.form(&owner, &hosts);
+        let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
         gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &form).await?;
         if !deleting && gathered.permit == Permit::Granted {
             self.read_password(&mut gathered).await?;
@@ -198,7 +200,7 @@ impl Pass<'_> {
         }
         gathered.seen = gathered.live.seen(&form, gathered.robots.iter().flatten());
         if !deleting {
-            self.check_contests(&mut gathered);
+            self.check_contests(&mut gathered, shown);
         }
         if !gathered.unreachable {
             self.ask_login(&mut gathered, deleting).await?;
@@ -284,8 +286,9 @@ impl Pass<'_> {
         }
     }
 
-    /// A Secret that is neither as it should be nor as the last pass left it was changed by somebody else.
-    fn check_contests(&self, gathered: &mut Gathered) {
+    /// A Secret that is neither as it should be nor as the last pass left it was changed by somebody else. `shown`: what the
+    /// watch had shown of it when it was read.
+    fn check_contests(&self, gathered: &mut Gathered, shown: Version) {
         let disturbed = match gathered.seen {
             SecretSeen::Absent => true,
             SecretSeen::Ours { intact, current_form, .. } => !intact || !current_form,
@@ -293,10 +296,10 @@ impl Pass<'_> {
         };
         let version = gathered.live.version();
         self.ctx.index.update(self.key, |entry| {
-            if disturbed && entry.secret != 0 && entry.secret != version {
+            if disturbed && entry.secret.is_left() && entry.secret.left() != version {
                 let _ = entry.contest(|contests| &mut contests.secret);
             }
-            entry.secret = version;
+            entry.secret.read(version, shown);
             if let Some(contests) = &entry.contests {
                 let now = Instant::now();
                 gathered.secret_contested = contests.secret.until(now).filter(|_| disturbed);

@@ -20,9 +20,10 @@ pub use registry_of::resolve;
 
 use super::index::{Namespace, digest};
 use super::registries::{self, RegistryState};
-use super::{Context, Key};
+use super::{Context, Key, unreadable};
 use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, RegistryTime, keys};
-use crate::cluster::{accounts, objects};
+use crate::cluster::objects::{self, Version};
+use crate::cluster::{self, accounts};
 use crate::deadline;
 use crate::domain::contest;
 use crate::domain::desired::{self, Desired};
@@ -64,18 +65,23 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
     }
     // An event that was queued before our own last write shows a status that is no more: with the Secret gone as well, a
     // plan would take the published robot for one that nobody names.
-    let left = ctx.index.get(&key).map_or(0, |entry| entry.object);
-    let current = |account: &Account| objects::version(&account.metadata) >= left;
-    let account = match payload.filter(|account| cause == Cause::Change && current(account)) {
+    let tracked = ctx.index.get(&key).map(|entry| entry.object);
+    let shown = tracked.map(|object| object.seen()).unwrap_or_default();
+    let latest = |account: &Account| tracked.is_none_or(|object| object.is_latest(Version::of(&account.metadata)));
+    let account = match payload.filter(|account| cause == Cause::Change && latest(account)) {
         Some(account) => *account,
         None => match accounts::read(&ctx.client, &key.namespace, &key.name).await {
             Ok(Some(account)) => account,
             Ok(None) => return forget(&ctx, &key),
+            Err(cluster::Error::Unreadable(object)) => return unreadable::account(&ctx, *object),
             Err(error) => return outcome::of_kube(&error),
         },
     };
+    if ctx.gaps.readable(account.kind(), account.metadata.namespace.as_deref(), account.name()) {
+        tracing::info!(account = %key, "the account can be read again");
+    }
     let started = Instant::now();
-    let outcome = Box::pin(reconcile(&ctx, &key, account, cause)).await;
+    let outcome = Box::pin(reconcile(&ctx, &key, account, cause, shown)).await;
     ctx.metrics.pass(outcome::label(&outcome), started.elapsed());
     outcome
 }
@@ -96,7 +102,7 @@ fn forget(ctx: &Arc<Context>, key: &Key) -> Outcome {
     Outcome::Gone
 }
 
-async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause) -> Outcome {
+async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause, shown: Version) -> Outcome {
     let deleting = objects::is_deleting(&account.metadata);
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     if deleting && !finalizer {
@@ -114,10 +120,13 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
                 tracing::debug!(account = %key, registry = %registry_name, "another operator serves this registry");
                 return Outcome::Parked(registries::tag(&registry_name));
             }
-            Ok(false) if deleting => registry_of::stand_in(ctx, &registry_name, &account),
+            // What cannot be seen is not gone: nothing is given up for that.
+            Ok(false) if deleting && !registry_of::is_out_of_sight(ctx, &registry_name) => {
+                registry_of::stand_in(ctx, &registry_name, &account)
+            }
             Ok(false) => {
-                let failure = registry_of::missing(&registry_name);
-                at_rest::remember(ctx, key, &account, &registry_name);
+                let failure = registry_of::missing(ctx, &registry_name);
+                at_rest::remember(ctx, key, &account, &registry_name, shown);
                 return without_registry(ctx, key, account, &failure).await;
             }
         },
@@ -127,7 +136,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
         Ok(desired) => desired,
         Err(failure) => return without_registry(ctx, key, account, &failure).await,
     };
-    at_rest::remember(ctx, key, &account, &registry_name);
+    at_rest::remember(ctx, key, &account, &registry_name, shown);
     let (again, by_timer, from_event) = (cause == Cause::Again, cause == Cause::Timer, cause == Cause::Change);
     let (secret_namespace, spread) = match &account.spec {
         AccountSpec::Project(_) => (Arc::clone(&key.namespace), None),
@@ -280,7 +289,7 @@ impl Pass<'_> {
         if done.stale {
             self.ctx.index.update(self.key, |entry| {
                 entry.slots = None;
-                entry.secret = done.live.version();
+                entry.secret.leave(done.live.version());
             });
             return done.next.unwrap_or(Outcome::Again);
         }
@@ -323,7 +332,7 @@ impl Pass<'_> {
             entry.slots = slots;
             (entry.renamed, entry.home_fails) = (false, false);
             entry.held_back = held_back;
-            entry.secret = secret;
+            entry.secret.leave(secret);
             entry.wake = wake;
         });
         if (plan.look_again || outdated || caught_up) && done.outcome.failure.is_none() {

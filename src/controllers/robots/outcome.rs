@@ -72,7 +72,7 @@ pub fn label(outcome: &Outcome) -> &'static str {
         Outcome::Settled { .. } => "settled",
         Outcome::Again => "again",
         Outcome::Failed { .. } => "failed",
-        Outcome::Parked(_) => "parked",
+        Outcome::Parked(_) | Outcome::ParkedUntil(..) => "parked",
         Outcome::Gone => "gone",
     }
 }

@@ -55,13 +55,47 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<String, Fai
     }
 }
 
-/// The named registry does not exist.
-pub fn missing(key: &str) -> Failure {
-    let message = match key.split_once('/') {
-        Some((_, name)) => format!("HarborRegistry {name} does not exist in this namespace"),
-        None => format!("ClusterHarborRegistry {key} does not exist"),
+/// The named registry is not known: it does not exist, or cannot be seen.
+pub fn missing(ctx: &Context, key: &str) -> Failure {
+    let (kind, namespace, name) = match key.split_once('/') {
+        Some((namespace, name)) => (RegistryKind::HarborRegistry, Some(namespace), name),
+        None => (RegistryKind::ClusterHarborRegistry, None, key),
     };
-    Failure { reason: "RegistryNotFound", message, permanent: true }
+    let place = if namespace.is_some() { " in this namespace" } else { "" };
+    let (reason, message) = if ctx.gaps.is_unreadable(&kind.to_string(), namespace, name) {
+        (
+            "RegistryUnreadable",
+            format!("{kind} {name}{place} cannot be read; its own status or an event on it says why"),
+        )
+    } else if kind == RegistryKind::ClusterHarborRegistry && !ctx.settings.cluster_registries {
+        let message = "this operator serves no ClusterHarborRegistry objects (--cluster-registries=false): name a \
+                       HarborRegistry of this namespace in spec.registryRef";
+        ("RegistryNotFound", message.to_owned())
+    } else if ctx.gaps.is_refused(&kind.to_string(), namespace) {
+        let advice = match kind {
+            RegistryKind::ClusterHarborRegistry => {
+                "name a HarborRegistry of this namespace in spec.registryRef, or let it"
+            }
+            RegistryKind::HarborRegistry => "let it",
+        };
+        (
+            "RegistryNotFound",
+            format!("the operator may not read {kind} objects{place}: {advice} get, list and watch them"),
+        )
+    } else {
+        ("RegistryNotFound", format!("{kind} {name} does not exist{place}"))
+    };
+    Failure { reason, message, permanent: true }
+}
+
+/// True if the registry may well be there although nothing is known of it.
+pub fn is_out_of_sight(ctx: &Context, key: &str) -> bool {
+    let (kind, namespace, name) = match key.split_once('/') {
+        Some((namespace, name)) => ("HarborRegistry", Some(namespace), name),
+        None => ("ClusterHarborRegistry", None, key),
+    };
+    let not_served = namespace.is_none() && !ctx.settings.cluster_registries;
+    not_served || ctx.gaps.is_unreadable(kind, namespace, name) || ctx.gaps.is_refused(kind, namespace)
 }
 
 /// True if another operator serves the registry: then its accounts are not ours to say anything about.

@@ -131,7 +131,12 @@ fn is_taken_back(ctx: &Context, home: &Arc<Home>, prefix: Option<&str>, robot: &
     short.is_some_and(|short| Slot::BOTH.iter().any(|slot| slot.name(&entry.base_name) == short))
 }
 
+/// An account that cannot be read is not gone, nor is one that may not be looked at.
 async fn is_gone(ctx: &Context, owner: &Owner) -> Result<bool, cluster::Error> {
-    let found = accounts::read(&ctx.client, &owner.namespace, &owner.name).await?;
-    Ok(found.is_none_or(|account| account.metadata.uid.as_deref() != Some(&*owner.uid)))
+    match accounts::read(&ctx.client, &owner.namespace, &owner.name).await {
+        Ok(found) => Ok(found.is_none_or(|account| account.metadata.uid.as_deref() != Some(&*owner.uid))),
+        Err(cluster::Error::Unreadable(object)) => Ok(object.metadata.uid.is_some_and(|uid| *uid != *owner.uid)),
+        Err(cluster::Error::Refused(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }

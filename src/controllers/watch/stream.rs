@@ -1,42 +1,207 @@
 //! Streams of watch events: opened, merged, and told where they lost their place.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, watcher as watch};
-use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 
 use crate::cluster::objects::PAGE;
+use crate::controllers::Context;
+use crate::controllers::gaps::Gaps;
 use crate::controllers::index::digest;
+use crate::controllers::tracked::Shown;
+use crate::decode::{Lenient, Unreadable};
+
+/// What a watch tells of one object.
+pub(super) enum Seen<K> {
+    /// It is so now.
+    Is(K, Shown),
+    /// It is gone, and was so.
+    Gone(K),
+    /// It is gone, and could not be read.
+    GoneUnread(Box<Unreadable>),
+    /// It is there and cannot be read.
+    Unreadable(Box<Unreadable>),
+}
+
+/// What a stream tells.
+pub(super) enum Step<K> {
+    /// A list begins.
+    Init,
+    /// It is through.
+    InitDone,
+    /// There is no right to list.
+    Refused,
+    /// Something about one object.
+    Object(Seen<K>),
+}
+
+impl<K> Step<K> {
+    fn map<L>(self, into: fn(K) -> L) -> Step<L> {
+        match self {
+            Self::Init => Step::Init,
+            Self::InitDone => Step::InitDone,
+            Self::Refused => Step::Refused,
+            Self::Object(Seen::Is(object, shown)) => Step::Object(Seen::Is(into(object), shown)),
+            Self::Object(Seen::Gone(object)) => Step::Object(Seen::Gone(into(object))),
+            Self::Object(Seen::GoneUnread(object)) => Step::Object(Seen::GoneUnread(object)),
+            Self::Object(Seen::Unreadable(object)) => Step::Object(Seen::Unreadable(object)),
+        }
+    }
+}
 
 /// The streams of one kind over all watched namespaces.
-pub(super) type Events<K> = BoxStream<'static, Event<K>>;
+pub(super) type Events<K> = BoxStream<'static, Step<K>>;
 
 pub(super) fn config() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
 }
 
-pub(super) fn open<K>(api: Api<K>, config: watcher::Config) -> impl Stream<Item = Event<K>> + Send + 'static
+/// The waits after failures in a row.
+const SHORTEST_WAIT: Duration = Duration::from_millis(800);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// What is not allowed may be allowed any time, and nothing tells when.
+const REFUSED_WAIT: Duration = Duration::from_secs(15);
+
+/// One watch, opened anew whenever it fails.
+struct Source<K> {
+    gaps: Arc<Gaps>,
+    kind: Cow<'static, str>,
+    namespace: Option<String>,
+    api: Api<Lenient<K>>,
+    config: watcher::Config,
+    events: BoxStream<'static, watcher::Result<Event<Lenient<K>>>>,
+    failures: u32,
+    wait: Option<Duration>,
+}
+
+/// Events of one kind in a namespace, or in all of them (`None`).
+pub(super) fn open<K>(
+    gaps: &Arc<Gaps>,
+    api: Api<Lenient<K>>,
+    namespace: Option<&str>,
+    config: watcher::Config,
+) -> impl Stream<Item = Step<K>> + Send + 'static
 where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let what = std::any::type_name::<K>().rsplit("::").next().unwrap_or_default().trim_end_matches('>').to_owned();
-    watch(api, config).default_backoff().filter_map(move |event| {
-        let event = match event {
-            Ok(event) => Some(event),
-            Err(error) => {
-                tracing::warn!(kind = what, error = %describe(&error), "a watch was interrupted and goes on by itself");
-                None
-            }
-        };
-        std::future::ready(event)
+    let events = watcher::watcher(api.clone(), config.clone()).boxed();
+    let source = Source {
+        gaps: Arc::clone(gaps),
+        kind: K::kind(&()),
+        namespace: namespace.map(ToOwned::to_owned),
+        api,
+        config,
+        events,
+        failures: 0,
+        wait: None,
+    };
+    stream::unfold(source, |mut source| async move {
+        let step = source.next().await?;
+        Some((step, source))
     })
+}
+
+impl<K> Source<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    async fn next(&mut self) -> Option<Step<K>> {
+        loop {
+            if let Some(wait) = self.wait.take() {
+                tokio::time::sleep(wait).await;
+            }
+            let event = match self.events.next().await? {
+                Ok(event) => event,
+                Err(error) => {
+                    if let Some(step) = self.failed(&error) {
+                        return Some(step);
+                    }
+                    continue;
+                }
+            };
+            if !matches!(event, Event::Init) {
+                self.failures = 0;
+            }
+            return Some(match event {
+                Event::Init => Step::Init,
+                Event::InitDone => {
+                    self.allowed();
+                    Step::InitDone
+                }
+                Event::Apply(object) => Step::Object(self.read(object, Shown::Event)),
+                Event::InitApply(object) => Step::Object(self.read(object, Shown::Listed)),
+                Event::Delete(object) => Step::Object(match self.read(object, Shown::Deleted) {
+                    Seen::Is(object, _) | Seen::Gone(object) => Seen::Gone(object),
+                    Seen::Unreadable(object) | Seen::GoneUnread(object) => Seen::GoneUnread(object),
+                }),
+            });
+        }
+    }
+
+    fn read(&self, object: Lenient<K>, shown: Shown) -> Seen<K> {
+        match object.into_result() {
+            Ok(mut object) => {
+                // Most of an object in memory, and nobody reads them.
+                object.meta_mut().managed_fields = None;
+                Seen::Is(object, shown)
+            }
+            Err(object) => Seen::Unreadable(object),
+        }
+    }
+
+    /// A watch that failed in its course begins anew with a list. It could go on from the last version it knew, but after a
+    /// restore of etcd that one is ahead of everything, and nothing would come before versions have caught up with it.
+    fn failed(&mut self, error: &watcher::Error) -> Option<Step<K>> {
+        let begins_anew = matches!(error, watcher::Error::InitialListFailed(_) | watcher::Error::NoResourceVersion);
+        if !begins_anew {
+            self.events = watcher::watcher(self.api.clone(), self.config.clone()).boxed();
+        }
+        let text = describe(error);
+        let refused = is_refused(error);
+        if !refused {
+            let wait = LONGEST_WAIT.min(SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)));
+            self.failures = self.failures.saturating_add(1);
+            let spread = wait.as_secs_f64() * rand::random_range(0.5..1.5);
+            self.wait = Some(Duration::try_from_secs_f64(spread).unwrap_or(wait));
+            tracing::warn!(kind = %self.kind, error = %text, "a watch was interrupted and goes on by itself");
+            return None;
+        }
+        self.wait = Some(REFUSED_WAIT.min(SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures))));
+        self.failures = self.failures.saturating_add(1);
+        let namespace = self.namespace.as_deref();
+        if self.gaps.refused(&self.kind, namespace) {
+            let place = namespace.unwrap_or("the cluster");
+            tracing::warn!(kind = %self.kind, namespace = place, error = %text, "not allowed to list and watch: what is there is \
+                            not served, and is looked for again every few seconds");
+        }
+        Some(Step::Refused)
+    }
+
+    fn allowed(&self) {
+        if self.gaps.allowed(&self.kind, self.namespace.as_deref()) {
+            let place = self.namespace.as_deref().unwrap_or("the cluster");
+            tracing::info!(kind = %self.kind, namespace = place, "allowed to list again");
+        }
+    }
+}
+
+fn is_refused(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.is_forbidden(),
+        _ => false,
+    }
 }
 
 /// The text of a watch error; an API error's own text is enough.
@@ -49,16 +214,32 @@ fn describe(error: &watcher::Error) -> String {
     }
 }
 
-pub(super) fn in_namespaces<K>(client: &Client, namespaces: &[String], config: &watcher::Config) -> Vec<Events<K>>
+pub(super) fn in_namespaces<K>(ctx: &Context, config: &watcher::Config) -> Vec<Events<K>>
 where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
-    K::DynamicType: Default,
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + 'static,
 {
+    let (client, namespaces) = (&ctx.client, &ctx.settings.namespaces);
     if namespaces.is_empty() {
-        return vec![open(Api::<K>::all(client.clone()), config.clone()).boxed()];
+        return vec![open(&ctx.gaps, Api::all(client.clone()), None, config.clone()).boxed()];
     }
-    let open_one = |name: &String| open(Api::<K>::namespaced(client.clone(), name), config.clone()).boxed();
+    let open_one = |name: &String| {
+        let api = Api::namespaced(client.clone(), name);
+        open(&ctx.gaps, api, Some(name), config.clone()).boxed()
+    };
     namespaces.iter().map(open_one).collect()
+}
+
+/// The same events about another type.
+pub(super) fn mapped<K: 'static, L: 'static>(
+    streams: Vec<Events<K>>,
+    into: fn(K) -> L,
+) -> impl Iterator<Item = Events<L>> {
+    streams.into_iter().map(move |stream| stream.map(move |step| step.map(into)).boxed())
 }
 
 /// What a stream lists when it has lost its place. Nothing tells of what went meanwhile but that it is not there.
@@ -89,50 +270,57 @@ impl Listing<'_> {
 #[derive(Default)]
 struct Progress {
     listed: bool,
+    /// It may not list.
+    refused: bool,
     /// What the present list held so far, if it is not the stream's first.
     there: Option<HashSet<u64>>,
     began: bool,
 }
 
-/// Feeds one kind's events to `see`, and every list but the first to `listed`, when it is through; `ready` is told once every
-/// initial list was read.
+/// Feeds one kind's events to `see`, and every list but the first to `listed`, when it is through. `ready` is told once every
+/// initial list was read that may be read, and one at least was: a namespace without rights holds up no other.
 pub(super) async fn feed<K: 'static>(
     streams: Vec<Events<K>>,
     meta: fn(&K) -> &ObjectMeta,
     ready: impl FnOnce(),
-    mut see: impl FnMut(Event<K>),
+    mut see: impl FnMut(Seen<K>),
     mut listed: impl FnMut(&Listing<'_>),
 ) {
-    let mut waiting = streams.len();
     let mut ready = Some(ready);
     let mut all_progress: Vec<Progress> = streams.iter().map(|_| Progress::default()).collect();
-    let tagged = streams.into_iter().enumerate().map(|(n, stream)| stream.map(move |event| (n, event)).boxed());
+    let tagged = streams.into_iter().enumerate().map(|(n, stream)| stream.map(move |step| (n, step)).boxed());
     let mut all = stream::select_all(tagged);
-    while let Some((n, event)) = all.next().await {
+    while let Some((n, step)) = all.next().await {
         let progress = &mut all_progress[n];
-        match &event {
-            Event::Init => progress.there = std::mem::replace(&mut progress.began, true).then(HashSet::new),
-            Event::InitApply(object) => {
-                if let Some(there) = &mut progress.there {
-                    let meta = meta(object);
+        match step {
+            Step::Init => {
+                progress.there = std::mem::replace(&mut progress.began, true).then(HashSet::new);
+                continue;
+            }
+            Step::Object(seen) => {
+                let found = match &seen {
+                    Seen::Is(object, _) => Some(meta(object)),
+                    Seen::Unreadable(object) => Some(&object.metadata),
+                    Seen::Gone(_) | Seen::GoneUnread(_) => None,
+                };
+                if let (Some(there), Some(meta)) = (&mut progress.there, found) {
                     let namespace = meta.namespace.as_deref().unwrap_or_default();
                     there.insert(digest((namespace, meta.name.as_deref().unwrap_or_default())));
                 }
+                see(seen);
+                continue;
             }
-            Event::Apply(_) | Event::Delete(_) | Event::InitDone => {}
+            Step::Refused => progress.refused = true,
+            Step::InitDone => {
+                (progress.listed, progress.refused) = (true, false);
+                if let Some(there) = progress.there.take() {
+                    listed(&Listing { stream: n, there: &there });
+                }
+            }
         }
-        let through = matches!(event, Event::InitDone);
-        see(event);
-        if !through {
-            continue;
-        }
-        if let Some(there) = progress.there.take() {
-            listed(&Listing { stream: n, there: &there });
-        }
-        if !std::mem::replace(&mut progress.listed, true) {
-            waiting -= 1;
-        }
-        if waiting == 0
+        let through = all_progress.iter().all(|progress| progress.listed || progress.refused);
+        if through
+            && all_progress.iter().any(|progress| progress.listed)
             && let Some(ready) = ready.take()
         {
             ready();
@@ -140,40 +328,40 @@ pub(super) async fn feed<K: 'static>(
     }
 }
 
-/// The same event with what `change` makes of its object.
-fn map<K, L>(event: Event<K>, change: impl Fn(K) -> L) -> Event<L> {
-    match event {
-        Event::Apply(object) => Event::Apply(change(object)),
-        Event::InitApply(object) => Event::InitApply(change(object)),
-        Event::Delete(object) => Event::Delete(change(object)),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-    }
-}
-
-/// Streams of one kind as streams of whatever `change` makes of it.
-pub(super) fn mapped<K: 'static, L: 'static>(
-    streams: Vec<Events<K>>,
-    change: fn(K) -> L,
-) -> impl Iterator<Item = Events<L>> {
-    streams.into_iter().map(move |stream| stream.map(move |event| map(event, change)).boxed())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::api::RobotAccount;
 
     fn meta(name: &str) -> ObjectMeta {
         ObjectMeta { name: Some(name.to_owned()), namespace: Some("n".to_owned()), ..ObjectMeta::default() }
     }
 
-    fn list(names: &[&str]) -> Vec<Event<ObjectMeta>> {
-        let there = names.iter().map(|name| Event::InitApply(meta(name)));
-        [Event::Init].into_iter().chain(there).chain([Event::InitDone]).collect()
+    fn is(name: &str, shown: Shown) -> Step<ObjectMeta> {
+        Step::Object(Seen::Is(meta(name), shown))
+    }
+
+    fn unreadable(name: &str) -> Step<ObjectMeta> {
+        Step::Object(Seen::Unreadable(Box::new(Unreadable {
+            api_version: "v1".to_owned(),
+            kind: "Secret".to_owned(),
+            metadata: meta(name),
+            path: String::new(),
+            detail: String::new(),
+        })))
+    }
+
+    fn list(names: &[&str]) -> Vec<Step<ObjectMeta>> {
+        let there = names.iter().map(|name| is(name, Shown::Listed));
+        [Step::Init].into_iter().chain(there).chain([Step::InitDone]).collect()
     }
 
     /// What is missed of `a`, `b` and `c` in each list that is told, and how many streams were listed when it was ready.
-    async fn missed(streams: Vec<Vec<Event<ObjectMeta>>>) -> (Vec<(usize, String)>, bool) {
+    async fn missed(streams: Vec<Vec<Step<ObjectMeta>>>) -> (Vec<(usize, String)>, bool) {
         let mut missed = Vec::new();
         let mut ready = false;
         let streams = streams.into_iter().map(|events| stream::iter(events).boxed()).collect();
@@ -188,20 +376,80 @@ mod tests {
     #[tokio::test]
     async fn the_first_list_is_where_a_stream_begins() {
         assert_eq!(missed(vec![list(&["a"]), list(&[])]).await, (vec![], true));
-        assert_eq!(missed(vec![list(&["a"]), vec![Event::Init]]).await, (vec![], false));
+        assert_eq!(missed(vec![list(&["a"]), vec![Step::Init]]).await, (vec![], false));
     }
 
     #[tokio::test]
     async fn every_further_list_tells_what_went() {
-        let apply = vec![Event::Apply(meta("b"))];
-        let events = [list(&["a"]), apply, list(&["b", "c"]), list(&["a", "b", "c"])].concat();
-        assert_eq!(missed(vec![events]).await, (vec![(0, "a".to_owned()), (0, String::new())], true));
+        let apply = vec![is("b", Shown::Event)];
+        let events = [list(&["a"]), apply, list(&["b", "c"]), list(&["a", "b", "c"])];
+        assert_eq!(
+            missed(vec![events.into_iter().flatten().collect()]).await,
+            (vec![(0, "a".to_owned()), (0, String::new())], true)
+        );
     }
 
     #[tokio::test]
     async fn a_list_that_broke_off_and_began_anew_counts_from_there() {
-        let broken = vec![Event::Init, Event::InitApply(meta("a"))];
-        assert_eq!(missed(vec![[broken, list(&["b"])].concat()]).await, (vec![(0, "ac".to_owned())], true));
+        let broken = vec![Step::Init, is("a", Shown::Listed)];
+        let events = [broken, list(&["b"])].into_iter().flatten().collect();
+        assert_eq!(missed(vec![events]).await, (vec![(0, "ac".to_owned())], true));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_not_gone() {
+        let odd = vec![Step::Init, unreadable("b"), is("a", Shown::Listed), Step::InitDone];
+        let events = [list(&["a", "b"]), odd].into_iter().flatten().collect();
+        assert_eq!(missed(vec![events]).await, (vec![(0, "c".to_owned())], true));
+    }
+
+    #[tokio::test]
+    async fn a_stream_without_rights_holds_up_no_other() {
+        let refused = || vec![Step::Init, Step::Refused];
+        assert_eq!(missed(vec![refused(), list(&["a"])]).await, (vec![], true));
+        assert_eq!(missed(vec![list(&["a"]), refused()]).await, (vec![], true));
+        assert_eq!(missed(vec![refused(), vec![Step::Init]]).await, (vec![], false), "one is still to come");
+        assert_eq!(missed(vec![refused(), refused()]).await, (vec![], false), "nothing can be served");
+        // It tells what is not there when it may list at last.
+        let late = [refused(), list(&["a"])].into_iter().flatten().collect();
+        assert_eq!(missed(vec![late]).await, (vec![(0, "bc".to_owned())], true));
+    }
+
+    /// An API server whose watches fail, and which goes back to a former state after the first: what it was asked.
+    fn restored(asked: &Arc<Mutex<Vec<bool>>>) -> kube::Client {
+        let asked = Arc::clone(asked);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let watch = request.uri().query().unwrap_or_default().contains("watch=true");
+            let mut asked = asked.lock().unwrap();
+            asked.push(watch);
+            let version = if asked.len() == 1 { "500" } else { "400" };
+            let (status, body) = if watch {
+                (503, json!({"kind": "Status", "status": "Failure", "code": 503, "message": "starting", "reason": "x"}))
+            } else {
+                let account = json!({
+                    "metadata": {"name": "ci", "namespace": "n", "resourceVersion": version}, "spec": {"project": "p"},
+                });
+                let meta = json!({"resourceVersion": version});
+                (200, json!({"kind": "List", "apiVersion": "v1", "metadata": meta, "items": [account]}))
+            };
+            let answer = http::Response::builder().status(status);
+            let answer = answer.body(kube::client::Body::from(body.to_string().into_bytes())).unwrap();
+            async move { Ok::<_, std::io::Error>(answer) }
+        });
+        kube::Client::new(service, "n")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_failed_begins_anew_with_a_list() {
+        let asked = Arc::default();
+        let api = Api::<Lenient<RobotAccount>>::all(restored(&asked));
+        let steps: Vec<_> = open(&Arc::default(), api, None, config()).take(6).collect().await;
+        let versions = steps.iter().filter_map(|step| match step {
+            Step::Object(Seen::Is(account, Shown::Listed)) => account.metadata.resource_version.as_deref(),
+            _ => None,
+        });
+        assert_eq!(versions.collect::<Vec<_>>(), ["500", "400"]);
+        assert_eq!(asked.lock().unwrap()[..3], [false, true, false], "list, watch, list");
     }
 
     #[test]

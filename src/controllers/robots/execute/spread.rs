@@ -11,9 +11,11 @@ use super::super::Pass;
 use super::pull_secrets::{EntryLeft, Place, Served};
 use super::{Run, Trouble};
 use crate::cluster;
+use crate::cluster::objects::Version;
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::secrets::{self, Copied, Live};
 use crate::controllers::index::digest;
+use crate::controllers::tracked::Tracked;
 use crate::deadline;
 use crate::domain::spread::{Problem, Row, SECRETS_TOLD};
 use crate::registry::Class;
@@ -162,7 +164,7 @@ impl Pass<'_> {
         if let Some(until) = before.contest.as_ref().and_then(|contest| contest.until(Instant::now())) {
             return self.contested(until);
         }
-        match self.try_to_bring(namespace, form, held, before.left).await {
+        match self.try_to_bring(namespace, form, held, before.secret).await {
             Ok(went) => {
                 let quiet =
                     matches!(&went, Went::Well(Some(served)) if served.notes.is_empty() && served.contested.is_none());
@@ -175,7 +177,8 @@ impl Pass<'_> {
                 let refused = error.class() == Class::UserFix;
                 let pause = if refused { self.registry.poll_interval(&ctx.settings) } else { RETRY };
                 let mut recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
-                let held = before.left != 0 || before.seen != 0 || recorded.any(|it| it.namespace == namespace);
+                let there = before.secret.is_left() || before.secret.seen() != Version::NONE;
+                let held = there || recorded.any(|it| it.namespace == namespace);
                 Went::Wrong(problem_of(&error, held), Some(deadline::from_now(pause)))
             }
         }
@@ -186,7 +189,7 @@ impl Pass<'_> {
         namespace: &str,
         form: &Form<'_>,
         held: &Credential,
-        left: u64,
+        before: Tracked,
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
         let copied = secrets::copy(&ctx.client, namespace, held, form).await?;
@@ -213,7 +216,7 @@ impl Pass<'_> {
             Copied::Changed { from, served, to } => {
                 ctx.metrics.kube_write("secret");
                 // Neither ours of the last pass nor a new one: somebody wrote in between.
-                let disturbed = left != 0 && from != left;
+                let disturbed = before.is_left() && from != before.left();
                 ctx.index.update_copy(self.key, namespace, |copy| {
                     if disturbed {
                         copy.contest.get_or_insert_default().note(Instant::now());
@@ -223,11 +226,11 @@ impl Pass<'_> {
             }
         };
         let version = live.version();
-        ctx.index.update_copy(self.key, namespace, |copy| copy.left = version);
+        ctx.index.update_copy(self.key, namespace, |copy| copy.secret.read(version, before.seen()));
         let place = Place { namespace, live, form: form.clone(), served };
         let served = self.serve(place, form.service_accounts).await?;
         let version = served.live.version();
-        ctx.index.update_copy(self.key, namespace, |copy| copy.left = version);
+        ctx.index.update_copy(self.key, namespace, |copy| copy.secret.leave(version));
         Ok(Went::Well(Some(Box::new(served))))
     }
 

@@ -1,0 +1,66 @@
+//! Objects that cannot be read: told about once, and else left alone.
+
+use std::sync::Arc;
+
+use super::{Context, Key};
+use crate::cluster::events::{Note, unreadable_reference};
+use crate::cluster::{explain, unreadable};
+use crate::decode::Unreadable;
+use crate::engine::Outcome;
+
+/// A watch showed an object that cannot be read.
+pub fn found(ctx: &Arc<Context>, object: Unreadable) {
+    if ctx.gaps.unreadable(&object) {
+        tell(ctx, object);
+    }
+}
+
+/// A pass over an account found that it cannot be read: whoever puts it right is heard of by the watch.
+pub fn account(ctx: &Arc<Context>, object: Unreadable) -> Outcome {
+    let known = !ctx.gaps.unreadable(&object);
+    if known {
+        say(ctx, object);
+    } else {
+        tell(ctx, object);
+    }
+    Outcome::Settled { wake: None }
+}
+
+fn tell(ctx: &Arc<Context>, object: Unreadable) {
+    let text = explain(&object);
+    tracing::warn!(
+        kind = object.kind,
+        name = object.name(),
+        message = text,
+        "an object cannot be read and is left out"
+    );
+    let note = Note { warning: true, reason: unreadable::REASON.to_owned(), action: "Reconcile".to_owned(), text };
+    let (reference, events, now) = (unreadable_reference(&object), ctx.events.clone(), ctx.wall_time());
+    ctx.metrics.kube_write("event");
+    let gate = ctx.gaps.gate();
+    tokio::spawn(async move {
+        let _turn = gate.acquire().await;
+        events.publish(&reference, note, now).await;
+    });
+    say(ctx, object);
+}
+
+/// Says in the object's own conditions what is wrong, beside whatever goes on. Of an account that is Ready the credential
+/// lives on, but not for ever: when it expires it is looked at again.
+fn say(ctx: &Arc<Context>, object: Unreadable) {
+    let (ctx, gate) = (Arc::clone(ctx), ctx.gaps.gate());
+    tokio::spawn(async move {
+        let _turn = gate.acquire().await;
+        match unreadable::say(&ctx.client, &object, ctx.wall_time().into()).await {
+            Ok(Some(expiry)) if expiry > ctx.now() => {
+                let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+                let key: Key = ctx.index.key(namespace, object.metadata.name.as_deref().unwrap_or_default());
+                ctx.accounts.wake_at(key, ctx.instant_of(expiry, ctx.now()));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(kind = object.kind, name = object.name(), %error, "what is wrong was not said in its status");
+            }
+        }
+    });
+}
