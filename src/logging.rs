@@ -4,6 +4,7 @@
 //! Secrets (at WARN when one does not parse, at DEBUG for errors).
 
 use std::io;
+use std::panic::PanicHookInfo;
 
 use clap::ValueEnum;
 use tracing::level_filters::LevelFilter;
@@ -53,7 +54,16 @@ impl From<Level> for LevelFilter {
 
 /// Logs to standard error from now on; fails if the process logs already.
 pub fn init(format: Format, level: Level) -> Result<(), TryInitError> {
-    Dispatch::from(subscriber(format, level, io::stderr)).try_init()
+    Dispatch::from(subscriber(format, level, io::stderr)).try_init()?;
+    std::panic::set_hook(Box::new(tell_panic));
+    Ok(())
+}
+
+/// What a panic says often quotes what it choked on, and that may be a secret: only what stands so in the source is told.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(ToString::to_string).unwrap_or_default();
+    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("a text that may quote data");
+    tracing::error!(at, text, "panicked: this is a bug, please report it");
 }
 
 fn filter(level: Level) -> Targets {

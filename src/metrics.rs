@@ -86,6 +86,7 @@ pub struct Metrics {
     abandoned: Counter,
     unreadable: Family<KindLabel, Gauge>,
     refused: Family<KindLabel, Gauge>,
+    panics: Family<WhatLabel, Counter>,
     leading: Gauge,
 }
 
@@ -112,6 +113,7 @@ impl Metrics {
             abandoned: Counter::default(),
             unreadable: Family::default(),
             refused: Family::default(),
+            panics: Family::default(),
             leading: Gauge::default(),
         };
         metrics.register(version);
@@ -171,8 +173,14 @@ impl Metrics {
         to.register("abandoned", "Robots left behind because login or registry were gone", self.abandoned.clone());
         to.register("unreadable_objects", "Objects that cannot be read, by kind", self.unreadable.clone());
         to.register("refused_lists", "Namespaces whose objects may not be listed, by kind", self.refused.clone());
+        to.register("panics", "Passes and events that a bug ended, by what they were about", self.panics.clone());
         to.register("leading", "1 while this process may change things", self.leading.clone());
         to.register("build", "The operator's version", Info::new([("version", version)]));
+    }
+
+    /// A bug ended a pass over, or an event of, an `account`, a `registry` or another watched object (`watch`).
+    pub fn panicked(&self, what: &'static str) {
+        self.panics.get_or_create(&WhatLabel { what }).inc();
     }
 
     /// A pass has ended with `result` after `took`.

@@ -15,7 +15,7 @@ use crate::cluster::{client, events::Events, namespaces, reviews};
 use crate::controllers::gaps::Gaps;
 use crate::controllers::index::{Index, State};
 use crate::controllers::registries::{self, Registries};
-use crate::controllers::{Context, FormerCalls, RegistryWork, Settings, Tenants, robots, sweep, turns, watch};
+use crate::controllers::{Context, FormerCalls, Key, RegistryWork, Settings, Tenants, robots, sweep, turns, watch};
 use crate::gate::Gate;
 use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
@@ -55,7 +55,7 @@ pub enum Error {
     /// A part ended that should not.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),
-    /// A pass panicked.
+    /// A pass panicked and could not be cleared away.
     #[error(transparent)]
     Engine(#[from] engine::Error),
 }
@@ -199,7 +199,7 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
 fn probes(state: &Arc<Progress>) -> Probes {
     let state = Arc::clone(state);
     Probes {
-        // A part that ends or panics ends the process, so a process that answers is alive.
+        // A part that ends or panics ends the process (a pass that panics only itself), so a process that answers is alive.
         live: Box::new(|| true),
         ready: Box::new(move || {
             if state.ready.load(Ordering::Relaxed) || state.standby.load(Ordering::Relaxed) {
@@ -271,6 +271,7 @@ async fn lead(
     let registry_driver = {
         let context = Arc::clone(&context);
         let queue = context.registry_work.clone();
+        let metrics = Arc::clone(&context.metrics);
         let pass = move |work, _, _| {
             let context = Arc::clone(&context);
             async move {
@@ -280,14 +281,23 @@ async fn lead(
                 }
             }
         };
-        engine::run(queue, turns::REGISTRY_CONCURRENCY, pass, shutdown.clone(), DRAIN)
+        let panicked = move |work: &RegistryWork| {
+            tracing::error!(?work, "a bug ended a pass over a registry; it is tried again later");
+            metrics.panicked("registry");
+        };
+        engine::run(queue, turns::REGISTRY_CONCURRENCY, pass, panicked, shutdown.clone(), DRAIN)
     };
     let account_driver = {
         let context = Arc::clone(&context);
         let queue = context.accounts.clone();
+        let metrics = Arc::clone(&context.metrics);
         let concurrency = context.settings.concurrency;
         let pass = move |key, payload, cause| robots::pass(Arc::clone(&context), key, payload, cause);
-        engine::run(queue, concurrency, pass, shutdown.clone(), DRAIN)
+        let panicked = move |account: &Key| {
+            tracing::error!(%account, "a bug ended a pass over an account; it is tried again later");
+            metrics.panicked("account");
+        };
+        engine::run(queue, concurrency, pass, panicked, shutdown.clone(), DRAIN)
     };
     let drivers = async { tokio::try_join!(registry_driver, account_driver) };
     let watching = async {

@@ -36,6 +36,23 @@ const CLUSTER_FROM_REGISTRY: &str = "crate::registry::Class";
 /// What a pure layer has no use for: waiting, reading clocks (a moment may be handed in), and the outside world.
 const IMPURE: [&str; 8] = ["async ", ".await", "SystemTime", "::now()", "std::fs", "std::io", "std::net", "std::env"];
 
+/// Arithmetic with these panics on values that come from outside; `RegistryTime` saturates. Between `Instant`s and
+/// `Duration`s clippy refuses it (`arithmetic_side_effects`, see `src/lib.rs`).
+const RAW_TIMES: [&str; 2] = ["jiff::Timestamp", "Timestamp::"];
+
+/// A panic under a lock must not become one of everybody who takes it later.
+const POISONED: [&str; 6] = [
+    ".lock().expect(",
+    ".lock().unwrap()",
+    ".read().expect(",
+    ".read().unwrap()",
+    ".write().expect(",
+    ".write().unwrap()",
+];
+
+/// Its queue is a machine that is sound or of no use: then a new process begins.
+const MAY_POISON: &str = "src/engine/driver.rs";
+
 /// The only places that look at the bytes of a secret.
 const SEES_SECRETS: [&str; 4] =
     ["src/cluster/secrets.rs", "src/cluster/secret_form.rs", "src/cluster/login.rs", "src/registry/harbor/"];
@@ -150,6 +167,9 @@ fn breaches(source: &Source, crates: &[String]) -> Vec<String> {
             found.push(format!("{path} names crate::{name}"));
         }
     }
+    if path != MAY_POISON {
+        found.extend(POISONED.iter().filter(|word| code.contains(*word)).map(|word| format!("{path} has {word}")));
+    }
     let out = "super::".repeat(depth(path) + 1);
     if code.contains(&out) {
         found.push(format!("{path} leaves its layer by {out}"));
@@ -161,7 +181,8 @@ fn breaches(source: &Source, crates: &[String]) -> Vec<String> {
     let foreign = foreign.filter(|name| !allowed.contains(&"*") && !allowed.contains(&name.as_str()));
     found.extend(foreign.map(|name| format!("{path} uses the crate {name}")));
     if layer == "domain" {
-        found.extend(IMPURE.iter().filter(|word| code.contains(*word)).map(|word| format!("{path} has {word}")));
+        let words = IMPURE.iter().chain(&RAW_TIMES);
+        found.extend(words.filter(|word| code.contains(*word)).map(|word| format!("{path} has {word}")));
     }
     found
 }
@@ -217,6 +238,21 @@ fn versions_of_objects_have_no_order() {
     assert!(derived.is_some_and(|(derive, _)| !derive.contains("Ord")), "{derived:?}");
 }
 
+/// The machine's clock may be set at any moment. It is for people and for Kubernetes; robots are judged by `clock::steady`.
+#[test]
+fn the_wall_clock_judges_no_robot() {
+    let reads = |word: &str| -> Vec<String> {
+        let sources = all_sources().into_iter().filter(|source| source.code.contains(word));
+        let mut paths: Vec<String> = sources.map(|source| source.path).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(reads("clock::now"), ["src/controllers/mod.rs", "src/run.rs"]);
+    let told = ["src/controllers/mod.rs", "src/controllers/registries/status.rs"];
+    let told = [&told[..], &["src/controllers/robots/early.rs", "src/controllers/robots/tell.rs"]].concat();
+    assert_eq!(reads("wall_time()"), told);
+}
+
 #[test]
 fn a_breach_is_seen() {
     let crates = crates();
@@ -236,7 +272,9 @@ fn a_breach_is_seen() {
         of("src/cluster/mod.rs", "use crate::registry::Error;"),
         "src/cluster/mod.rs names more of crate::registry than Class"
     );
-    assert_eq!(of(plan, "use crate::api::keys;\nuse super::slots::Slot;\nuse jiff::Timestamp;"), "");
+    assert_eq!(of(plan, "use crate::api::keys;\nuse super::slots::Slot;\nuse jiff::SignedDuration;"), "");
+    assert_eq!(of(plan, "use jiff::Timestamp;"), "src/domain/plan.rs has jiff::Timestamp");
+    assert_eq!(of("src/metrics.rs", "self.x.lock().expect(\"why\")"), "src/metrics.rs has .lock().expect(");
     assert_eq!(
         of("src/controllers/robots/mod.rs", "use super::Key;\nuse super::super::x;"),
         "src/controllers/robots/mod.rs leaves its layer by super::super::"

@@ -7,7 +7,7 @@ mod spread;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::Key;
@@ -16,7 +16,7 @@ use crate::cluster::objects::Version;
 use crate::cluster::secret_form::AtRest;
 use crate::domain::contest::Contest;
 use crate::domain::observed::NEVER_UPDATED;
-use crate::domain::pace::Pace;
+use crate::domain::pace::{Kind, Pace};
 use crate::domain::robot::{Home, Robot};
 
 use service_accounts::Named;
@@ -96,6 +96,18 @@ pub struct Contests {
     pub service_accounts: Contest,
     /// How often the credential was replaced for another reason than its age.
     pub repairs: Pace,
+    /// How often it was for its age.
+    pub renewals: Pace,
+}
+
+impl Contests {
+    /// Where replacements of this kind are counted.
+    pub fn pace(&mut self, kind: Kind) -> &mut Pace {
+        match kind {
+            Kind::Repair => &mut self.repairs,
+            Kind::Renewal => &mut self.renewals,
+        }
+    }
 }
 
 impl Entry {
@@ -158,7 +170,7 @@ struct Inner {
 
 impl Index {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nothing panics while it holds the index")
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All accounts were listed: from now on one that is not here is none.

@@ -11,6 +11,7 @@ pub mod turns;
 mod unreadable;
 pub mod watch;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,16 @@ pub struct Context {
 }
 
 impl Context {
+    /// Takes in what a watch told of one object. A bug that it brings out ends there, as one of a pass does: false if so.
+    pub fn shielded(&self, object: impl std::fmt::Display, take_in: impl FnOnce()) -> bool {
+        let well = std::panic::catch_unwind(AssertUnwindSafe(take_in)).is_ok();
+        if !well {
+            tracing::error!(%object, "a bug ended what was made of an event");
+            self.metrics.panicked("watch");
+        }
+        well
+    }
+
     /// The time that is told in what is not Harbor's: conditions of registries, events.
     pub fn wall_time(&self) -> Timestamp {
         crate::clock::now()

@@ -37,13 +37,15 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     let see = |seen: Seen<Account>| match seen {
         Seen::Is(account, shown) => {
             let meta = &account.metadata;
+            let key = ctx.index.key(meta.namespace.as_deref().unwrap_or_default(), account.name());
             if ctx.gaps.readable(account.kind(), meta.namespace.as_deref(), account.name()) {
                 // Whatever it was when it could be read last.
-                let key = ctx.index.key(meta.namespace.as_deref().unwrap_or_default(), account.name());
                 tracing::info!(account = %key, "the account can be read again");
+                ctx.accounts.change(key.clone(), None);
+            }
+            if !ctx.shielded(&key, || robots::see(&ctx, account, shown)) {
                 ctx.accounts.change(key, None);
             }
-            robots::see(&ctx, account, shown);
         }
         Seen::Gone(account) => robots::gone(&ctx, account.kind(), &account.metadata),
         Seen::GoneUnread(account) => robots::gone(&ctx, &account.kind, &account.metadata),
@@ -76,7 +78,9 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
         streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
     }
     let see = |seen: Seen<RegistryObject>| match seen {
-        Seen::Is(registry, shown) => see_registry(&ctx, registry, shown),
+        Seen::Is(registry, shown) => {
+            ctx.shielded(registry.key(), || see_registry(&ctx, registry, shown));
+        }
         Seen::Gone(registry) => forget_registry(&ctx, &registry.key()),
         Seen::GoneUnread(registry) => {
             let name = registry.metadata.name.as_deref().unwrap_or_default();
@@ -124,7 +128,9 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
     let config = config().labels(&format!("{}={}", keys::LABEL_MANAGED_BY, keys::MANAGED_BY));
     let streams = in_namespaces::<Secret>(&ctx, &config);
     let see = |seen: Seen<Secret>| match seen {
-        Seen::Is(secret, shown) => see_secret(&ctx, &secret, shown),
+        Seen::Is(secret, shown) => {
+            ctx.shielded(secret.name_any(), || see_secret(&ctx, &secret, shown));
+        }
         Seen::Gone(secret) => see_secret(&ctx, &secret, Shown::Deleted),
         Seen::GoneUnread(secret) => {
             readable(&ctx, &secret.kind, &secret.metadata);

@@ -1,9 +1,11 @@
 //! Hands the queue's work to tokio tasks, a bounded number at once.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -13,8 +15,8 @@ use super::{Cause, Config, Counts, Group, Key, Outcome, Queue};
 /// Why a run ended although nobody asked for it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A pass panicked: its state is unknown, so the process has to start again.
-    #[error("a pass panicked: {0}")]
+    /// What a pass left panicked when it was dropped.
+    #[error("a pass panicked beyond its end: {0}")]
     Panicked(JoinError),
 }
 
@@ -103,17 +105,20 @@ impl<K: Key, P> Handle<K, P> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<K, P>> {
+        // The one lock that is not taken over from a panic: without a sound queue only a new process helps.
         self.0.queue.lock().expect("nothing panics while it holds the queue")
     }
 }
 
 /// Runs passes until `shutdown`, at most `concurrency` at once, then waits up to `drain` for those in flight.
 ///
-/// Only one run may take from a queue. A pass that panics ends the run with an error and drops all others.
+/// Only one run may take from a queue. A pass that panics has failed and backs off, `panicked` is told, and no other pass
+/// notices: what made it panic may lie in one tenant's object or server. A panic anywhere else ends the process.
 pub async fn run<K, P, F, Fut>(
     handle: Handle<K, P>,
     concurrency: usize,
     handler: F,
+    panicked: impl Fn(&K),
     shutdown: CancellationToken,
     drain: Duration,
 ) -> Result<Stopped, Error>
@@ -131,18 +136,18 @@ where
         let (due, next_wake) = handle.take(free);
         for (key, payload, cause) in due {
             let pass = handler(key.clone(), payload, cause);
-            passes.spawn(async move { (key, pass.await) });
+            passes.spawn(async move { (key, AssertUnwindSafe(pass).catch_unwind().await.ok()) });
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
-            Some(ended) = passes.join_next() => finish(&handle, ended)?,
+            Some(ended) = passes.join_next() => finish(&handle, &panicked, ended)?,
             () = handle.0.pushed.notified() => {}
             () = wait_until(next_wake) => {}
         }
     }
     let waited = tokio::time::timeout(drain, async {
         while let Some(ended) = passes.join_next().await {
-            finish(&handle, ended)?;
+            finish(&handle, &panicked, ended)?;
         }
         Ok(())
     });
@@ -154,8 +159,16 @@ where
     Ok(Stopped { cut_off })
 }
 
-fn finish<K: Key, P>(handle: &Handle<K, P>, ended: Result<(K, Outcome), JoinError>) -> Result<(), Error> {
+fn finish<K: Key, P>(
+    handle: &Handle<K, P>,
+    panicked: &impl Fn(&K),
+    ended: Result<(K, Option<Outcome>), JoinError>,
+) -> Result<(), Error> {
     let (key, outcome) = ended.map_err(Error::Panicked)?;
+    let outcome = outcome.unwrap_or_else(|| {
+        panicked(&key);
+        Outcome::Failed { not_before: None }
+    });
     handle.lock().done(&key, outcome, now());
     Ok(())
 }

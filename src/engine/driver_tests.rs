@@ -45,7 +45,7 @@ fn gated(concurrency: usize) -> Gated {
             }
         }
     };
-    let run = tokio::spawn(run(handle.clone(), concurrency, handler, shutdown.clone(), DRAIN));
+    let run = tokio::spawn(run(handle.clone(), concurrency, handler, |_| {}, shutdown.clone(), DRAIN));
     Gated { handle, gate, started, peak, shutdown, run }
 }
 
@@ -115,12 +115,57 @@ async fn a_pass_that_outlasts_the_drain_is_cut_off_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pass_that_panics_ends_the_run() {
+async fn a_pass_that_panics_backs_off_and_hurts_nobody_else() {
+    let handle = Handle::<Id, ()>::new(Config::default());
+    let (report, mut passes) = mpsc::unbounded_channel();
+    let (counted, shutdown) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
+    let handler = move |Id(n), _, cause| {
+        let report = report.clone();
+        async move {
+            report.send((n, cause)).expect("the test listens");
+            tokio::task::yield_now().await;
+            assert_ne!(n, 1, "a bug");
+            SETTLED
+        }
+    };
+    let count = {
+        let counted = Arc::clone(&counted);
+        move |Id(n): &Id| counted.lock().unwrap().push(*n)
+    };
+    let running = tokio::spawn(run(handle.clone(), 1, handler, count, shutdown.clone(), DRAIN));
+    handle.change(Id(1), None);
+    assert_eq!(passes.recv().await, Some((1, Cause::Change)));
+    handle.change(Id(2), None);
+    assert_eq!(passes.recv().await, Some((2, Cause::Change)), "another key has its pass right after");
+    let start = tokio::time::Instant::now();
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        assert_eq!(passes.recv().await, Some((1, Cause::Retry)));
+        waits.push(start.elapsed());
+    }
+    assert!(waits[0] >= Duration::from_millis(700) && waits[3] > Duration::from_secs(8), "{waits:?}");
+    shutdown.cancel();
+    assert_eq!(running.await.expect("no panic").expect("no error"), Stopped { cut_off: 0 });
+    assert_eq!(*counted.lock().unwrap(), [1; 5]);
+}
+
+/// A panic under the lock of the queue is no pass's own matter: the run itself ends by it.
+#[tokio::test(start_paused = true)]
+async fn a_broken_queue_ends_the_run() {
     let handle = Handle::<Id, ()>::new(Config::default());
     handle.change(Id(1), None);
-    let handler = |_, _, _| async { panic!("a bug") };
-    let ended = run(handle, 1, handler, CancellationToken::new(), DRAIN).await;
-    assert!(matches!(ended, Err(Error::Panicked(_))));
+    let handler = {
+        let handle = handle.clone();
+        move |_, _, _| {
+            let handle = handle.clone();
+            async move {
+                handle.push(|_| panic!("a bug in the queue"));
+                SETTLED
+            }
+        }
+    };
+    let ended = tokio::spawn(run(handle, 1, handler, |_| {}, CancellationToken::new(), DRAIN)).await;
+    assert!(ended.is_err_and(|error| error.is_panic()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,5 +184,5 @@ async fn a_handler_may_push_to_its_own_queue() {
             async { SETTLED }
         }
     };
-    assert!(run(handle, 1, handler, shutdown, DRAIN).await.is_ok());
+    assert!(run(handle, 1, handler, |_| {}, shutdown, DRAIN).await.is_ok());
 }

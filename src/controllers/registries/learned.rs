@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::controllers::Key;
@@ -55,7 +55,7 @@ const SWEEPS_UNTIL_TOLD: u32 = 2;
 
 impl Learned {
     fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().expect("nothing panics while it holds the facts")
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether Harbor accepts PUT and PATCH from the login at a place (see `RegistryState::place`); `None` if not known.
