@@ -56,7 +56,7 @@ fn key(kind: &str, namespace: Option<&str>, name: &str) -> Object {
 
 impl Gaps {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nothing panics while it holds the gaps")
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who tells of an object waits for its turn: there may be thousands.

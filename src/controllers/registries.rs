@@ -20,7 +20,7 @@ pub use status::swept;
 pub use trouble::{Trouble, doubted, unreachable_tenant};
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::index::digest;
@@ -74,12 +74,12 @@ pub struct Registries {
 impl Registries {
     /// A registry's state.
     pub fn get(&self, name: &str) -> Option<Arc<RegistryState>> {
-        self.states.read().expect("nothing panics while it holds the registries").get(name).cloned()
+        self.states.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All of them.
     pub fn all(&self) -> Vec<Arc<RegistryState>> {
-        self.states.read().expect("nothing panics while it holds the registries").values().cloned().collect()
+        self.states.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// What a registry's client shares with those of others of its kind.
@@ -118,8 +118,8 @@ impl Registries {
 
     /// Puts an object that was shown or read in, and says what changed.
     pub fn see(&self, name: &Arc<str>, object: RegistryObject, by: By) -> Seen {
-        self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
-        let mut states = self.states.write().expect("nothing panics while it holds the registries");
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         let object = Arc::new(object);
         let Some(known) = states.get(name).cloned() else {
             states.insert(Arc::clone(name), Arc::new(RegistryState::new(object)));
@@ -177,18 +177,18 @@ impl Registries {
 
     /// Since when a registry object is missed, by whoever asked first.
     pub fn missed_since(&self, name: &Arc<str>) -> Instant {
-        let mut missed = self.missed.lock().expect("nothing panics while it holds the registries");
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
         *missed.entry(Arc::clone(name)).or_insert_with(Instant::now)
     }
 
     /// No account waits any more for a registry that is missed.
     pub fn miss_no_more(&self, name: &str) {
-        self.missed.lock().expect("nothing panics while it holds the registries").remove(name);
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Forgets a registry.
     pub fn remove(&self, name: &str) {
-        self.states.write().expect("nothing panics while it holds the registries").remove(name);
+        self.states.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Notes Harbor's clock; true if it jumped, so that timers set by it are wrong.
@@ -253,7 +253,7 @@ impl Registries {
     }
 
     pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut RegistryState)) {
-        let mut states = self.states.write().expect("nothing panics while it holds the registries");
+        let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = states.get_mut(name) {
             let mut next = (**state).clone();
             change(&mut next);

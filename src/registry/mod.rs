@@ -220,6 +220,9 @@ pub trait Registry: Send + Sync + 'static {
     /// Harbor's clock minus ours, from the last answer's `Date` header; zero before the first answer.
     fn clock_offset(&self) -> SignedDuration;
 
+    /// The last answer's `Date` is so far from our clock that it was not believed; see [`Self::clock_offset`].
+    fn clock_is_absurd(&self) -> bool;
+
     /// Up to when the server asked to be left alone (`Retry-After` of a 429 or 503), as time from now.
     fn asked_to_wait(&self) -> Option<Duration>;
 }

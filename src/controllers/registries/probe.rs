@@ -22,7 +22,7 @@ use crate::registry::{Class, Error, LoginKind, Registry, ServerInfo};
 
 /// Harbor locks a person's name for 1.5 s after somebody's wrong password: a single 401 proves nothing.
 const SECOND_TRY: Duration = Duration::from_secs(2);
-/// A login that is refused is tried again at least this often.
+/// A login that is refused, and a server that wants to be left alone, is tried again at least this often.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 /// Sweeps notice trouble; version, host and prefix are asked for again this often.
 const REPROBE: Duration = Duration::from_hours(1);
@@ -176,7 +176,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 ctx.registries.change(name, |state| state.released = Some(Instant::now()));
                 ctx.accounts.release(tag(name));
             }
-            let asked = state.client.as_ref().and_then(|client| client.asked_to_wait());
+            let asked =
+                state.client.as_ref().and_then(|client| client.asked_to_wait()).map(|wait| wait.min(LONGEST_PATIENCE));
             let wait = asked.max(patience(trouble, state.trouble_since));
             match trouble.again {
                 Some(after) => Outcome::Settled { wake: Some(deadline::from_now(after)) },

@@ -1,7 +1,7 @@
 //! A registry between passes: its object, its login, and what is known of it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +19,8 @@ use crate::domain::report::Failure;
 use crate::domain::robot::Home;
 use crate::registry::{LoginKind, Registry, ServerInfo};
 
+/// An offset of Harbor's clock above this is reported.
+pub(super) const SKEW: Duration = Duration::from_mins(5);
 /// `pollInterval` when nothing is said.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 const DEFAULT_REQUESTS_PER_SECOND: u32 = 100;
@@ -176,6 +178,13 @@ impl RegistryState {
         now + self.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default()
     }
 
+    /// Harbor's clock and ours say the same: then a moment far ahead was noted by a clock that was wrong.
+    pub fn clocks_agree(&self) -> bool {
+        self.client
+            .as_ref()
+            .is_some_and(|client| client.clock_offset().unsigned_abs() <= SKEW && !client.clock_is_absurd())
+    }
+
     /// `spec.pollInterval`, within what the operator was started with.
     pub fn poll_interval(&self, settings: &Settings) -> Duration {
         let wanted = self.object.spec.poll_interval.as_ref().and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_POLL);
@@ -242,7 +251,7 @@ impl RegistryState {
 
     /// Notes which orphans a home has; those that it has had for so long.
     pub fn condemn(&self, home: &Home, found: &[Orphan], after: Duration) -> BTreeSet<u64> {
-        let mut condemned = self.condemned.lock().expect("nothing panics while it holds the map");
+        let mut condemned = self.condemned.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = condemned.entry(home.clone()).or_default();
         let now = Instant::now();
         let found: BTreeSet<u64> = found.iter().map(|orphan| orphans::key(home, orphan)).collect();

@@ -1,9 +1,9 @@
 //! What the registry object says: a function of the registry's state, written when it changed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::RegistryState;
+use super::state::SKEW;
 use crate::api::{
     CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryObject, RegistryStatus, RegistryTime,
     conditions as kinds,
@@ -17,9 +17,6 @@ use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::permissions;
 use crate::domain::robot::Home;
 use crate::registry;
-
-/// An offset of Harbor's clock above this is reported.
-const SKEW: Duration = Duration::from_mins(5);
 
 /// A sweep counted the robots without an account (`None`: not all could be looked at), or found out about settings.
 pub async fn swept(ctx: &Context, name: &Arc<str>, orphans: Option<Orphans>) {
@@ -148,7 +145,13 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
     let offset = state.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
     // That something at a tenant's address tells the time is more than `Unreachable` says.
     let silent = state.is_tenants() && state.trouble.is_some();
-    verdicts.push(if offset.unsigned_abs() > SKEW && !silent {
+    let absurd = state.client.as_ref().is_some_and(|client| client.clock_is_absurd());
+    verdicts.push(if absurd && !silent {
+        let message = "Harbor's answers carry a Date that is more than five years from this cluster's clock and is not \
+                       believed; deadlines follow the last one that was, or this cluster's clock: set the clock of Harbor, \
+                       or of what answers in its place";
+        Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockNotBelieved", message)
+    } else if offset.unsigned_abs() > SKEW && !silent {
         let message = "Harbor's clock and this cluster's differ by more than 5 minutes; deadlines follow Harbor's";
         Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockSkew", message)
     } else {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, registries};
-use crate::deadline;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
@@ -36,8 +35,9 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: 
     match error.class() {
         Class::Stale => Outcome::Again,
         Class::NotLeading => Outcome::Settled { wake: None },
-        Class::Retry { after } => Outcome::Failed { not_before: after.map(deadline::from_now) },
-        Class::UserFix | Class::Unknown => Outcome::Failed { not_before: None },
+        // A time that the server named holds back its client and its probe: the account waits for the probe, so that it goes
+        // on as soon as that is answered.
+        Class::Retry { .. } | Class::UserFix | Class::Unknown => Outcome::Failed { not_before: None },
     }
 }
 

@@ -150,6 +150,10 @@ impl Registry for Client {
         self.transport.offset.get()
     }
 
+    fn clock_is_absurd(&self) -> bool {
+        self.transport.offset.is_absurd()
+    }
+
     fn asked_to_wait(&self) -> Option<Duration> {
         self.transport.limits.held_for()
     }

@@ -1,16 +1,27 @@
 //! Harbor's clock against ours, from the `Date` header of its answers.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, fmt::rfc2822::DateTimeParser};
 
 use crate::api::{RegistryTime, registry_time::share};
 
+/// Nobody's clock is further off by mistake: a `Date` of the year 9999 says nothing of when robots expire.
+const BELIEVABLE: Duration = Duration::from_hours(5 * 366 * 24);
+
 /// `Date` names whole seconds, so one answer bounds the offset only to a second and the call's duration. Bounds of
 /// several answers are intersected, which soon is far narrower; bounds that contradict them mean that a clock was set,
 /// and replace them.
 #[derive(Debug, Default)]
-pub(super) struct Offset(Mutex<Option<Bounds>>);
+pub(super) struct Offset(Mutex<Known>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    bounds: Option<Bounds>,
+    /// The last `Date` was not believed.
+    absurd: bool,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
@@ -26,8 +37,12 @@ impl Offset {
         }
         let low = date.duration_since(received);
         let high = date.duration_since(sent).saturating_add(SignedDuration::from_secs(1));
-        let mut bounds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *bounds = Some(match *bounds {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.absurd = low.unsigned_abs() > BELIEVABLE;
+        if known.absurd {
+            return;
+        }
+        known.bounds = Some(match known.bounds {
             Some(old) if old.low <= high && low <= old.high => {
                 Bounds { low: old.low.max(low), high: old.high.min(high) }
             }
@@ -37,10 +52,14 @@ impl Offset {
 
     /// Harbor's clock minus ours; zero before the first answer.
     pub(super) fn get(&self) -> SignedDuration {
-        let bounds = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bounds.map_or(SignedDuration::ZERO, |Bounds { low, high }| {
-            low.saturating_add(share(high.saturating_sub(low), 0.5))
-        })
+        let bounds = self.0.lock().unwrap_or_else(PoisonError::into_inner).bounds;
+        let middle = |Bounds { low, high }| low.saturating_add(share(high.saturating_sub(low), 0.5));
+        bounds.map_or(SignedDuration::ZERO, middle)
+    }
+
+    /// True if the last `Date` was too far from our clock to be believed.
+    pub(super) fn is_absurd(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).absurd
     }
 }
 
@@ -51,6 +70,8 @@ pub(super) fn http_date(text: &str) -> Option<RegistryTime> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ms(ms: i64) -> RegistryTime {
@@ -92,5 +113,36 @@ mod tests {
         let text = "Sun, 06 Nov 1994 08:49:37 GMT";
         assert_eq!(http_date(text), Some("1994-11-06T08:49:37Z".parse().unwrap()));
         assert_eq!(http_date("tomorrow"), None);
+    }
+
+    #[test]
+    fn a_date_that_is_years_off_is_not_believed_and_the_next_one_is() {
+        let offset = Offset::default();
+        offset.learn(ms(60_000), ms(0), ms(10));
+        let known = offset.get();
+        for absurd in [http_date("Thu, 30 Dec 9999 22:00:00 GMT").unwrap(), RegistryTime::MIN, RegistryTime::MAX] {
+            offset.learn(absurd, ms(20), ms(30));
+            assert_eq!((offset.get(), offset.is_absurd()), (known, true));
+        }
+        offset.learn(ms(3_600_000), ms(40), ms(50));
+        assert!(!offset.is_absurd() && offset.get() > SignedDuration::from_mins(59));
+    }
+
+    proptest! {
+        #[test]
+        fn no_clock_stops_it(answers in prop::collection::vec((any::<i64>(), any::<i64>(), any::<i64>()), 0..6)) {
+            let offset = Offset::default();
+            for (date, sent, received) in answers {
+                let [date, sent, received] = [date, sent, received].map(RegistryTime::from_millisecond);
+                offset.learn(date, sent, received);
+                prop_assert!(offset.get().unsigned_abs() <= BELIEVABLE + Duration::from_secs(1));
+                let _ = sent + offset.get();
+            }
+        }
+
+        #[test]
+        fn any_header_is_read_or_left(text in "[ -~]{0,40}") {
+            let _ = http_date(&text);
+        }
     }
 }

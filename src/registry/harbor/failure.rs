@@ -218,15 +218,20 @@ fn printable(text: &str, secrets: &[&str]) -> String {
     visible.take(LONGEST_MESSAGE).collect::<String>().trim().to_owned()
 }
 
-/// `Retry-After`: seconds, or a date by the server's own clock.
+/// `Retry-After`: seconds, or a date by the server's own clock; at most [`LONGEST_WAIT`].
 pub(super) fn retry_after(value: &str, now: RegistryTime) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let left = http_date(value)?.duration_since(now);
-    Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
+    let wait = if !value.is_empty() && value.bytes().all(|digit| digit.is_ascii_digit()) {
+        // A number without end is a long time, too.
+        value.parse().map_or(LONGEST_WAIT, Duration::from_secs)
+    } else {
+        Duration::try_from(http_date(value)?.duration_since(now)).unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
+
+/// No server, and no proxy before it, keeps its accounts waiting for longer by one `Retry-After`.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// A request that got no answer. Says nothing of the error's own text, which holds the URL.
 pub(super) fn no_answer(error: &reqwest::Error) -> Error {
@@ -387,5 +392,10 @@ mod tests {
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(30)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:48:37 GMT", now), Some(Duration::ZERO));
         assert_eq!(retry_after("soon", now), None);
+        for week in ["604800", "18446744073709551615", "18446744073709551616", "Sun, 13 Nov 1994 08:48:37 GMT"] {
+            assert_eq!(retry_after(week, now), Some(LONGEST_WAIT), "{week}");
+        }
+        assert_eq!(retry_after("Fri, 31 Dec 9999 23:59:59 GMT", RegistryTime::MIN), Some(LONGEST_WAIT));
+        assert_eq!(retry_after("", now), None);
     }
 }

@@ -8,18 +8,26 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use super::failure::LONGEST_WAIT;
 use crate::deadline;
 use crate::registry::Error;
 
-/// A server may not silence us for longer than this by one `Retry-After`.
-const LONGEST_HOLD: Duration = Duration::from_hours(1);
+/// However long a server wants to be left alone, it is asked once in so long whether it still does.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// All limits of one client.
 #[derive(Debug)]
 pub(super) struct Limits {
     in_flight: Semaphore,
     pace: Pace,
-    hold: Mutex<Option<Instant>>,
+    hold: Mutex<Option<Hold>>,
+}
+
+/// Silence that the server asked for.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    asked: Instant,
+    until: Instant,
 }
 
 impl Limits {
@@ -43,15 +51,24 @@ impl Limits {
 
     /// The server asked to be left alone for `after`.
     pub(super) fn hold(&self, after: Duration) {
-        let until = deadline::after(Instant::now(), after.min(LONGEST_HOLD));
+        let asked = Instant::now();
+        let until = deadline::after(asked, after.min(LONGEST_WAIT));
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        *hold = Some(hold.map_or(until, |old| old.max(until)));
+        *hold = Some(Hold { asked, until: hold.map_or(until, |old| old.until.max(until)) });
+    }
+
+    /// A probe is about to ask whether the server answers: a long silence, which a proxy on the way or an outage that is
+    /// over may have asked for, does not keep it from that. If the server still wants it, it says so again.
+    pub(super) fn ask_again(&self) {
+        let now = Instant::now();
+        let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
+        hold.take_if(|hold| now.saturating_duration_since(hold.asked) >= ASK_AGAIN);
     }
 
     /// How much longer the server wants to be left alone.
     pub(super) fn held_for(&self) -> Option<Duration> {
         let mut hold = self.hold.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = hold.map(|until| until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
+        let left = hold.map(|hold| hold.until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero());
         if left.is_none() {
             *hold = None;
         }
@@ -162,7 +179,21 @@ mod tests {
         assert!(limits.turn().await.is_ok());
         assert_eq!(limits.held_for(), None);
         limits.hold(Duration::from_secs(u64::MAX));
-        assert_eq!(limits.held_for(), Some(LONGEST_HOLD));
+        assert_eq!(limits.held_for(), Some(LONGEST_WAIT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_asks_once_in_a_while_whether_the_silence_is_still_wanted() {
+        let limits = Limits::new(100, 8);
+        limits.hold(Duration::from_hours(7 * 24));
+        limits.ask_again();
+        assert_eq!(limits.held_for(), Some(LONGEST_WAIT));
+        tokio::time::sleep(ASK_AGAIN).await;
+        limits.ask_again();
+        assert_eq!(limits.held_for(), None);
+        limits.hold(Duration::from_mins(5));
+        limits.ask_again();
+        assert_eq!(limits.held_for(), Some(Duration::from_mins(5)));
     }
 
     #[tokio::test(start_paused = true)]

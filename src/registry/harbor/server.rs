@@ -12,6 +12,7 @@ use crate::registry::{Catalogue, Error, LoginKind, ServerInfo};
 
 impl Client {
     pub(super) async fn server_info(&self) -> Result<ServerInfo, Error> {
+        self.transport.limits.ask_again();
         let login = self.login_kind().await?;
         let request = Request::new(Call::SystemInfo, Method::GET, "/api/v2.0/systeminfo");
         let info: SystemInfoRow = self.transport.send(&request).await?.json()?;
