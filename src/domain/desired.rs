@@ -118,7 +118,8 @@ fn without(permissions: &Permissions, pairs: &Unknown) -> Permissions {
 }
 
 /// Reads an account, while Harbor has these projects (of interest only where [`projects::depend_on_names`]). Fails only on
-/// text that the API server's rules would have refused (an object stored under an older schema).
+/// text that the API server's rules would have refused (an object stored under an older schema). An account that is being
+/// deleted has no use for such texts and must not wait for somebody to mend them.
 pub fn of_account(
     account: &Account,
     cluster: &str,
@@ -148,7 +149,15 @@ pub fn of_account(
     let output = account.secret();
     let formats = output.additional_formats.unwrap_or_default();
     let has_format = |wanted| formats.iter().any(|format| format.type_ == wanted);
-    let (strategy, rotation) = rotation_of(account, defaults)?;
+    let deleting = meta.deletion_timestamp.is_some();
+    let (strategy, rotation) = match rotation_of(account, defaults) {
+        Err(_) if deleting => (Strategy::Overlap, Rotation::default()),
+        rotation => rotation?,
+    };
+    let lifetime = match expires_after.days() {
+        Err(_) if deleting => Lifetime::Never,
+        days => days?.map_or(Lifetime::Never, Lifetime::Days),
+    };
     Ok(Desired {
         home,
         base_name: account.robot_name(),
@@ -156,7 +165,7 @@ pub fn of_account(
         enabled: !account.disabled().copied().unwrap_or_default(),
         permissions,
         unknown: Unknown::new(),
-        lifetime: expires_after.days()?.map_or(Lifetime::Never, Lifetime::Days),
+        lifetime,
         expires_after: expires_after.0,
         strategy,
         rotation,

@@ -171,6 +171,7 @@ impl View {
     pub(super) fn observed(&self) -> Observed<'_> {
         Observed {
             now: self.now,
+            clocks_agree: true,
             robots: &self.robots,
             secret: &self.secret,
             recorded: &self.recorded,

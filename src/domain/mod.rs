@@ -26,4 +26,6 @@ pub mod rotation;
 pub mod situation;
 pub mod slots;
 pub mod spread;
+#[cfg(test)]
+mod time_properties;
 pub mod update_right;

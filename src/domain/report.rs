@@ -15,6 +15,9 @@ use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, SecretRecord, con
 /// A robot that is an hour past its renewal time is reported.
 const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
+/// What lies further ahead of clocks that agree was noted by another clock.
+const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
 /// What executing a plan came to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
@@ -96,6 +99,9 @@ pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
         status.namespaces = spread::records(rows);
     }
     if rotated {
+        status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
+    } else if observed.clocks_agree && status.last_rotation_time.is_some_and(|at| at > facts.now + AHEAD) {
+        // Noted while Harbor's clock was ahead: until then nothing would be renewed by `interval`.
         status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
     }
     if settled || outcome.published {

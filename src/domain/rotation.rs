@@ -22,6 +22,12 @@ pub struct Rotation {
     pub interval: Option<SignedDuration>,
 }
 
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { renew_before: None, overlap: DEFAULT_OVERLAP, interval: None }
+    }
+}
+
 /// A number in [0, 1) that is always the same for an account: spreads accounts made together.
 pub fn spread(uid: &str) -> f64 {
     // FNV-1a: stable over versions and processes, which std's hasher is not.
@@ -33,8 +39,35 @@ pub fn spread(uid: &str) -> f64 {
     share
 }
 
+/// At least this part of a life passes before its renewal, whatever margin was asked for.
+const LEAST_SHARE: f64 = 0.1;
+/// `spec.rotation.interval` is at least this, also in an object from before the rule that says so.
+pub const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
+
+/// The margin before expiry: `renewBefore`, or a third of the life where nothing is said or where what is said does not
+/// fit into it. Account and registry are not compared when they are written, and "always due" would be a storm.
+fn margin(rotation: &Rotation, life: SignedDuration) -> SignedDuration {
+    rotation.renew_before.filter(|wish| *wish < life).unwrap_or_else(|| share(life, 1.0 / 3.0))
+}
+
+/// False if `renewBefore` does not fit into the life that was asked for; see [`renewal_time`].
+pub fn margin_fits(rotation: &Rotation, wanted: Lifetime) -> bool {
+    match (rotation.renew_before, wanted) {
+        (Some(margin), Lifetime::Days(count)) => margin < days(count),
+        (None, _) | (_, Lifetime::Never) => true,
+    }
+}
+
+/// So many days.
+pub fn days(count: u32) -> SignedDuration {
+    DAY.saturating_mul(i32::try_from(count).unwrap_or(i32::MAX))
+}
+
 /// When the robot is due for renewal, in registry time: spread by the UID over [expiry − renewBefore,
 /// expiry − ⅔ renewBefore], or `interval` after it was made, whichever comes first. `None` = never.
+///
+/// Never before a tenth of the life has passed since the last rotation, or an hour where `interval` says when: otherwise
+/// each pass would make another credential.
 pub fn renewal_time(
     rotation: &Rotation,
     created_at: RegistryTime,
@@ -42,13 +75,16 @@ pub fn renewal_time(
     expires_at: Option<RegistryTime>,
     uid: &str,
 ) -> Option<RegistryTime> {
+    // A robot renewed in place lives on: its life starts at the last rotation. One after the expiry was told by a clock
+    // that has been set back since.
+    let rotated = Some(last_rotation).filter(|&at| expires_at.is_none_or(|expiry| at < expiry));
+    let since = rotated.unwrap_or(created_at).max(created_at);
     let before_expiry = expires_at.map(|expiry| {
-        // A robot renewed in place lives on: its life starts at the last rotation.
-        let life = expiry.duration_since(last_rotation.max(created_at)).max(SignedDuration::ZERO);
-        let margin = rotation.renew_before.unwrap_or(share(life, 1.0 / 3.0)).min(life);
-        expiry - margin + share(margin, spread(uid) / 3.0)
+        let life = expiry.duration_since(since).max(SignedDuration::ZERO);
+        let margin = margin(rotation, life);
+        (expiry - margin + share(margin, spread(uid) / 3.0)).max(since + share(life, LEAST_SHARE))
     });
-    let by_interval = rotation.interval.map(|interval| last_rotation + interval);
+    let by_interval = rotation.interval.map(|interval| since + interval.max(SHORTEST_INTERVAL));
     let due = before_expiry.into_iter().chain(by_interval).min();
     // Whole seconds: people read it.
     due.map(RegistryTime::whole_second)
@@ -100,7 +136,8 @@ pub fn lifetime_from_now(wanted: Lifetime, created_at: RegistryTime, now: Regist
         Lifetime::Days(days) => {
             let age = now.duration_since(created_at).max(SignedDuration::ZERO);
             let full_days = age.as_secs() / DAY.as_secs();
-            let age_days = full_days + i64::from(age > SignedDuration::from_secs(full_days * DAY.as_secs()));
+            let begun = age.as_secs() % DAY.as_secs() > 0 || age.subsec_nanos() > 0;
+            let age_days = full_days + i64::from(begun);
             Lifetime::Days(days.saturating_add(u32::try_from(age_days).unwrap_or(u32::MAX)).min(MAX_DAYS))
         }
     }
@@ -175,5 +212,107 @@ mod tests {
         assert_eq!(lifetime_from_now(days(30), at(0), at(-100)), days(30));
         assert_eq!(lifetime_from_now(Lifetime::Never, at(0), at(5)), Lifetime::Never);
         assert_eq!(lifetime_from_now(days(u32::MAX), at(0), at(5)), days(MAX_DAYS));
+    }
+
+    #[test]
+    fn a_margin_that_does_not_fit_the_life_falls_back_to_a_third_of_it() {
+        // Ten days before the end of a single one, as a registry's defaults may say.
+        let misfit = Rotation { renew_before: Some(DAY * 10), ..rotation() };
+        for n in 0..200 {
+            let uid = format!("uid-{n}");
+            let due = renewal_time(&misfit, at(0), at(0), Some(at(86_400)), &uid);
+            assert_eq!(due, renewal_time(&rotation(), at(0), at(0), Some(at(86_400)), &uid));
+            assert!(due.unwrap() >= at(57_600), "{due:?}");
+        }
+        assert!(!margin_fits(&misfit, Lifetime::Days(1)) && !margin_fits(&misfit, Lifetime::Days(10)));
+        assert!(margin_fits(&misfit, Lifetime::Days(11)) && margin_fits(&misfit, Lifetime::Never));
+        assert!(margin_fits(&rotation(), Lifetime::Days(1)));
+    }
+
+    #[test]
+    fn a_rotation_by_a_clock_that_was_set_back_does_not_hold_the_renewal_until_expiry() {
+        let due = renewal_time(&rotation(), at(0), at(395 * 86_400), Some(at(30 * 86_400)), "u").unwrap();
+        assert_eq!(Some(due), renewal_time(&rotation(), at(0), at(0), Some(at(30 * 86_400)), "u"));
+    }
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Moments from one end of the type to the other, most of them near one another.
+    fn moments() -> impl Strategy<Value = RegistryTime> {
+        prop_oneof![
+            any::<i64>().prop_map(RegistryTime::from_second),
+            Just(RegistryTime::MIN),
+            Just(RegistryTime::MAX),
+            (1_800_000_000_000..1_900_000_000_000_i64).prop_map(RegistryTime::from_millisecond),
+        ]
+    }
+
+    fn spans() -> impl Strategy<Value = SignedDuration> {
+        prop_oneof![
+            (0..i64::MAX).prop_map(SignedDuration::from_secs),
+            Just(SignedDuration::ZERO),
+            Just(SignedDuration::MAX),
+            (0..100_000_i64).prop_map(SignedDuration::from_mins),
+        ]
+    }
+
+    fn rotations() -> impl Strategy<Value = Rotation> {
+        (prop::option::of(spans()), spans(), prop::option::of(spans()))
+            .prop_map(|(renew_before, overlap, interval)| Rotation { renew_before, overlap, interval })
+    }
+
+    fn second() -> SignedDuration {
+        SignedDuration::from_secs(1)
+    }
+
+    proptest! {
+        /// Whatever Harbor answers to a renewal at `now`, the next one is a share of that life away.
+        #[test]
+        fn nothing_undercuts_the_least_time_between_two_renewals(
+            rotation in rotations(), created in moments(), now in moments(), expiry in prop::option::of(moments()), uid: u64,
+        ) {
+            let (in_place, anew) = ((created.min(now), now), (now, now));
+            for (created, rotated) in [in_place, anew] {
+                let Some(due) = renewal_time(&rotation, created, rotated, expiry, &uid.to_string()) else { continue };
+                // One that is dead at birth is for `pace` to hold.
+                let life = expiry.map(|expiry| expiry.duration_since(now)).filter(|life| life.is_positive());
+                prop_assume!(expiry.is_none() || life.is_some());
+                let least = life.map_or(SHORTEST_INTERVAL, |life| share(life, LEAST_SHARE).min(SHORTEST_INTERVAL));
+                // Moments end somewhere, and are told in whole seconds.
+                prop_assert!(due >= (now + least) - second(), "{} is due at {} already", now, due);
+            }
+        }
+
+        #[test]
+        fn a_credential_is_renewed_before_it_ends(
+            rotation in rotations(), created in moments(), rotated in moments(), expiry in moments(), uid: u64,
+        ) {
+            let due = renewal_time(&rotation, created, rotated, Some(expiry), &uid.to_string());
+            prop_assert!(due.is_some_and(|due| due <= expiry.max(created)));
+        }
+
+        #[test]
+        fn no_input_stops_the_rest(
+            rotation in rotations(), one in prop::option::of(moments()), other in prop::option::of(moments()), now in moments(),
+            count: u32,
+        ) {
+            let (span, cut) = overlap(&rotation, one, other, now);
+            prop_assert!(span <= rotation.overlap);
+            prop_assert!(cut.is_some() || span == rotation.overlap);
+            prop_assert!(now + span >= now);
+            if let (Some(renewal), Some(expiry)) = (one, other) {
+                let end = latest_overlap_end(one, other).unwrap();
+                prop_assert!(end >= renewal.min(expiry) && end <= renewal.max(expiry));
+            }
+            for created in [one, other].into_iter().flatten() {
+                let Lifetime::Days(days) = lifetime_from_now(Lifetime::Days(count), created, now) else { panic!() };
+                prop_assert!(days >= count.min(MAX_DAYS) && days <= MAX_DAYS);
+            }
+        }
     }
 }

@@ -19,11 +19,16 @@ pub const REFRESH_MINIMUM_AGE: SignedDuration = SignedDuration::from_secs(60);
 /// Harbor's expiry may differ by a second between a create and a later PUT.
 const EXPIRY_TOLERANCE: Duration = Duration::from_secs(1);
 
+/// Harbor's and our clock may differ by this where they agree.
+const SLACK: SignedDuration = SignedDuration::from_hours(1);
+
 /// Everything one pass read.
 #[derive(Clone, Debug)]
 pub struct Observed<'a> {
     /// Registry time.
     pub now: RegistryTime,
+    /// Harbor's clock and ours agree: what lies far ahead of them was written while Harbor's was ahead.
+    pub clocks_agree: bool,
     /// The robots in our two slots, whoever's they are.
     pub robots: &'a [Option<Robot>; 2],
     /// The Secret.
@@ -92,7 +97,7 @@ impl Observed<'_> {
             deleting: self.deleting,
             retain: desired.retain,
             finalizer: self.finalizer,
-            may_update: self.may_update,
+            may_update: self.may_update && !self.is_to_be_made_again(desired),
             may_adopt: self.may_adopt && desired.adopt,
             strategy: desired.strategy,
             own: self.own,
@@ -152,7 +157,13 @@ impl Observed<'_> {
 
     /// An edited `expiresAfter` counts from now, so a robot keeps its expiry as long as the wish it was made with (in
     /// status) is still the wish and nobody moved the expiry in Harbor. A wish that is not on record is not in effect.
+    ///
+    /// Whatever is on record, a robot does not live longer than a wish made now allows.
     pub fn lifetime_differs(&self, desired: &Desired, robot: &Robot) -> bool {
+        if self.outlives(desired, robot) {
+            // Harbor counts from creation, so no PUT shortens a life that begins in the future.
+            return !self.begins_later(robot);
+        }
         match (robot.expires_at, desired.lifetime) {
             (None, Lifetime::Never) => false,
             (None, Lifetime::Days(_)) | (Some(_), Lifetime::Never) => true,
@@ -167,10 +178,41 @@ impl Observed<'_> {
         }
     }
 
+    /// It lives longer than the wish allows, since Harbor's clock was ahead when it was made or edited.
+    fn outlives(&self, desired: &Desired, robot: &Robot) -> bool {
+        let (true, Some(expiry), Lifetime::Days(days)) = (self.clocks_agree, robot.expires_at, desired.lifetime) else {
+            return false;
+        };
+        // Harbor counts whole days, from creation: see `rotation::lifetime_from_now`.
+        expiry > self.now + rotation::days(days) + rotation::DAY + SLACK
+    }
+
+    fn begins_later(&self, robot: &Robot) -> bool {
+        self.clocks_agree && robot.created_at > self.now + SLACK
+    }
+
+    /// It was made while Harbor's clock was ahead, and that makes its credential live too long: another robot takes its
+    /// place.
+    fn is_misborn(&self, desired: &Desired, robot: &Robot) -> bool {
+        self.begins_later(robot) && (self.outlives(desired, robot) || desired.rotation.interval.is_some())
+    }
+
+    /// In place only a new robot under the same name helps, as for a login that may not update.
+    fn is_to_be_made_again(&self, desired: &Desired) -> bool {
+        let in_place = desired.strategy == plan::Strategy::InPlace && desired.enabled && self.own == Own::NotWished;
+        let current = self.recorded.current.as_ref().filter(|_| in_place && self.clocks_agree);
+        let current = current.and_then(|record| self.robots.iter().flatten().find(|robot| record.robot.is(robot)));
+        current.is_some_and(|robot| self.is_misborn(desired, robot))
+    }
+
     fn age(&self, desired: &Desired, robot: &Robot) -> Age {
+        let misborn = self.is_misborn(desired, robot);
+        let made_again = misborn && self.is_to_be_made_again(desired);
         // A robot without a secret of its own can never log in.
-        if !robot.editable || robot.expires_at.is_some_and(|at| at <= self.now) {
+        if !robot.editable || made_again || robot.expires_at.is_some_and(|at| at <= self.now) {
             Age::Expired
+        } else if misborn && desired.strategy == plan::Strategy::Overlap {
+            Age::Due
         } else if self.renewal_time(desired, robot).is_some_and(|at| at <= self.now) {
             Age::Due
         } else {

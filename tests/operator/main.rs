@@ -9,6 +9,7 @@ mod again;
 mod attacks;
 mod bulk;
 mod canary;
+mod clocks;
 mod crash;
 mod damaged;
 mod days;

@@ -107,7 +107,8 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
         contests: before.and_then(|entry| {
             let contests = entry.contests?;
             // A person who edits the account may have settled the matter; a new token does not make repairs cheaper.
-            let calm = || Box::new(Contests { repairs: contests.repairs, ..Contests::default() });
+            let calm =
+                || Box::new(Contests { repairs: contests.repairs, renewals: contests.renewals, ..Contests::default() });
             Some(if entry.wish == wish { contests.clone() } else { calm() })
         }),
     };

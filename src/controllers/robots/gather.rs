@@ -21,8 +21,9 @@ use crate::domain::conditions;
 use crate::domain::desired::Desired;
 use crate::domain::grants::{self, Granted, Origin, Refusal};
 use crate::domain::observed::{Recorded, SecretSeen};
+use crate::domain::pace;
 use crate::domain::permissions::Access;
-use crate::domain::plan::{Own, Permit};
+use crate::domain::plan::{Own, Permit, Situation};
 use crate::domain::report::{self, Failure};
 use crate::domain::robot::{Lifetime, Robot};
 use crate::domain::situation::Observed;
@@ -93,18 +94,31 @@ pub(super) struct Gathered {
     pub(super) service_accounts_contested: Option<Instant>,
     /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
     pub(super) paced_until: Option<RegistryTime>,
+    /// It was renewed lately: the next renewal by timer waits until then (registry time).
+    pub(super) renewal_paced_until: Option<RegistryTime>,
     /// A namespace may still have the former credential.
     pub(super) behind: bool,
-    /// Registry time.
+    /// Registry time, after the last answer of Harbor that anything was read from.
     pub(super) now: RegistryTime,
+    /// See [`Observed::clocks_agree`].
+    pub(super) clocks_agree: bool,
     /// When to look again for a reason that is not in status.
     pub(super) wake: Option<RegistryTime>,
 }
 
 impl Gathered {
+    /// Until when the replacement that is due waits, since there were others lately.
+    pub(super) fn held_until(&self, situation: &Situation) -> Option<RegistryTime> {
+        match pace::kind(situation)? {
+            pace::Kind::Repair => self.paced_until,
+            pace::Kind::Renewal => self.renewal_paced_until,
+        }
+    }
+
     pub(super) fn observed<'a>(&'a self, recorded: &'a Recorded, deleting: bool) -> Observed<'a> {
         Observed {
             now: self.now,
+            clocks_agree: self.clocks_agree,
             robots: &self.robots,
             secret: &self.seen,
             recorded,
@@ -157,8 +171,10 @@ impl Pass<'_> {
             secret_contested: None,
             service_accounts_contested: None,
             paced_until: None,
+            renewal_paced_until: None,
             behind: self.account.status.as_ref().is_some_and(spread::is_behind),
             now: self.registry_now(),
+            clocks_agree: self.registry.clocks_agree(),
             wake: None,
         };
         if !deleting {
@@ -197,6 +213,7 @@ impl Pass<'_> {
                 Some(robots) => (gathered.robots, gathered.from_memory) = (robots, true),
                 None => self.find_robots(&mut gathered, deleting).await?,
             }
+            self.look_at_the_clock(&mut gathered);
         }
         gathered.seen = gathered.live.seen(&form, gathered.robots.iter().flatten());
         if !deleting {
@@ -206,6 +223,14 @@ impl Pass<'_> {
             self.ask_login(&mut gathered, deleting).await?;
         }
         Ok(gathered)
+    }
+
+    /// Harbor's answer took its time and told Harbor's: what was read is judged by that, not by what was known before.
+    fn look_at_the_clock(&self, gathered: &mut Gathered) {
+        let now = self.registry_now();
+        let moved = now.duration_since(gathered.now);
+        gathered.wake = gathered.wake.map(|at| at + moved);
+        (gathered.now, gathered.clocks_agree) = (now, self.registry.clocks_agree());
     }
 
     /// The form of our Secret.
@@ -282,7 +307,7 @@ impl Pass<'_> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if !left.is_zero() {
             gathered.unsettled = true;
-            gathered.wake = SignedDuration::try_from(left).ok().map(|left| gathered.now + left);
+            gathered.wake = Some(gathered.now + signed(left));
         }
     }
 
@@ -305,6 +330,7 @@ impl Pass<'_> {
                 gathered.secret_contested = contests.secret.until(now).filter(|_| disturbed);
                 gathered.service_accounts_contested = contests.service_accounts.until(now);
                 gathered.paced_until = contests.repairs.until(gathered.now);
+                gathered.renewal_paced_until = contests.renewals.until(gathered.now);
             }
         });
     }
@@ -395,6 +421,10 @@ impl Pass<'_> {
         }
         Ok(())
     }
+}
+
+fn signed(wait: Duration) -> SignedDuration {
+    SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
 }
 
 fn password_failure(problem: &PasswordProblem) -> Failure {

@@ -282,9 +282,11 @@ impl Pass<'_> {
         if done.removed {
             return forget(self.ctx, self.key);
         }
-        if done.outcome.published && !edited && pace::counts(&situation) {
+        let replaced = done.outcome.published || (done.outcome.failure.is_none() && pace::replaces(&plan));
+        if let Some(kind) = pace::kind(&situation).filter(|kind| replaced && (!edited || *kind == pace::Kind::Renewal))
+        {
             let now = self.registry_now();
-            self.ctx.index.update(self.key, |entry| entry.contests.get_or_insert_default().repairs.note(now));
+            self.ctx.index.update(self.key, |entry| entry.contests.get_or_insert_default().pace(kind).note(kind, now));
         }
         if done.stale {
             self.ctx.index.update(self.key, |entry| {
@@ -314,7 +316,7 @@ impl Pass<'_> {
             now: self.registry_now(),
         };
         let (next, wake) = report::report(&facts);
-        let paced = gathered.paced_until.filter(|_| plan.blocker == Some(Blocker::RepairsPaused));
+        let paced = gathered.held_until(&situation).filter(|_| plan.blocker == Some(Blocker::RepairsPaused));
         let wake = wake.into_iter().chain(gathered.wake).chain(paced).min();
         let wake = wake.map(|at| self.ctx.instant_of(at, facts.now));
         let wake = [wake, done.wake, self.unwatched(&plan, &gathered)].into_iter().flatten().min();
@@ -346,8 +348,9 @@ impl Pass<'_> {
 
     fn plan(&self, gathered: &gather::Gathered, recorded: &Recorded, edited: bool) -> (Situation, plan::Plan) {
         let situation = gathered.observed(recorded, self.is_deleting()).situation(&self.desired);
-        let plan = match (gathered.secret_contested, gathered.paced_until) {
+        let plan = match (gathered.secret_contested, gathered.held_until(&situation)) {
             (Some(_), _) => contest::stand_back(&situation),
+            (None, Some(_)) if pace::kind(&situation) == Some(pace::Kind::Renewal) => pace::hold_renewal(&situation),
             (None, Some(_)) if !edited => pace::hold(&situation),
             (None, _) => plan::plan(&situation),
         };

@@ -2,6 +2,7 @@
 
 use super::super::desired::Desired;
 use super::super::mark;
+use super::super::pace;
 use super::super::plan::{Blocker, Holder, Strategy};
 use super::super::robot::Robot;
 use super::super::slots::Slot;
@@ -32,6 +33,15 @@ pub(super) fn told(facts: &Facts<'_>, blocker: Blocker) -> (&'static str, String
             ("SecretNotOwned", text)
         }
         Blocker::LoginCannotUpdate => ("LoginCannotUpdate", cannot_update(desired)),
+        Blocker::RepairsPaused if pace::kind(&facts.observed.situation(desired)) == Some(pace::Kind::Renewal) => {
+            let text = format!(
+                "robot {} is due for renewal again although it was renewed only a short while ago: its expiry in Harbor is \
+                 not what was asked for, or Harbor's clock jumps; the next renewal waits a minute, then twice as long each \
+                 time, up to an hour",
+                desired.base_name
+            );
+            ("RepairsPaused", text)
+        }
         Blocker::RepairsPaused => {
             let text = format!(
                 "robot {} needs repair again although its credential was replaced only a short while ago; the next repair \

@@ -2,6 +2,7 @@
 //! Functions of the state: no times, so that nothing is written while nothing changes.
 
 use super::super::plan::{Holder, Strategy};
+use super::super::robot::Lifetime;
 use super::super::rotation::{self, Cut};
 use super::super::situation;
 use super::super::slots::Slot;
@@ -13,10 +14,39 @@ const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 
 /// For the message of `Synced`.
 pub fn of(facts: &Facts<'_>, status: &AccountStatus) -> Vec<String> {
-    [overlap(facts, status), renewal(facts), refresh(facts), revoke(facts), stranger(facts)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        margin(facts),
+        short_life(facts),
+        overlap(facts, status),
+        renewal(facts),
+        refresh(facts),
+        revoke(facts),
+        stranger(facts),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn margin(facts: &Facts<'_>) -> Option<String> {
+    let Facts { desired, .. } = facts;
+    let misfit = desired.enabled && !rotation::margin_fits(&desired.rotation, desired.lifetime);
+    misfit.then(|| {
+        format!(
+            "rotation.renewBefore, of the account or of the registry's defaults, is not shorter than expiresAfter ({}): the \
+             credential is renewed when a third of its life is left",
+            desired.expires_after
+        )
+    })
+}
+
+/// Harbor's own count is of whole days.
+fn short_life(facts: &Facts<'_>) -> Option<String> {
+    let Facts { desired, outcome, .. } = facts;
+    let robot = outcome.robot.as_ref().filter(|_| desired.enabled)?;
+    let (Lifetime::Days(days), Some(expiry)) = (desired.lifetime, robot.expires_at) else { return None };
+    let shorter = robot.lifetime == desired.lifetime && expiry + SLACK < robot.created_at + rotation::days(days);
+    shorter.then(|| "Harbor gave the robot a shorter life than was asked for, see status.robot.expiresAt".to_owned())
 }
 
 fn overlap(facts: &Facts<'_>, status: &AccountStatus) -> Option<String> {

@@ -35,7 +35,11 @@ pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTi
         return facts.outcome.robot.as_ref().map_or(*now, |current| current.created_at.min(*now));
     }
     if let Some(record) = observed.recorded_previous(previous) {
-        return latest.map_or(record.revoke_at, |latest| record.revoke_at.min(latest));
+        // No overlap that runs ends later than one that begins now, but for one noted while Harbor's clock was ahead.
+        let whole = desired.rotation.overlap.max(rotation::DEFAULT_OVERLAP);
+        let longest = whole_seconds(*now + whole + rotation::DAY);
+        let recorded = if observed.clocks_agree { record.revoke_at.min(longest) } else { record.revoke_at };
+        return latest.map_or(recorded, |latest| recorded.min(latest));
     }
     let end = *now + rotation::overlap(&desired.rotation, previous.expires_at, latest, *now).0;
     // Rounded up: an overlap is never shorter than it says.
