@@ -1,7 +1,7 @@
 //! What the operator cannot see although it looks: objects that cannot be read, and namespaces that it may not list.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
 
