@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use harbor_robot_world::{Login, Operator, note};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::hostile_server::{HostileServer, Kind};
@@ -15,7 +16,7 @@ use crate::objects;
 use crate::stage::Stage;
 
 /// Accounts on the hostile server: more than it may have calls under way.
-const ACCOUNTS: usize = 24;
+const ACCOUNTS: usize = 16;
 /// How long the server is at it before memory is read.
 const ATTACK: Duration = Duration::from_secs(8);
 /// Memory that moves less than this between two looks has settled.
@@ -40,7 +41,7 @@ pub(crate) async fn measure(report: &mut Report, release: bool) -> Result<()> {
         // Each kind has a process of its own, which has served somebody before.
         accounts::create_ready(&api, vec![accounts::account(&format!("before-{number}"), "p")?], TIMEOUT).await?;
         let before = settled(&operator).await?;
-        forget_peak(&operator)?;
+        operator.forget_peak()?;
         let server = HostileServer::start(kind).await?;
         attack(&stage, bad, &server.url).await?;
         tokio::time::sleep(ATTACK / 2).await;
@@ -82,23 +83,31 @@ async fn settled(operator: &Operator) -> Result<u64> {
     }
 }
 
-/// From now on the peak is that of what comes.
-fn forget_peak(operator: &Operator) -> Result<()> {
-    let path = format!("/proc/{}/clear_refs", operator.pid());
-    std::fs::write(&path, "5").with_context(|| path)
-}
-
 /// Ends the operator and takes away what the tenant made: nobody is left who would take the finalizers away.
 async fn end(stage: &Stage, bad: Tenant, mut operator: Operator) -> Result<()> {
     tokio::task::spawn_blocking(move || operator.kill()).await??;
-    let plural = ["robotaccounts.harbor-robots.io", "harborregistries.harbor-robots.io"];
-    for plural in plural {
-        let none = json!({"metadata": {"finalizers": null}}).to_string();
-        let all = stage.plane.kubectl(["get", plural, "-n", bad.namespace, "-o", "name"]).ok()?;
-        for name in all.lines() {
-            stage.plane.kubectl(["patch", name, "-n", bad.namespace, "--type=merge", "-p", &none]).ok()?;
-        }
+    for plural in ["robotaccounts.harbor-robots.io", "harborregistries.harbor-robots.io"] {
         stage.plane.kubectl(["delete", plural, "--all", "-n", bad.namespace, "--wait=false"]).ok()?;
     }
+    let api = objects::accounts(&stage.plane.client().await?, bad.namespace);
+    let none = json!({"metadata": {"finalizers": null}});
+    for account in api.list(&ListParams::default()).await? {
+        let name = account.metadata.name.context("an account has a name")?;
+        // One that went meanwhile had none.
+        let _ = api.patch(&name, &PatchParams::default(), &Patch::Merge(&none)).await;
+    }
+    stage
+        .plane
+        .kubectl([
+            "patch",
+            "harborregistries.harbor-robots.io",
+            "own",
+            "-n",
+            bad.namespace,
+            "--type=merge",
+            "-p",
+            &none.to_string(),
+        ])
+        .ok()?;
     Ok(())
 }
