@@ -260,7 +260,7 @@ pub struct Grant {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
     #[x_kube(validation = rules::pairs_or_star())]
     pub access: Option<Vec<AccessRule>>,
-    /// The longest lifetime an account may ask for, in whole days, like `90d`. Left out or `Never`: any.
+    /// The longest lifetime an account may ask for, in whole days, like `30d`, or `Never` for any. Left out: `90d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_expires_after: Option<ExpiresAfter>,
     /// `Allowed`: accounts may take over robots that nobody's mark is on. Left out: `Denied`.

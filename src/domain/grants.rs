@@ -7,16 +7,20 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::desired::Desired;
 use super::permissions::{self, Access, AccessSet};
-use super::robot::{Home, Lifetime};
+use super::robot::{Home, Lifetime, Robot};
 use super::{catalogue, patterns};
 use crate::api::{AccessRule, ExpiresAfter, Grant, GrantAdoption};
 
 /// Stands for the account's namespace in `projects`.
 const NAMESPACE: &str = "$(namespace)";
+/// The longest lifetime, in days, that an entry without `maxExpiresAfter` admits: who is granted something by a short
+/// entry shall not hold it for ever.
+const LONGEST_BY_DEFAULT: u32 = 90;
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +48,7 @@ pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<
     let Home::Project(project) = &desired.home else {
         return Err(Refusal("grants cover project robots only".to_owned()));
     };
-    let here: Vec<&Grant> = grants
-        .iter()
-        .filter(|grant| covers_namespace(grant, origin) && covers_project(grant, origin, project))
-        .collect();
+    let here: Vec<&Grant> = entries(grants, origin, project).collect();
     if here.is_empty() {
         return Err(Refusal(format!(
             "no grant of the registry gives namespace {} the project {project}; ask its administrator for one",
@@ -55,16 +56,12 @@ pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<
         )));
     }
     let long_enough: Vec<&Grant> =
-        here.iter().copied().filter(|grant| admits(grant.max_expires_after.as_ref(), desired.lifetime)).collect();
+        here.iter().copied().filter(|grant| admits(grant, desired.lifetime)).collect();
     if long_enough.is_empty() {
-        let longest = here
-            .iter()
-            .filter_map(|grant| grant.max_expires_after.as_ref())
-            .max_by_key(|max| max.days().ok().flatten());
+        let longest = here.iter().filter_map(|grant| longest(grant)).filter_map(Lifetime::days).max().unwrap_or_default();
         return Err(Refusal(format!(
-            "expiresAfter {} is longer than the {} that {}",
+            "expiresAfter {} is longer than the {longest}d that {}",
             desired.expires_after,
-            longest.map_or("lifetime", |max| max.0.as_str()),
             cite(&here)
         )));
     }
@@ -83,6 +80,43 @@ pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<
         )));
     }
     Ok(Granted { adoption: long_enough.iter().any(|grant| grant.adoption == Some(GrantAdoption::Allowed)) })
+}
+
+/// Whether the entries cover what a project robot can do at this moment (registry time), whatever its account and its status
+/// say: its permissions and the life it has left. One that cannot log in needs no cover.
+pub fn cover_robot<'g>(
+    grants: impl IntoIterator<Item = &'g Grant>,
+    origin: Origin<'_>,
+    robot: &Robot,
+    now: Timestamp,
+) -> bool {
+    let Home::Project(project) = &robot.home else { return true };
+    if robot.disabled || robot.expires_at.is_some_and(|at| at <= now) {
+        return true;
+    }
+    let lifetime = robot.expires_at.map_or(Lifetime::Never, |at| days_left(at, now));
+    let fit: Vec<&Grant> = entries(grants, origin, project).filter(|grant| admits(grant, lifetime)).collect();
+    let covered = |pair| fit.iter().any(|grant| covers_pair(grant, pair));
+    // Harbor itself keeps a project robot to its project, so the scope of a pair says nothing more.
+    !fit.is_empty() && robot.permissions.values().flatten().all(covered)
+}
+
+/// The days that a robot has left, rounded up as a request for them is. Harbor sets an expiry to the second, and clocks differ
+/// by more than that.
+fn days_left(expires_at: Timestamp, now: Timestamp) -> Lifetime {
+    const DAY: i64 = 86_400;
+    const SLACK: i64 = 3_600;
+    let seconds = expires_at.as_second().saturating_sub(now.as_second()).saturating_sub(SLACK).max(0);
+    Lifetime::Days(u32::try_from(seconds.div_ceil(DAY)).unwrap_or(u32::MAX))
+}
+
+/// The entries in which both namespace and project fit.
+fn entries<'g>(
+    grants: impl IntoIterator<Item = &'g Grant>,
+    origin: Origin<'_>,
+    project: &str,
+) -> impl Iterator<Item = &'g Grant> {
+    grants.into_iter().filter(move |grant| covers_namespace(grant, origin) && covers_project(grant, origin, project))
 }
 
 fn cite(grants: &[&Grant]) -> String {
@@ -106,12 +140,20 @@ fn ceiling(grants: &[&Grant]) -> String {
     if pairs.is_empty() { "nothing".to_owned() } else { pairs.into_iter().collect::<Vec<_>>().join(", ") }
 }
 
-fn admits(maximum: Option<&ExpiresAfter>, lifetime: Lifetime) -> bool {
-    match (maximum.map(ExpiresAfter::days), lifetime) {
-        (None | Some(Ok(None)), _) => true,
-        // A limit that cannot be read limits everything.
-        (Some(Err(_)), _) | (Some(Ok(Some(_))), Lifetime::Never) => false,
-        (Some(Ok(Some(most))), Lifetime::Days(days)) => days <= most,
+/// The longest lifetime that an entry admits; `None` if its limit cannot be read, and then it admits none.
+fn longest(grant: &Grant) -> Option<Lifetime> {
+    match grant.max_expires_after.as_ref().map(ExpiresAfter::days) {
+        None => Some(Lifetime::Days(LONGEST_BY_DEFAULT)),
+        Some(Ok(days)) => Some(days.map_or(Lifetime::Never, Lifetime::Days)),
+        Some(Err(_)) => None,
+    }
+}
+
+fn admits(grant: &Grant, lifetime: Lifetime) -> bool {
+    match (longest(grant), lifetime) {
+        (Some(Lifetime::Never), _) => true,
+        (None, _) | (Some(Lifetime::Days(_)), Lifetime::Never) => false,
+        (Some(Lifetime::Days(most)), Lifetime::Days(days)) => days <= most,
     }
 }
 

@@ -39,6 +39,16 @@ pub enum Lifetime {
     Days(u32),
 }
 
+impl Lifetime {
+    /// The days; `None` for ever.
+    pub fn days(self) -> Option<u32> {
+        match self {
+            Self::Never => None,
+            Self::Days(days) => Some(days),
+        }
+    }
+}
+
 /// A robot as read from Harbor (list or GET).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Robot {

@@ -51,7 +51,7 @@ fn objects(scene: &Scene, file: &Path) -> Vec<Value> {
 async fn every_form_is_applied_as_it_is_and_becomes_ready() {
     let everything = json!({"grants": [{
         "name": "all", "namespaceSelector": {}, "projects": ["*"], "permissions": [],
-        "access": [{"resource": "*", "action": "*"}], "adoption": "Allowed",
+        "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "Never", "adoption": "Allowed",
     }]});
     let args = vec!["--private-registry-hosts=127.0.0.1".to_owned()];
     let scene = Scene::of_the_system(Setting { registry: everything, args, ..Setting::default() }).await;

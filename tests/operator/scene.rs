@@ -215,7 +215,7 @@ impl Scene {
             "pollInterval": "1s",
             "grants": [{
                 "name": "all", "namespaces": [scene.namespace], "projects": ["*"], "permissions": [],
-                "access": [{"resource": "*", "action": "*"}], "adoption": "Allowed",
+                "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "Never", "adoption": "Allowed",
             }],
         });
         if let Some(ca) = &scene.harbor.ca {

@@ -124,6 +124,7 @@ impl Stage {
                     "projects": ["*"],
                     "permissions": [],
                     "access": [{"resource": "*", "action": "*"}],
+                    "maxExpiresAfter": "Never",
                     "adoption": "Allowed",
                 }],
             },

@@ -1,6 +1,7 @@
 use super::*;
 use crate::api::Permission;
-use crate::domain::fixtures::{desired, project};
+use crate::domain::fixtures::{at, days, desired, project, robot};
+use crate::domain::slots::Slot;
 
 /// A grant of namespace `team-a` for the project of the same name.
 fn grant() -> Grant {
@@ -255,7 +256,11 @@ fn a_lifetime_longer_than_an_entry_admits_does_not_count_there() {
     ] {
         assert_eq!(granted(&[up_to(max)], &lasting("x", lifetime)), expected, "{max} {lifetime:?}");
     }
-    assert!(granted(&[grant()], &lasting("Never", Lifetime::Never)));
+    assert!(granted(&[grant()], &lasting("90d", Lifetime::Days(90))), "an entry that says nothing admits 90 days");
+    assert!(!granted(&[grant()], &lasting("91d", Lifetime::Days(91))));
+    assert!(!granted(&[grant()], &lasting("Never", Lifetime::Never)));
+    let text = refusal(&[grant()], &lasting("Never", Lifetime::Never));
+    assert_eq!(text, "expiresAfter Never is longer than the 90d that grant teams allows");
     let text = refusal(&[up_to("10d"), up_to("20d")], &desired());
     assert_eq!(text, "expiresAfter 30d is longer than the 20d that the grants teams, teams allow");
 }
@@ -281,4 +286,31 @@ fn adoption_is_allowed_by_an_entry_that_counts() {
     let elsewhere = Grant { projects: vec!["team-b".into()], ..allowed.clone() };
     let too_short = Grant { max_expires_after: Some(ExpiresAfter("1d".into())), ..allowed };
     assert!(!adoption(&[grant(), elsewhere, too_short]));
+}
+
+#[test]
+fn a_robot_is_judged_by_what_it_holds_and_how_long_it_lives_on() {
+    let most = |max: &str| Grant { max_expires_after: Some(ExpiresAfter(max.into())), ..grant() };
+    let covered = |grants: &[Grant], robot: &Robot, now| cover_robot(grants, from("team-a", None), robot, at(now));
+    let held = robot(Slot::A, 0);
+    assert!(covered(&[grant()], &held, 0), "as it was made");
+    assert!(covered(&[most("30d")], &held, -60), "clocks differ by a minute");
+    assert!(!covered(&[most("29d")], &held, 0));
+    assert!(covered(&[most("29d")], &held, days(1)), "a day less is left");
+    assert!(!covered(&[], &held, 0));
+    assert!(!cover_robot(&[grant()], from("team-b", None), &held, at(0)), "another namespace's entry");
+    let more = Robot { permissions: project(&["repository:pull", "robot:create"]), ..held.clone() };
+    assert!(!covered(&[grant()], &more, 0));
+    let for_ever = Robot { expires_at: None, ..held.clone() };
+    assert!(!covered(&[grant()], &for_ever, 0));
+    assert!(covered(&[most("Never")], &for_ever, 0));
+}
+
+#[test]
+fn a_robot_that_cannot_log_in_needs_no_grant() {
+    let held = robot(Slot::A, 0);
+    let covered = |robot: &Robot, now| cover_robot(&[], from("team-a", None), robot, at(now));
+    assert!(covered(&Robot { disabled: true, ..held.clone() }, 0));
+    assert!(covered(&held, days(30)));
+    assert!(!covered(&held, days(30) - 1));
 }
