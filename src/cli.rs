@@ -1,12 +1,14 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use ipnet::IpNet;
 
 use crate::api::DurationString;
 use crate::logging::{Format, Level};
+use crate::registry::harbor::{PrivateHost, PrivateHostError};
 
 /// Harbor robot accounts as Kubernetes objects.
 #[derive(Debug, Parser)]
@@ -53,10 +55,17 @@ pub struct RunArgs {
     #[arg(long, env = "ALLOW_HTTP")]
     pub allow_http: bool,
     /// Hosts that HarborRegistry objects of namespaces may name although their addresses are not on the internet, like
-    /// harbor.corp.example or *.svc.cluster.local; `*` stands for any text. Whoever may create such an object could else
-    /// reach whatever the operator reaches.
-    #[arg(long, env = "PRIVATE_REGISTRY_HOSTS", value_delimiter = ',', value_name = "HOST,…")]
-    pub private_registry_hosts: Vec<String>,
+    /// harbor.corp.example, harbor.corp.example:8443, *.svc.cluster.local:443, 10.1.* or [fd00::7]:443; `*` stands for any
+    /// text, and without a port any port fits. Whoever may create such an object could else reach whatever the operator
+    /// reaches, so name the port where other services listen on the same host.
+    #[arg(long, env = "PRIVATE_REGISTRY_HOSTS", value_delimiter = ',', value_parser = private_host, value_name = "HOST[:PORT],…")]
+    pub private_registry_hosts: Vec<PrivateHost>,
+    /// Blocks of addresses that HarborRegistry objects of namespaces never reach although their numbers are public, like
+    /// those of this cluster's nodes, pods or load balancers where they have any: 52.10.0.0/16,2600:1f14::/36. What is not
+    /// on the internet by its number (loopback, private, link-local and other special blocks) is out of reach anyway, and
+    /// so is the API server's own address. A host of --private-registry-hosts may have any address, a denied one as well.
+    #[arg(long, env = "DENIED_CIDRS", value_delimiter = ',', value_parser = block, value_name = "CIDR,…")]
+    pub denied_cidrs: Vec<IpNet>,
     /// The shortest pollInterval of a HarborRegistry of a namespace, like 1m or 30s.
     #[arg(long, env = "TENANT_POLL_INTERVAL", default_value = "1m", value_parser = duration, value_name = "DURATION")]
     pub tenant_poll_interval: Duration,
@@ -124,6 +133,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     DurationString(text.to_owned()).parse().map_err(|error| error.to_string())
 }
 
+fn private_host(text: &str) -> Result<PrivateHost, String> {
+    text.parse().map_err(|error: PrivateHostError| error.to_string())
+}
+
+/// A block of addresses, or one address.
+fn block(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let net =
+        net.map_err(|_| format!("{text:?} is no block of addresses: write it like 52.10.0.0/16 or 2600:1f14::/36"))?;
+    if net.trunc() == net {
+        Ok(net)
+    } else {
+        Err(format!("{text:?} has bits set behind its prefix: the block that it lies in is {}", net.trunc()))
+    }
+}
+
 /// The name stands between spaces and slashes in a mark.
 fn cluster_name(text: &str) -> Result<String, String> {
     let fits = !text.is_empty()
@@ -147,6 +173,37 @@ mod tests {
     fn a_cluster_name_cannot_break_a_mark() {
         for (name, fits) in [("prod-1", true), ("", false), ("a b", false), ("a/b", false), ("a]", false)] {
             assert_eq!(cluster_name(name).is_ok(), fits, "{name:?}");
+        }
+    }
+
+    fn run(args: &[&str]) -> Result<RunArgs, String> {
+        let all = ["harbor-robot-operator", "run"].iter().chain(args);
+        match Cli::try_parse_from(all).map_err(|error| error.to_string())?.command {
+            Command::Run(args) => Ok(*args),
+            Command::Crds => Err("not run".to_owned()),
+        }
+    }
+
+    #[test]
+    fn blocks_and_hosts_are_read_at_the_start_and_what_is_none_is_refused_with_what_to_write() {
+        let args = run(&[
+            "--denied-cidrs=52.10.0.0/16,2600:1f14::/36,198.51.100.7",
+            "--private-registry-hosts=a.example:443,*",
+        ]);
+        let args = args.unwrap();
+        let blocks: Vec<String> = args.denied_cidrs.iter().map(ToString::to_string).collect();
+        assert_eq!(blocks, ["52.10.0.0/16", "2600:1f14::/36", "198.51.100.7/32"]);
+        assert_eq!(args.private_registry_hosts.len(), 2);
+        for (arg, says) in [
+            ("--denied-cidrs=52.10.0.0/33", "write it like 52.10.0.0/16"),
+            ("--denied-cidrs=nodes", "write it like 52.10.0.0/16"),
+            ("--denied-cidrs=52.10.0.0/16,", "write it like 52.10.0.0/16"),
+            ("--denied-cidrs=52.10.1.0/16", "the block that it lies in is 52.10.0.0/16"),
+            ("--private-registry-hosts=a.example:https", "\"https\" is no port"),
+            ("--private-registry-hosts=https://a.example", "is no port"),
+        ] {
+            let error = run(&[arg]).unwrap_err();
+            assert!(error.contains(says), "{arg}: {error}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Puts the parts together, starts them in order, and ends them on SIGTERM.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -77,6 +79,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let shutdown = CancellationToken::new();
     stop_on_signal(&shutdown)?;
     let config = kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
+    let api_server = address_of(&config.cluster_url);
     let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let state = Arc::new(Progress::default());
@@ -84,7 +87,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
         async |address, what| Server::bind(address, what).await.map_err(|error| Error::Listen { address, error });
     let (probes_server, metrics_server) =
         (bind(args.listen, "probes").await?, bind(args.metrics_listen, "metrics").await?);
-    let settings = settings(&args, &client).await?;
+    let settings = settings(&args, &client, api_server).await?;
     let leadership = if args.leader_elect {
         let identity = leader::identity(&std::env::var("HOSTNAME").unwrap_or_else(|_| "operator".to_owned()));
         let namespace = &args.cluster_resource_namespace;
@@ -160,7 +163,7 @@ struct Progress {
     standby: AtomicBool,
 }
 
-async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
+async fn settings(args: &RunArgs, client: &Client, api_server: Option<IpAddr>) -> Result<Settings, Error> {
     let cluster_name = match &args.cluster_name {
         Some(name) => name.clone(),
         None => namespaces::uid(client, "kube-system")
@@ -184,6 +187,7 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
         allow_http: args.allow_http,
         tenants: Tenants {
             private_hosts: args.private_registry_hosts.clone(),
+            denied: args.denied_cidrs.iter().copied().chain(api_server.map(IpNet::from)).collect(),
             poll_interval: args.tenant_poll_interval,
             requests_per_second: args.tenant_requests_per_second,
             max_in_flight: usize::from(args.tenant_max_in_flight),
@@ -194,6 +198,11 @@ async fn settings(args: &RunArgs, client: &Client) -> Result<Settings, Error> {
         settle_after: Duration::from_secs(args.settle_after),
         concurrency: usize::from(args.concurrency),
     })
+}
+
+/// The address in a URL; a name may have others, and those of a cluster's own are not on the internet as a rule.
+fn address_of(url: &hyper::Uri) -> Option<IpAddr> {
+    url.host()?.trim_matches(['[', ']']).parse().ok()
 }
 
 fn probes(state: &Arc<Progress>) -> Probes {

@@ -15,6 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use crate::api::RegistryTime;
 use crate::cluster::events::Events;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
+use crate::registry::harbor::PrivateHost;
 use crate::{deadline, engine};
 
 /// An account's name, small and cheap to clone.
@@ -88,8 +90,10 @@ pub struct Settings {
 /// How far registries of namespaces reach, whose owners are not the cluster's administrators.
 #[derive(Clone, Debug)]
 pub struct Tenants {
-    /// Hosts (with `*` for any text) that are reached although their addresses are not on the internet.
-    pub private_hosts: Vec<String>,
+    /// Hosts that are reached although their addresses are not on the internet.
+    pub private_hosts: Vec<PrivateHost>,
+    /// Blocks that are not reached although their numbers are public.
+    pub denied: Vec<IpNet>,
     /// Their `pollInterval` is at least this.
     pub poll_interval: Duration,
     /// Their `rateLimit.requestsPerSecond` is at most this.

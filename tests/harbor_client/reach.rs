@@ -9,7 +9,8 @@ use super::stub::{Stub, json as json_answer};
 use super::{config, row};
 
 fn fenced(url: &str, except: &[&str]) -> Result<Client, ConfigError> {
-    let reach = Reach::Internet { except: except.iter().map(ToString::to_string).collect() };
+    let reach =
+        Reach::Internet { except: except.iter().map(|text| text.parse().unwrap()).collect(), denied: Vec::new() };
     Client::new(Config { reach, ..config(url) })
 }
 

@@ -104,7 +104,8 @@ pub(super) fn http_client(config: &Config, room: &OwnRoom) -> Result<reqwest::Cl
         && url.username().is_empty()
         && url.password().is_none();
     let host = url.host().filter(|_| matches!(url.scheme(), "http" | "https") && plain).ok_or(ConfigError::Url)?;
-    let fence = config.reach.fence(&host, room.lookup())?;
+    let port = url.port_or_known_default().ok_or(ConfigError::Url)?;
+    let fence = config.reach.fence(&host, port, room.lookup())?;
     let mut builder = reqwest::Client::builder()
         .user_agent(config.user_agent.clone())
         .redirect(redirect::Policy::none())

@@ -5,24 +5,23 @@
 //! reserved blocks. Where a block is special and yet reachable (an anycast service, a tunnel) it is left out all the
 //! same, since no registry is there. The standard library's `IpAddr::is_global` is unstable.
 //!
-//! Not to be known from here: public addresses that lead back into this network, such as that of its own gateway, and
-//! prefixes of its own under which a NAT64 gateway embeds private addresses.
+//! Not to be known from here: public addresses that lead back into this network, such as that of its own gateway, of nodes
+//! or of pods where they have public numbers, and prefixes of its own under which a NAT64 gateway embeds private
+//! addresses. Those are for the operator's administrator to deny.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// First address, length of the prefix.
-type Block4 = (Ipv4Addr, u32);
-type Block6 = (Ipv6Addr, u32);
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-const fn v4(a: u8, b: u8, c: u8, length: u32) -> Block4 {
-    (Ipv4Addr::new(a, b, c, 0), length)
+const fn v4(a: u8, b: u8, c: u8, length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, 0), length)
 }
 
-const fn v6(a: u16, b: u16, c: u16, length: u32) -> Block6 {
-    (Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), length)
+const fn v6(a: u16, b: u16, c: u16, length: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), length)
 }
 
-const SPECIAL_4: [Block4; 17] = [
+const SPECIAL_4: [Ipv4Net; 17] = [
     // This network (RFC 791), `0.0.0.0` included, which connects to the own machine.
     v4(0, 0, 0, 8),
     // Private use (RFC 1918).
@@ -60,9 +59,9 @@ const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 /// The only part of IPv6 that is given out for use in the internet (RFC 4291). Outside are loopback, `::`, addresses that
 /// embed IPv4 ones (`::ffff:0:0/96`, `::/96`, `64:ff9b:1::/48`), discard-only, SRv6, unique local, link and site local,
 /// and multicast.
-const UNICAST: Block6 = v6(0x2000, 0, 0, 3);
+const UNICAST: Ipv6Net = v6(0x2000, 0, 0, 3);
 
-const SPECIAL_6: [Block6; 5] = [
+const SPECIAL_6: [Ipv6Net; 5] = [
     // IETF protocol assignments (RFC 2928): Teredo, benchmarks, ORCHID and more.
     v6(0x2001, 0, 0, 23),
     // Documentation (RFC 3849, 9637).
@@ -75,33 +74,30 @@ const SPECIAL_6: [Block6; 5] = [
 ];
 
 /// NAT64 (RFC 6052): in clusters that have IPv6 only, this is how names of IPv4 servers resolve.
-const NAT64: Block6 = v6(0x64, 0xff9b, 0, 96);
+const NAT64: Ipv6Net = v6(0x64, 0xff9b, 0, 96);
 
 /// Whether an address is one of the internet at large.
 pub(super) fn is_global(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_global_4(address),
-        IpAddr::V6(address) if within_6(address, NAT64) => is_global_4(embedded(address)),
-        IpAddr::V6(address) => within_6(address, UNICAST) && !SPECIAL_6.iter().any(|block| within_6(address, *block)),
+    match reached(address) {
+        IpAddr::V4(address) => address != AZURE_HOST && !SPECIAL_4.iter().any(|block| block.contains(&address)),
+        IpAddr::V6(address) => UNICAST.contains(&address) && !SPECIAL_6.iter().any(|block| block.contains(&address)),
     }
 }
 
-fn is_global_4(address: Ipv4Addr) -> bool {
-    address != AZURE_HOST && !SPECIAL_4.iter().any(|block| within_4(address, *block))
+/// Whether an address, or the IPv4 one that a NAT64 gateway would make of it, lies in one of these blocks.
+pub(super) fn is_in(blocks: &[IpNet], address: IpAddr) -> bool {
+    blocks.iter().any(|block| block.contains(&address) || block.contains(&reached(address)))
 }
 
-/// The IPv4 address in the last 32 bits.
-fn embedded(address: Ipv6Addr) -> Ipv4Addr {
-    let [.., a, b, c, d] = address.octets();
-    Ipv4Addr::new(a, b, c, d)
-}
-
-fn within_4(address: Ipv4Addr, (first, length): Block4) -> bool {
-    (address.to_bits() ^ first.to_bits()).leading_zeros() >= length
-}
-
-fn within_6(address: Ipv6Addr, (first, length): Block6) -> bool {
-    (address.to_bits() ^ first.to_bits()).leading_zeros() >= length
+/// The address at which a connection ends: a NAT64 gateway takes the IPv4 address from the last 32 bits.
+fn reached(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(inside) if NAT64.contains(&inside) => {
+            let [.., a, b, c, d] = inside.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+        _ => address,
+    }
 }
 
 #[cfg(test)]
@@ -168,5 +164,20 @@ mod tests {
             false,
         );
         check("64:ff9b::8.8.8.8 64:ff9b::1.1.1.1", true);
+    }
+
+    #[test]
+    fn a_block_holds_its_addresses_and_those_that_nat64_leads_to_it() {
+        let blocks: Vec<IpNet> = ["52.0.0.0/8", "2600:1f00::/24"].iter().map(|text| text.parse().unwrap()).collect();
+        for (address, expected) in [
+            ("52.1.2.3", true),
+            ("53.1.2.3", false),
+            ("64:ff9b::52.1.2.3", true),
+            ("64:ff9b::53.1.2.3", false),
+            ("2600:1f42::1", true),
+            ("2601::1", false),
+        ] {
+            assert_eq!(is_in(&blocks, address.parse().unwrap()), expected, "{address}");
+        }
     }
 }

@@ -6,16 +6,17 @@
 //! never followed, and no proxy is asked, which would resolve the name itself.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Host;
 
 use super::config::ConfigError;
-use super::internet::is_global;
-use crate::domain::patterns::fits;
+use super::internet::{is_global, is_in};
+use super::private_host::PrivateHost;
 
 /// Which addresses a client connects to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,53 +26,35 @@ pub enum Reach {
     Anywhere,
     /// Globally routable ones alone (IANA's registries of special-purpose addresses), and never through a proxy.
     Internet {
-        /// Hosts that may have any address, as globs of the URL's host in either case: `harbor.corp.example`,
-        /// `*.corp.example`, `10.1.*`, `fd00:1::*`. `*` stands for any run of characters, dots included, so a pattern of
-        /// names should end in one's own domain. Names (in ASCII form), IPv4 and IPv6 addresses (in canonical text) are
-        /// each fitted only by patterns of their own kind, so that `10.*` is not `10.somebody.example`; `*` fits all.
-        except: Vec<String>,
+        /// Hosts that may have any address, also a denied one.
+        except: Vec<PrivateHost>,
+        /// Blocks that are not of the internet although their numbers say so: public addresses of this cluster's own nodes
+        /// and pods.
+        denied: Vec<IpNet>,
     },
 }
 
 impl Reach {
     /// What resolves the names of this host's connections. A literal address never is resolved, so it is checked here,
     /// once for all.
-    pub(super) fn fence(&self, host: &Host<&str>, lookup: Lookup) -> Result<Fence, ConfigError> {
-        match self {
-            Self::Internet { except } if !except.iter().any(|pattern| fits_host(pattern, host)) => {}
+    pub(super) fn fence(&self, host: &Host<&str>, port: u16, lookup: Lookup) -> Result<Fence, ConfigError> {
+        let denied = match self {
+            Self::Internet { except, denied } if !except.iter().any(|private| private.fits(host, port)) => {
+                denied.clone()
+            }
             _ => return Ok(Fence { lookup, allows: None }),
-        }
+        };
+        let allows = move |address| is_global(address) && !is_in(&denied, address);
         let literal: Option<IpAddr> = match host {
             Host::Domain(_) => None,
             Host::Ipv4(address) => Some((*address).into()),
             Host::Ipv6(address) => Some((*address).into()),
         };
-        if literal.is_some_and(|address| !is_global(address)) {
+        if literal.is_some_and(|address| !allows(address)) {
             return Err(ConfigError::Address);
         }
-        Ok(Fence { lookup, allows: Some(is_global) })
+        Ok(Fence { lookup, allows: Some(Arc::new(allows)) })
     }
-}
-
-/// Whether a pattern of hosts fits.
-fn fits_host(pattern: &str, host: &Host<&str>) -> bool {
-    let pattern = pattern.trim().to_ascii_lowercase();
-    let is_any = !pattern.is_empty() && pattern.bytes().all(|b| b == b'*');
-    let is_v6 = pattern.contains(':');
-    let is_v4 = pattern.contains(|c: char| c.is_ascii_digit()) && pattern.chars().all(|c| "0123456789.*".contains(c));
-    let fits_this = match host {
-        Host::Domain(name) => {
-            // A dot at the end says that the name is whole, as it is here anyway.
-            let name = name.to_ascii_lowercase();
-            !is_v4 && !is_v6 && fits(pattern.trim_end_matches('.'), name.trim_end_matches('.'))
-        }
-        Host::Ipv4(address) => is_v4 && fits(&pattern, &address.to_string()),
-        Host::Ipv6(address) => {
-            let pattern = pattern.trim_matches(['[', ']']);
-            is_v6 && (pattern.parse() == Ok::<Ipv6Addr, _>(*address) || fits(pattern, &address.to_string()))
-        }
-    };
-    is_any || fits_this
 }
 
 /// A name that has no address that may be connected to.
@@ -82,26 +65,29 @@ pub(super) struct NotAllowed;
 /// Finds the addresses of a name.
 pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
+/// Whether an address may be connected to.
+type Allows = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 /// Resolves names to allowed addresses.
 pub(super) struct Fence {
     lookup: Lookup,
     /// `None` = all are.
-    allows: Option<fn(IpAddr) -> bool>,
+    allows: Option<Allows>,
 }
 
 impl Resolve for Fence {
     fn resolve(&self, name: Name) -> Resolving {
-        let (found, allows) = ((self.lookup)(name.as_str().to_owned()), self.allows);
+        let (found, allows) = ((self.lookup)(name.as_str().to_owned()), self.allows.clone());
         Box::pin(async move {
             let found = found.await?;
-            let allowed = if let Some(allows) = allows { only(found, allows)? } else { found };
+            let allowed = if let Some(allows) = allows { only(found, &*allows)? } else { found };
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
 
 /// The allowed ones of a name's addresses, of which there must be some.
-fn only(found: Vec<SocketAddr>, allows: fn(IpAddr) -> bool) -> Result<Vec<SocketAddr>, NotAllowed> {
+fn only(found: Vec<SocketAddr>, allows: &dyn Fn(IpAddr) -> bool) -> Result<Vec<SocketAddr>, NotAllowed> {
     let allowed: Vec<SocketAddr> = found.into_iter().filter(|address| allows(address.ip())).collect();
     if allowed.is_empty() { Err(NotAllowed) } else { Ok(allowed) }
 }
@@ -118,14 +104,19 @@ mod tests {
 
     use super::*;
 
+    fn private(except: &[&str]) -> Vec<PrivateHost> {
+        except.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
     fn internet(except: &[&str]) -> Reach {
-        Reach::Internet { except: except.iter().map(ToString::to_string).collect() }
+        Reach::Internet { except: private(except), denied: Vec::new() }
     }
 
     /// `Some(true)`: fenced, `Some(false)`: free, `None`: refused.
     fn fenced(reach: &Reach, url: &str) -> Option<bool> {
         let url: Url = url.parse().unwrap();
-        let fence = reach.fence(&url.host().unwrap(), answers(&["127.0.0.1"]).0);
+        let (host, port) = (url.host().unwrap(), url.port_or_known_default().unwrap());
+        let fence = reach.fence(&host, port, answers(&["127.0.0.1"]).0);
         fence.ok().map(|fence| fence.allows.is_some())
     }
 
@@ -150,41 +141,33 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_fits_a_host_of_its_own_kind_in_either_case() {
-        for (pattern, url, expected) in [
-            ("harbor.corp.example", "https://harbor.corp.example", true),
-            ("harbor.corp.example", "https://HARBOR.corp.example.:8443", true),
-            ("Harbor.Corp.Example.", "https://harbor.corp.example", true),
-            ("*.corp.example", "https://a.b.corp.example", true),
-            ("*.corp.example", "https://corp.example", false),
-            ("*.corp.example", "https://a.corp.example.evil.example", false),
-            ("harbor.corp.example", "https://xharbor.corp.example", false),
-            ("localhost", "http://localhost:8080", true),
-            ("", "http://localhost", false),
-            ("10.1.*", "http://10.1.2.3", true),
-            ("10.1.*", "http://10.66051", true),
-            ("10.1.*", "http://10.10.2.3", false),
-            ("10.1.*", "http://10.1.somebody.example", false),
-            ("10.0.0.1", "http://[::ffff:10.0.0.1]", false),
-            ("fd00:1::*", "http://[fd00:1::7]", true),
-            ("[FD00:1::7]", "http://[fd00:1:0::7]", true),
-            ("fd00:1:0:0::7", "http://[fd00:1::7]", true),
-            ("fd*", "http://[fd00:1::7]", false),
-            ("*.*", "http://10.0.0.1", false),
-            ("**", "http://10.0.0.1", true),
+    fn a_denied_block_is_out_of_reach_by_address_and_by_name_but_for_a_host_that_is_let_in() {
+        let denied: Vec<IpNet> = vec!["52.0.0.0/8".parse().unwrap(), "2600:1f00::/24".parse().unwrap()];
+        let reach = |except: &[&str]| Reach::Internet { except: private(except), denied: denied.clone() };
+        for (url, expected) in [
+            ("https://52.1.2.3", None),
+            ("https://[2600:1f42::1]", None),
+            ("https://[64:ff9b::52.1.2.3]", None),
+            ("https://53.1.2.3", Some(true)),
+            ("https://harbor.example", Some(true)),
         ] {
-            let url: Url = url.parse().unwrap();
-            assert_eq!(fits_host(pattern, &url.host().unwrap()), expected, "{pattern} {url}");
+            assert_eq!(fenced(&reach(&[]), url), expected, "{url}");
         }
+        assert_eq!(fenced(&reach(&["52.1.2.3:443"]), "https://52.1.2.3"), Some(false));
+        assert_eq!(fenced(&reach(&["52.1.2.3:443"]), "https://52.1.2.3:6443"), None, "another port");
+        let url: Url = "https://harbor.example".parse().unwrap();
+        let fence = reach(&[]).fence(&url.host().unwrap(), 443, answers(&["127.0.0.1"]).0).ok().unwrap();
+        let found = ["52.1.2.3:0", "8.8.8.8:0", "10.0.0.1:0"].map(|text| text.parse().unwrap()).to_vec();
+        assert_eq!(only(found, &*fence.allows.unwrap()).unwrap(), ["8.8.8.8:0".parse().unwrap()]);
     }
 
     #[test]
     fn of_mixed_answers_the_global_ones_are_kept_in_their_order() {
         let addresses = |text: &[&str]| text.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
         let mixed = addresses(&["10.0.0.1:0", "[2606:4700::1]:0", "[::1]:0", "8.8.8.8:0", "169.254.169.254:0"]);
-        assert_eq!(only(mixed, is_global).unwrap(), addresses(&["[2606:4700::1]:0", "8.8.8.8:0"]));
-        assert!(only(addresses(&["127.0.0.1:0", "[fd00::1]:0"]), is_global).is_err());
-        assert!(only(Vec::new(), is_global).is_err());
+        assert_eq!(only(mixed, &is_global).unwrap(), addresses(&["[2606:4700::1]:0", "8.8.8.8:0"]));
+        assert!(only(addresses(&["127.0.0.1:0", "[fd00::1]:0"]), &is_global).is_err());
+        assert!(only(Vec::new(), &is_global).is_err());
     }
 
     /// A lookup that gives the next of these answers each time, and the last for ever.
@@ -204,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_means_another_address_later_is_checked_each_time() {
         let (lookup, asked) = answers(&["8.8.8.8", "127.0.0.1"]);
-        let fence = Fence { lookup, allows: Some(is_global) };
+        let fence = Fence { lookup, allows: Some(Arc::new(is_global)) };
         let first: Vec<SocketAddr> = fence.resolve("a.example".parse().unwrap()).await.unwrap().collect();
         assert_eq!(first, ["8.8.8.8:0".parse().unwrap()], "what was checked and nothing else");
         let second = fence.resolve("a.example".parse().unwrap()).await.err().unwrap();
@@ -220,7 +203,7 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://rebinding.example:{}/", server.local_addr().unwrap().port());
         let (lookup, asked) = answers(&["127.0.0.1", "127.0.0.2"]);
-        let fence = Fence { lookup, allows: Some(|ip| ip == IpAddr::from([127, 0, 0, 1])) };
+        let fence = Fence { lookup, allows: Some(Arc::new(|ip| ip == IpAddr::from([127, 0, 0, 1]))) };
         let client =
             reqwest::Client::builder().no_proxy().tls_certs_only([]).dns_resolver(Arc::new(fence)).build().unwrap();
 
