@@ -32,7 +32,7 @@ pub(super) fn project(pairs: &[&str]) -> Permissions {
     )])
 }
 
-pub(super) fn desired() -> Desired {
+pub(crate) fn desired() -> Desired {
     Desired {
         identity: Identity::new("u-1", "c", Some("team-a"), "ci"),
         home: Home::Project("team-a".into()),

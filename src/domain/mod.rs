@@ -7,7 +7,7 @@ pub mod desired;
 #[cfg(test)]
 mod explorer;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod grants;
 pub mod mark;
 #[cfg(test)]

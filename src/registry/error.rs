@@ -39,6 +39,8 @@ pub enum Error {
     /// 403: the login may not do this.
     #[error("Harbor refuses this to the login: {message}")]
     Forbidden {
+        /// The pair that the call needs, like `robot:create`; empty where no pair of a project or of the system helps.
+        needs: &'static str,
         /// Harbor's text; ours for its settings, of which it says no more than the caller's name.
         message: String,
     },

@@ -76,7 +76,7 @@ async fn what_is_short_in_harbor_is_not_read_further_than_that() {
     // Of a refusal the status says enough.
     let stub = Stub::always(error(403, "FORBIDDEN", &long)).await;
     let refused = super::client(&stub).get(7).await;
-    assert_eq!(refused, Err(Error::Forbidden { message: "status 403 without a reason".into() }));
+    assert_eq!(refused, Err(Error::Forbidden { needs: "robot:read", message: "status 403 without a reason".into() }));
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn every_status_has_its_meaning() {
     let cases = [
         (error(401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
         (answer(401, &[], ""), Error::Unauthorized),
-        (error(403, "FORBIDDEN", "forbidden"), Error::Forbidden { message: text("forbidden") }),
+        (error(403, "FORBIDDEN", "forbidden"), Error::Forbidden { needs: "robot:read", message: text("forbidden") }),
         (
             answer(403, &[], "<html>"),
             Error::BadAnswer { what: text("status 403 without Harbor's error text"), after_write: false },
@@ -211,6 +211,10 @@ async fn every_status_has_its_meaning() {
     for (act, want) in cases {
         let (read, write) = both(act).await;
         assert_eq!(read, want);
+        let want = match want {
+            Error::Forbidden { message, .. } => Error::Forbidden { needs: "project:update", message },
+            other => other,
+        };
         assert_eq!(write, want);
     }
     for status in [405, 407, 408, 413, 418, 451] {

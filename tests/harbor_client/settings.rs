@@ -127,7 +127,7 @@ async fn settings_that_the_environment_fixes_are_told_and_their_change_is_refuse
     assert_eq!(read.fixed, [Settings::ROBOT_NAME_PREFIX, Settings::ROBOT_TOKEN_DURATION]);
     assert_eq!((read.robot_name_prefix.as_deref(), read.robot_token_duration), (Some("bot-"), Some(30)));
     assert_eq!(client.name_prefix().as_deref(), Some("bot-"));
-    assert_eq!(client.change_settings(&prefix("x")).await, Err(Error::Forbidden { message: fixed.into() }));
+    assert_eq!(client.change_settings(&prefix("x")).await, Err(Error::Forbidden { needs: "", message: fixed.into() }));
     assert_eq!(client.name_prefix().as_deref(), Some("bot-"));
 }
 

@@ -1,10 +1,10 @@
 //! What docs/logins.md says: its robots are enough as they are written there, and a project admin is a login, too.
 
 use harbor_robot_operator::api::LoginKind;
-use harbor_robot_world::Login;
+use harbor_robot_world::{Login, eventually};
 use serde_json::{Value, json};
 
-use crate::scene::{LoginAs, Scene, Setting, pairs, system_robots_serve};
+use crate::scene::{LoginAs, SOON, Scene, Setting, pairs, system_robots_serve};
 
 /// The JSON blocks of the page, in order.
 fn documented() -> Vec<Value> {
@@ -84,7 +84,8 @@ async fn a_project_admin_is_a_login_for_its_own_projects() {
     scene.start();
     scene.registry_is("Ready", "True").await;
     scene.account("developer", json!({"project": other})).await;
-    scene.reason_is("developer", "Ready", "False", "Forbidden").await;
+    let message = scene.reason_is("developer", "Ready", "False", "Forbidden").await;
+    assert!(message.contains(&format!("administrator of project {other}")), "{message}");
     scene.account("ci", json!({"rotation": {"strategy": "InPlace"}})).await;
     scene.settled("ci").await;
     let (id, login) = (scene.published("ci").await.unwrap()["id"].clone(), scene.logs_in("ci").await);
@@ -95,4 +96,27 @@ async fn a_project_admin_is_a_login_for_its_own_projects() {
     scene.gone("ci").await;
     let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
     assert_eq!(status.login.map(|login| (login.kind, login.expires_at)), Some((LoginKind::User, None)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_a_shell_cut_is_told_with_how_to_quote_it() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    scene.write_login(&Login { name: "robot".to_owned(), secret: "Wrong12345".to_owned() });
+    scene.registry_is("Ready", "False").await;
+    eventually("the hint", SOON, || async {
+        let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
+        let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
+        if ready.message.contains("in single quotes") { Ok(()) } else { Err(ready.message) }
+    })
+    .await;
+    // Where the server refuses at once, that is called what it is before long.
+    eventually("it is called wrong", 3 * SOON, || async {
+        let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
+        let ready = status.conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap();
+        let told = ready.message.contains("user name and password") && ready.message.contains("in single quotes");
+        if ready.reason == "CredentialsRejected" && told { Ok(()) } else { Err(format!("{ready:?}")) }
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use crate::api::{RegistryTime, registry_time::share};
 
 use crate::controllers::index::digest;
-use crate::domain::permissions::{self, Access};
+use crate::domain::permissions::{self, Access, AccessSet};
 use crate::domain::robot::{Permissions, Robot, Scope};
 use crate::registry::Registry;
 
@@ -30,10 +30,20 @@ pub struct OwnRobot {
     pub holds: Vec<String>,
     /// Changes with its permissions.
     pub rights: u64,
+    permissions: Arc<Permissions>,
 }
 
 /// So many lines of what a login holds are in a status.
 const LINES_TOLD: usize = 100;
+
+/// A scope in a sentence.
+pub fn place(scope: &Scope) -> String {
+    match scope {
+        Scope::System => "the system".to_owned(),
+        Scope::AllProjects => "all projects".to_owned(),
+        Scope::Project(name) => format!("project {name}"),
+    }
+}
 
 fn told(permissions: &Permissions) -> Vec<String> {
     let lines = permissions.iter().flat_map(|(scope, pairs)| {
@@ -62,11 +72,25 @@ impl From<Robot> for OwnRobot {
             updates_robots: holds(Scope::AllProjects, "project", "update"),
             holds: told(&robot.permissions),
             rights: digest((&robot.permissions, robot.foreign_effect)),
+            permissions: Arc::new(robot.permissions),
         }
     }
 }
 
 impl OwnRobot {
+    /// What of these permissions it does not hold, so that it cannot hand them out: a line for each place.
+    pub fn lacks(&self, wanted: &Permissions) -> Vec<String> {
+        let held = |scope: &Scope, pair: &Access| self.permissions.get(scope).is_some_and(|pairs| pairs.contains(pair));
+        let line = |(scope, pairs): (&Scope, &AccessSet)| {
+            let everywhere = *scope != Scope::System;
+            let missing =
+                pairs.iter().filter(|&pair| !held(scope, pair) && !(everywhere && held(&Scope::AllProjects, pair)));
+            let missing: Vec<String> = missing.map(|pair| format!("{}:{}", pair.resource, pair.action)).collect();
+            (!missing.is_empty()).then(|| format!("{} on {}", missing.join(", "), place(scope)))
+        };
+        wanted.iter().filter_map(line).collect()
+    }
+
     /// From when on the expiry is announced: two weeks before, or a third of the robot's life if that is shorter.
     pub fn notice_at(&self) -> Option<RegistryTime> {
         let expiry = self.expires_at?;
@@ -113,7 +137,32 @@ mod tests {
             updates_robots: false,
             holds: Vec::new(),
             rights: 0,
+            permissions: Arc::default(),
         }
+    }
+
+    fn permissions(all: &[(Scope, &[&str])]) -> Permissions {
+        let pair = |text: &&str| text.split_once(':').map(|(resource, action)| Access::new(resource, action));
+        all.iter().map(|(scope, texts)| (scope.clone(), texts.iter().filter_map(pair).collect())).collect()
+    }
+
+    #[test]
+    fn what_a_login_cannot_hand_out_is_named_with_its_place() {
+        let project = |name: &str| Scope::Project(name.to_owned());
+        let holds = permissions(&[
+            (Scope::AllProjects, &["repository:pull"]),
+            (project("a"), &["tag:create"]),
+            (Scope::System, &["project:list"]),
+        ]);
+        let login = OwnRobot { permissions: Arc::new(holds), ..robot(None) };
+        let wanted = permissions(&[
+            (project("a"), &["repository:pull", "tag:create", "tag:delete"]),
+            (project("b"), &["repository:pull", "tag:create"]),
+            (Scope::System, &["project:list", "repository:pull"]),
+        ]);
+        let expected = ["repository:pull on the system", "tag:delete on project a", "tag:create on project b"];
+        assert_eq!(login.lacks(&wanted), expected);
+        assert!(login.lacks(&permissions(&[(project("c"), &["repository:pull"])])).is_empty());
     }
 
     #[test]

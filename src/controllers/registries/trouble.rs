@@ -61,15 +61,39 @@ pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
     if state.is_tenants() && !error.is_of_login() {
         return unreachable(state, error);
     }
-    trouble_of(&state.object.key(), error)
+    let trouble = trouble_of(&state.object.key(), error);
+    match bare_name(&state.login_name).filter(|_| error.is_of_login()) {
+        // Names of the operator's login and Secret are for whoever sees the registry.
+        Some(hint) => Trouble {
+            for_accounts: Some(trouble.message.clone()),
+            message: format!("{} (Secret {}: {hint})", trouble.message, state.login_secret()),
+            ..trouble
+        },
+        None => trouble,
+    }
+}
+
+/// A robot's name of which a shell took a part: in double quotes `robot$operator` becomes `robot`, and
+/// `robot$team-a+operator` becomes `robot-a+operator`.
+fn bare_name(name: &str) -> Option<String> {
+    let robot = name.strip_prefix("robot")?;
+    let cut = robot.is_empty() || robot == "$" || robot.starts_with(['+', '-', '.']);
+    cut.then(|| {
+        format!(
+            "its username is {name:?}; if a shell replaced what follows $ in double quotes, write the whole name in single \
+             quotes, like 'robot$operator'"
+        )
+    })
 }
 
 fn trouble_of(name: &str, error: &Error) -> Trouble {
     let advice = match error {
-        Error::Unauthorized => "; check the Secret that spec.auth names, and the login's expiry in Harbor",
+        Error::Unauthorized => {
+            "; check user name and password in the Secret that spec.auth names, and the login's expiry in Harbor"
+        }
         Error::LoginLocked { .. } => {
             "; what is published goes on working, and the login is tried until it gets through. If nobody guesses, check the \
-             Secret that spec.auth names"
+             user name and the password in the Secret that spec.auth names"
         }
         Error::Unreachable { .. } => "; check spec.url, spec.tls and the network",
         _ => "",
@@ -96,6 +120,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_that_a_shell_cut_is_told_to_whoever_sees_the_registry() {
+        let mut state = registry(false, &json!({"auth": {"secretRef": {"name": "harbor-login"}}}));
+        for (name, cut) in [
+            ("robot", true),
+            ("robot$", true),
+            ("robot+operator", true),
+            ("robot-a+operator", true),
+            ("robot$operator", false),
+            ("robotina", false),
+            ("admin", false),
+        ] {
+            state.login_name = name.to_owned();
+            for error in [Error::Unauthorized, Error::LoginLocked { after: Duration::ZERO }] {
+                let Trouble { message, for_accounts, .. } = told(&state, &error);
+                assert_eq!(message.contains("in single quotes") && message.contains("harbor-login"), cut, "{name}");
+                assert!(!for_accounts.unwrap_or_default().contains("harbor-login"));
+            }
+            let elsewhere = told(&state, &Error::Server { status: 502 });
+            assert!(!elsewhere.message.contains("quotes"));
+        }
+    }
+
+    #[test]
     fn of_a_registry_of_a_namespace_nothing_tells_why_it_cannot_be_reached() {
         let errors = [
             Error::Unreachable { what: "connection refused" },
@@ -105,7 +152,7 @@ mod tests {
             Error::BadAnswer { what: "no JSON".into(), after_write: false },
             Error::Server { status: 502 },
             Error::NotFound,
-            Error::Forbidden { message: "of another server".into() },
+            Error::Forbidden { needs: "robot:list", message: "of another server".into() },
             Error::Invalid { message: "of another server".into() },
             Error::Busy { after: None },
         ];

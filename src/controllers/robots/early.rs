@@ -85,7 +85,7 @@ impl Pass<'_> {
                     }
                     next => next,
                 };
-                (outcome::failure(&self.registry, &error), next)
+                (outcome::failure(&self.registry, &self.desired.home, &self.desired.permissions, &error), next)
             }
             gather::Stop::Trouble(trouble) => {
                 if self.is_deleting() && self.registry.may_be_kept() {

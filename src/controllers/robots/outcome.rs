@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, registries};
+use crate::domain::permissions;
 use crate::domain::report::Failure;
-use crate::domain::robot::Home;
+use crate::domain::robot::{Home, Permissions, Scope};
 use crate::engine::Outcome;
-use crate::registry::{Class, Error};
+use crate::registry::{Class, Error, LoginKind};
 
 /// After a failed Kubernetes call.
 pub fn of_kube(error: &crate::cluster::Error) -> Outcome {
@@ -41,8 +42,8 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: 
     }
 }
 
-/// What status says of an error of a registry.
-pub fn failure(state: &RegistryState, error: &Error) -> Failure {
+/// What status says of an error that a registry gave to whoever wanted these permissions for a robot of this home.
+pub fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
     let registry = &state.object.spec.url;
     if error.is_of_login() {
         let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.object.key());
@@ -51,19 +52,72 @@ pub fn failure(state: &RegistryState, error: &Error) -> Failure {
     if let Some(registries::Trouble { reason, message, permanent, .. }) = registries::unreachable_tenant(state, error) {
         return Failure { reason, message, permanent };
     }
+    let permanent = error.class() == Class::UserFix;
+    // Harbor's text names the login, which is nothing for accounts.
+    let message = match error {
+        Error::ScopeExceeded { .. } => Some(too_much(state, wanted)),
+        Error::Forbidden { needs, message } => Some(forbidden(state, home, needs, message)),
+        _ => None,
+    };
+    if let Some(message) = message {
+        return Failure { reason: error.reason(), message: format!("{registry}: {message}"), permanent };
+    }
     let advice = match error {
         Error::ProjectNotFound { .. } => "; create it, and the account proceeds by itself",
         Error::CannotListProjects { .. } => "; grant the login project:read or project:list",
-        Error::ScopeExceeded { .. } => "; grant the login robot these permissions too, or use a person's login",
         Error::Undeletable => "; a person has to give it one, or to use a person's login for the registry",
         Error::LoginTooOld => "; use a project robot or a person's login",
         _ => "",
     };
-    Failure {
-        reason: error.reason(),
-        message: format!("{registry}: {error}{advice}"),
-        permanent: error.class() == Class::UserFix,
-    }
+    Failure { reason: error.reason(), message: format!("{registry}: {error}{advice}"), permanent }
+}
+
+/// The robot login holds less than it is asked to hand out.
+fn too_much(state: &RegistryState, wanted: &Permissions) -> String {
+    let lacks = state.own.as_ref().map(|own| own.lacks(wanted)).unwrap_or_default();
+    let what = if lacks.is_empty() {
+        let all = wanted
+            .iter()
+            .map(|(scope, pairs)| format!("{} on {}", permissions::lines(pairs).join("; "), registries::place(scope)));
+        format!("asked for are {}", told(all.collect()))
+    } else {
+        format!("it lacks {}", told(lacks))
+    };
+    format!(
+        "the registry's robot login may only hand out permissions that it holds itself, and {what}: give it these in Harbor, \
+         ask for less, or give the registry a person's login"
+    )
+}
+
+/// So many places are told.
+const PLACES: usize = 5;
+
+fn told(mut lines: Vec<String>) -> String {
+    let more = lines.len().saturating_sub(PLACES);
+    lines.truncate(PLACES);
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{rest}", lines.join("; "))
+}
+
+/// Harbor refuses a call for want of a permission.
+fn forbidden(state: &RegistryState, home: &Home, needs: &str, said: &str) -> String {
+    let place = match home {
+        Home::System => registries::place(&Scope::System),
+        Home::Project(name) => registries::place(&Scope::Project(name.clone())),
+    };
+    let name = state.login_name.as_str();
+    let says_more = said != "forbidden" && !(name.is_empty() || said.contains(name));
+    let said = if says_more { format!(" ({said})") } else { String::new() };
+    let advice = match (state.info.as_ref().map(|info| info.login), home) {
+        _ if needs.is_empty() => "give the registry another login".to_owned(),
+        (Some(LoginKind::User), Home::Project(_)) => format!("make its user an administrator of {place} in Harbor"),
+        (Some(LoginKind::User), Home::System) => "robots of the system take an administrator of Harbor".to_owned(),
+        _ if needs == "project:update" => {
+            "updating robots takes project:update on all projects, or a person's login".to_owned()
+        }
+        _ => format!("give it {needs} on {place} in Harbor, or give the registry another login"),
+    };
+    format!("Harbor refuses this to the registry's login on {place}{said}: {advice}")
 }
 
 /// Metric label.
@@ -74,5 +128,60 @@ pub fn label(outcome: &Outcome) -> &'static str {
         Outcome::Failed { .. } => "failed",
         Outcome::Parked(_) | Outcome::ParkedUntil(..) => "parked",
         Outcome::Gone => "gone",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::controllers::registries::for_tests::registry;
+    use crate::domain::fixtures::desired;
+    use crate::registry::ServerInfo;
+
+    fn logged_in(kind: LoginKind) -> RegistryState {
+        let mut state = registry(false, &json!({}));
+        state.login_name = "robot$operator".to_owned();
+        state.info = Some(ServerInfo {
+            version: None,
+            registry_host: None,
+            login: kind,
+            robot_name_prefix: None,
+            read_only: false,
+        });
+        state
+    }
+
+    #[test]
+    fn a_refusal_says_which_permission_is_missing_where_and_never_who_the_operator_is() {
+        for (kind, error, says) in [
+            (
+                LoginKind::Robot,
+                Error::Forbidden { needs: "robot:create", message: "forbidden".into() },
+                "give it robot:create on project team-a in Harbor",
+            ),
+            (
+                LoginKind::Robot,
+                Error::Forbidden { needs: "project:update", message: "robot$operator".into() },
+                "project:update on all projects",
+            ),
+            (
+                LoginKind::User,
+                Error::Forbidden { needs: "robot:create", message: "quota of ours".into() },
+                "(quota of ours): make its user an administrator of project team-a",
+            ),
+            (
+                LoginKind::Robot,
+                Error::ScopeExceeded { message: "permission scope is invalid. … robot$operator".into() },
+                "asked for are ",
+            ),
+        ] {
+            let (state, wish) = (logged_in(kind), desired());
+            let failure = failure(&state, &wish.home, &wish.permissions, &error);
+            assert!(failure.message.contains(says), "{}", failure.message);
+            assert!(!failure.message.contains("robot$operator"), "{}", failure.message);
+            assert!(failure.permanent);
+        }
     }
 }

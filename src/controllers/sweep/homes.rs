@@ -10,7 +10,7 @@ use super::super::registries::RegistryState;
 use super::super::robots::outcome;
 use super::look;
 use crate::domain::report::Failure;
-use crate::domain::robot::Home;
+use crate::domain::robot::{Home, Permissions};
 use crate::registry::Error;
 
 /// So many homes in a row without an answer end a sweep: the probe says whether Harbor is there at all.
@@ -35,7 +35,7 @@ pub(super) fn why_not_listed(state: &RegistryState, home: &Home, error: &Error) 
         Home::System => "the system".to_owned(),
         Home::Project(name) => format!("project {name}"),
     };
-    let failure = outcome::failure(state, error);
+    let failure = outcome::failure(state, home, &Permissions::default(), error);
     let message = format!(
         "{}; the robots of {place} cannot be listed, so that nobody knows whether they are as they were left",
         failure.message

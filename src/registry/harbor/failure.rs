@@ -68,6 +68,27 @@ impl Call {
         }
     }
 
+    /// The pair that Harbor asks for (measured on 2.12 to 2.16); empty where it takes more than a pair.
+    fn needs(self) -> &'static str {
+        match self {
+            Self::ProjectGet | Self::ProjectExists => "project:read",
+            Self::ProjectList => "project:list",
+            Self::RobotList => "robot:list",
+            Self::RobotGet => "robot:read",
+            Self::RobotCreate => "robot:create",
+            Self::RobotDelete => "robot:delete",
+            Self::RobotUpdate | Self::RobotRefresh => "project:update",
+            Self::LoginToken
+            | Self::Login
+            | Self::CurrentUser
+            | Self::SystemInfo
+            | Self::Configurations
+            | Self::ConfigurationsUpdate
+            | Self::Catalogue
+            | Self::Verify => "",
+        }
+    }
+
     /// Whether it changes something in Harbor.
     pub(super) fn is_write(self) -> bool {
         matches!(
@@ -157,18 +178,19 @@ pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option
 /// True for a refusal by the check that keeps other sites from using a browser's session: our token is not (or no
 /// longer) the right one, and nothing was done.
 pub(super) fn is_csrf(error: &Error) -> bool {
-    matches!(error, Error::Forbidden { message } if message.starts_with("CSRF token "))
+    matches!(error, Error::Forbidden { message, .. } if message.starts_with("CSRF token "))
 }
 
 /// Of its settings Harbor only says who may not have them, but for where its environment fixes them all.
 fn forbidden(call: Call, message: String) -> Error {
     let of_settings = matches!(call, Call::Configurations | Call::ConfigurationsUpdate);
     let says_why = message.contains("CONFIG_OVERWRITE_JSON");
-    let error = Error::Forbidden { message };
+    let needs = call.needs();
+    let error = Error::Forbidden { needs, message };
     if !of_settings || says_why || is_csrf(&error) {
         return error;
     }
-    Error::Forbidden { message: "only a system administrator reads and changes the settings".into() }
+    Error::Forbidden { needs, message: "only a system administrator reads and changes the settings".into() }
 }
 
 fn denied(call: Call, raw: &str, message: String) -> Error {
@@ -181,7 +203,7 @@ fn denied(call: Call, raw: &str, message: String) -> Error {
     } else if call == Call::RobotCreate && raw == "denied" {
         Error::LoginTooOld
     } else {
-        Error::Forbidden { message }
+        Error::Forbidden { needs: call.needs(), message }
     }
 }
 
@@ -318,9 +340,15 @@ mod tests {
         let text = |text: &str| text.to_owned();
         let cases = [
             (told(RobotList, 401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
-            (told(RobotGet, 403, "FORBIDDEN", "forbidden"), Error::Forbidden { message: text("forbidden") }),
+            (
+                told(RobotGet, 403, "FORBIDDEN", "forbidden"),
+                Error::Forbidden { needs: "robot:read", message: text("forbidden") },
+            ),
             (told(RobotCreate, 403, "DENIED", scope), Error::ScopeExceeded { message: text(scope) }),
-            (told(RobotUpdate, 403, "DENIED", scope), Error::Forbidden { message: text(scope) }),
+            (
+                told(RobotUpdate, 403, "DENIED", scope),
+                Error::Forbidden { needs: "project:update", message: text(scope) },
+            ),
             (told(RobotCreate, 403, "DENIED", "denied"), Error::LoginTooOld),
             (told(RobotUpdate, 403, "DENIED", "editing of legacy robot is not allowed"), Error::Legacy),
             (
@@ -343,10 +371,13 @@ mod tests {
             }),
             (
                 told(Configurations, 403, "FORBIDDEN", "ann"),
-                Error::Forbidden { message: text("only a system administrator reads and changes the settings") },
+                Error::Forbidden {
+                    needs: "",
+                    message: text("only a system administrator reads and changes the settings"),
+                },
             ),
-            (told(ConfigurationsUpdate, 403, "FORBIDDEN", fixed), Error::Forbidden { message: text(fixed) }),
-            (told(ConfigurationsUpdate, 403, "FORBIDDEN", csrf), Error::Forbidden { message: text(csrf) }),
+            (told(ConfigurationsUpdate, 403, "FORBIDDEN", fixed), Error::Forbidden { needs: "", message: text(fixed) }),
+            (told(ConfigurationsUpdate, 403, "FORBIDDEN", csrf), Error::Forbidden { needs: "", message: text(csrf) }),
             (told(Catalogue, 404, "NOT_FOUND", "path /api/v2.0/permissions was not found"), Error::NotFound),
             (told(RobotList, 429, "", ""), Error::Busy { after: None }),
             (told(RobotList, 502, "", ""), Error::Server { status: 502 }),

@@ -15,9 +15,10 @@ use crate::registry::Error;
 const SLEEP: Duration = Duration::from_millis(1500);
 /// After our own wrong password: the lock that it set is over, and a second try (2 s later) says something again.
 const AFTER_WRONG: Duration = Duration::from_millis(1900);
-/// A login that never worked is called wrong after so long, even if it is always refused at once: there are servers in
-/// front of Harbor, and logins that Harbor takes for its portal only, that are.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// A login that never worked is called wrong after so long, even if it is always refused at once: servers in front of
+/// Harbor refuse a mistyped name so, and Harbor itself logins that it takes for its portal only. Somebody's guesses rarely
+/// keep a name locked for longer without a gap.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The mean time between tries while the name is locked: each costs Harbor no more than a look at a table.
 const PACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
@@ -102,8 +103,8 @@ mod tests {
         let (mut new, mut old) = (Refusals::default(), Refusals::default());
         old.forget();
         assert!(old.is_believed() && !new.is_believed());
-        for minute in 0..5 {
-            assert!(matches!(new.judge(QUICK, now + Duration::from_mins(minute)), Error::LoginLocked { .. }));
+        for seconds in [0, 5, 10, 20, 29] {
+            assert!(matches!(new.judge(QUICK, now + Duration::from_secs(seconds)), Error::LoginLocked { .. }));
         }
         assert_eq!(new.judge(QUICK, now + PATIENCE), Error::Unauthorized);
         for hour in 0..100 {
