@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use ring::{digest, hmac};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ const DOCKER_CONFIG: &str = ".dockerconfigjson";
 const USERNAME: &str = "username";
 const PASSWORD: &str = "password";
 const ROBOT_FILE: &str = "robot.json";
+/// Whoever sees annotations but no data could try passwords against a plain checksum. One that a person chose may be found
+/// so: its checksum has a key, here. A Secret keeps it, also when the account does not ask for a chosen password any more.
+const CHECKSUM_KEY: &str = "harbor-robots.checksum-key";
 
 /// A login with the facts that the Secret records about its robot.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub struct Form<'a> {
     pub hosts: &'a [String],
     /// ServiceAccounts that are to carry our entry: recorded before they are changed.
     pub service_accounts: &'a [String],
+    /// Those of them, not on record yet, that list the Secret already or do not exist: the entry there is not ours.
+    pub untouched: &'a [String],
 }
 
 impl Form<'_> {
@@ -169,6 +175,10 @@ fn listed(record: Option<&str>) -> Vec<&str> {
     record.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect()
 }
 
+fn names(secret: &Secret, record: &str) -> Vec<String> {
+    listed(annotation(secret, record)).into_iter().map(ToOwned::to_owned).collect()
+}
+
 fn docker_entry(login: &str, password: &str) -> Value {
     json!({"username": login, "password": password, "auth": STANDARD.encode(format!("{login}:{password}"))})
 }
@@ -192,6 +202,11 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
     if form.wish.robot_file {
         data.insert(ROBOT_FILE.to_owned(), bytes(&robot_file(credential)));
     }
+    let chosen = form.wish.chosen_password;
+    let key = checksum_key(secret).map(<[u8]>::to_vec).or_else(|| chosen.then(|| rand::random::<[u8; 32]>().to_vec()));
+    if let Some(key) = &key {
+        data.insert(CHECKSUM_KEY.to_owned(), ByteString(key.clone()));
+    }
     let ours_before = owned_keys(secret);
     let all = secret.data.get_or_insert_default();
     all.retain(|key, _| !ours_before.iter().any(|ours| ours == key));
@@ -203,14 +218,15 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
         (keys::ANNOTATION_ROBOT_ID, credential.robot.id.to_string()),
         (keys::ANNOTATION_ROBOT_NAME, credential.robot.name.clone()),
         (keys::ANNOTATION_ROBOT_CREATED, credential.robot.created_at.to_string()),
-        (keys::ANNOTATION_CHECKSUM, checksum(&form.owner.uid, credential)),
+        (keys::ANNOTATION_CHECKSUM, checksum(&form.owner.uid, credential, key.as_deref())),
         (keys::ANNOTATION_KEYS, keys_now),
     ];
-    let mut recorded = service_accounts(secret);
-    recorded.extend(form.service_accounts.iter().filter(|name| !recorded.contains(name)).cloned().collect::<Vec<_>>());
-    if !recorded.is_empty() {
-        notes.push((keys::ANNOTATION_SERVICE_ACCOUNTS, recorded.join(",")));
-    }
+    let (mut recorded, mut others) = (service_accounts(secret), untouched(secret));
+    let new: Vec<String> = form.service_accounts.iter().filter(|name| !recorded.contains(name)).cloned().collect();
+    others.extend(new.iter().filter(|name| form.untouched.contains(name)).cloned());
+    recorded.extend(new);
+    let lists = [(keys::ANNOTATION_SERVICE_ACCOUNTS, recorded), (keys::ANNOTATION_UNTOUCHED, others)];
+    notes.extend(lists.into_iter().filter(|(_, names)| !names.is_empty()).map(|(key, names)| (key, names.join(","))));
     if let Some(Tokens { refresh, revoke }) = tokens {
         let served = [(keys::ANNOTATION_HANDLED_REFRESH, refresh), (keys::ANNOTATION_HANDLED_REVOKE, revoke)];
         notes.extend(served.into_iter().filter_map(|(key, token)| Some((key, token.clone()?))));
@@ -286,22 +302,30 @@ fn robot_file(credential: &Credential) -> Value {
 
 /// The data keys that our last write put there: those are ours to remove.
 fn owned_keys(secret: &Secret) -> Vec<String> {
-    listed(annotation(secret, keys::ANNOTATION_KEYS)).into_iter().map(ToOwned::to_owned).collect()
+    names(secret, keys::ANNOTATION_KEYS)
+}
+
+/// The key of the checksum, if it has one.
+fn checksum_key(secret: &Secret) -> Option<&[u8]> {
+    secret.data.as_ref()?.get(CHECKSUM_KEY).map(|key| key.0.as_slice())
 }
 
 /// Binds user name and password to the account, so that an edited Secret shows without a login.
-fn checksum(uid: &str, credential: &Credential) -> String {
-    hex(&[uid, &credential.robot.name, credential.secret.expose_secret()])
+fn checksum(uid: &str, credential: &Credential, key: Option<&[u8]>) -> String {
+    let mut text = Vec::new();
+    for part in [uid, &credential.robot.name, credential.secret.expose_secret()] {
+        text.extend_from_slice(part.as_bytes());
+        text.push(0);
+    }
+    match key {
+        Some(key) => hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &text).as_ref()),
+        None => hex(digest::digest(&digest::SHA256, &text).as_ref()),
+    }
 }
 
-fn hex(parts: &[&str]) -> String {
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update(&[0]);
-    }
-    hash.finish().as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -309,7 +333,12 @@ fn hex(parts: &[&str]) -> String {
 
 /// The ServiceAccounts that carry (or are about to carry) our entry, as recorded on the Secret.
 pub fn service_accounts(secret: &Secret) -> Vec<String> {
-    listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)).into_iter().map(ToOwned::to_owned).collect()
+    names(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)
+}
+
+/// Those of [`service_accounts`] whose entry is not ours.
+pub fn untouched(secret: &Secret) -> Vec<String> {
+    names(secret, keys::ANNOTATION_UNTOUCHED)
 }
 
 pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
@@ -351,8 +380,8 @@ pub fn credential(secret: &Secret, owner_uid: &str) -> Option<Credential> {
     let uids: Vec<&str> = [Some(owner_uid), label.map(String::as_str)].into_iter().flatten().collect();
     let candidates = passwords(secret, &robot.name)?.into_iter();
     candidates
-        .map(|secret| Credential { robot: robot.clone(), expires_at: None, secret })
-        .find(|credential| uids.iter().any(|uid| checksum(uid, credential) == noted))
+        .map(|password| Credential { robot: robot.clone(), expires_at: None, secret: password })
+        .find(|credential| uids.iter().any(|uid| checksum(uid, credential, checksum_key(secret)) == noted))
 }
 
 /// True if writing the form around the credential would change nothing.
@@ -361,3 +390,7 @@ pub fn is_current(secret: &Secret, form: &Form<'_>, credential: &Credential) -> 
     write(&mut written, form, credential, None);
     written.data == secret.data && written.metadata == secret.metadata && written.type_ == secret.type_
 }
+
+#[cfg(test)]
+#[path = "secret_form_tests.rs"]
+mod tests;

@@ -80,9 +80,16 @@ fn secrets() -> impl Strategy<Value = Secret> {
 
 fn wishes() -> impl Strategy<Value = SecretWish> {
     let pairs = || btree_map("[a-z]{1,8}", "[a-z]{0,8}", 0..4);
-    (pairs(), pairs(), any::<bool>(), any::<bool>()).prop_map(|(labels, annotations, basic_auth, robot_file)| {
-        SecretWish { name: "ci".into(), labels, annotations, basic_auth, robot_file }
-    })
+    (pairs(), pairs(), any::<[bool; 3]>()).prop_map(
+        |(labels, annotations, [basic_auth, robot_file, chosen_password])| SecretWish {
+            name: "ci".into(),
+            labels,
+            annotations,
+            basic_auth,
+            robot_file,
+            chosen_password,
+        },
+    )
 }
 
 fn credentials() -> impl Strategy<Value = Credential> {
@@ -121,7 +128,7 @@ proptest! {
         tokens in (proptest::option::of(text()), proptest::option::of(text())),
     ) {
         let owner = owner();
-        let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &service_accounts };
+        let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &service_accounts, untouched: &[] };
         let (refresh, revoke) = tokens;
         let tokens = Tokens { refresh, revoke };
         let mut after = before.clone();
@@ -164,7 +171,7 @@ proptest! {
         wish in wishes(), credential in credentials(), hosts in vec("[a-z.]{1,12}", 1..3), seconds in 0..221_845_392_000_i64,
     ) {
         let owner = owner();
-        let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &[] };
+        let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &[], untouched: &[] };
         let expires_at = Some(RegistryTime::from_second(seconds));
         let credential = Credential { expires_at, ..credential };
         let mut secret = Secret::default();

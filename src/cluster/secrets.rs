@@ -2,12 +2,13 @@
 //! version that was read, so that two operators cannot both succeed.
 
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions, Request};
 use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
-use super::objects::Version;
+use super::objects::{Version, other_manager};
 use super::secret_form::{self, AtRest, Credential, Form};
 use super::secret_owner::{self, Ownership};
 use super::{Error, within};
@@ -79,6 +80,18 @@ impl Live {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
     }
 
+    /// Those of them whose entry is not ours.
+    pub fn untouched(&self) -> Vec<String> {
+        self.object.as_ref().filter(|_| self.ours).map(secret_form::untouched).unwrap_or_default()
+    }
+
+    /// True if it carries an owner reference to this very account. Tools that copy Secrets take labels and annotations
+    /// along, and no owners.
+    pub fn is_owned_by(&self, owner: &OwnerReference) -> bool {
+        let owners = self.object.as_ref().and_then(|secret| secret.metadata.owner_references.as_ref());
+        owners.is_some_and(|owners| owners.iter().any(|other| other.uid == owner.uid))
+    }
+
     /// Its version; none if there is no Secret.
     pub fn version(&self) -> Version {
         self.object.as_ref().map_or(Version::NONE, |secret| Version::of(&secret.metadata))
@@ -86,12 +99,7 @@ impl Live {
 
     /// The last field manager besides us that wrote to the Secret.
     pub fn other_manager(&self) -> Option<&str> {
-        let managers = self.object.as_ref()?.metadata.managed_fields.as_deref()?;
-        let others = managers.iter().filter_map(|entry| entry.manager.as_deref().map(|name| (&entry.time, name)));
-        others
-            .filter(|(_, name)| *name != MANAGER)
-            .max_by_key(|(time, _)| time.as_ref().map(|t| t.0))
-            .map(|(_, name)| name)
+        other_manager(&self.object.as_ref()?.metadata)
     }
 }
 
@@ -167,17 +175,22 @@ pub async fn fence(client: &Client, namespace: &str, live: &Live, form: &Form<'_
     .await
 }
 
-/// Records which ServiceAccounts carry our entry.
+/// Records which ServiceAccounts are to list the Secret, and in which of them the entry is not ours.
 pub async fn record_service_accounts(
     client: &Client,
     namespace: &str,
     live: &Live,
     form: &Form<'_>,
     names: &[String],
+    untouched: &[String],
 ) -> Result<Live, Error> {
     save(client, namespace, live, form, |secret| {
         let annotations = secret.metadata.annotations.get_or_insert_default();
         annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), names.join(","));
+        annotations.remove(keys::ANNOTATION_UNTOUCHED);
+        if !untouched.is_empty() {
+            annotations.insert(keys::ANNOTATION_UNTOUCHED.to_owned(), untouched.join(","));
+        }
     })
     .await
 }
@@ -194,9 +207,15 @@ pub async fn release(client: &Client, namespace: &str, live: &Live, form: &Form<
     .await
 }
 
-/// Makes the Secret of another namespace hold this credential in this form; writes nothing if it does already.
-pub async fn copy(client: &Client, namespace: &str, credential: &Credential, form: &Form<'_>) -> Result<Copied, Error> {
-    let live = read(client, namespace, form).await?;
+/// Makes the Secret of another namespace, as it was read, hold this credential in this form; writes nothing if it does
+/// already.
+pub async fn copy(
+    client: &Client,
+    namespace: &str,
+    live: Live,
+    credential: &Credential,
+    form: &Form<'_>,
+) -> Result<Copied, Error> {
     if live.object.is_some() && !live.ours {
         return Ok(Copied::Foreign);
     }

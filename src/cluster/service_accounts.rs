@@ -4,17 +4,18 @@
 //! in a write that is conditional on the version read; nobody else's entry is moved.
 
 use k8s_openapi::api::core::v1::{LocalObjectReference, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource as _};
 use serde_json::json;
 
-use super::objects::{Partial, Version};
+use super::objects::{Partial, Version, other_manager};
 use super::secrets::MANAGER;
 use super::{Error, within};
 use crate::decode::Lenient;
 
 /// What became of one ServiceAccount.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// It was as wanted, in this version.
     Unchanged(Version),
@@ -27,20 +28,33 @@ pub enum Entry {
     },
     /// There is no such ServiceAccount; it may come.
     Missing,
-    /// Our entry is not there although it was served before; in this version.
-    TakenOut(Version),
+    /// The entry is not there, and nothing was written.
+    TakenOut {
+        /// In this version.
+        version: Version,
+        /// The last field manager besides us.
+        by: Option<String>,
+    },
 }
 
 /// Attempts against a ServiceAccount that others change at the same time.
 const ATTEMPTS: usize = 5;
 
+/// Whether the ServiceAccount lists the Secret.
+pub async fn look(client: &Client, namespace: &str, name: &str, secret: &str) -> Result<Entry, Error> {
+    add(client, namespace, name, secret, true).await
+}
+
 /// Makes sure that the ServiceAccount lists the Secret. One that was `served` before and does not is left as it is.
 pub async fn add(client: &Client, namespace: &str, name: &str, secret: &str, served: bool) -> Result<Entry, Error> {
     change(client, namespace, name, |entries| {
         if entries.iter().any(|entry| entry.name == secret) {
-            Err(Entry::Unchanged)
+            Err(|meta: &ObjectMeta| Entry::Unchanged(Version::of(meta)))
         } else if served {
-            Err(Entry::TakenOut)
+            Err(|meta: &ObjectMeta| Entry::TakenOut {
+                version: Version::of(meta),
+                by: other_manager(meta).map(ToOwned::to_owned),
+            })
         } else {
             Ok(entries.iter().cloned().chain([LocalObjectReference { name: secret.to_owned() }]).collect())
         }
@@ -54,7 +68,7 @@ pub async fn remove(client: &Client, namespace: &str, name: &str, secret: &str) 
         if entries.iter().any(|entry| entry.name == secret) {
             Ok(entries.iter().filter(|entry| entry.name != secret).cloned().collect())
         } else {
-            Err(Entry::Unchanged)
+            Err(|meta: &ObjectMeta| Entry::Unchanged(Version::of(meta)))
         }
     })
     .await
@@ -65,7 +79,7 @@ async fn change(
     client: &Client,
     namespace: &str,
     name: &str,
-    next: impl Fn(&[LocalObjectReference]) -> Result<Vec<LocalObjectReference>, fn(Version) -> Entry>,
+    next: impl Fn(&[LocalObjectReference]) -> Result<Vec<LocalObjectReference>, fn(&ObjectMeta) -> Entry>,
 ) -> Result<Entry, Error> {
     let api: Api<Lenient<ServiceAccount>> = Api::namespaced(client.clone(), namespace);
     let metadata: Api<Partial<ServiceAccount>> = Api::namespaced(client.clone(), namespace);
@@ -75,7 +89,7 @@ async fn change(
         let from = Version::of(&account.metadata);
         let list = match next(account.image_pull_secrets.as_deref().unwrap_or_default()) {
             Ok(list) => list,
-            Err(entry) => return Ok(entry(from)),
+            Err(entry) => return Ok(entry(&account.metadata)),
         };
         // The resourceVersion in a merge patch makes it conditional.
         let patch = json!({

@@ -74,6 +74,8 @@ pub struct SecretWish {
     pub basic_auth: bool,
     /// Key `robot.json`.
     pub robot_file: bool,
+    /// A person chose the password: others might guess it.
+    pub chosen_password: bool,
 }
 
 impl Desired {
@@ -175,6 +177,7 @@ pub fn of_account(
             annotations: output.annotations.unwrap_or_default(),
             basic_auth: has_format(SecretFormatType::BasicAuth),
             robot_file: has_format(SecretFormatType::RobotFile),
+            chosen_password: account.password_secret_ref().is_some(),
         },
         service_accounts: account.service_accounts().cloned().unwrap_or_default(),
         retain: account.deletion_policy() == Some(&DeletionPolicy::Retain),

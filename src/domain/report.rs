@@ -11,6 +11,7 @@ use super::situation::{self, Observed};
 use super::slots::Slot;
 use super::spread::{self, Row};
 use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, SecretRecord, conditions as kinds};
+pub use blocked::foreign_secret;
 
 /// A robot that is an hour past its renewal time is reported.
 const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -64,7 +65,8 @@ pub struct Facts<'a> {
     pub observed: &'a Observed<'a>,
     /// What it planned.
     pub plan: &'a Plan,
-    /// Reason and text of what refuses the wish, or who changes the Secret, for `plan.blocker`.
+    /// Reason, and text of what refuses the wish, who changes the Secret, or what to do about one that is in the way, for
+    /// `plan.blocker`.
     pub blocked_by: Option<(&'static str, String)>,
     /// What became of a system account's Secret in each of its namespaces; `None` = they were not looked at.
     pub spread: Option<&'a [Row]>,

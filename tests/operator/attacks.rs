@@ -12,6 +12,7 @@ mod tenants;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
+pub use robots::checksum;
 
 /// So many cases are promised.
 const PROMISED: usize = 40;

@@ -408,3 +408,50 @@ async fn two_accounts_of_either_kind_do_not_share_a_secret() {
     scene.delete_system("puller").await;
     scene.settled("pull").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_another_tool_made_where_nobody_asked_for_one_is_left_alone() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    let [asked, other, third] = ["asked", "other", "third"].map(|name| scene.namespace_with(name, &json!({})));
+    let secret = |namespaces: Value| json!({"name": "pull", "namespaces": namespaces});
+    scene.system_account("puller", pull(secret(json!([asked])), json!([]))).await;
+    scene.system_settled("puller").await;
+    scene.logs_in_from(&asked, "pull").await;
+
+    // As a replicator does: name, labels, annotations and data, and no owner.
+    let mut copy = scene.secret_in(&asked, "pull").await.unwrap();
+    copy.metadata = kube::api::ObjectMeta {
+        name: copy.metadata.name,
+        labels: copy.metadata.labels,
+        annotations: copy.metadata.annotations,
+        ..Default::default()
+    };
+    let api: Api<Secret> = Api::namespaced(scene.client.clone(), &other);
+    let uid = api.create(&PostParams::default(), &copy).await.unwrap().metadata.uid;
+    scene.edit_system("puller", json!({"secret": secret(json!([asked, third]))})).await;
+    scene.logs_in_from(&third, "pull").await;
+    scene.system_settled("puller").await;
+    let left = scene.secret_in(&other, "pull").await.expect("it is nobody's but the other tool's");
+    assert_eq!((left.metadata.uid, left.metadata.owner_references), (uid, None));
+
+    // Where it is asked for, the same Secret is what a restore brought back: it is taken over.
+    scene.edit_system("puller", json!({"secret": secret(json!([asked, other]))})).await;
+    eventually("it is the account's", SOON, || async {
+        let owners = scene.secret_in(&other, "pull").await.and_then(|secret| secret.metadata.owner_references);
+        if owners.is_some_and(|owners| owners.len() == 1) { Ok(()) } else { Err("no owner") }
+    })
+    .await;
+    scene.no_secret_in(&third, "pull").await;
+    scene.delete_system("puller").await;
+    scene.no_secret_in(&other, "pull").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_told_to_delete_the_operators_login() {
+    let scene = Scene::of_the_system(Setting::default()).await;
+    let asked = scene.namespace_with("asked", &json!({}));
+    scene.system_account("puller", pull(json!({"name": "login", "namespaces": [asked]}), json!([]))).await;
+    let message = scene.system_reason_is("puller", "Ready", "False", "SecretNotOwned").await;
+    assert!(message.contains(&format!("in namespace {}", scene.system)), "{message}");
+    assert!(message.contains("has to stay") && !message.contains("delete"), "{message}");
+}

@@ -4,7 +4,8 @@ use harbor_robot_world::Calls;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
-use crate::hands::{changes, ids, text};
+use crate::attacks::checksum;
+use crate::hands::{annotation, changes, ids, text};
 use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, condition};
 
 const FIRST: &str = "Chosen-by-a-person-1";
@@ -233,4 +234,33 @@ async fn an_account_with_a_chosen_password_is_deleted_and_disabled_like_any_othe
         scene.gone("ci").await;
         assert!(scene.robots().await.is_empty());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checksum_of_a_chosen_password_is_no_help_to_guess_it_also_after_an_upgrade() {
+    let mut scene = Scene::new(Setting::default()).await;
+    scene.choose(FIRST).await;
+    scene.account("ci", wish("InPlace")).await;
+    let login = scene.password_is("ci", FIRST).await;
+    let uid = scene.get("ci").await.metadata.uid.unwrap();
+    // Whoever sees annotations only would compare guesses with this.
+    let guess = checksum(&uid, &login.name, FIRST);
+    let is_told = |secret: &Secret| annotation(secret, "harbor-robots.io/checksum") == Some(guess.as_str());
+    assert!(!is_told(&scene.secret("ci").await.unwrap()));
+    let id = scene.published("ci").await.unwrap()["id"].clone();
+
+    // As a version before left it.
+    scene.terminate();
+    let before = json!({
+        "metadata": {"annotations": {"harbor-robots.io/checksum": guess}}, "data": {"harbor-robots.checksum-key": null},
+    });
+    scene.edit_secret("ci", before).await;
+    scene.start();
+    scene.secret_is("written anew", "ci", |secret| !is_told(secret)).await;
+    scene.settled("ci").await;
+    assert_eq!(scene.logs_in("ci").await, login);
+    assert_eq!(scene.published("ci").await.unwrap()["id"], id, "the robot is the same");
+    let version = scene.secret("ci").await.unwrap().metadata.resource_version;
+    scene.two_sweeps().await;
+    assert_eq!(scene.secret("ci").await.unwrap().metadata.resource_version, version, "once");
 }

@@ -34,6 +34,53 @@ async fn our_entry_comes_last_and_goes_with_the_spec_and_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_somebody_else_made_stays_when_the_spec_does_not_ask_for_it_any_more() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.service_account("before", &["z", "ci"]).await;
+    scene.service_account("ours", &["z"]).await;
+    scene.account("ci", json!({"serviceAccounts": ["before", "ours", "later"]})).await;
+    scene.settled("ci").await;
+    assert_eq!(scene.pull_secrets("ours").await, ["z", "ci"]);
+    // One that names the Secret as it comes.
+    scene.service_account("later", &["ci"]).await;
+    scene
+        .account_is("nothing is missing", "ci", |account| {
+            condition(account, "Synced").is_some_and(|(_, _, message)| !message.contains("later"))
+        })
+        .await;
+    scene.edit("ci", json!({"serviceAccounts": null})).await;
+    scene.pull_secrets_are("ours", &["z"]).await;
+    scene.settled("ci").await;
+    assert_eq!(scene.pull_secrets("before").await, ["z", "ci"]);
+    assert_eq!(scene.pull_secrets("later").await, ["ci"]);
+
+    // Taken out by its owner while the account asks for it, it comes back as ours.
+    scene.edit("ci", json!({"serviceAccounts": ["before"]})).await;
+    scene.settled("ci").await;
+    scene.set_pull_secrets("before", &["z"]).await;
+    scene.pull_secrets_are("before", &["z", "ci"]).await;
+    scene.edit("ci", json!({"serviceAccounts": null})).await;
+    scene.pull_secrets_are("before", &["z"]).await;
+    // A lost Secret takes the record along: then what was asked for counts as ours.
+    scene.edit("ci", json!({"serviceAccounts": ["ours"]})).await;
+    scene.pull_secrets_are("ours", &["z", "ci"]).await;
+    scene.settled("ci").await;
+    scene.delete_secret("ci").await;
+    scene.logs_in("ci").await;
+    scene.settled("ci").await;
+    scene.edit("ci", json!({"serviceAccounts": null})).await;
+    scene.pull_secrets_are("ours", &["z"]).await;
+    // With the account goes what is ours, and nothing else.
+    scene.edit("ci", json!({"serviceAccounts": ["ours", "later"]})).await;
+    scene.pull_secrets_are("ours", &["z", "ci"]).await;
+    scene.settled("ci").await;
+    scene.delete("ci").await;
+    scene.gone("ci").await;
+    assert_eq!(scene.pull_secrets("ours").await, ["z"]);
+    assert_eq!(scene.pull_secrets("later").await, ["ci"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_deleted_together_with_its_secret_takes_its_entry_along() {
     let scene = Scene::new(Setting::default()).await;
     scene.service_account("builder", &["z"]).await;
@@ -136,6 +183,8 @@ async fn an_entry_taken_out_by_hand_is_put_back_twice_and_then_left_until_the_ac
     scene.set_pull_secrets("builder", &["z"]).await;
     let message = scene.reason_is("ci", "Synced", "False", "ServiceAccountContested").await;
     assert!(message.contains("ServiceAccount builder"), "{message}");
+    // The API server names a writer that does not say who it is after its user agent.
+    assert!(message.contains("last by ") && !message.contains("by somebody"), "{message}");
     let account = scene.get("ci").await;
     assert_eq!(condition(&account, "Ready").unwrap().0, "True");
     let calls = scene.two_sweeps().await;

@@ -203,8 +203,13 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     }
     let robot = expected(&desired, record);
     let owner = account.owner_reference();
-    let form =
-        Form { owner: &owner, wish: &desired.secret, hosts: &hosts, service_accounts: &desired.service_accounts };
+    let form = Form {
+        owner: &owner,
+        wish: &desired.secret,
+        hosts: &hosts,
+        service_accounts: &desired.service_accounts,
+        untouched: &[],
+    };
     let now = registry.registry_now(ctx.now());
     let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
     let due = [renewal, record.expires_at].into_iter().flatten().min();

@@ -209,7 +209,7 @@ impl Run<'_, '_> {
             Step::Delete(slot, _) => self.delete(slot).await?,
             Step::Fence => {
                 ctx.metrics.kube_write("secret");
-                let form = self.pass.form(&self.gathered.owner, &hosts);
+                let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
                 self.live = secrets::fence(&ctx.client, &namespace, &self.live, &form).await?;
             }
             Step::Publish(target) => self.publish(target).await?,
@@ -219,7 +219,7 @@ impl Run<'_, '_> {
                 let robot =
                     self.robots.iter().flatten().find(|robot| named.as_ref().is_some_and(|named| named.is(robot)));
                 let Some(robot) = robot else { return Err(Trouble::Stale) };
-                let form = self.pass.form(&self.gathered.owner, &hosts);
+                let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
                 self.live = secrets::reform(&ctx.client, &namespace, &self.live, &form, robot).await?;
             }
             Step::DeleteSecret => {
@@ -231,7 +231,7 @@ impl Run<'_, '_> {
             Step::ReleaseSecret => {
                 self.withdraw(true).await?;
                 ctx.metrics.kube_write("secret");
-                let form = self.pass.form(&self.gathered.owner, &hosts);
+                let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
                 self.live = secrets::release(&ctx.client, &namespace, &self.live, &form).await?;
             }
             Step::RemoveFinalizer => self.remove_finalizer().await?,
@@ -249,7 +249,10 @@ impl Run<'_, '_> {
             expires_at: like.and_then(|robot| robot.expires_at),
             password: self.gathered.own_password.as_ref(),
         };
-        let (form, tokens) = (self.pass.form(&self.gathered.owner, &self.gathered.hosts), &self.pass.desired.tokens);
+        let (form, tokens) = (
+            self.pass.form(&self.gathered.owner, &self.gathered.hosts, &self.gathered.untouched),
+            &self.pass.desired.tokens,
+        );
         let (client, namespace) = (&self.pass.ctx.client, &self.pass.secret_namespace);
         let answer = secrets::rehearse(client, namespace, &self.live, &form, next, tokens).await;
         let label = answer.as_ref().map_or_else(cluster::Error::reason, |()| "ok");
@@ -275,7 +278,7 @@ impl Run<'_, '_> {
             secret,
         };
         let hosts = self.gathered.hosts.clone();
-        let form = self.pass.form(&self.gathered.owner, &hosts);
+        let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
         let tokens = &self.pass.desired.tokens;
         ctx.metrics.kube_write("secret");
         self.live =
@@ -346,7 +349,7 @@ impl Run<'_, '_> {
         let robot = target.and_then(|slot| self.robots[slot.index()].clone());
         let known = !self.observed.unreachable;
         let secret_outdated = self.written.is_some() && {
-            let form = self.pass.form(&self.gathered.owner, &self.gathered.hosts);
+            let form = self.pass.form(&self.gathered.owner, &self.gathered.hosts, &self.gathered.untouched);
             let seen = self.live.seen(&form, self.robots.iter().flatten());
             matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
         };
@@ -396,7 +399,7 @@ impl Run<'_, '_> {
                     Outcome::Again if self.pass.again && !learned => Outcome::Failed { not_before: None },
                     next => next,
                 };
-                (Some(outcome::failure(&self.pass.registry, &error)), next)
+                (Some(outcome::failure(&self.pass.registry, home, &self.pass.desired.permissions, &error)), next)
             }
         };
         done.slots = None;

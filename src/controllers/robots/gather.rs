@@ -92,6 +92,8 @@ pub(super) struct Gathered {
     pub(super) secret_contested: Option<Instant>,
     /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
     pub(super) service_accounts_contested: Option<Instant>,
+    /// See [`Form::untouched`].
+    pub(super) untouched: Vec<String>,
     /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
     pub(super) paced_until: Option<RegistryTime>,
     /// It was renewed lately: the next renewal by timer waits until then (registry time).
@@ -170,6 +172,7 @@ impl Pass<'_> {
             own: Own::NotWished,
             secret_contested: None,
             service_accounts_contested: None,
+            untouched: Vec::new(),
             paced_until: None,
             renewal_paced_until: None,
             behind: self.account.status.as_ref().is_some_and(spread::is_behind),
@@ -202,9 +205,13 @@ impl Pass<'_> {
         let gave_up = self.ctx.index.get(self.key).is_some_and(|entry| entry.gave_up);
         gathered.unreachable |= deleting && self.desired.retain && gave_up;
         let (owner, hosts) = (gathered.owner.clone(), gathered.hosts.clone());
-        let form = self.form(&owner, &hosts);
+        let form = self.form(&owner, &hosts, &[]);
         let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
         gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &form).await?;
+        if !deleting && (gathered.live.is_absent() || gathered.live.is_ours()) {
+            let (namespace, wanted) = (&self.secret_namespace, self.first_service_accounts());
+            gathered.untouched = self.untouched(namespace, &gathered.live, wanted).await?;
+        }
         if !deleting && gathered.permit == Permit::Granted {
             self.read_password(&mut gathered).await?;
         }
@@ -234,8 +241,14 @@ impl Pass<'_> {
     }
 
     /// The form of our Secret.
-    pub(super) fn form<'a>(&'a self, owner: &'a OwnerReference, hosts: &'a [String]) -> Form<'a> {
-        Form { owner, wish: &self.desired.secret, hosts, service_accounts: self.first_service_accounts() }
+    pub(super) fn form<'a>(
+        &'a self,
+        owner: &'a OwnerReference,
+        hosts: &'a [String],
+        untouched: &'a [String],
+    ) -> Form<'a> {
+        let (wish, service_accounts) = (&self.desired.secret, self.first_service_accounts());
+        Form { owner, wish, hosts, service_accounts, untouched }
     }
 
     fn check_grants(&self, gathered: &mut Gathered) {

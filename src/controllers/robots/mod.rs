@@ -300,6 +300,14 @@ impl Pass<'_> {
             Some(Blocker::SecretContested) => {
                 Some(("SecretContested", gathered.live.other_manager().unwrap_or("somebody").to_owned()))
             }
+            Some(Blocker::RepairsPaused) => {
+                Some(("RepairsPaused", gathered.live.other_manager().unwrap_or_default().to_owned()))
+            }
+            Some(Blocker::SecretNotOwned) => {
+                let (secret, namespace) = (&self.desired.secret.name, &self.secret_namespace);
+                let text = report::foreign_secret(secret, namespace, self.is_of_a_registry(namespace));
+                Some(("SecretNotOwned", text))
+            }
             _ => None,
         };
         let facts = Facts {

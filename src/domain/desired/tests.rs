@@ -86,6 +86,7 @@ fn every_field_of_the_spec_is_taken_over() {
         annotations: [("c".to_owned(), "d".to_owned())].into(),
         basic_auth: true,
         robot_file: true,
+        chosen_password: false,
     };
     assert_eq!(wish.secret, secret);
     assert_eq!(wish.service_accounts, ["default"]);

@@ -25,13 +25,7 @@ pub(super) fn told(facts: &Facts<'_>, blocker: Blocker) -> (&'static str, String
     match blocker {
         Blocker::NotPermitted => (refused_for, text),
         Blocker::NameTaken => taken(facts),
-        Blocker::SecretNotOwned => {
-            let secret = &desired.secret.name;
-            let text = format!(
-                "Secret {secret} exists and was not made for this account; delete it or choose another spec.secret.name"
-            );
-            ("SecretNotOwned", text)
-        }
+        Blocker::SecretNotOwned => ("SecretNotOwned", text),
         Blocker::LoginCannotUpdate => ("LoginCannotUpdate", cannot_update(desired)),
         Blocker::RepairsPaused if pace::kind(&facts.observed.situation(desired)) == Some(pace::Kind::Renewal) => {
             let text = format!(
@@ -46,8 +40,14 @@ pub(super) fn told(facts: &Facts<'_>, blocker: Blocker) -> (&'static str, String
             let text = format!(
                 "robot {} needs repair again although its credential was replaced only a short while ago; the next repair \
                  waits a minute, then twice as long each time, up to an hour: find out who changes or deletes the robot or \
-                 Secret {}",
-                desired.base_name, desired.secret.name
+                 Secret {}{}",
+                desired.base_name,
+                desired.secret.name,
+                if text.is_empty() {
+                    String::new()
+                } else {
+                    format!(", to which {text} wrote last besides the operator")
+                }
             );
             ("RepairsPaused", text)
         }
@@ -60,6 +60,16 @@ pub(super) fn told(facts: &Facts<'_>, blocker: Blocker) -> (&'static str, String
             ("SecretContested", text)
         }
     }
+}
+
+/// Of a Secret that is in the way of the account's.
+pub fn foreign_secret(secret: &str, namespace: &str, is_of_a_registry: bool) -> String {
+    let advice =
+        if is_of_a_registry { "a registry uses it, so it has to stay" } else { "delete it if nobody needs it" };
+    format!(
+        "a Secret {secret} is in namespace {namespace} that was not made for this account: {advice}, or make the account \
+         anew with another spec.secret.name"
+    )
 }
 
 fn cannot_update(desired: &Desired) -> String {

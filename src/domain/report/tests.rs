@@ -40,7 +40,12 @@ fn pass_by(
         desired: wish,
         observed: &observed,
         plan: &plan,
-        blocked_by: (plan.blocker == Some(Blocker::NotPermitted)).then(|| ("NotPermitted", "no grant".to_owned())),
+        blocked_by: match plan.blocker {
+            Some(Blocker::NotPermitted) => Some(("NotPermitted", "no grant".to_owned())),
+            Some(Blocker::SecretNotOwned) => Some(("SecretNotOwned", foreign_secret("ci", "team-a", false))),
+            Some(Blocker::RepairsPaused) => Some(("RepairsPaused", "helm".to_owned())),
+            _ => None,
+        },
         spread: None,
         outcome: &outcome,
         now: view.now + SignedDuration::from_secs(2),
@@ -301,7 +306,7 @@ fn each_blocker_stalls_with_its_reason_and_a_message_that_says_what_to_do() {
     for (view, reason, text) in [
         (refused, "NotPermitted", "no grant"),
         (taken, "NameTaken", "a robot named ci (or ci.b) that this account does not own exists in Harbor"),
-        (foreign, "SecretNotOwned", "Secret ci exists and was not made for this account"),
+        (foreign, "SecretNotOwned", "a Secret ci is in namespace team-a that was not made for this account: delete it"),
     ] {
         let (status, _) = pass(&view, &fresh, &desired(), went_well(&view, 0));
         let (no, yes) = (format!("False/{reason}"), format!("True/{reason}"));
@@ -309,6 +314,13 @@ fn each_blocker_stalls_with_its_reason_and_a_message_that_says_what_to_do() {
         assert!(message_of(&status, kinds::STALLED).starts_with(text), "{status:#?}");
         assert!(status.robot.is_none());
     }
+}
+
+#[test]
+fn nobody_is_told_to_delete_a_secret_that_a_registry_uses() {
+    let text = foreign_secret("login", "harbor-robots", true);
+    assert!(text.contains("in namespace harbor-robots") && text.contains("has to stay"), "{text}");
+    assert!(!text.contains("delete"), "{text}");
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::scene::{LoginAs, Scene, Setting, condition};
 
 const MANAGED: &str = "app.kubernetes.io/managed-by";
 
-/// The checksum that the operator writes beside a credential: anybody can compute it.
-fn checksum(uid: &str, name: &str, secret: &str) -> String {
+/// The checksum that the operator writes beside a credential that Harbor drew: anybody can compute it.
+pub fn checksum(uid: &str, name: &str, secret: &str) -> String {
     let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
     for part in [uid, name, secret] {
         hash.update(part.as_bytes());

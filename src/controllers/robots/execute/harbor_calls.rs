@@ -98,12 +98,12 @@ impl Run<'_, '_> {
                 registry.learned.update_accepted(place);
                 Ok(answer)
             }
-            Err(registry::Error::Forbidden { message }) if registry.says_no(&message) => {
+            Err(registry::Error::Forbidden { needs, message }) if registry.says_no(&message) => {
                 if registry.learned.update_refused(place) {
                     tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
                     return Err(Trouble::Stale);
                 }
-                Err(registry::Error::Forbidden { message }.into())
+                Err(registry::Error::Forbidden { needs, message }.into())
             }
             Err(error) => Err(error.into()),
         }

@@ -49,7 +49,7 @@ impl Run<'_, '_> {
         let place = Place {
             namespace: &self.pass.secret_namespace,
             live: self.live.clone(),
-            form: self.pass.form(&self.gathered.owner, &hosts),
+            form: self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched),
             served: self.gathered.live.service_accounts(),
         };
         let served = self.pass.serve(place, wanted).await?;
@@ -86,13 +86,13 @@ impl Pass<'_> {
         let secret = &self.desired.secret.name;
         let mut done = Served { live, ..Served::default() };
         let mut recorded = done.live.service_accounts();
-        // The record goes with the Secret; then the spec is what is left to go by. A system account's says nothing of this
-        // namespace.
-        if done.live.is_absent() || !self.key.is_system() {
+        let untouched = done.live.untouched();
+        // The record goes with the Secret; then the spec is what is left to go by.
+        if done.live.is_absent() {
             recorded.extend(self.desired.service_accounts.iter().cloned());
         }
         let dropped: BTreeSet<String> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
-        for name in &dropped {
+        for name in dropped.iter().filter(|name| !untouched.contains(name)) {
             match service_accounts::remove(&ctx.client, namespace, name, secret).await {
                 Ok(Entry::Changed { from, to }) => {
                     ctx.index.leave_service_account(self.key, namespace, name, from, to);
@@ -105,10 +105,13 @@ impl Pass<'_> {
         // Those that still carry the entry stay on record.
         let kept: Vec<String> =
             done.refused.iter().map(|(name, _)| name.clone()).chain(wanted.iter().cloned()).collect();
-        self.enter(namespace, wanted, &served, &mut done).await?;
+        self.enter(namespace, &form, wanted, &served, &mut done).await?;
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             ctx.metrics.kube_write("secret");
-            done.live = secrets::record_service_accounts(&ctx.client, namespace, &done.live, &form, &kept).await?;
+            let untouched: Vec<String> =
+                done.live.untouched().into_iter().filter(|name| wanted.contains(name)).collect();
+            let (client, live) = (&ctx.client, &done.live);
+            done.live = secrets::record_service_accounts(client, namespace, live, &form, &kept, &untouched).await?;
         }
         Ok(done)
     }
@@ -132,6 +135,7 @@ impl Pass<'_> {
     pub(super) async fn enter(
         &self,
         namespace: &str,
+        form: &Form<'_>,
         wanted: &[String],
         served: &[String],
         done: &mut Served,
@@ -141,11 +145,17 @@ impl Pass<'_> {
         for name in wanted {
             // One that is to come is on the record, too: taken out is what this process has seen in there.
             let served = served.contains(name) && ctx.index.has_served(self.key, namespace, name);
+            let theirs = done.live.untouched().contains(name);
             let add = |served| service_accounts::add(&ctx.client, namespace, name, secret, served);
-            let mut entry = add(served).await;
-            if matches!(entry, Ok(Entry::TakenOut(_))) {
-                match self.stand_back(namespace, name) {
-                    None => entry = add(false).await,
+            let mut entry = add(served || theirs).await;
+            if let Ok(Entry::TakenOut { by, .. }) = &entry {
+                match served.then(|| self.stand_back(namespace, name, by.as_deref())).flatten() {
+                    None => {
+                        if theirs {
+                            done.live = self.touch(namespace, form, &done.live, name).await?;
+                        }
+                        entry = add(false).await;
+                    }
                     Some((until, failure)) => {
                         done.contested = Some(failure);
                         done.wake = Some(until);
@@ -154,7 +164,7 @@ impl Pass<'_> {
             }
             match entry {
                 Err(error) => self.refused(name, error, done)?,
-                Ok(Entry::Unchanged(version) | Entry::TakenOut(version)) => {
+                Ok(Entry::Unchanged(version) | Entry::TakenOut { version, .. }) => {
                     ctx.index.leave_service_account(self.key, namespace, name, version, version);
                 }
                 Ok(Entry::Changed { from, to }) => {
@@ -170,9 +180,54 @@ impl Pass<'_> {
         Ok(())
     }
 
+    /// Which of these ServiceAccounts, of those that are not on the Secret's record yet, list it already or do not exist. An
+    /// entry that is there before ours is somebody else's, and stays when the account does not ask for it any more.
+    pub(in super::super) async fn untouched(
+        &self,
+        namespace: &str,
+        live: &Live,
+        wanted: &[String],
+    ) -> Result<Vec<String>, cluster::Error> {
+        let (recorded, secret) = (live.service_accounts(), &self.desired.secret.name);
+        let mut untouched = Vec::new();
+        // With a lost Secret its record went: entries from then count as ours.
+        if live.is_absent() && self.had_secret_in(namespace) {
+            return Ok(untouched);
+        }
+        for name in wanted.iter().filter(|name| !recorded.contains(name)) {
+            let entry = service_accounts::look(&self.ctx.client, namespace, name, secret).await?;
+            if !matches!(entry, Entry::TakenOut { .. }) {
+                untouched.push(name.clone());
+            }
+        }
+        Ok(untouched)
+    }
+
+    /// True if a Secret of the account's is, or was, there as far as its status knows.
+    pub(super) fn had_secret_in(&self, namespace: &str) -> bool {
+        let mut recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
+        recorded.any(|secret| secret.namespace == namespace)
+    }
+
+    /// Records that the entry of a ServiceAccount is ours from now on, before it is put there.
+    async fn touch(&self, namespace: &str, form: &Form<'_>, live: &Live, name: &str) -> Result<Live, cluster::Error> {
+        let ctx = self.ctx;
+        let untouched: Vec<String> = live.untouched().into_iter().filter(|other| other != name).collect();
+        ctx.metrics.kube_write("secret");
+        let (client, recorded) = (&ctx.client, live.service_accounts());
+        let live = secrets::record_service_accounts(client, namespace, live, form, &recorded, &untouched).await?;
+        let version = live.version();
+        if *namespace == *self.secret_namespace {
+            ctx.index.update(self.key, |entry| entry.secret.leave(version));
+        } else {
+            ctx.index.update_copy(self.key, namespace, |copy| copy.secret.leave(version));
+        }
+        Ok(live)
+    }
+
     /// Notes that somebody took our entry out of a ServiceAccount; until when and why it is left alone if that happens too
     /// often.
-    fn stand_back(&self, namespace: &str, name: &str) -> Option<(Instant, Failure)> {
+    fn stand_back(&self, namespace: &str, name: &str, by: Option<&str>) -> Option<(Instant, Failure)> {
         let now = Instant::now();
         let mut contested = None;
         if self.key.is_system() && *namespace != *self.secret_namespace {
@@ -196,9 +251,11 @@ impl Pass<'_> {
         let until = contested?;
         let place = self.place(namespace);
         let message = format!(
-            "Secret {} was taken out of the imagePullSecrets of ServiceAccount {name}{place} three times within 10 minutes; it \
-             is left alone until 10 minutes have passed or the account is edited: find out who does that and stop it",
-            self.desired.secret.name
+            "Secret {} was taken out of the imagePullSecrets of ServiceAccount {name}{place} three times within 10 minutes, \
+             last by {}; it is left alone until 10 minutes have passed or the account is edited: find out who does that and \
+             stop it",
+            self.desired.secret.name,
+            by.unwrap_or("somebody")
         );
         Some((until, Failure { reason: "ServiceAccountContested", message, permanent: true }))
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::super::Pass;
 use super::pull_secrets::{EntryLeft, Place, Served};
@@ -17,6 +18,7 @@ use crate::cluster::secrets::{self, Copied, Live};
 use crate::controllers::index::digest;
 use crate::controllers::tracked::Tracked;
 use crate::deadline;
+use crate::domain::report::foreign_secret;
 use crate::domain::spread::{Problem, Row, SECRETS_TOLD};
 use crate::registry::Class;
 
@@ -49,6 +51,7 @@ impl Run<'_, '_> {
             wish: &pass.desired.secret,
             hosts: &hosts,
             service_accounts: &pass.desired.service_accounts,
+            untouched: &[],
         };
         let stale: Vec<String> =
             pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
@@ -113,13 +116,16 @@ impl Run<'_, '_> {
         }
         let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
         let wish = &self.pass.desired.secret;
-        let form = Form { owner: &owner, wish, hosts: &hosts, service_accounts: &[] };
+        let form = Form { owner: &owner, wish, hosts: &hosts, service_accounts: &[], untouched: &[] };
         for name in self.pass.places() {
             if *name == *self.pass.secret_namespace {
                 continue;
             }
             if released {
                 let live = secrets::read(&self.pass.ctx.client, &name, &form).await?;
+                if self.pass.is_stray(&name, &live, &owner) {
+                    continue;
+                }
                 secrets::release(&self.pass.ctx.client, &name, &live, &form).await?;
             } else {
                 match self.pass.take_away(&name, &form).await {
@@ -176,9 +182,8 @@ impl Pass<'_> {
                 // What a policy refuses it may allow later, and nothing tells when.
                 let refused = error.class() == Class::UserFix;
                 let pause = if refused { self.registry.poll_interval(&ctx.settings) } else { RETRY };
-                let mut recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
                 let there = before.secret.is_left() || before.secret.seen() != Version::NONE;
-                let held = there || recorded.any(|it| it.namespace == namespace);
+                let held = there || self.had_secret_in(namespace);
                 Went::Wrong(problem_of(&error, held), Some(deadline::from_now(pause)))
             }
         }
@@ -192,17 +197,16 @@ impl Pass<'_> {
         before: Tracked,
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
-        let copied = secrets::copy(&ctx.client, namespace, held, form).await?;
+        let live = secrets::read(&ctx.client, namespace, form).await?;
+        let untouched = self.untouched(namespace, &live, form.service_accounts).await?;
+        let form = &Form { untouched: &untouched, ..form.clone() };
+        let copied = secrets::copy(&ctx.client, namespace, live, held, form).await?;
         let (live, served) = match copied {
             Copied::Foreign => {
                 ctx.index.drop_copy(self.key, namespace);
                 let problem = Problem {
                     reason: "SecretNotOwned".to_owned(),
-                    message: format!(
-                        "a Secret {} is there that was not made for this account; delete it, or choose another \
-                         spec.secret.name",
-                        form.wish.name
-                    ),
+                    message: foreign_secret(&form.wish.name, namespace, self.is_of_a_registry(namespace)),
                     behind: false,
                     waits: false,
                 };
@@ -239,7 +243,11 @@ impl Pass<'_> {
     pub(super) async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<Vec<EntryLeft>, cluster::Error> {
         let (ctx, mut left) = (self.ctx, Vec::new());
         let live = secrets::read(&ctx.client, namespace, form).await?;
-        if live.is_absent() || live.is_ours() {
+        let stray = self.is_stray(namespace, &live, form.owner);
+        if stray {
+            tracing::debug!(account = %self.key, namespace, "a copy that somebody else made is left alone");
+        }
+        if !stray && (live.is_absent() || live.is_ours()) {
             // Entries may be left of a Secret that somebody deleted.
             let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
             let Served { live, refused, .. } = self.serve(place, &[]).await?;
@@ -252,6 +260,23 @@ impl Pass<'_> {
         ctx.index.set_service_accounts(self.key, namespace, &[]);
         ctx.index.drop_copy(self.key, namespace);
         Ok(left)
+    }
+
+    /// A Secret in a namespace that nobody asks for and where this account never put one: another tool copied ours under its
+    /// name, labels and annotations, and it is that tool's. A restored one looks alike, but its namespace is asked for.
+    fn is_stray(&self, namespace: &str, live: &Live, owner: &OwnerReference) -> bool {
+        live.is_ours() && !live.is_owned_by(owner) && !self.had_secret_in(namespace)
+    }
+
+    /// True if the account's Secret in that namespace has the name of one that a registry uses: its login, or its
+    /// certificates.
+    pub(in super::super) fn is_of_a_registry(&self, namespace: &str) -> bool {
+        let (name, settings) = (&self.desired.secret.name, &self.ctx.settings);
+        self.ctx.registries.all().iter().any(|registry| {
+            let bundle = registry.object.spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
+            let used = registry.login_secret() == name || bundle.is_some_and(|source| source.name == *name);
+            used && registry.secret_namespace(settings) == namespace
+        })
     }
 
     fn contested(&self, until: Instant) -> Went {

@@ -25,6 +25,7 @@ impl Pass<'_> {
             wish: &self.desired.secret,
             hosts: &hosts,
             service_accounts: &self.desired.service_accounts,
+            untouched: &[],
         };
         self.follow_namespaces(status, &form, works).await;
         if works && !self.exceeds_grants() {
@@ -80,7 +81,7 @@ impl Pass<'_> {
                 // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
                 let served: Vec<String> = live.service_accounts();
                 let wanted: Vec<String> = wanted.iter().filter(|name| served.contains(name)).cloned().collect();
-                self.enter(&namespace, &wanted, &served, &mut Served { live, ..Served::default() }).await?;
+                self.enter(&namespace, form, &wanted, &served, &mut Served { live, ..Served::default() }).await?;
                 Ok::<_, cluster::Error>(())
             };
             if let Err(error) = entered.await {
