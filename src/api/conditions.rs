@@ -25,8 +25,24 @@ pub const LOGIN_EXPIRING: &str = "LoginExpiring";
 /// A registry's clock is more than five minutes off ours. Present only while true.
 pub const CLOCK_SKEW: &str = "ClockSkew";
 
+/// Harbor names another host of images than before, which nobody has confirmed. Present only while true.
+pub const REGISTRY_HOST_CHANGED: &str = "RegistryHostChanged";
+
+/// Robots of a registry's accounts are left in a Harbor that `spec.url` named before. Present only while true.
+pub const ROBOTS_LEFT_BEHIND: &str = "RobotsLeftBehind";
+
 /// All of them.
-pub const ALL: [&str; 7] = [READY, SYNCED, RECONCILING, STALLED, RENEWAL_OVERDUE, LOGIN_EXPIRING, CLOCK_SKEW];
+pub const ALL: [&str; 9] = [
+    READY,
+    SYNCED,
+    RECONCILING,
+    STALLED,
+    RENEWAL_OVERDUE,
+    LOGIN_EXPIRING,
+    CLOCK_SKEW,
+    REGISTRY_HOST_CHANGED,
+    ROBOTS_LEFT_BEHIND,
+];
 
 /// Those that can be read: a date that nobody can hold, which whoever may write a status can put into one, must not cost the
 /// whole object. What is left out is written anew when it is due.

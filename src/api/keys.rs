@@ -40,6 +40,10 @@ pub const ANNOTATION_HANDLED_REVOKE: &str = "harbor-robots.io/handled-revoke";
 /// Annotation on our Secret: names of the ServiceAccounts that list it through us.
 pub const ANNOTATION_SERVICE_ACCOUNTS: &str = "harbor-robots.io/service-accounts";
 
+/// Annotation on our Secret: those of [`ANNOTATION_SERVICE_ACCOUNTS`] into which the operator never put the entry, since they
+/// listed the Secret before or do not exist. Their entries are somebody else's and stay.
+pub const ANNOTATION_UNTOUCHED: &str = "harbor-robots.io/service-accounts-untouched";
+
 /// Annotation a person sets on an account: rotate once for each new token.
 pub const ANNOTATION_REFRESH: &str = "harbor-robots.io/refresh";
 
@@ -53,6 +57,21 @@ pub const ANNOTATION_IS_DEFAULT: &str = "harbor-robots.io/is-default";
 /// Annotation on a ClusterHarborRegistry: the new robot name prefix, repeated, to confirm that every login may be
 /// renamed.
 pub const ANNOTATION_CONFIRM_PREFIX: &str = "harbor-robots.io/confirm-prefix";
+
+/// Annotation on a registry, written by the operator: the host of images that Harbor named first, a blank, and the URL where
+/// it did. Secrets keep it until [`ANNOTATION_CONFIRM_HOST`] or `spec.registryHost` say otherwise.
+pub const ANNOTATION_PINNED_HOST: &str = "harbor-robots.io/pinned-host";
+
+/// Annotation a person sets on a registry: the host that Harbor names now, repeated, to confirm that every Secret may be
+/// written for it.
+pub const ANNOTATION_CONFIRM_HOST: &str = "harbor-robots.io/confirm-host";
+
+/// Annotation a person sets on a registry: a URL that `spec.url` named before. Robots of the registry's accounts that are left
+/// there are deleted, as soon as their accounts have a working credential at the present one.
+pub const ANNOTATION_CLEANUP_FORMER_URL: &str = "harbor-robots.io/cleanup-former-url";
+
+/// Annotation a person sets on a registry: a URL that `spec.url` named before, and of which nothing more is to be told.
+pub const ANNOTATION_FORGET_FORMER_URL: &str = "harbor-robots.io/forget-former-url";
 
 /// Annotation on our Secret: the full name of the robot it holds.
 pub const ANNOTATION_ROBOT_NAME: &str = "harbor-robots.io/robot-name";

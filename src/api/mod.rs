@@ -38,7 +38,7 @@ pub use registry::{
     AccountDefaults, CaBundleKind, CaBundleRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant, GrantAdoption,
     LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
 };
-pub use registry_status::{CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryStatus};
+pub use registry_status::{CatalogueRecord, CatalogueSource, FormerUrl, LoginKind, LoginRecord, RegistryStatus};
 pub use registry_time::RegistryTime;
 pub use robot_account::{RobotAccount, RobotAccountSpec};
 pub use system_robot_account::{

@@ -78,7 +78,8 @@ use super::rules;
 #[serde(rename_all = "camelCase")]
 pub struct ClusterHarborRegistrySpec {
     /// Scheme, host and optionally port, like `https://registry.example.com`. `http` works only if the operator runs
-    /// with `--allow-http`. May be changed when the Harbor moves.
+    /// with `--allow-http`. May be changed when the Harbor moves;
+    /// `RobotsLeftBehind` tells of robots that stay in the former one.
     #[schemars(length(min = 1, max = 300))]
     #[x_kube(validation = rules::registry_url())]
     pub url: String,
@@ -87,12 +88,15 @@ pub struct ClusterHarborRegistrySpec {
     /// Whose certificates are trusted. Left out: the system's certificate authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<RegistryTls>,
-    /// `host` or `host:port` that images are pulled from, if it differs from what Harbor says itself.
+    /// `host` or `host:port` that images are pulled from, an IPv6 address in brackets and with its port. Left out: what
+    /// Harbor named first at `url`; another answer later has to be confirmed by the annotation
+    /// `harbor-robots.io/confirm-host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 300))]
     #[x_kube(validation = rules::host())]
     pub registry_host: Option<String>,
-    /// Further `host` or `host:port` names that the credential is written for, like those of mirrors.
+    /// Further `host` or `host:port` names that the credential is written for, like those of mirrors. Each is
+    /// written with and without the port of its scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::hosts())]

@@ -43,11 +43,32 @@ pub struct RegistryStatus {
     /// account any more. Robots that `deletionPolicy: Retain` left are not among them, if their mark says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphans: Option<i32>,
-    /// `Ready`: the login works. `Stalled`, `ClockSkew` and `LoginExpiring` are present only while true.
+    /// Harbors that `spec.url` named before and in which robots of this registry's accounts are, or may be, left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["url"]))]
+    pub former_urls: Vec<FormerUrl>,
+    /// `Ready`: the login works. `Stalled`, `ClockSkew`, `LoginExpiring`, `RegistryHostChanged` and `RobotsLeftBehind` are
+    /// present only while true.
     #[serde(default, deserialize_with = "super::conditions::readable", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// A Harbor that `spec.url` named before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerUrl {
+    /// Where it is.
+    pub url: String,
+    /// How many robots of this registry's accounts are left there; absent if the login could not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robots: Option<i32>,
+    /// The full names of the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub names: Vec<String>,
 }
 
 /// What a registry login is.

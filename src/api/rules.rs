@@ -296,21 +296,24 @@ pub(super) fn registry_url() -> Rule {
     )
 }
 
-/// One host for the docker config. A kubelet treats keys of a docker config as globs, so an IPv6 address in brackets
-/// would be one.
+/// A host of the docker config as a pattern. A kubelet takes `[…]` for a glob where no port follows, so an IPv6 address needs
+/// its port.
+fn image_host() -> String {
+    let port = PORT.trim_end_matches('?');
+    format!("^({HOST}{PORT}|[[][0-9A-Fa-f:]+[]]{port})$")
+}
+
+/// What a host of the docker config may be.
+const IMAGE_HOST: &str = "host or host:port, like registry.example.com:5000, or an IPv6 address in brackets with its port, like [fd00::7]:5000: no scheme, path, '*' or '?'";
+
+/// One host for the docker config.
 pub(super) fn host() -> Rule {
-    rule(
-        format!("self.matches('^{HOST}{PORT}$')"),
-        "must be host or host:port, like registry.example.com:5000: no scheme, path, '*', '?' or '['",
-    )
+    rule(format!("self.matches('{}')", image_host()), &format!("must be {IMAGE_HOST}"))
 }
 
 /// Hosts for the docker config.
 pub(super) fn hosts() -> Rule {
-    rule(
-        format!("self.all(h, h.matches('^{HOST}{PORT}$'))"),
-        "each must be host or host:port, like registry.example.com:5000: no scheme, path, '*', '?' or '['",
-    )
+    rule(format!("self.all(h, h.matches('{}'))", image_host()), &format!("each must be {IMAGE_HOST}"))
 }
 
 /// The login has one source.

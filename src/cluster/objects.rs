@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::core::PartialObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::secrets::MANAGER;
 use super::{Error, within};
@@ -81,6 +81,16 @@ impl Version {
     }
 }
 
+/// The last field manager besides us that wrote to the object.
+pub fn other_manager(meta: &ObjectMeta) -> Option<&str> {
+    let managers = meta.managed_fields.iter().flatten();
+    let others = managers.filter_map(|entry| entry.manager.as_deref().map(|name| (&entry.time, name)));
+    others
+        .filter(|(_, name)| *name != MANAGER)
+        .max_by_key(|(time, _)| time.as_ref().map(|time| time.0))
+        .map(|(_, name)| name)
+}
+
 /// True if the object is on its way out.
 pub fn is_deleting(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some()
@@ -115,11 +125,31 @@ async fn set_finalizers<K: Object>(
     meta: &ObjectMeta,
     finalizers: &[String],
 ) -> Result<ObjectMeta, Error> {
+    patch_meta(api, meta, "finalizers", &json!(finalizers)).await
+}
+
+/// Sets an annotation on the very object that was read.
+pub async fn annotate<K: Object>(
+    api: &Api<Partial<K>>,
+    meta: &ObjectMeta,
+    key: &str,
+    value: &str,
+) -> Result<ObjectMeta, Error> {
+    patch_meta(api, meta, "annotations", &json!({key: value})).await
+}
+
+/// Merges a value into a field of the metadata.
+async fn patch_meta<K: Object>(
+    api: &Api<Partial<K>>,
+    meta: &ObjectMeta,
+    field: &str,
+    value: &Value,
+) -> Result<ObjectMeta, Error> {
     // In a merge patch the resourceVersion is a precondition; the UID guards against a namesake made since.
     let patch = json!({"metadata": {
         "uid": meta.uid,
         "resourceVersion": meta.resource_version,
-        "finalizers": finalizers,
+        field: value,
     }});
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let name = meta.name.as_deref().unwrap_or_default();

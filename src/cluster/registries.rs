@@ -67,6 +67,18 @@ pub async fn remove_finalizer(client: &Client, object: &RegistryObject, finalize
     }
 }
 
+/// Sets an annotation on the very registry that was read.
+pub async fn annotate(client: &Client, object: &RegistryObject, key: &str, value: &str) -> Result<ObjectMeta, Error> {
+    match object.kind {
+        RegistryKind::ClusterHarborRegistry => {
+            objects::annotate(&metadata_of_the_cluster(client), &object.metadata, key, value).await
+        }
+        RegistryKind::HarborRegistry => {
+            objects::annotate(&metadata_of_a_namespace(client, namespace(object)), &object.metadata, key, value).await
+        }
+    }
+}
+
 /// Replaces the registry's status, unless the registry changed since it was read.
 pub async fn write_status(
     client: &Client,

@@ -1,6 +1,8 @@
 //! Registries and their logins.
 
 mod connect;
+mod former;
+mod hosts;
 mod learned;
 mod own;
 mod probe;
@@ -10,12 +12,15 @@ mod state;
 mod status;
 mod trouble;
 
+pub use former::look_at_former;
 pub use learned::Learned;
-pub use own::OwnRobot;
+pub use own::{OwnRobot, place};
 pub use probe::{look_at_users, probe};
 pub use projects::{FRESH, look as look_at_projects, projects};
 pub use settings::keep_settings;
-pub use state::{RegistryState, is_plain_host};
+pub use state::RegistryState;
+#[cfg(test)]
+pub(crate) use state::tests as for_tests;
 pub use status::swept;
 pub use trouble::{Trouble, doubted, unreachable_tenant};
 
@@ -145,6 +150,9 @@ impl Registries {
         let changed = edited && (deleted || for_accounts(&known.object) != for_accounts(&object));
         let moved = known.object.spec.url != object.spec.url;
         let mut next = RegistryState { object, tracked, ..(*known).clone() };
+        if !same {
+            next.pinned = None;
+        }
         if edited {
             next.own_seen = None;
             next.sweep_owed = true;
@@ -285,7 +293,8 @@ impl Registries {
 /// What a person can change of a registry object.
 fn wish(object: &RegistryObject) -> impl PartialEq {
     let meta = &object.metadata;
-    (meta.generation, &meta.uid, &meta.annotations, &meta.deletion_timestamp)
+    let annotations = meta.annotations.iter().flatten().filter(|(key, _)| *key != keys::ANNOTATION_PINNED_HOST);
+    (meta.generation, &meta.uid, annotations.collect::<Vec<_>>(), &meta.deletion_timestamp)
 }
 
 /// What a probe's answers depend on.

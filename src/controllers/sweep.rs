@@ -138,6 +138,9 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             }
         }
     }
+    if listed {
+        registries::look_at_former(ctx, name).await;
+    }
     let orphans = census.result().filter(|_| listed);
     if let Some(orphans) = orphans.as_ref().filter(|_| !state.is_tenants()) {
         ctx.metrics.orphans(name, orphans::count(orphans));

@@ -1,9 +1,10 @@
 //! What the registry object says, and how its accounts follow it.
 
-use harbor_robot_world::{Harbor, HarborOptions};
+use harbor_robot_world::{Harbor, HarborOptions, eventually};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting};
+use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting};
 
 const SYSTEM_INFO: &str = "/api/v2.0/systeminfo";
 
@@ -24,12 +25,18 @@ fn second_registry(scene: &Scene) -> String {
 }
 
 /// An answer to `/systeminfo` with this registry host.
-fn says_host(host: &str) -> Value {
+pub fn says_host(host: &str) -> Value {
     let body = json!({"harbor_version": "v2.16.0", "registry_url": host}).to_string();
     json!({"path": SYSTEM_INFO, "status": 200, "body": body, "count": 0})
 }
 
-async fn hosts_are(scene: &Scene, secret: &str, wanted: &[&str]) {
+/// The scene's Harbor is reached by http, whose own port is 80.
+pub fn both_spellings<'h>(hosts: &[&'h str]) -> Vec<&'h str> {
+    hosts.iter().flat_map(|host| [*host, &*format!("{host}:80").leak()]).collect()
+}
+
+/// Waits until a Secret of the scene's namespace is written for these hosts and no others.
+pub async fn hosts_are(scene: &Scene, secret: &str, wanted: &[&str]) {
     harbor_robot_world::eventually("the Secret's hosts", crate::scene::SOON, || async {
         let mut wanted = wanted.to_vec();
         wanted.sort_unstable();
@@ -109,7 +116,7 @@ async fn changed_hosts_rewrite_the_secret_in_place_and_touch_no_robot() {
 
         let wanted = json!({"registryHost": "registry.example.com", "hosts": ["a.example.com", "b.example.com"]});
         scene.edit_registry(wanted).await;
-        hosts_are(&scene, "ci", &["registry.example.com", "a.example.com", "b.example.com"]).await;
+        hosts_are(&scene, "ci", &both_spellings(&["registry.example.com", "a.example.com", "b.example.com"])).await;
         scene.edit_registry(json!({"registryHost": null, "hosts": null})).await;
         hosts_are(&scene, "ci", &[scene.harbor.host()]).await;
         assert_eq!(scene.credential("ci").await.0, credential);
@@ -124,17 +131,111 @@ async fn a_host_from_harbor_that_kubelet_would_take_for_a_pattern_is_refused() {
     scene.faults(json!([says_host("*.example.com")])).await;
     scene.start();
     let message = scene.registry_reason_is("RegistryHostInvalid").await;
-    assert!(message.contains("spec.registryHost"), "{message}");
+    assert!(message.contains("names \"*.example.com\"") && message.contains("spec.registryHost"), "{message}");
     scene.account("ci", json!({})).await;
     scene.reason_is("ci", "Ready", "False", "RegistryHostInvalid").await;
     assert!(scene.robots().await.is_empty());
     scene.edit_registry(json!({"registryHost": "registry.example.com"})).await;
     scene.settled("ci").await;
-    hosts_are(&scene, "ci", &["registry.example.com"]).await;
+    hosts_are(&scene, "ci", &both_spellings(&["registry.example.com"])).await;
     // What Harbor says later changes nothing either, and a host that can be used is taken over.
     scene.edit_registry(json!({"registryHost": null})).await;
     scene.faults(json!([])).await;
     hosts_are(&scene, "ci", &[scene.harbor.host()]).await;
+}
+
+/// The user names that kubelet's own keyring finds for an image in a Secret.
+fn logins_for(scene: &Scene, secret: &str, image: &str) -> Vec<String> {
+    let args = ["--logins", "--namespace", &scene.namespace, "--secret", secret, "--image", image];
+    scene.plane.rig("pull", args, "").ok().unwrap().lines().map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubelet_finds_the_login_whether_an_image_names_the_schemes_own_port_or_not() {
+    let hosts =
+        json!({"hosts": ["mirror.example.com:443", "Other.example.com", "[fd00::7]:5000", "far.example.com:5000"]});
+    let mut scene = Scene::without_operator(Setting { tls: true, registry: hosts, ..Setting::default() }).await;
+    scene.faults(json!([says_host("Harbor.Example.com:443")])).await;
+    scene.start();
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    let login = scene.logs_in("ci").await.name;
+    for image in [
+        "harbor.example.com/team/app:1",
+        "harbor.example.com:443/team/app:1",
+        "mirror.example.com/team/app:1",
+        "mirror.example.com:443/team/app:1",
+        "other.example.com/team/app:1",
+        "other.example.com:443/team/app:1",
+        "far.example.com:5000/team/app:1",
+        "[fd00::7]:5000/team/app:1",
+    ] {
+        assert_eq!(logins_for(&scene, "ci", image), [login.as_str()], "{image}");
+    }
+    for image in ["harbor.example.com:80/team/app:1", "far.example.com/team/app:1", "example.com/team/app:1"] {
+        assert!(logins_for(&scene, "ci", image).is_empty(), "{image}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_from_harbor_rewrites_no_secret_until_the_owner_confirms_it() {
+    let mut scene = Scene::new(Setting::default()).await;
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    let kept = scene.harbor.host().to_owned();
+    hosts_are(&scene, "ci", &[&kept]).await;
+    let version = scene.secret("ci").await.unwrap().metadata.resource_version;
+    scene.faults(json!([says_host("other.example.com")])).await;
+    // Any edit makes the operator ask Harbor again.
+    scene.edit_registry(json!({"pollInterval": "2s"})).await;
+    let registry = scene.registry_is("RegistryHostChanged", "True").await;
+    let status = registry.status.unwrap();
+    let told = status.conditions.iter().find(|condition| condition.type_ == "RegistryHostChanged").unwrap();
+    assert!(told.message.contains("names other.example.com") && told.message.contains(&kept), "{}", told.message);
+    assert!(told.message.contains("harbor-robots.io/confirm-host: other.example.com"), "{}", told.message);
+    assert_eq!(status.registry_host.as_deref(), Some(kept.as_str()));
+    scene.registry_is("Ready", "True").await;
+
+    // Neither a forged status nor a restart nor a pin that somebody took away changes what Secrets are written for.
+    let forged = json!({"status": {"registryHost": "forged.example.com"}});
+    let params = PatchParams::default();
+    scene.registries().patch_status(&scene.registry, &params, &Patch::Merge(forged)).await.unwrap();
+    let unpinned = json!({"metadata": {"annotations": {"harbor-robots.io/pinned-host": null}}});
+    scene.registries().patch(&scene.registry, &params, &Patch::Merge(unpinned)).await.unwrap();
+    scene.edit_registry(json!({"pollInterval": "1s"})).await;
+    eventually("the pin is put back", SOON, || async {
+        let registry = scene.registries().get(&scene.registry).await.unwrap();
+        let pin = registry.metadata.annotations.unwrap_or_default().remove("harbor-robots.io/pinned-host");
+        let told = registry.status.and_then(|status| status.registry_host);
+        if pin == Some(format!("{kept} {}", scene.harbor.url)) && told.as_ref() == Some(&kept) {
+            Ok(())
+        } else {
+            Err(format!("{pin:?} {told:?}"))
+        }
+    })
+    .await;
+    scene.terminate();
+    scene.start();
+    scene.account("later", json!({})).await;
+    scene.settled("later").await;
+    hosts_are(&scene, "later", &[&kept]).await;
+    assert_eq!(scene.secret("ci").await.unwrap().metadata.resource_version, version, "nothing was rewritten");
+
+    for host in ["wrong.example.com", "Other.example.com"] {
+        let confirm = json!({"metadata": {"annotations": {"harbor-robots.io/confirm-host": host}}});
+        scene.registries().patch(&scene.registry, &params, &Patch::Merge(confirm)).await.unwrap();
+        if host.starts_with("wrong") {
+            scene.sweeps(2).await;
+            hosts_are(&scene, "ci", &[&kept]).await;
+        }
+    }
+    hosts_are(&scene, "ci", &both_spellings(&["other.example.com"])).await;
+    eventually("it is settled", SOON, || async {
+        let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
+        let open = status.conditions.iter().any(|condition| condition.type_ == "RegistryHostChanged");
+        if open { Err(format!("{:?}", status.conditions)) } else { Ok(()) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +283,7 @@ async fn under_another_address_of_the_same_harbor_only_hosts_are_rewritten() {
         scene.faults(json!([says_host("new.example.com")])).await;
         let url = scene.harbor.url.replace("127.0.0.1", "localhost");
         scene.edit_registry(json!({"url": url})).await;
-        hosts_are(&scene, "ci", &["new.example.com"]).await;
+        hosts_are(&scene, "ci", &both_spellings(&["new.example.com"])).await;
         scene
             .account_is("names the new URL", "ci", |account| {
                 let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
@@ -194,9 +295,8 @@ async fn under_another_address_of_the_same_harbor_only_hosts_are_rewritten() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn at_another_harbor_the_robots_are_made_again() {
-    let scene = Scene::new(Setting { login: LoginAs::Person, ..Setting::default() }).await;
+async fn moves(restarted: bool) {
+    let mut scene = Scene::new(Setting { login: LoginAs::Person, ..Setting::default() }).await;
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;
     let uid = scene.secret("ci").await.unwrap().metadata.uid;
@@ -222,4 +322,52 @@ async fn at_another_harbor_the_robots_are_made_again() {
     assert_eq!(other.robots(&scene.namespace).await.unwrap().len(), 1);
     assert_eq!(scene.secret("ci").await.unwrap().metadata.uid, uid, "kubelet keys its records on the UID");
     assert_eq!(scene.robots().await.len(), 1, "what is left at the old one is not touched");
+
+    // It is told with its name and the way to be rid of it, and stays until the owner asks for that.
+    let left = scene.robots().await.remove(0)["name"].as_str().unwrap().to_owned();
+    let registry = scene.registry_is("RobotsLeftBehind", "True").await;
+    let status = registry.status.unwrap();
+    let told = status.conditions.iter().find(|condition| condition.type_ == "RobotsLeftBehind").unwrap();
+    for part in ["a robot of", &left, &scene.harbor.url, "harbor-robots.io/cleanup-former-url"] {
+        assert!(told.message.contains(part), "{}", told.message);
+    }
+    assert_eq!(status.former_urls[0].names, [left]);
+    // After a restart the session of the former login is gone, and the present login works there, too.
+    if restarted {
+        scene.terminate();
+        scene.start();
+        scene.registry_is("RobotsLeftBehind", "True").await;
+    }
+    let annotate = async |url: &str| {
+        let patch = json!({"metadata": {"annotations": {"harbor-robots.io/cleanup-former-url": url}}});
+        scene.registries().patch(&scene.registry, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    };
+    annotate("https://another.example").await;
+    let sweeps = other.calls().await.unwrap().project_lists();
+    eventually("two more polls", SOON, || async {
+        let now = other.calls().await.unwrap().project_lists();
+        if now >= sweeps + 2 { Ok(()) } else { Err(format!("{now} after {sweeps}")) }
+    })
+    .await;
+    assert_eq!(scene.robots().await.len(), 1, "another URL was repeated");
+    annotate(&scene.harbor.url).await;
+    scene.robots_are("deleted at the former Harbor", <[Value]>::is_empty).await;
+    eventually("nothing is told any more", SOON, || async {
+        let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
+        let told = status.conditions.iter().any(|condition| condition.type_ == "RobotsLeftBehind");
+        if told || !status.former_urls.is_empty() { Err(format!("{status:?}")) } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(other.robots(&scene.namespace).await.unwrap().len(), 1, "the present one's is not touched");
+    scene.settled("ci").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_another_harbor_the_robots_are_made_again_and_those_left_are_deleted_when_the_owner_asks() {
+    moves(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_move_left_is_deleted_by_a_restarted_operator_as_well() {
+    moves(true).await;
 }

@@ -5,6 +5,7 @@ use harbor_robot_world::eventually;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use crate::registry::{both_spellings, hosts_are, says_host};
 use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, condition};
 
 /// The stand-in is on a loopback address, which no tenant reaches unless it is allowed.
@@ -132,6 +133,28 @@ async fn of_too_many_registries_the_oldest_are_served_and_the_others_say_so() {
     scene.gone("ci").await;
     api(&scene).delete("own", &DeleteParams::default()).await.unwrap();
     second_is("True", "LoggedIn").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_host_from_a_namespaces_harbor_waits_for_its_owner_as_well() {
+    let scene = scene(Setting::default()).await;
+    own_is(&scene, "True", "LoggedIn").await;
+    scene.account("ci", of_own(json!({}))).await;
+    scene.settled("ci").await;
+    let kept = scene.harbor.host().to_owned();
+    scene.faults(json!([says_host("other.example.com")])).await;
+    let edit = Patch::Merge(json!({"spec": {"pollInterval": "2m"}}));
+    api(&scene).patch("own", &PatchParams::default(), &edit).await.unwrap();
+    eventually("it is told", SOON, || async {
+        let status = api(&scene).get("own").await.unwrap().status.unwrap_or_default();
+        let told = status.conditions.iter().find(|condition| condition.type_ == "RegistryHostChanged");
+        told.filter(|told| told.message.contains("other.example.com")).map(drop).ok_or(format!("{status:?}"))
+    })
+    .await;
+    hosts_are(&scene, "ci", &[&kept]).await;
+    let host = json!({"spec": {"registryHost": "other.example.com"}});
+    api(&scene).patch("own", &PatchParams::default(), &Patch::Merge(host)).await.unwrap();
+    hosts_are(&scene, "ci", &both_spellings(&["other.example.com"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

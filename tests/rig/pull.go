@@ -33,6 +33,7 @@ func (n *names) Set(value string) error {
 type pullOptions struct {
 	kubeconfig, namespace, pod, serviceAccount, image string
 	secrets                                           names
+	logins                                            bool
 }
 
 const pullUsage = `usage: rig pull --kubeconfig K --namespace N --pod P [--image I]
@@ -41,7 +42,8 @@ const pullUsage = `usage: rig pull --kubeconfig K --namespace N --pod P [--image
 Pulls an image as kubelet does: the pull Secrets of the pod go through kubelet's own keyring, each credential that it
 finds for the image is tried, without any the pull is anonymous. Prints the digest and exits 0, or says ErrImagePull and
 exits 1. With --service-account the pod is imagined: one that names the given Secrets, or, since admission fills in a pod
-that names none, one with the ServiceAccount's. $SSL_CERT_FILE names a private certificate authority.
+that names none, one with the ServiceAccount's. $SSL_CERT_FILE names a private certificate authority. With --logins
+nothing is pulled: the user names that the keyring finds for the image are printed, in its order.
 
 `
 
@@ -54,6 +56,7 @@ func pull(ctx context.Context, args []string) int {
 	flags.StringVar(&o.serviceAccount, "service-account", "default", "the ServiceAccount of an imagined pod")
 	flags.Var(&o.secrets, "secret", "a name in the imagined pod's imagePullSecrets; may be given often")
 	flags.StringVar(&o.image, "image", "", "what to pull; default the pod's first image")
+	flags.BoolVar(&o.logins, "logins", false, "print the user names that are found for the image and pull nothing")
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), pullUsage)
 		flags.PrintDefaults()
@@ -64,30 +67,41 @@ func pull(ctx context.Context, args []string) int {
 		}
 		return 2
 	}
-	digest, err := o.run(ctx)
+	said, err := o.run(ctx)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "ErrImagePull: failed to pull image %q: %v\n", o.image, err)
 		return 1
 	}
-	fmt.Println(digest)
+	fmt.Print(said)
 	return 0
 }
 
-func (o *pullOptions) run(ctx context.Context) (v1.Hash, error) {
+func (o *pullOptions) run(ctx context.Context) (string, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
-		return v1.Hash{}, err
+		return "", err
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return v1.Hash{}, err
+		return "", err
 	}
 	references, err := o.references(ctx, client)
 	if err != nil {
-		return v1.Hash{}, err
+		return "", err
 	}
-	found := o.read(ctx, client, references)
-	return pullWith(ctx, o.image, found)
+	logins, err := lookUp(o.image, o.read(ctx, client, references))
+	if err != nil {
+		return "", err
+	}
+	if o.logins {
+		var text strings.Builder
+		for _, login := range logins {
+			fmt.Fprintln(&text, login.Username)
+		}
+		return text.String(), nil
+	}
+	digest, err := pullWith(ctx, o.image, logins)
+	return fmt.Sprintln(digest), err
 }
 
 // references lists the names in the pod's imagePullSecrets.
@@ -141,21 +155,26 @@ func (o *pullOptions) read(ctx context.Context, client kubernetes.Interface, ref
 	return found
 }
 
-// pullWith tries each credential that kubelet's keyring finds for the image, in its order, and none when there is none.
-func pullWith(ctx context.Context, image string, found []corev1.Secret) (v1.Hash, error) {
+// lookUp gives the credentials that kubelet's keyring finds for the image, in its order.
+func lookUp(image string, found []corev1.Secret) ([]credentialprovider.TrackedAuthConfig, error) {
 	repository, _, _, err := parsers.ParseImageName(image)
 	if err != nil {
-		return v1.Hash{}, fmt.Errorf("InvalidImageName: %w", err)
+		return nil, fmt.Errorf("InvalidImageName: %w", err)
 	}
 	keyring, err := credentialsecrets.MakeDockerKeyring(found, &credentialprovider.BasicDockerKeyring{})
 	if err != nil {
-		return v1.Hash{}, err
+		return nil, err
 	}
+	logins, _ := keyring.Lookup(repository)
+	return logins, nil
+}
+
+// pullWith tries each credential in its order, and none when there is none.
+func pullWith(ctx context.Context, image string, logins []credentialprovider.TrackedAuthConfig) (v1.Hash, error) {
 	reference, err := name.ParseReference(image)
 	if err != nil {
 		return v1.Hash{}, fmt.Errorf("InvalidImageName: %w", err)
 	}
-	logins, _ := keyring.Lookup(repository)
 	if len(logins) == 0 {
 		return fetch(ctx, reference, authn.Anonymous)
 	}

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use super::state::CREDENTIALS_MISSING;
 use super::trouble::told;
 use super::{RegistryState, Trouble};
-use crate::cluster::login::{self, LoginError};
+use crate::cluster::login::{self, Login, LoginError};
 use crate::controllers::Context;
 use crate::controllers::index::digest;
+use crate::registry::harbor::ConfigError;
 use crate::registry::{self, Error, Registry};
 
 /// A tenant's registry could else be pointed at whatever the operator reaches.
 fn reach(ctx: &Context, state: &RegistryState) -> registry::harbor::Reach {
     if state.is_tenants() {
-        registry::harbor::Reach::Internet { except: ctx.settings.tenants.private_hosts.clone() }
+        let tenants = &ctx.settings.tenants;
+        registry::harbor::Reach::Internet { except: tenants.private_hosts.clone(), denied: tenants.denied.clone() }
     } else {
         registry::harbor::Reach::Anywhere
     }
@@ -84,12 +86,7 @@ async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
     if state.login_version != login.version {
         ctx.registries.change(name, |state| state.login_version = login.version);
     }
-    let tls = spec.tls.clone().unwrap_or_default();
-    let roots = match (&tls.ca_bundle, &tls.ca_bundle_ref) {
-        (Some(pem), _) => Some(pem.clone()),
-        (None, Some(source)) => Some(login::read_ca_bundle(&ctx.client, namespace, source).await.map_err(unread)?),
-        (None, None) => None,
-    };
+    let roots = roots(ctx, state).await.map_err(unread)?;
     let connection = digest((
         &spec.url,
         login.fingerprint(),
@@ -100,16 +97,88 @@ async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
     if let Some(client) = state.client.as_ref().filter(|_| state.connection == connection) {
         return Ok(Arc::clone(client));
     }
-    let url: url::Url = spec.url.parse().map_err(|_| broken("UrlInvalid", format!("{} is not a URL", spec.url)))?;
+    let client = client_for(ctx, state, &spec.url, &login, roots).map_err(|error| match error {
+        // As if nothing answered there.
+        Refused::Config(ConfigError::Address) => told(state, &Error::Unreachable { what: "address not allowed" }),
+        Refused::Config(other) => broken("ConnectionInvalid", other.to_string()),
+        Refused::Url(text) => broken("UrlInvalid", text),
+    })?;
+    let client: Arc<dyn Registry> = Arc::new(client);
+    ctx.registries.change(name, |state| {
+        // A late answer to the last login teaches nothing about this one.
+        state.learned = Arc::default();
+        // Another login may do what the last one could not.
+        state.look_owed |= state.client.is_some();
+        state.sweep_owed = true;
+        if let Some(former) = state.client.replace(Arc::clone(&client)).filter(|_| state.connected_to != spec.url) {
+            let url = std::mem::take(&mut state.connected_to);
+            state.leave(&url, Some(former));
+        }
+        state.connected_to.clone_from(&spec.url);
+        state.connection = connection;
+        state.login_name.clone_from(&login.username);
+        state.own = None;
+        state.own_seen = None;
+    });
+    tracing::info!(registry = %name, login = login.username, "logging in");
+    Ok(client)
+}
+
+/// Whose certificates are trusted; `None`: the system's.
+async fn roots(ctx: &Context, state: &RegistryState) -> Result<Option<String>, LoginError> {
+    let tls = state.object.spec.tls.clone().unwrap_or_default();
+    match (tls.ca_bundle, &tls.ca_bundle_ref) {
+        (Some(pem), _) => Ok(Some(pem)),
+        (None, Some(source)) => {
+            let namespace = state.secret_namespace(&ctx.settings);
+            login::read_ca_bundle(&ctx.client, namespace, source).await.map(Some)
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// A client for a URL that `spec.url` named before, with the present login.
+pub(super) async fn client_at(
+    ctx: &Context,
+    name: &str,
+    state: &RegistryState,
+    url: &str,
+) -> Option<Arc<dyn Registry>> {
+    let namespace = state.secret_namespace(&ctx.settings);
+    let login = login::read(&ctx.client, namespace, state.login_secret()).await;
+    let made = match (login, roots(ctx, state).await) {
+        (Ok(login), Ok(roots)) => client_for(ctx, state, url, &login, roots).ok(),
+        _ => None,
+    };
+    if made.is_none() {
+        tracing::warn!(registry = name, url, "no client for the former Harbor can be made");
+    }
+    made.map(|client| Arc::new(client) as Arc<dyn Registry>)
+}
+
+/// Why there is no client.
+enum Refused {
+    /// What is wrong with the URL.
+    Url(String),
+    Config(ConfigError),
+}
+
+/// A client of this registry's login for a URL.
+fn client_for(
+    ctx: &Context,
+    state: &RegistryState,
+    url: &str,
+    login: &Login,
+    roots: Option<String>,
+) -> Result<registry::harbor::Client, Refused> {
+    let url: url::Url = url.parse().map_err(|_| Refused::Url(format!("{url} is not a URL")))?;
     if url.scheme() != "https" && !ctx.settings.allow_http {
-        return Err(broken(
-            "UrlInvalid",
-            "spec.url must be https (http needs the operator's flag --allow-http)".to_owned(),
-        ));
+        let text = "spec.url must be https (http needs the operator's flag --allow-http)";
+        return Err(Refused::Url(text.to_owned()));
     }
     let metrics = Arc::clone(&ctx.metrics);
     let of_cluster = !state.is_tenants();
-    let client = registry::harbor::Client::new(registry::harbor::Config {
+    registry::harbor::Client::new(registry::harbor::Config {
         url,
         username: login.username.clone(),
         password: login.password.clone(),
@@ -129,25 +198,5 @@ async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
         })),
         gate: ctx.gate.clone(),
     })
-    .map_err(|error| match error {
-        // As if nothing answered there.
-        registry::harbor::ConfigError::Address => told(state, &Error::Unreachable { what: "address not allowed" }),
-        other => broken("ConnectionInvalid", other.to_string()),
-    })?;
-    let client: Arc<dyn Registry> = Arc::new(client);
-    ctx.registries.change(name, |state| {
-        // A late answer to the last login teaches nothing about this one.
-        state.learned = Arc::default();
-        // Another login may do what the last one could not.
-        state.look_owed |= state.client.is_some();
-        state.sweep_owed = true;
-        state.client = Some(Arc::clone(&client));
-        state.connection = connection;
-        state.connected_to.clone_from(&spec.url);
-        state.login_name.clone_from(&login.username);
-        state.own = None;
-        state.own_seen = None;
-    });
-    tracing::info!(registry = %name, login = login.username, "logging in");
-    Ok(client)
+    .map_err(Refused::Config)
 }

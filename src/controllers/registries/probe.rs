@@ -111,12 +111,10 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                     // Whoever edited the object meanwhile wants another look.
                     state.own_seen = (wish(&state.object) == wish(&asked)).then(Instant::now);
                 }
+                state.keep_host();
                 state.trouble = state.hosts().is_none().then(|| Trouble {
                     reason: "RegistryHostInvalid",
-                    message: format!(
-                        "registry {}: Harbor names no usable registry host; set spec.registryHost",
-                        state.object.key()
-                    ),
+                    message: state.no_host(),
                     for_accounts: None,
                     permanent: true,
                     again: None,
@@ -136,6 +134,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if overtaken {
         return Outcome::Again;
     }
+    pin_host(ctx, name).await;
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
     // What cannot be said keeps nobody from being served.
     let unsaid = write_status(ctx, name, &state).await.err();
@@ -192,6 +191,20 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
             Outcome::Failed { not_before: Some(deadline::from_now(REFUSED_STATUS)) }
         }
         Some(error) => failed(ctx, name, &error).await,
+    }
+}
+
+/// Writes down which host of images is kept, where the object does not say so. Until that succeeds this process keeps it.
+async fn pin_host(ctx: &Context, name: &Arc<str>) {
+    let Some(state) = ctx.registries.get(name).filter(|state| !state.is_deleting()) else { return };
+    let Some(pin) = state.unwritten_pin() else { return };
+    let (key, value) = (keys::ANNOTATION_PINNED_HOST, pin.text());
+    match registry_objects::annotate(&ctx.client, &state.object, key, &value).await {
+        Ok(metadata) => {
+            let object = RegistryObject { metadata, ..(*state.object).clone() };
+            ctx.registries.wrote(name, &state.object, object);
+        }
+        Err(error) => tracing::debug!(registry = %name, %error, "the host of images was not written down"),
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::former::Former;
+use super::hosts::Pin;
 use super::learned::Learned;
 use super::own::OwnRobot;
 use super::trouble::{Trouble, in_doubt};
@@ -80,6 +82,10 @@ pub struct RegistryState {
     pub sees_system: bool,
     /// The permissions that Harbor says it knows; `None` = the login may not ask.
     pub catalogue: Option<Arc<Catalogue>>,
+    /// The host of images that was named first at this URL, or confirmed since.
+    pub(super) pinned: Option<Pin>,
+    /// Harbors that `spec.url` named before.
+    pub(super) former: Vec<Former>,
     /// The projects that the login sees, where an account asks for them by pattern.
     pub projects: Option<Arc<BTreeSet<String>>>,
     /// When they were listed.
@@ -102,7 +108,7 @@ pub struct RegistryState {
 impl RegistryState {
     pub(super) fn new(object: Arc<RegistryObject>) -> Self {
         let trouble = in_doubt(&object.key());
-        Self {
+        let mut state = Self {
             tracked: Tracked::found(Version::of(&object.metadata)),
             object,
             client: None,
@@ -126,6 +132,8 @@ impl RegistryState {
             swept_prefix: None,
             sees_system: false,
             catalogue: None,
+            pinned: None,
+            former: Vec::new(),
             projects: None,
             projects_seen: None,
             connection: 0,
@@ -134,7 +142,9 @@ impl RegistryState {
             kept_in_vain: false,
             clock_offset: jiff::SignedDuration::ZERO,
             probed: false,
-        }
+        };
+        state.recall_former();
+        state
     }
 
     /// Stands for a registry object that does not exist, for accounts that are on their way out.
@@ -161,6 +171,11 @@ impl RegistryState {
     /// True for a `HarborRegistry`: its owner is not the cluster's administrator.
     pub fn is_tenants(&self) -> bool {
         self.object.kind == RegistryKind::HarborRegistry
+    }
+
+    /// An annotation of the object.
+    pub(super) fn annotation(&self, key: &str) -> Option<&str> {
+        self.object.metadata.annotations.as_ref()?.get(key).map(String::as_str)
     }
 
     /// Where the login Secret and the CA bundle are.
@@ -203,21 +218,6 @@ impl RegistryState {
         let wanted = self.object.spec.rate_limit.as_ref().and_then(|limit| limit.max_in_flight);
         let wanted = wanted.and_then(|n| usize::try_from(n).ok()).unwrap_or(DEFAULT_IN_FLIGHT).max(1);
         if self.is_tenants() { wanted.min(settings.tenants.max_in_flight.max(1)) } else { wanted }
-    }
-
-    /// The keys of the docker configuration: the registry host (ours to override), then `hosts`.
-    pub fn hosts(&self) -> Option<Vec<String>> {
-        let spec = &self.object.spec;
-        let said = self.info.as_ref().and_then(|info| info.registry_host.clone());
-        let kept = self.object.status.as_ref().and_then(|status| status.registry_host.clone());
-        let first = spec.registry_host.clone().or(said.filter(|host| is_plain_host(host))).or(kept)?;
-        let mut hosts = vec![first];
-        for host in spec.hosts.iter().flatten() {
-            if !hosts.contains(host) {
-                hosts.push(host.clone());
-            }
-        }
-        Some(hosts)
     }
 
     /// True while the object is on its way out: it serves its accounts and takes no new ones.
@@ -292,23 +292,8 @@ impl RegistryState {
     }
 }
 
-/// A kubelet reads the keys of a docker configuration as globs and a scheme or path changes what they match: Harbor's
-/// own answer is held to the rule of `spec.hosts`.
-pub fn is_plain_host(host: &str) -> bool {
-    let (name, port) = match host.rsplit_once(':') {
-        Some((name, port)) => (name, Some(port)),
-        None => (host, None),
-    };
-    let name_ok = !name.is_empty()
-        && name.len() <= 253
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
-        && !name.starts_with(['-', '.'])
-        && !name.ends_with(['-', '.']);
-    name_ok && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
-}
-
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
@@ -326,6 +311,7 @@ pub(super) mod tests {
             allow_http: false,
             tenants: Tenants {
                 private_hosts: Vec::new(),
+                denied: Vec::new(),
                 poll_interval: Duration::from_mins(1),
                 requests_per_second: 10,
                 max_in_flight: 4,
@@ -338,7 +324,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in super::super) fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
+    pub(crate) fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
         let mut object = json!({"metadata": {"name": "main"}, "spec": {"url": "https://h", "auth": {}}});
         object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         RegistryState::new(Arc::new(if namespaced {

@@ -6,7 +6,7 @@ use super::RegistryState;
 use super::state::SKEW;
 use crate::api::{
     CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryObject, RegistryStatus, RegistryTime,
-    conditions as kinds,
+    conditions as kinds, keys,
 };
 use crate::cluster::events::Note;
 use crate::cluster::{self, registries as objects};
@@ -17,6 +17,9 @@ use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::permissions;
 use crate::domain::robot::Home;
 use crate::registry;
+
+/// Conditions that are told as an event, too, when they come.
+const TOLD_AS_EVENTS: [&str; 3] = [kinds::LOGIN_EXPIRING, kinds::REGISTRY_HOST_CHANGED, kinds::ROBOTS_LEFT_BEHIND];
 
 /// A sweep counted the robots without an account (`None`: not all could be looked at), or found out about settings.
 pub async fn swept(ctx: &Context, name: &Arc<str>, orphans: Option<Orphans>) {
@@ -70,8 +73,9 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
         if info.robot_name_prefix.is_some() {
             status.robot_name_prefix.clone_from(&info.robot_name_prefix);
         }
-        status.registry_host = state.hosts().and_then(|hosts| hosts.into_iter().next());
+        status.registry_host = state.image_host().map(|host| host.to_string());
     }
+    status.former_urls = state.former_urls();
     let verdicts = verdicts(ctx, state);
     status.conditions = conditions::apply(&before.conditions, &verdicts, generation, ctx.wall_time().into());
     let status = status.bounded();
@@ -81,12 +85,14 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
     ctx.metrics.kube_write("registry-status");
     let metadata = objects::write_status(&ctx.client, &state.object, status.clone()).await?;
     let object = RegistryObject { metadata, status: Some(status), ..(*state.object).clone() };
-    let told = |status: Option<&RegistryStatus>| {
-        let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-        conditions::find(conditions, kinds::LOGIN_EXPIRING).map(|found| found.message.clone())
-    };
-    if let (None, Some(text)) = (told(Some(&before)), told(object.status.as_ref())) {
-        warn(ctx, &object, "LoginExpiring", text);
+    for kind in TOLD_AS_EVENTS {
+        let told = |status: &RegistryStatus| {
+            conditions::find(&status.conditions, kind).map(|found| (found.reason.clone(), found.message.clone()))
+        };
+        let now = object.status.as_ref().and_then(told);
+        if let (None, Some((reason, text))) = (told(&before), now) {
+            warn(ctx, &object, &reason, text);
+        }
     }
     ctx.registries.wrote(name, &state.object, object);
     Ok(())
@@ -158,7 +164,22 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
         Verdict::absent(kinds::CLOCK_SKEW)
     });
     verdicts.push(login_expiring(state, state.registry_now(ctx.now())));
+    verdicts.push(host_changed(state));
+    verdicts.push(match state.left_behind() {
+        Some(text) => Verdict::new(kinds::ROBOTS_LEFT_BEHIND, State::True, "RobotsLeftBehind", text),
+        None => Verdict::absent(kinds::ROBOTS_LEFT_BEHIND),
+    });
     verdicts
+}
+
+fn host_changed(state: &RegistryState) -> Verdict {
+    let Some((kept, said)) = state.unconfirmed_host() else { return Verdict::absent(kinds::REGISTRY_HOST_CHANGED) };
+    let message = format!(
+        "Harbor names {said} now as the host of images; Secrets keep {kept}, since one answer shall not rewrite them all: if \
+         that is right, confirm it by the annotation {}: {said}; else set spec.registryHost to the host to use",
+        keys::ANNOTATION_CONFIRM_HOST
+    );
+    Verdict::new(kinds::REGISTRY_HOST_CHANGED, State::True, "RegistryHostChanged", message)
 }
 
 /// The day is part of the state; how far off it is would be another text at each look.

@@ -1,0 +1,246 @@
+//! Harbors that `spec.url` named before. Accounts get new robots at the present one, and those at the former one live on
+//! until they expire, with permissions and a secret that somebody may still have: the registry says so, and deletes them
+//! when its owner asks for that by annotation.
+//!
+//! The session of the former login is kept as long as the process lives, since the Secret may hold another one by now.
+//! After a restart the present login is tried, at a URL that the owner has to repeat in the annotation: whoever may do that
+//! may as well write `spec.url`. Nothing is deleted that the present Harbor has, too (it may be the same one under another
+//! name), nor the robot of an account that has no working credential at the present one yet.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::RegistryState;
+use super::connect::client_at;
+use crate::api::{FormerUrl, conditions as kinds, keys};
+use crate::cluster::accounts;
+use crate::controllers::Context;
+use crate::controllers::index::{Resident, digest};
+use crate::domain::conditions;
+use crate::domain::mark;
+use crate::domain::robot::{Home, Robot};
+use crate::registry::harbor::short_name;
+use crate::registry::{Digest, Error, Owner, Registry};
+
+/// So many are kept, the latest.
+const KEPT: usize = 5;
+/// So many robots are named.
+const NAMED: usize = 20;
+
+/// A Harbor that `spec.url` named before.
+#[derive(Clone)]
+pub struct Former {
+    /// What is told of it.
+    told: FormerUrl,
+    /// The session of the login that was used there; `None` after a restart.
+    client: Option<Arc<dyn Registry>>,
+    looked: bool,
+}
+
+impl RegistryState {
+    /// What the status of the object says was left, after a start.
+    pub(super) fn recall_former(&mut self) {
+        let recorded = self.object.status.iter().flat_map(|status| status.former_urls.clone());
+        self.former = recorded.map(|told| Former { told, client: None, looked: true }).take(KEPT).collect();
+    }
+
+    /// `spec.url` names another Harbor than this one now.
+    pub(super) fn leave(&mut self, url: &str, client: Option<Arc<dyn Registry>>) {
+        let present = self.object.spec.url.as_str();
+        self.former.retain(|former| former.told.url != present && (former.told.url != url || client.is_none()));
+        if url != present && !self.former.iter().any(|former| former.told.url == url) {
+            let told = FormerUrl { url: url.to_owned(), robots: None, names: Vec::new() };
+            self.former.insert(0, Former { told, client, looked: false });
+            self.former.truncate(KEPT);
+        }
+    }
+
+    /// For the status.
+    pub(super) fn former_urls(&self) -> Vec<FormerUrl> {
+        self.former.iter().filter(|former| former.looked).map(|former| former.told.clone()).collect()
+    }
+
+    /// What is left where, and what to do; `None` if nothing is.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        let former = self.former.iter().find(|former| former.looked)?;
+        let FormerUrl { url, robots, names } = &former.told;
+        let what = match robots {
+            Some(1) => format!("a robot of this registry's accounts is left in the Harbor at {url}"),
+            Some(count) => format!("{count} robots of this registry's accounts are left in the Harbor at {url}"),
+            None => format!(
+                "robots of this registry's accounts may be left in the Harbor at {url}, which could not be asked"
+            ),
+        };
+        let which = match names.len() {
+            0 => String::new(),
+            _ => format!(" ({}{})", names[..names.len().min(3)].join(", "), if names.len() > 3 { ", …" } else { "" }),
+        };
+        Some(format!(
+            "{what}{which} and work there until they expire: have them deleted by the annotation {}: {url} while the login \
+             works there, or delete them by hand; the annotation {}: {url} ends this notice",
+            keys::ANNOTATION_CLEANUP_FORMER_URL,
+            keys::ANNOTATION_FORGET_FORMER_URL
+        ))
+    }
+}
+
+/// Looks once what was left in Harbors that `spec.url` named before, and deletes it where that is asked for.
+pub async fn look_at_former(ctx: &Arc<Context>, name: &Arc<str>) {
+    let Some(state) = ctx.registries.get(name) else { return };
+    // A sweep that began before the URL changed has the former one's client at hand.
+    let Some(present) = state.client.clone().filter(|_| state.connected_to == state.object.spec.url) else { return };
+    let suspended = state.object.spec.suspend.unwrap_or_default() || state.is_deleting();
+    let mut done = Vec::new();
+    for former in &state.former {
+        let url = former.told.url.as_str();
+        let asked = |key| state.annotation(key) == Some(url);
+        if asked(keys::ANNOTATION_FORGET_FORMER_URL) {
+            done.push((url, None));
+            continue;
+        }
+        let clean = asked(keys::ANNOTATION_CLEANUP_FORMER_URL) && !suspended;
+        if former.looked && !clean {
+            continue;
+        }
+        let session = match &former.client {
+            None if clean => client_at(ctx, name, &state, url).await,
+            session => session.clone(),
+        };
+        let left = match &session {
+            Some(session) => survey(ctx, name, &**session, &*present).await,
+            None => Err(Error::Unreachable { what: "no login for it is known any more" }),
+        };
+        let left = match left {
+            Ok(left) => left,
+            Err(error) => {
+                tracing::info!(registry = %name, url, %error, "the former Harbor was not asked");
+                done.push((url, Some(FormerUrl { robots: None, names: Vec::new(), ..former.told.clone() })));
+                continue;
+            }
+        };
+        let mut names = Vec::new();
+        for robot in left {
+            let gone = match session.as_ref().filter(|_| clean) {
+                Some(session) => delete(ctx, &state, &**session, &robot).await,
+                None => false,
+            };
+            if !gone {
+                names.push(robot.name.into());
+            }
+        }
+        let count = names.len();
+        names.truncate(NAMED);
+        let told = FormerUrl { url: url.to_owned(), robots: i32::try_from(count).ok(), names };
+        done.push((url, (count > 0).then_some(told)));
+    }
+    if done.is_empty() {
+        return;
+    }
+    ctx.registries.change(name, |state| {
+        for (url, told) in &done {
+            match told {
+                None => state.former.retain(|former| former.told.url != *url),
+                Some(told) => {
+                    for former in state.former.iter_mut().filter(|former| former.told.url == *url) {
+                        former.told = told.clone();
+                        former.looked = true;
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// A robot that an account left.
+struct Left {
+    home: Arc<Home>,
+    name: Box<str>,
+    /// See [`same`].
+    same: u64,
+    owner: Owner,
+}
+
+/// Tells a robot from another one of its name, and of its id after a restore.
+fn same(robot: &Robot) -> u64 {
+    digest((robot.id, robot.created_at, &robot.name))
+}
+
+/// The robots of this registry's accounts that the former Harbor has and the present one has not.
+async fn survey(
+    ctx: &Context,
+    name: &Arc<str>,
+    former: &dyn Registry,
+    present: &dyn Registry,
+) -> Result<Vec<Left>, Error> {
+    let mut left = Vec::new();
+    for (home, mut residents) in ctx.index.by_home(name) {
+        residents.sort_unstable_by_key(|resident| resident.uid);
+        let there = in_home(ctx, former, &home, &residents).await?;
+        if there.is_empty() {
+            continue;
+        }
+        let here: HashSet<u64> =
+            in_home(ctx, present, &home, &residents).await?.into_iter().map(|robot| robot.whole).collect();
+        let gone = there.into_iter().filter(|robot| !here.contains(&robot.whole));
+        left.extend(gone.filter_map(|Digest { name, whole, owner, .. }| {
+            Some(Left { home: Arc::clone(&home), name, same: whole, owner: *owner? })
+        }));
+    }
+    Ok(left)
+}
+
+/// The robots of a home that carry the mark of one of these accounts.
+async fn in_home(
+    ctx: &Context,
+    client: &dyn Registry,
+    home: &Home,
+    residents: &[Resident],
+) -> Result<Vec<Digest>, Error> {
+    let owner = |robot: &Robot| {
+        let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;
+        let uid = digest(Some(mark.uid.to_owned()));
+        let ours = mark.cluster == ctx.settings.cluster_name
+            && residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok();
+        ours.then(|| Owner { uid: mark.uid.into(), namespace: mark.namespace.into(), name: mark.name.into() })
+    };
+    let reduce = |robot: &Robot| {
+        let owner = Some(Box::new(owner(robot)?));
+        Some(Digest { name: robot.name.as_str().into(), whole: same(robot), renamed_from: None, owner })
+    };
+    match client.digests(home, &reduce).await {
+        // With the project its robots went.
+        Err(Error::ProjectNotFound { .. }) => Ok(Vec::new()),
+        robots => robots,
+    }
+}
+
+/// Looks once more and deletes the robot. False if that is not to be done now.
+async fn delete(ctx: &Context, state: &RegistryState, former: &dyn Registry, left: &Left) -> bool {
+    let Owner { uid, namespace, name } = &left.owner;
+    let served = match accounts::read(&ctx.client, namespace, name).await {
+        Ok(Some(account)) => account.status.as_ref().is_some_and(|status| {
+            let pinned = status.registry.as_ref().and_then(|pinned| pinned.url.as_deref());
+            account.metadata.uid.as_deref() == Some(&**uid)
+                && pinned == Some(state.object.spec.url.as_str())
+                && conditions::is_true(&status.conditions, kinds::READY)
+        }),
+        Ok(None) | Err(_) => false,
+    };
+    let prefix = former.name_prefix().filter(|_| *left.home == Home::System);
+    let Some(short) = short_name(&left.name, &left.home, prefix.as_deref()).filter(|_| served) else { return false };
+    let found = match former.find(&left.home, &[short]).await {
+        Ok(found) => found.into_iter().find(|robot| same(robot) == left.same),
+        Err(_) => return false,
+    };
+    let Some(robot) = found else { return true };
+    match former.delete(robot.id).await {
+        Ok(()) => {
+            tracing::info!(robot = %robot.name, id = robot.id, "a robot that was left in the former Harbor was deleted");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(robot = %robot.name, %error, "a robot that was left in the former Harbor was not deleted");
+            false
+        }
+    }
+}
