@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// Login of an administrator of that Harbor
     #[arg(long, value_name = "USER:PASSWORD", requires = "harbor")]
     admin: Option<Login>,
+    /// Further flags of the operator, after `--`
+    #[arg(last = true, value_name = "OPERATOR FLAGS", conflicts_with = "no_operator")]
+    operator: Vec<String>,
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
@@ -37,9 +40,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         }
         _ => None,
     };
-    let with_operator = !options.no_operator;
+    let operator = (!options.no_operator).then(|| operator_args(options.operator));
     let wanted = Wanted { dir: options.dir, harbor, release: options.release };
-    let start = tokio::task::spawn_blocking(move || start(wanted, with_operator));
+    let start = tokio::task::spawn_blocking(move || start(wanted, operator));
     let (stage, operator) = tokio::select! {
         started = start => started??,
         _ = tokio::signal::ctrl_c() => std::process::exit(130),
@@ -66,10 +69,20 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-fn start(wanted: Wanted, with_operator: bool) -> Result<(Stage, Option<Operator>)> {
+/// Everything here is on loopback, which a HarborRegistry of a namespace reaches only if it is let in.
+const PRIVATE_HOSTS: &str = "--private-registry-hosts";
+
+/// The operator's flags beside those that it always gets: private hosts are let in unless somebody says which.
+fn operator_args(further: Vec<String>) -> Vec<String> {
+    let named = further.iter().any(|arg| arg == PRIVATE_HOSTS || arg.starts_with(&format!("{PRIVATE_HOSTS}=")));
+    (!named).then(|| format!("{PRIVATE_HOSTS}=*")).into_iter().chain(further).collect()
+}
+
+fn start(wanted: Wanted, operator: Option<Vec<String>>) -> Result<(Stage, Option<Operator>)> {
     let stage = Stage::start(wanted)?;
     stage.apply_registry(&stage.harbor().admin, &json!({}))?;
-    let operator = if with_operator { Some(stage.operator()?) } else { None };
+    let operator =
+        operator.map(|args| stage.operator_with(&args.iter().map(String::as_str).collect::<Vec<_>>())).transpose()?;
     Ok((stage, operator))
 }
 
@@ -88,7 +101,7 @@ fn announce(stage: &Stage, operator: Option<&Operator>) {
     if let Some(operator) = operator {
         note(&format!("  operator     pid {}, http://{}/metrics", operator.pid(), operator.metrics_address));
     } else {
-        let args = format!("--cluster-resource-namespace {NAMESPACE} --allow-http");
+        let args = format!("--cluster-resource-namespace {NAMESPACE} --allow-http {PRIVATE_HOSTS}='*'");
         note(&format!("  operator     none; run it with {args}"));
     }
     note("");
@@ -118,6 +131,30 @@ fn check_url(url: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn private_hosts_are_let_in_unless_somebody_says_which() {
+        let args = |further: &[&str]| operator_args(further.iter().map(ToString::to_string).collect());
+        assert_eq!(args(&[]), ["--private-registry-hosts=*"]);
+        assert_eq!(args(&["--log-level=debug"]), ["--private-registry-hosts=*", "--log-level=debug"]);
+        for own in [&["--private-registry-hosts=a.example"][..], &["--private-registry-hosts", "a.example"]] {
+            assert_eq!(args(own), own);
+        }
+    }
+
+    #[test]
+    fn flags_behind_two_dashes_are_the_operators() {
+        #[derive(clap::Parser)]
+        struct Up {
+            #[command(flatten)]
+            options: Options,
+        }
+        let read = |args: &[&str]| <Up as clap::Parser>::try_parse_from(["up"].iter().chain(args));
+        let up = read(&["--release", "--", "--leader-elect", "--log-level=trace"]).unwrap();
+        assert_eq!(up.options.operator, ["--leader-elect", "--log-level=trace"]);
+        assert!(read(&["--leader-elect"]).is_err(), "not before them");
+        assert!(read(&["--no-operator", "--", "--leader-elect"]).is_err(), "without an operator they mean nothing");
+    }
 
     #[test]
     fn http_is_accepted_on_loopback_addresses_only() {
