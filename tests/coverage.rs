@@ -1,5 +1,5 @@
 //! docs/coverage.md has a row for each thing that Harbor's page can do, and what the rows name is there: the samples, and
-//! the tests, which run. The manifests of samples and pages are such as the kinds read.
+//! the tests, which run. The same holds for the tests that docs/threat-model.md names. The manifests of samples and pages are such as the kinds read.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
@@ -57,12 +57,14 @@ fn faults(page: &str) -> Vec<String> {
 fn test_fault(named: &str) -> Option<String> {
     let Some((file, test)) = named.split_once("::") else { return Some(format!("{named} is not file::test")) };
     let tests = root().join("tests");
-    let places = [tests.join("operator").join(file), tests.join(file)].map(|path| path.with_extension("rs"));
+    let places = [tests.join("operator").join(file), tests.join(file), root().join(file)];
+    let places = places.map(|path| path.with_extension("rs"));
     let Some((path, source)) = places.iter().find_map(|path| Some((path, read(path)?))) else {
         return Some(format!("{named}: no such file"));
     };
     let module = path.file_stem().unwrap().to_string_lossy();
-    if let Some(main) = read(&path.with_file_name("main.rs"))
+    if path.starts_with(&tests)
+        && let Some(main) = read(&path.with_file_name("main.rs"))
         && !main.lines().any(|line| line.trim() == format!("mod {module};"))
     {
         return Some(format!("{named}: main.rs beside it does not name the module"));
@@ -85,6 +87,15 @@ fn test_fault(named: &str) -> Option<String> {
 fn every_row_names_samples_and_tests_that_exist() {
     let faults = faults(&read(&root().join("docs/coverage.md")).unwrap());
     assert!(faults.is_empty(), "docs/coverage.md:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let page = read(&root().join("docs/threat-model.md")).unwrap();
+    let named: Vec<&str> = quoted(&page).into_iter().filter(|text| text.contains("::")).collect();
+    let faults: Vec<String> = named.iter().filter_map(|named| test_fault(named)).collect();
+    assert!(faults.is_empty(), "docs/threat-model.md:\n{}", faults.join("\n"));
+    assert!(named.len() > 40, "{} tests", named.len());
 }
 
 #[test]
