@@ -81,6 +81,9 @@ pub struct RunArgs {
     /// Seconds between the look at a robot without an account and its deletion, where orphanPolicy asks for that.
     #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]
     pub orphan_after: u64,
+    /// Seconds within which each project of a Harbor that the login sees is visited, also those without an account.
+    #[arg(long, hide = true, default_value_t = 21_600, value_name = "SECONDS")]
+    pub patrol_every: u64,
     /// Seconds that a registry has to be out of reach before accounts of a namespace that is being deleted go without
     /// their robots.
     #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]

@@ -194,6 +194,7 @@ async fn settings(args: &RunArgs, client: &Client, api_server: Option<IpAddr>) -
             registries: usize::from(args.tenant_registries),
         },
         orphan_after: Duration::from_secs(args.orphan_after),
+        patrol_every: Duration::from_secs(args.patrol_every),
         abandon_after: Duration::from_secs(args.abandon_after),
         settle_after: Duration::from_secs(args.settle_after),
         concurrency: usize::from(args.concurrency),

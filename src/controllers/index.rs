@@ -62,6 +62,8 @@ pub struct Entry {
     pub left_unfinished: bool,
     /// It has our finalizer: it may have robots. Without it no call is made on its behalf.
     pub may_have_robots: bool,
+    /// It had our finalizer once: somebody may have taken it off.
+    pub had_robots: bool,
     /// It has a deletionTimestamp.
     pub deleting: bool,
     /// Deleted with `Retain`, and a registry call failed: the next pass goes without.
@@ -221,8 +223,8 @@ impl Index {
         }
     }
 
-    /// Forgets an account; answers with the registry it used.
-    pub fn remove(&self, key: &Key) -> Option<Arc<str>> {
+    /// Forgets an account; answers with what was known of it.
+    pub fn remove(&self, key: &Key) -> Option<Entry> {
         let mut inner = self.lock();
         if key.is_system() {
             inner.spreads.remove(key);
@@ -233,12 +235,12 @@ impl Index {
         } else {
             inner.forget_service_accounts(key, &key.namespace);
         }
-        let registry = inner.entries.remove(key).map(|entry| entry.registry);
+        let entry = inner.entries.remove(key);
         if inner.entries.is_empty() {
             inner.names.tidy();
             inner.homes.tidy();
         }
-        registry
+        entry
     }
 
     /// The accounts of a registry that may have robots, by home.

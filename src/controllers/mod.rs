@@ -79,6 +79,8 @@ pub struct Settings {
     pub tenants: Tenants,
     /// A robot without an account is deleted, where that is asked for, this long after it was first seen so.
     pub orphan_after: Duration,
+    /// Within this time sweeps visit each project of a Harbor that its login sees, also those without an account.
+    pub patrol_every: Duration,
     /// How long a registry has to be out of reach before accounts of a namespace that is being deleted give it up.
     pub abandon_after: Duration,
     /// A call of unknown outcome may commit this much later.

@@ -21,7 +21,7 @@ pub use settings::keep_settings;
 pub use state::RegistryState;
 #[cfg(test)]
 pub(crate) use state::tests as for_tests;
-pub use status::swept;
+pub use status::{swept, warn};
 pub use trouble::{Trouble, doubted, unreachable_tenant};
 
 use std::collections::HashMap;
@@ -159,6 +159,9 @@ impl Registries {
         }
         // Under another URL the probe has to come first.
         next.look_owed |= moved;
+        if moved {
+            (next.round, next.condemned, next.ungranted) = (Arc::default(), Arc::default(), Arc::default());
+        }
         if changed {
             next.trouble = Some(in_doubt(name));
             next.probed = false;

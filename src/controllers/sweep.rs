@@ -3,10 +3,13 @@
 
 mod homes;
 pub mod orphans;
+pub mod round;
+pub mod since;
+mod ungranted;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::index::{Resident, State, digest, robot_digest, slots_digest};
@@ -16,6 +19,7 @@ use super::{Context, Key, RegistryWork, robots};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
 use crate::deadline;
+use crate::domain::mark;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
@@ -23,6 +27,7 @@ use crate::engine::Outcome;
 use crate::registry::harbor::{prefix_of, short_name};
 use crate::registry::{Class, Digest, Error, Registry};
 use orphans::Orphans;
+use ungranted::Fence;
 
 /// Robots of one place that name an account that is not known: so many are asked about in one sweep, each of them with a
 /// question to the API server. Where more of them are orphans, the count says that there are at least as many.
@@ -51,6 +56,12 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     if listed && (state.look_at_system || (state.deletes_orphans() && state.sees_system)) {
         homes.entry(ctx.index.home(&Home::System)).or_default();
     }
+    let fence = Fence::of(ctx, name, &state);
+    if fence.is_some() {
+        for home in beside(ctx, name, &state, &*client).await {
+            homes.entry(home).or_default();
+        }
+    }
     let mut census = Census::of(&state);
     let mut unseen = None;
     let before = state.swept_prefix.clone();
@@ -61,6 +72,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         }
         tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
     }
+    let expected = Expected { former_prefix: before.as_deref(), fence: fence.as_ref() };
     let pause =
         Duration::from_secs(SHARE.into()).checked_div(state.requests_per_second(&ctx.settings)).unwrap_or_default();
     state.learned.homes_are(|home| homes.contains_key(home));
@@ -68,7 +80,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     let mut unanswered = 0;
     for (home, mut accounts) in homes::from(homes, state.swept_to.as_deref()) {
         accounts.sort_unstable_by_key(|account| account.uid);
-        let result = compare(ctx, name, &*client, &home, &accounts, before.as_deref(), &mut census).await;
+        let result = compare(ctx, name, &*client, &home, &accounts, &expected, &mut census).await;
         if *home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
             ctx.registries.saw_system(name);
         }
@@ -87,6 +99,11 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 }
             }
             Err(error) if error.class() == Class::NotLeading => return ENDING,
+            // Nobody's home: the login sees the project and may not list its robots, or it is gone.
+            Err(error) if accounts.is_empty() && *home != Home::System && !error.is_outage() => {
+                tracing::debug!(registry = %name, home = ?home, %error, "robots could not be listed");
+                state.round.follow(&home, false);
+            }
             Err(error) => {
                 tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
                 if let Error::ListTooLong { .. } = error {
@@ -175,6 +192,25 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     Outcome::Settled { wake: Some(next(ctx, &state, started)) }
 }
 
+/// The homes to visit although no account is there: those that had robots of ours, and the next few of all projects.
+async fn beside(ctx: &Context, name: &Arc<str>, state: &RegistryState, client: &dyn Registry) -> Vec<Arc<Home>> {
+    let (round, length) = (&state.round, ctx.settings.patrol_every);
+    if round.is_due(length, Instant::now()) {
+        match client.projects().await {
+            Ok(projects) => round.begin(projects, length, Instant::now()),
+            // The sweep meets an outage by itself; a login that may not list projects is asked again in the next round.
+            Err(error) if error.is_outage() => {}
+            Err(error) => {
+                tracing::debug!(registry = %name, %error, "projects could not be listed");
+                round.begin([], length, Instant::now());
+            }
+        }
+    }
+    let projects = round.take(length, state.poll_interval(&ctx.settings));
+    let next = projects.into_iter().map(|project| ctx.index.home(&Home::Project(project)));
+    round.followed().into_iter().chain(next).collect()
+}
+
 /// The orphans of this sweep. Homes that are not in use any more drop out; the system's are looked at more rarely.
 struct Census {
     before: Option<Arc<Orphans>>,
@@ -221,6 +257,14 @@ fn next(ctx: &Context, state: &RegistryState, started: Instant) -> Instant {
     deadline::after(started, state.poll_interval(&ctx.settings)).max(Instant::now())
 }
 
+/// What robots are compared with beside what the last passes left.
+struct Expected<'a> {
+    /// What stood before their names when they were last swept.
+    former_prefix: Option<&'a str>,
+    /// The grants, where any apply.
+    fence: Option<&'a Fence<'a>>,
+}
+
 /// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
 async fn compare(
     ctx: &Context,
@@ -228,23 +272,30 @@ async fn compare(
     client: &dyn Registry,
     home: &Arc<Home>,
     accounts: &[Resident],
-    former_prefix: Option<&str>,
+    expected: &Expected<'_>,
     census: &mut Census,
 ) -> Result<u32, Error> {
+    let Expected { former_prefix, fence } = *expected;
     let is_slot = slots_of(ctx, home, accounts);
-    let (seen, strays) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (strays, ungranted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (seen, marked) = (AtomicUsize::new(0), AtomicBool::new(false));
     // The pause that follows ends the sweep.
     let listing = ctx
         .unless_ending(client.digests(home, &|robot| {
             seen.fetch_add(1, Ordering::Relaxed);
+            let ours = mark::parse(&robot.description).is_some_and(|mark| orphans::owner_here(ctx, &mark).is_some());
+            marked.fetch_or(ours, Ordering::Relaxed);
             let owner = orphans::owner_to_ask(ctx, registry, accounts, robot);
             let owner = owner.filter(|_| strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
+            let beyond = fence.and_then(|fence| fence.owner_beyond(robot));
+            let beyond = beyond.filter(|_| ungranted.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
             // What others keep there is not kept here.
-            (owner.is_some() || is_slot(&robot.name)).then(|| Digest {
+            (owner.is_some() || beyond.is_some() || is_slot(&robot.name)).then(|| Digest {
                 name: robot.name.as_str().into(),
                 whole: robot_digest(robot),
                 renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
                 owner,
+                beyond,
             })
         }))
         .await;
@@ -257,6 +308,7 @@ async fn compare(
     // Of a system robot only the prefix tells where its own name begins.
     let prefix = client.name_prefix();
     let prefix = prefix.as_deref().filter(|_| **home == Home::System);
+    let beyond = robots.iter_mut().filter_map(|robot| Some((robot.name.clone(), robot.beyond.take()?))).collect();
     let strays = robots.iter_mut().filter_map(|robot| Some((robot.name.clone(), robot.owner.take()?))).collect();
     let by_name: HashMap<&str, &Digest> =
         robots.iter().filter_map(|robot| Some((short_name(&robot.name, home, prefix)?, robot))).collect();
@@ -275,6 +327,12 @@ async fn compare(
         }
         tracing::debug!(account = %key, "Harbor holds something else than was left there");
         look(ctx, key);
+    }
+    if let Some(fence) = fence {
+        fence.end(client, home, beyond).await?;
+    }
+    if let Some(state) = ctx.registries.get(registry) {
+        state.round.follow(home, marked.into_inner());
     }
     // Accounts that waited for this project to appear.
     ctx.accounts.release(project_tag(registry, home));

@@ -7,14 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::desired::Desired;
 use super::permissions::{self, Access, AccessSet};
 use super::robot::{Home, Lifetime, Robot};
 use super::{catalogue, patterns};
-use crate::api::{AccessRule, ExpiresAfter, Grant, GrantAdoption};
+use crate::api::{AccessRule, ExpiresAfter, Grant, GrantAdoption, RegistryTime};
 
 /// Stands for the account's namespace in `projects`.
 const NAMESPACE: &str = "$(namespace)";
@@ -55,10 +54,10 @@ pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<
             origin.namespace
         )));
     }
-    let long_enough: Vec<&Grant> =
-        here.iter().copied().filter(|grant| admits(grant, desired.lifetime)).collect();
+    let long_enough: Vec<&Grant> = here.iter().copied().filter(|grant| admits(grant, desired.lifetime)).collect();
     if long_enough.is_empty() {
-        let longest = here.iter().filter_map(|grant| longest(grant)).filter_map(Lifetime::days).max().unwrap_or_default();
+        let longest =
+            here.iter().filter_map(|grant| longest(grant)).filter_map(Lifetime::days).max().unwrap_or_default();
         return Err(Refusal(format!(
             "expiresAfter {} is longer than the {longest}d that {}",
             desired.expires_after,
@@ -88,7 +87,7 @@ pub fn cover_robot<'g>(
     grants: impl IntoIterator<Item = &'g Grant>,
     origin: Origin<'_>,
     robot: &Robot,
-    now: Timestamp,
+    now: RegistryTime,
 ) -> bool {
     let Home::Project(project) = &robot.home else { return true };
     if robot.disabled || robot.expires_at.is_some_and(|at| at <= now) {
@@ -103,11 +102,12 @@ pub fn cover_robot<'g>(
 
 /// The days that a robot has left, rounded up as a request for them is. Harbor sets an expiry to the second, and clocks differ
 /// by more than that.
-fn days_left(expires_at: Timestamp, now: Timestamp) -> Lifetime {
-    const DAY: i64 = 86_400;
+fn days_left(expires_at: RegistryTime, now: RegistryTime) -> Lifetime {
+    const DAY: u64 = 86_400;
     const SLACK: i64 = 3_600;
-    let seconds = expires_at.as_second().saturating_sub(now.as_second()).saturating_sub(SLACK).max(0);
-    Lifetime::Days(u32::try_from(seconds.div_ceil(DAY)).unwrap_or(u32::MAX))
+    let seconds = expires_at.as_second().saturating_sub(now.as_second()).saturating_sub(SLACK);
+    let days = u64::try_from(seconds).unwrap_or_default().div_ceil(DAY);
+    Lifetime::Days(u32::try_from(days).unwrap_or(u32::MAX))
 }
 
 /// The entries in which both namespace and project fit.

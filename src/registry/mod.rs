@@ -30,6 +30,8 @@ pub struct Digest {
     pub renamed_from: Option<u64>,
     /// The account in its mark, where the sweep asks about it.
     pub owner: Option<Box<Owner>>,
+    /// The account in its mark, if the robot holds more than is granted.
+    pub beyond: Option<Box<Owner>>,
 }
 
 /// The account that a robot's mark names.

@@ -60,7 +60,7 @@ fn whole() -> impl Strategy<Value = Vec<u8>> {
 async fn calls(client: &Client) -> Vec<Error> {
     let home = library();
     let digest = |robot: &harbor_robot_operator::domain::robot::Robot| {
-        Some(Digest { name: robot.name.clone().into(), whole: 0, renamed_from: None, owner: None })
+        Some(Digest { name: robot.name.clone().into(), whole: 0, renamed_from: None, owner: None, beyond: None })
     };
     let (robot, update) = (new_robot(), update());
     let errors = [

@@ -6,7 +6,7 @@ mod applied;
 mod fenced;
 mod later;
 mod robots;
-mod stage;
+pub mod stage;
 mod tenants;
 
 use std::panic::AssertUnwindSafe;

@@ -64,6 +64,17 @@ impl Scene {
         .await;
     }
 
+    /// Waits until the operator has no account to work on: what others do from now on is news to it.
+    pub async fn is_idle(&self) {
+        eventually("no account is worked on", SOON, || async {
+            let metrics =
+                self.operator.as_ref().ok_or("no operator")?.metrics().await.map_err(|error| error.to_string())?;
+            let none = |state: &str| metrics.contains(&format!("harbor_robots_queue{{state=\"{state}\"}} 0\n"));
+            if none("queued") && none("in_progress") { Ok(()) } else { Err("busy".to_owned()) }
+        })
+        .await;
+    }
+
     /// Makes a robot in the project past the operator; gives it as Harbor shows it.
     pub async fn stranger(&self, name: &str, description: &str) -> Value {
         let body = json!({

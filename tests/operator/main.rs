@@ -59,6 +59,7 @@ mod telling;
 mod tenants;
 mod tokens;
 mod trouble;
+mod ungranted;
 mod untold;
 mod update;
 mod versions;

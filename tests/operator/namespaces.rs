@@ -270,11 +270,13 @@ async fn a_namespace_that_refuses_from_the_start_disturbs_nobody() {
     scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [bad, good]}), json!([]))).await;
     scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;
     scene.logs_in_from(&good, "pull").await;
-    // Any number of looks at it is one pass each, and says nothing new.
+    // Any number of looks at it is one pass each, and says nothing new. A pass that is under way takes in what is touched
+    // meanwhile if it has not read that Secret yet, so each touch waits for the end of the one before.
     let version =
         || async { scene.system_accounts().get(&scene.system_name("puller")).await.unwrap().metadata.resource_version };
     let (before, lists) = (version().await, scene.calls("GET /api/v2.0/robots").await);
     for n in 0..3 {
+        scene.is_idle().await;
         let touched = json!({"metadata": {"labels": {"touched": n.to_string()}}});
         let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &good);
         secrets.patch("pull", &PatchParams::default(), &Patch::Merge(touched)).await.unwrap();

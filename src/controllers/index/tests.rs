@@ -26,6 +26,7 @@ pub(super) fn entry(project: &str) -> Entry {
         unsettled_until: None,
         left_unfinished: false,
         may_have_robots: true,
+        had_robots: true,
         deleting: false,
         gave_up: false,
         state: State::Ready,

@@ -205,7 +205,7 @@ async fn in_home(
     };
     let reduce = |robot: &Robot| {
         let owner = Some(Box::new(owner(robot)?));
-        Some(Digest { name: robot.name.as_str().into(), whole: same(robot), renamed_from: None, owner })
+        Some(Digest { name: robot.name.as_str().into(), whole: same(robot), renamed_from: None, owner, beyond: None })
     };
     match client.digests(home, &reduce).await {
         // With the project its robots went.

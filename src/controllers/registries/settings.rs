@@ -116,13 +116,12 @@ fn older_rival(ctx: &Context, state: &RegistryState) -> Option<String> {
         let meta = &state.object.metadata;
         (meta.creation_timestamp.as_ref().map(|time| time.0), meta.uid.clone())
     };
-    let origin = |state: &RegistryState| state.object.spec.url.parse::<url::Url>().ok().map(|url| url.origin());
     let all = ctx.registries.all();
     let rivals = all.iter().filter(|other| {
         other.object.kind == RegistryKind::ClusterHarborRegistry
             && other.object.metadata.uid != state.object.metadata.uid
             && other.object.spec.server_settings.is_some()
-            && origin(other) == origin(state)
+            && other.is_of_harbor(&state.object.spec.url)
             && age(other) < age(state)
     });
     rivals.map(|other| format!("ClusterHarborRegistry {}", other.object.name())).min()

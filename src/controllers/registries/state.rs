@@ -1,7 +1,7 @@
 //! A registry between passes: its object, its login, and what is known of it.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -14,7 +14,9 @@ use super::trouble::{Trouble, in_doubt};
 use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject, RegistryTime};
 use crate::cluster::objects::Version;
 use crate::controllers::Settings;
-use crate::controllers::sweep::orphans::{self, Orphan, Orphans};
+use crate::controllers::sweep::orphans::Orphans;
+use crate::controllers::sweep::round::Round;
+use crate::controllers::sweep::since::Since;
 use crate::controllers::tracked::Tracked;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::report::Failure;
@@ -30,6 +32,8 @@ const DEFAULT_IN_FLIGHT: usize = 8;
 
 /// The reason where the login Secret or the CA bundle is not there.
 pub(super) const CREDENTIALS_MISSING: &str = "CredentialsMissing";
+/// `grantRevocationDelay` when nothing is said.
+const REVOCATION_DELAY: Duration = Duration::from_mins(5);
 
 /// A registry between passes. Replaced as a whole, never changed in place.
 #[derive(Clone)]
@@ -73,7 +77,11 @@ pub struct RegistryState {
     /// What sweeps do not get to see, since there is too much of it.
     pub sweep_problem: Option<Failure>,
     /// Since when robots are without an account, where `orphanPolicy` asks for their deletion.
-    pub condemned: Arc<Mutex<HashMap<Home, HashMap<u64, Instant>>>>,
+    pub condemned: Arc<Since>,
+    /// Since when robots hold more than is granted.
+    pub ungranted: Arc<Since>,
+    /// Which homes sweeps visit beside those in use.
+    pub round: Arc<Round>,
     /// The home at which the last sweep ended early; `None` = it came through.
     pub swept_to: Option<Arc<Home>>,
     /// What stood before the names of robots when they were last swept.
@@ -129,6 +137,8 @@ impl RegistryState {
             sweep_problem: None,
             condemned: Arc::default(),
             swept_to: None,
+            ungranted: Arc::default(),
+            round: Arc::default(),
             swept_prefix: None,
             sees_system: false,
             catalogue: None,
@@ -249,15 +259,16 @@ impl RegistryState {
         spec.orphan_policy == Some(OrphanPolicy::Delete) && !spec.suspend.unwrap_or_default() && !self.is_deleting()
     }
 
-    /// Notes which orphans a home has; those that it has had for so long.
-    pub fn condemn(&self, home: &Home, found: &[Orphan], after: Duration) -> BTreeSet<u64> {
-        let mut condemned = self.condemned.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = condemned.entry(home.clone()).or_default();
-        let now = Instant::now();
-        let found: BTreeSet<u64> = found.iter().map(|orphan| orphans::key(home, orphan)).collect();
-        seen.retain(|key, _| found.contains(key));
-        let due = found.iter().copied().filter(|key| now.duration_since(*seen.entry(*key).or_insert(now)) >= after);
-        due.collect()
+    /// True if this is the Harbor at `url`.
+    pub fn is_of_harbor(&self, url: &str) -> bool {
+        let origin = |text: &str| text.parse::<url::Url>().ok().map(|url| url.origin());
+        origin(&self.object.spec.url) == origin(url)
+    }
+
+    /// `spec.grantRevocationDelay`.
+    pub fn grant_revocation_delay(&self) -> Duration {
+        let wanted = self.object.spec.grant_revocation_delay.as_ref().and_then(|text| text.parse().ok());
+        wanted.unwrap_or(REVOCATION_DELAY)
     }
 
     fn is_robot(&self) -> bool {
@@ -318,6 +329,7 @@ pub(crate) mod tests {
                 registries: 2,
             },
             orphan_after: Duration::from_mins(10),
+            patrol_every: Duration::from_hours(6),
             abandon_after: Duration::from_mins(10),
             settle_after: Duration::from_secs(46),
             concurrency: 1,

@@ -111,7 +111,7 @@ fn known_permissions(state: &RegistryState, version: Option<&str>) -> Option<Cat
 }
 
 /// Publishes an event beside the pass: nobody waits for it.
-fn warn(ctx: &Context, object: &RegistryObject, reason: &str, text: String) {
+pub fn warn(ctx: &Context, object: &RegistryObject, reason: &str, text: String) {
     tracing::warn!(registry = object.key(), reason, message = text, "told");
     let note = Note { warning: true, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
     let reference = crate::cluster::events::registry_reference(object);

@@ -98,6 +98,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
         unsettled_until: before.as_ref().and_then(|entry| entry.unsettled_until),
         left_unfinished: before.as_ref().map_or(finalizer, |entry| entry.left_unfinished),
         may_have_robots: finalizer,
+        had_robots: finalizer || before.as_ref().is_some_and(|entry| entry.had_robots),
         deleting: objects::is_deleting(&account.metadata),
         gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
         state: state_of(account),
@@ -272,5 +273,5 @@ pub fn gone(ctx: &Arc<Context>, kind: &str, meta: &ObjectMeta) {
     ctx.gaps.readable(kind, namespace, name);
     let key = ctx.index.key(namespace.unwrap_or_default(), name);
     ctx.accounts.forget(&key);
-    super::forget(ctx, &key);
+    super::forget(ctx, &key, false);
 }

@@ -224,6 +224,7 @@ pub(super) async fn write_status(
     let may_have_robots = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     ctx.index.update(key, |entry| {
         entry.may_have_robots = may_have_robots;
+        entry.had_robots |= may_have_robots;
         entry.object.leave(left);
         entry.state = state;
         entry.expires = expires;

@@ -31,9 +31,6 @@ use crate::domain::slots::Slot;
 use crate::domain::spread;
 use crate::registry::{self, Registry};
 
-/// `grantRevocationDelay` when nothing is said.
-const REVOCATION_DELAY: SignedDuration = SignedDuration::from_mins(5);
-
 /// Why gathering ended early.
 pub(super) enum Stop {
     /// The operator is to end, and nothing was changed yet.
@@ -298,8 +295,7 @@ impl Pass<'_> {
 
     /// The delay counts from the moment that status said so first, in registry time as status does.
     fn check_revocation(&self, gathered: &mut Gathered) {
-        let delay = self.registry.object.spec.grant_revocation_delay.as_ref().and_then(|text| text.parse().ok());
-        let delay = delay.and_then(|delay| SignedDuration::try_from(delay).ok()).unwrap_or(REVOCATION_DELAY);
+        let delay = SignedDuration::try_from(self.registry.grant_revocation_delay()).unwrap_or(SignedDuration::MAX);
         let now = gathered.now;
         let said = self.account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let since = conditions::since(said, kinds::READY, "NotPermitted").unwrap_or(now);

@@ -18,7 +18,7 @@ pub use at_rest::{gone, is_settled, see};
 use early::{without_registry, write_status};
 pub use registry_of::resolve;
 
-use super::index::{Namespace, digest};
+use super::index::{Entry, Namespace, digest};
 use super::registries::{self, RegistryState};
 use super::{Context, Key, unreadable};
 use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, RegistryTime, keys};
@@ -72,7 +72,7 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
         Some(account) => *account,
         None => match accounts::read(&ctx.client, &key.namespace, &key.name).await {
             Ok(Some(account)) => account,
-            Ok(None) => return forget(&ctx, &key),
+            Ok(None) => return forget(&ctx, &key, false),
             Err(cluster::Error::Unreadable(object)) => return unreadable::account(&ctx, *object),
             Err(error) => return outcome::of_kube(&error),
         },
@@ -86,12 +86,16 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
     outcome
 }
 
-/// Drops what is known of an account that is gone, and lets a registry go that waited for it.
-fn forget(ctx: &Arc<Context>, key: &Key) -> Outcome {
-    let Some(registry) = ctx.index.remove(key) else { return Outcome::Gone };
+/// Drops what is known of an account that is gone, and lets a registry go that waited for it. Unless the last pass saw to it
+/// that nothing is left, sweeps look at what the account left behind.
+fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outcome {
+    let Some(Entry { registry, home, had_robots, .. }) = ctx.index.remove(key) else { return Outcome::Gone };
     match ctx.registries.get(&registry) {
         Some(state) => {
             state.learned.names_projects(key, |_| false);
+            if had_robots && !nothing_left {
+                state.round.follow(&home, true);
+            }
             if state.is_deleting() {
                 ctx.registry_work.change(super::RegistryWork::Probe(registry), None);
             }
@@ -280,7 +284,7 @@ impl Pass<'_> {
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
         let done = self.execute(&gathered, &observed, &plan).await;
         if done.removed {
-            return forget(self.ctx, self.key);
+            return forget(self.ctx, self.key, !self.desired.retain);
         }
         let replaced = done.outcome.published || (done.outcome.failure.is_none() && pace::replaces(&plan));
         if let Some(kind) = pace::kind(&situation).filter(|kind| replaced && (!edited || *kind == pace::Kind::Renewal))

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::super::index::{Resident, digest};
 use super::super::registries::RegistryState;
 use super::super::{Context, Key};
 use crate::cluster::{self, accounts};
-use crate::domain::mark;
+use crate::domain::mark::{self, Mark};
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::registry::harbor::short_name;
@@ -30,13 +31,17 @@ pub fn owner_to_ask(ctx: &Context, registry: &str, residents: &[Resident], robot
     let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;
     // A tenant writes what it likes into its own Harbor: of accounts elsewhere that must tell nothing.
     let may_be_of = registry.split_once('/').is_none_or(|(namespace, _)| namespace == mark.namespace);
-    let here =
-        may_be_of && mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
     let uid = digest(Some(mark.uid.to_owned()));
-    if !here || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
+    if !may_be_of || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
         return None;
     }
-    Some(Box::new(Owner { uid: mark.uid.into(), namespace: mark.namespace.into(), name: mark.name.into() }))
+    owner_here(ctx, &mark)
+}
+
+/// The account that a mark names, if the mark is of this cluster and the account's namespace is watched.
+pub fn owner_here(ctx: &Context, mark: &Mark<'_>) -> Option<Box<Owner>> {
+    let here = mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
+    here.then(|| Box::new(Owner { uid: mark.uid.into(), namespace: mark.namespace.into(), name: mark.name.into() }))
 }
 
 /// An operator of some namespaces cannot tell whether accounts elsewhere live.
@@ -80,7 +85,8 @@ pub async fn delete(
     home: &Arc<Home>,
     orphans: Vec<Orphan>,
 ) -> Result<Vec<Orphan>, Error> {
-    let due = registry.condemn(home, &orphans, ctx.settings.orphan_after);
+    let found = orphans.iter().map(|orphan| key(home, orphan)).collect();
+    let due = registry.condemned.lasting(home, &found, ctx.settings.orphan_after, Instant::now());
     let mut left = Vec::new();
     for orphan in orphans {
         if !due.contains(&key(home, &orphan)) || !execute(ctx, client, home, &orphan).await? {
