@@ -118,8 +118,8 @@ pub fn damages() -> Vec<Damage> {
         status(Kind::Account, "an account of another generation", json!({"status": {"observedGeneration": i64::MAX}})),
         status(
             Kind::Account,
-            "an account whose tokens are a megabyte",
-            json!({"status": {"handledRefresh": "t".repeat(500_000), "handledRevoke": "t".repeat(500_000)}}),
+            "an account whose tokens are as long as they may be",
+            json!({"status": {"handledRefresh": "t".repeat(512), "handledRevoke": "t".repeat(512)}}),
         ),
         of(
             Kind::Account,

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::Row;
 use super::lies::pace;
 use super::played::{OLD, Played};
+use super::stage::are_asked_again;
 use super::transport::NO_HARBOR;
 use super::world::{World, is_chosen};
 use crate::scene::condition;
@@ -77,7 +78,9 @@ pub async fn play() {
     say_why(&mut world, &played).await;
     world.remembers("beside slow servers");
     world.kill();
+    played.iter().for_each(|played| played.liar.forget());
     world.start();
+    are_asked_again(&mut world, &played).await;
     for n in 1..=3 {
         world.others_are_served(&format!("after a restart beside slow servers, {n}")).await;
     }

@@ -45,7 +45,7 @@ pub async fn play(group: &'static str, rows: Vec<Row>) {
     stage.world.kill();
     stage.rows.iter().for_each(|played| played.liar.forget());
     stage.world.start();
-    stage.are_asked_again().await;
+    are_asked_again(&mut stage.world, &stage.rows).await;
     stage.are_said("after a restart").await;
     stage.world.others_are_served("after a restart").await;
     stage.world.remembers("after a restart");
@@ -115,20 +115,6 @@ impl Stage {
         }
     }
 
-    /// Waits until each server was asked by the process that runs now, and has lied to it.
-    async fn are_asked_again(&mut self) {
-        let waits = self.rows.iter().map(|played| {
-            poll("asked after a restart", SAID, move || async move {
-                if played.liar.calls().is_empty() { Err("not a call") } else { Ok(()) }
-            })
-        });
-        for (played, result) in self.rows.iter().zip(join_all(waits).await) {
-            if let Err(error) = result {
-                self.world.failed(played.row.name, error);
-            }
-        }
-    }
-
     async fn are_said(&mut self, when: &str) {
         self.all(SAID, &format!("says what is wrong {when}"), &[OLD, NEW], |row, said| said.fits(row)).await;
     }
@@ -154,6 +140,20 @@ impl Stage {
                 Ok(()) => eprintln!("  {:<52} served after {took:.1?}", played.row.name),
                 Err(error) => self.world.failed(played.row.name, error),
             }
+        }
+    }
+}
+
+/// Waits until each server was asked by the process that runs now, which then leads, and has lied to it.
+pub async fn are_asked_again(world: &mut World, rows: &[Played]) {
+    let waits = rows.iter().map(|played| {
+        poll("asked after a restart", SAID, move || async move {
+            if played.liar.calls().is_empty() { Err("not a call") } else { Ok(()) }
+        })
+    });
+    for (played, result) in rows.iter().zip(join_all(waits).await) {
+        if let Err(error) = result {
+            world.failed(played.row.name, error);
         }
     }
 }

@@ -22,7 +22,7 @@ pub async fn wreck() {
     if damages.is_empty() {
         return;
     }
-    let mut world = World::new("damaged", &["--leader-elect"]).await;
+    let mut world = World::new("damaged", &[]).await;
     let namespaces: Vec<String> = (0..damages.len()).map(|n| format!("{}-{n}", world.scene.namespace)).collect();
     world.scene.harbor.seed_projects(&namespaces).await.unwrap();
     let items: Vec<Value> = damages
