@@ -22,7 +22,7 @@ pub enum Kind {
     Lease,
 }
 
-/// A damage and what is to be said of it.
+/// A damage to one object.
 pub struct Damage {
     pub name: &'static str,
     pub kind: Kind,
@@ -245,26 +245,28 @@ impl Damage {
     }
 
     /// Does the damage.
-    pub async fn strike(&self, scene: &Scene, namespace: &str) -> kube::Result<()> {
-        self.apply(scene, namespace, &self.patch).await
+    pub async fn strike(&self, scene: &Scene, namespace: &str) -> Result<(), String> {
+        let stored = self.apply(scene, namespace, &self.patch).await?;
+        let is_kept = stored.contains(LATER) || !self.patch.to_string().contains(LATER);
+        if is_kept { Ok(()) } else { Err("it is not stored".to_owned()) }
     }
 
     /// Takes away what an edit can.
-    pub async fn mend(&self, scene: &Scene, namespace: &str) -> kube::Result<()> {
+    pub async fn mend(&self, scene: &Scene, namespace: &str) -> Result<(), String> {
         let patch = if self.of_status {
             json!({"status": null})
         } else {
             json!({"metadata": {"managedFields": [{}], "labels": {"damaged": null}}})
         };
-        self.apply(scene, namespace, &patch).await
+        self.apply(scene, namespace, &patch).await.map(drop)
     }
 
-    async fn apply(&self, scene: &Scene, namespace: &str, patch: &Value) -> kube::Result<()> {
+    async fn apply(&self, scene: &Scene, namespace: &str, patch: &Value) -> Result<String, String> {
         let path = self.kind.path(scene, namespace) + if self.of_status { "/status" } else { "" };
         let request = http::Request::patch(path).header("Content-Type", "application/merge-patch+json");
         let request = request.body(patch.to_string().into_bytes()).expect("a request");
         // What comes back may be damaged in a way that no type holds.
-        scene.client.request_text(request).await.map(drop)
+        scene.client.request_text(request).await.map_err(|error| error.to_string())
     }
 }
 
