@@ -31,7 +31,7 @@ const OUR_ANNOTATIONS: &[&str] = &[
     keys::ANNOTATION_LABELS,
     keys::ANNOTATION_ANNOTATIONS,
 ];
-const DATA: &[&str] = &[".dockerconfigjson", "username", "password", "robot.json"];
+const DATA: &[&str] = &[".dockerconfigjson", "username", "password", "robot.json", "harbor-robots.checksum-key"];
 
 fn owner() -> OwnerReference {
     OwnerReference {
