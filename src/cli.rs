@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use ipnet::IpNet;
 
-use crate::api::DurationString;
+use crate::api::{DurationString, ObjectName};
 use crate::logging::{Format, Level};
 use crate::registry::harbor::{PrivateHost, PrivateHostError};
 
@@ -33,13 +33,13 @@ pub enum Command {
 pub struct RunArgs {
     /// Namespace of the Secrets and ConfigMaps that cluster-scoped registries name.
     #[arg(long, env = "CLUSTER_RESOURCE_NAMESPACE", default_value = "harbor-robots", value_name = "NAMESPACE")]
-    pub cluster_resource_namespace: String,
+    pub cluster_resource_namespace: ObjectName,
     /// Name of this cluster in the mark on each robot [default: the UID of the namespace kube-system].
     #[arg(long, env = "CLUSTER_NAME", value_name = "NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
     /// Only keep accounts of these namespaces, and watch nothing outside them.
     #[arg(long, env = "NAMESPACES", value_delimiter = ',', value_name = "A,B")]
-    pub namespaces: Vec<String>,
+    pub namespaces: Vec<ObjectName>,
     /// Serve ClusterHarborRegistry objects. With false no object of the cluster is read, so that with --namespaces (and
     /// --cluster-name) Roles in those namespaces are all the rights that are needed.
     #[arg(long, env = "CLUSTER_REGISTRIES", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]

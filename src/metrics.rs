@@ -2,6 +2,7 @@
 //! `registry`, is bounded by the objects of the cluster's registries and removed with them. Of namespaces' registries there
 //! are sums alone, which name none and tell nothing of what is at their addresses.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -239,18 +240,18 @@ impl Metrics {
     }
 
     /// Whether a registry of the cluster answers and accepts the login.
-    pub fn registry_up(&self, registry: &str, up: bool) {
-        self.registry_up.get_or_create(&RegistryLabel { registry: registry.to_owned() }).set(up.into());
+    pub fn registry_up(&self, registry: &impl Display, up: bool) {
+        self.registry_up.get_or_create(&RegistryLabel { registry: registry.to_string() }).set(up.into());
     }
 
     /// How many robots of a registry have our mark but no account.
-    pub fn orphans(&self, registry: &str, count: usize) {
-        self.orphans.get_or_create(&RegistryLabel { registry: registry.to_owned() }).set(whole(count));
+    pub fn orphans(&self, registry: &impl Display, count: usize) {
+        self.orphans.get_or_create(&RegistryLabel { registry: registry.to_string() }).set(whole(count));
     }
 
     /// When a registry's login expires, in seconds since 1970; `None` if it never does or cannot be seen.
-    pub fn login_expiry(&self, registry: &str, unix_seconds: Option<i64>) {
-        let label = RegistryLabel { registry: registry.to_owned() };
+    pub fn login_expiry(&self, registry: &impl Display, unix_seconds: Option<i64>) {
+        let label = RegistryLabel { registry: registry.to_string() };
         match unix_seconds {
             Some(seconds) => {
                 self.login_expiry.get_or_create(&label).set(seconds);
@@ -262,8 +263,8 @@ impl Metrics {
     }
 
     /// The registry object is gone, and its samples with it.
-    pub fn forget_registry(&self, registry: &str) {
-        let label = RegistryLabel { registry: registry.to_owned() };
+    pub fn forget_registry(&self, registry: &impl Display) {
+        let label = RegistryLabel { registry: registry.to_string() };
         self.registry_up.remove(&label);
         self.orphans.remove(&label);
         self.login_expiry.remove(&label);
@@ -319,9 +320,9 @@ mod tests {
         metrics.accounts("ready", 7);
         metrics.queue("queued", 2);
         metrics.earliest_expiry(Some(1_800_000_000));
-        metrics.registry_up("main", true);
-        metrics.orphans("main", 1);
-        metrics.login_expiry("main", Some(1_900_000_000));
+        metrics.registry_up(&"main", true);
+        metrics.orphans(&"main", 1);
+        metrics.login_expiry(&"main", Some(1_900_000_000));
         metrics.namespaced_registries(2, 1, 3);
         metrics.namespaced_registry_call("failed");
         metrics.abandoned();
@@ -359,12 +360,12 @@ mod tests {
     #[test]
     fn what_is_gone_leaves_no_sample() {
         let metrics = Metrics::new("1");
-        metrics.registry_up("main", false);
-        metrics.orphans("main", 0);
-        metrics.login_expiry("main", Some(1));
+        metrics.registry_up(&"main", false);
+        metrics.orphans(&"main", 0);
+        metrics.login_expiry(&"main", Some(1));
         metrics.earliest_expiry(Some(1));
-        metrics.forget_registry("main");
+        metrics.forget_registry(&"main");
         metrics.earliest_expiry(None);
-        assert!(lines(&metrics).iter().all(|line| !line.contains("main") && !line.contains("expiry")));
+        assert!(lines(&metrics).iter().all(|line| !line.contains(&"main") && !line.contains("expiry")));
     }
 }

@@ -166,7 +166,7 @@ struct Progress {
 async fn settings(args: &RunArgs, client: &Client, api_server: Option<IpAddr>) -> Result<Settings, Error> {
     let cluster_name = match &args.cluster_name {
         Some(name) => name.clone(),
-        None => namespaces::uid(client, "kube-system")
+        None => namespaces::uid_of_kube_system(client)
             .await
             .map_err(|error| {
                 Error::Start(format!(
@@ -178,7 +178,7 @@ async fn settings(args: &RunArgs, client: &Client, api_server: Option<IpAddr>) -
             .ok_or_else(|| Error::Start("there is no namespace kube-system; set --cluster-name".to_owned()))?,
     };
     Ok(Settings {
-        resource_namespace: args.cluster_resource_namespace.as_str().into(),
+        resource_namespace: args.cluster_resource_namespace.clone(),
         cluster_name,
         namespaces: args.namespaces.clone(),
         cluster_registries: args.cluster_registries,
@@ -377,7 +377,7 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     state.ready.store(true, Ordering::Relaxed);
     tracing::info!("ready");
     for registry in context.registries.all() {
-        sweep::soon(context, &context.index.name(&registry.object.key()));
+        sweep::soon(context, &registry.key);
     }
 }
 

@@ -253,6 +253,70 @@ fn the_wall_clock_judges_no_robot() {
     assert_eq!(reads("wall_time()"), told);
 }
 
+/// Where a namespace may be put into a path: the one function of `cluster`, and streams and the Lease, which are told by flags.
+const ADDRESSES: [&str; 4] =
+    ["src/cluster/mod.rs", "src/leader.rs", "src/controllers/watch.rs", "src/controllers/watch/stream.rs"];
+
+/// Text that could be put into a path of the API server: it has to be an `ObjectName` (`api/names.rs`) instead.
+fn unchecked_names(source: &Source) -> Vec<String> {
+    let Source { path, code } = source;
+    let mut found = Vec::new();
+    for call in ["Api::namespaced(", ">::namespaced("] {
+        if code.contains(call) && !ADDRESSES.contains(&path.as_str()) {
+            found.push(format!("{path} has {call}"));
+        }
+    }
+    if path.starts_with("src/cluster/") {
+        let text = ["name: &str", "namespace: &str", "name: &String", "namespace: &String", "name: String"];
+        let parameters = code.split("fn ").skip(1).filter_map(|rest| rest.split_once('(')).map(|(_, rest)| rest);
+        for parameters in parameters {
+            let signature = parameters.split('{').next().unwrap_or_default();
+            let is_whole = |at: usize| !signature[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let told = text.iter().filter(|text| signature.match_indices(*text).any(|(at, _)| is_whole(at)));
+            found.extend(told.map(|text| format!("{path} has a function with {text}")));
+        }
+        for split in ["split_once('/')", "rsplit_once('/')", "split('/')"] {
+            if code.contains(split) {
+                found.push(format!("{path} takes a name apart by {split}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn only_names_come_into_paths_of_the_api_server() {
+    let found: Vec<String> = all_sources().iter().flat_map(unchecked_names).collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn an_unchecked_name_is_seen() {
+    let of =
+        |path: &str, code: &str| unchecked_names(&Source { path: path.to_owned(), code: code.to_owned() }).join("; ");
+    assert_eq!(
+        of("src/cluster/secrets.rs", "fn f() { let api: Api<Secret> = Api::namespaced(client, text); }"),
+        "src/cluster/secrets.rs has Api::namespaced("
+    );
+    assert_eq!(
+        of("src/controllers/sweep.rs", "let api = Api::<Secret>::namespaced(client, text);"),
+        "src/controllers/sweep.rs has >::namespaced("
+    );
+    assert_eq!(
+        of(
+            "src/cluster/login.rs",
+            "pub async fn read(\n    client: &Client,\n    name: &str,\n) -> Result<(), Error> {}"
+        ),
+        "src/cluster/login.rs has a function with name: &str"
+    );
+    assert_eq!(
+        of("src/cluster/registries.rs", "match key.split_once('/') {}"),
+        "src/cluster/registries.rs takes a name apart by split_once('/')"
+    );
+    assert_eq!(of("src/cluster/secret_form.rs", "fn passwords(username: &str) {}"), "");
+    assert_eq!(of("src/cluster/login.rs", "async fn read(name: &ObjectName) { within(api.get_opt(name)).await }"), "");
+}
+
 #[test]
 fn a_breach_is_seen() {
     let crates = crates();

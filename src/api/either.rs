@@ -8,6 +8,7 @@ use super::account::{AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, 
 use super::account_status::AccountStatus;
 use super::duration::ExpiresAfter;
 use super::harbor_registry::HarborRegistry;
+use super::names::{InvalidName, RegistryKey};
 use super::registry::{ClusterHarborRegistry, ClusterHarborRegistrySpec};
 use super::registry_status::RegistryStatus;
 use super::robot_account::{RobotAccount, RobotAccountSpec};
@@ -195,15 +196,15 @@ impl RegistryObject {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// One name for registries of both kinds: `name`, or `namespace/name` for those of a namespace.
-    pub fn key(&self) -> String {
-        registry_key(self.metadata.namespace.as_deref(), self.name())
+    /// Which registry it is; what the API server holds has a name that is one.
+    pub fn key(&self) -> Result<RegistryKey, InvalidName> {
+        match self.kind {
+            RegistryKind::ClusterHarborRegistry => RegistryKey::cluster(self.name()),
+            RegistryKind::HarborRegistry => {
+                RegistryKey::namespaced(self.metadata.namespace.as_deref().unwrap_or_default(), self.name())
+            }
+        }
     }
-}
-
-/// See [`RegistryObject::key`]; names of objects hold no slash.
-pub fn registry_key(namespace: Option<&str>, name: &str) -> String {
-    namespace.map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
 }
 
 impl From<ClusterHarborRegistry> for RegistryObject {
@@ -271,10 +272,5 @@ mod tests {
         let registry = json!({"metadata": {"name": "r"}, "spec": {"url": "https://h", "auth": {}}, "status": {"observedGeneration": -1}});
         let registry: ClusterHarborRegistry = serde_json::from_value(registry).unwrap();
         assert_eq!(RegistryObject::from(registry).status, None);
-    }
-
-    #[test]
-    fn registries_of_namespaces_have_names_of_their_own() {
-        assert_eq!((registry_key(None, "main"), registry_key(Some("a"), "main")), ("main".into(), "a/main".into()));
     }
 }

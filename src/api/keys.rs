@@ -12,6 +12,19 @@ pub const FINALIZER_ROBOT: &str = "harbor-robots.io/robot";
 /// Finalizer of a registry: accounts still need it to delete their robots.
 pub const FINALIZER_REGISTRY: &str = "harbor-robots.io/registry";
 
+/// Label on a Secret of a person's: the one thing that accounts and registries of namespaces may use it for. Whoever may make
+/// those objects may name any Secret of the namespace, and needs no right to read it.
+pub const LABEL_USE: &str = "harbor-robots.io/use";
+
+/// [`LABEL_USE`] of a Secret whose user name and password a `HarborRegistry` logs in with (`auth.secretRef`).
+pub const USE_LOGIN: &str = "login";
+
+/// [`LABEL_USE`] of a Secret with the own password of an account (`passwordSecretRef`).
+pub const USE_PASSWORD: &str = "password";
+
+/// [`LABEL_USE`] of a Secret with the certificates that a `HarborRegistry` trusts (`tls.caBundleRef`).
+pub const USE_CA: &str = "ca";
+
 /// Label on our Secret: UID of the account whose credential it holds.
 pub const LABEL_ACCOUNT_UID: &str = "harbor-robots.io/account-uid";
 

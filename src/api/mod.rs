@@ -12,6 +12,7 @@ pub mod either;
 pub mod harbor_registry;
 pub mod keys;
 mod limits;
+pub mod names;
 pub mod permissions;
 pub mod registry;
 pub mod registry_status;
@@ -33,6 +34,7 @@ pub use account_status::{
 pub use duration::{DurationString, ExpiresAfter, InvalidDuration};
 pub use either::{Account, AccountSpec, RegistryObject};
 pub use harbor_registry::{HarborRegistry, HarborRegistrySpec};
+pub use names::{InvalidName, ObjectName, RegistryKey};
 pub use permissions::{AccessRule, Permission};
 pub use registry::{
     AccountDefaults, CaBundleKind, CaBundleRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant, GrantAdoption,

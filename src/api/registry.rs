@@ -139,7 +139,8 @@ pub struct ClusterHarborRegistrySpec {
 #[x_kube(validation = rules::one_login())]
 pub struct RegistryAuth {
     /// A Secret with the keys `username` and `password`: in the operator's cluster resource namespace for a
-    /// ClusterHarborRegistry, in its own namespace for a HarborRegistry.
+    /// ClusterHarborRegistry, in its own namespace for a HarborRegistry, where it needs the label
+    /// `harbor-robots.io/use: login`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LoginSecretRef>,
 }
@@ -164,7 +165,8 @@ pub struct RegistryTls {
     #[schemars(length(min = 1, max = 131_072))]
     #[x_kube(validation = rules::pem())]
     pub ca_bundle: Option<String>,
-    /// A ConfigMap or Secret with the certificates, in the same namespace as the login.
+    /// A ConfigMap or Secret with the certificates, in the same namespace as the login. The Secret of a HarborRegistry needs
+    /// the label `harbor-robots.io/use: ca`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleRef>,
 }
@@ -249,10 +251,10 @@ pub struct Grant {
     /// The namespaces, by their labels. An empty selector means every namespace. Either this or `namespaces`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
-    /// The projects: names in which `*` stands for any text and `$(namespace)` for the account's namespace. Between the
-    /// two there must be a `.` or `_`, like `$(namespace).*`.
+    /// The projects: names in which `*` stands for any text and `$(namespace)` for the account's namespace. Next to the
+    /// latter there must be a `.` or `_`, like `$(namespace).prod` or `$(namespace).*`.
     #[schemars(length(max = 50), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
-    #[x_kube(validation = rules::project_patterns(), validation = rules::project_pattern_wildcards())]
+    #[x_kube(validation = rules::project_patterns(), validation = rules::project_pattern_edges())]
     pub projects: Vec<String>,
     /// The most an account may ask for, by the names of Harbor's web page. May be empty, if `access` says it all.
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]

@@ -136,7 +136,7 @@ pub struct RobotAccountSpec {
     /// A Secret in this namespace (type Opaque or kubernetes.io/basic-auth) with a password of your own choice: 8 to
     /// 128 bytes with an upper-case letter, a lower-case letter and a digit; a line end at its end is left out. A changed
     /// one is applied within the registry's `pollInterval`. Left out: Harbor makes one. Needs a registry login that Harbor
-    /// lets update robots.
+    /// lets update robots, and the label `harbor-robots.io/use: password` on the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
     /// The Secret that the operator writes.

@@ -350,12 +350,12 @@ pub(super) fn project_patterns() -> Rule {
     )
 }
 
-/// `$(namespace)-*` would hand the namespace `team` the projects of `team-a`. Namespaces contain neither `.` nor `_`,
-/// so across one of them a wildcard is safe.
-pub(super) fn project_pattern_wildcards() -> Rule {
+/// `$(namespace)-prod` would hand the namespace `team` the project of `team-prod`. Namespaces contain neither `.` nor `_`,
+/// so across one of them literals and wildcards are safe.
+pub(super) fn project_pattern_edges() -> Rule {
     rule(
-        r"self.all(p, !p.matches('\\$\\(namespace\\)[^._]*\\*') && !p.matches('\\*[^._]*\\$\\(namespace\\)'))",
-        "between '*' and $(namespace) there must be a '.' or '_', like $(namespace).*: $(namespace)-* would give the namespace team the projects of team-a",
+        r"self.all(p, !p.matches('\\$\\(namespace\\)[^._]') && !p.matches('[^._]\\$\\(namespace\\)'))",
+        "next to $(namespace) there must be a '.' or '_', like $(namespace).prod or $(namespace).*: $(namespace)-prod would give the namespace team the project of the namespace team-prod",
     )
 }
 

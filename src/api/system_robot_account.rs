@@ -144,7 +144,8 @@ pub struct SystemRobotAccountSpec {
     /// A Secret in the operator's cluster resource namespace (type Opaque or kubernetes.io/basic-auth) with a password of
     /// your own choice: 8 to 128 bytes with an upper-case letter, a lower-case letter and a digit; a line end at its end is
     /// left out. A changed one is applied within the registry's `pollInterval`. Left out: Harbor makes one. Needs a
-    /// registry login that Harbor lets update robots of the system: a person's.
+    /// registry login that Harbor lets update robots of the system: a person's; and the label
+    /// `harbor-robots.io/use: password` on the Secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_secret_ref: Option<SecretKeyRef>,
     /// The Secrets that the operator writes.

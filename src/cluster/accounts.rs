@@ -1,38 +1,42 @@
-//! Accounts of both kinds at the API server. The namespace of a cluster-scoped one is empty.
+//! Accounts of both kinds at the API server.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::Api;
 
-use super::{Error, objects};
-use crate::api::{Account, AccountSpec, AccountStatus, RobotAccount, SystemRobotAccount};
+use super::{Error, in_namespace, objects};
+use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, RobotAccount, SystemRobotAccount};
 use crate::decode::{Lenient, Unreadable};
 
-fn of_projects(client: &Client, namespace: &str) -> Api<Lenient<RobotAccount>> {
-    Api::namespaced(client.clone(), namespace)
+fn of_projects(client: &Client, namespace: &ObjectName) -> Api<Lenient<RobotAccount>> {
+    in_namespace(client, namespace)
 }
 
 fn of_the_system(client: &Client) -> Api<Lenient<SystemRobotAccount>> {
     Api::all(client.clone())
 }
 
-fn namespace(account: &Account) -> &str {
-    account.metadata.namespace.as_deref().unwrap_or_default()
+/// Where the API server has the account.
+fn namespace(account: &Account) -> Result<ObjectName, Error> {
+    ObjectName::new(account.metadata.namespace.as_deref().unwrap_or_default()).map_err(|_| Error::NotFound)
 }
 
-/// Reads an account; `None` if it is gone.
-pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option<Account>, Error> {
-    if namespace.is_empty() {
-        Ok(objects::read(&of_the_system(client), name).await?.map(Account::from))
-    } else {
-        Ok(objects::read(&of_projects(client, namespace), name).await?.map(Account::from))
+/// Reads an account (without a namespace: one of the system); `None` if it is gone.
+pub async fn read(
+    client: &Client,
+    namespace: Option<&ObjectName>,
+    name: &ObjectName,
+) -> Result<Option<Account>, Error> {
+    match namespace {
+        None => Ok(objects::read(&of_the_system(client), name).await?.map(Account::from)),
+        Some(namespace) => Ok(objects::read(&of_projects(client, namespace), name).await?.map(Account::from)),
     }
 }
 
 /// True if an account of these namespaces fits; without any: one of either kind, wherever it is.
 pub async fn any(
     client: &Client,
-    namespaces: &[String],
+    namespaces: &[ObjectName],
     fits: impl Fn(Result<Account, Box<Unreadable>>) -> bool,
 ) -> Result<bool, Error> {
     let everywhere = namespaces.is_empty();
@@ -53,7 +57,7 @@ pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) 
     let client = client.clone();
     match account.spec {
         AccountSpec::Project(_) => {
-            let api = Api::<objects::Partial<RobotAccount>>::namespaced(client, namespace(account));
+            let api: Api<objects::Partial<RobotAccount>> = in_namespace(&client, &namespace(account)?);
             objects::add_finalizer(&api, &account.metadata, finalizer).await
         }
         AccountSpec::System(_) => {
@@ -68,7 +72,7 @@ pub async fn remove_finalizer(client: &Client, account: &Account, finalizer: &st
     let client = client.clone();
     match account.spec {
         AccountSpec::Project(_) => {
-            let api = Api::<objects::Partial<RobotAccount>>::namespaced(client, namespace(account));
+            let api: Api<objects::Partial<RobotAccount>> = in_namespace(&client, &namespace(account)?);
             objects::remove_finalizer(&api, &account.metadata, finalizer).await
         }
         AccountSpec::System(_) => {
@@ -84,7 +88,7 @@ pub async fn write_status(client: &Client, account: &Account, status: AccountSta
     match &account.spec {
         AccountSpec::Project(spec) => {
             let object = RobotAccount { metadata, spec: spec.clone(), status };
-            objects::write_status(&of_projects(client, namespace(account)), object).await
+            objects::write_status(&of_projects(client, &namespace(account)?), object).await
         }
         AccountSpec::System(spec) => {
             let object = SystemRobotAccount { metadata, spec: spec.clone(), status };

@@ -11,8 +11,8 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 
 use super::secrets::MANAGER;
-use super::{Error, within};
-use crate::api::{Account, GROUP, RegistryObject, VERSION};
+use super::{Error, in_namespace, within};
+use crate::api::{Account, GROUP, ObjectName, RegistryObject, VERSION};
 use crate::decode::Unreadable;
 
 /// Publishes events.
@@ -52,9 +52,9 @@ fn reference(meta: &ObjectMeta, api_version: String, kind: String) -> ObjectRefe
 
 /// A namespace as the object of an event. What happens in one that is being deleted is told of it: nothing can be made in
 /// it any more, and events of what no namespace holds are in `default`.
-pub fn namespace_reference(name: &str) -> ObjectReference {
+pub fn namespace_reference(name: &ObjectName) -> ObjectReference {
     let (api_version, kind) = (Some("v1".to_owned()), Some("Namespace".to_owned()));
-    ObjectReference { api_version, kind, name: Some(name.to_owned()), ..ObjectReference::default() }
+    ObjectReference { api_version, kind, name: Some(name.to_string()), ..ObjectReference::default() }
 }
 
 /// What an event says.
@@ -78,11 +78,11 @@ impl Events {
 
     /// Publishes a note about an object. Events of cluster-scoped objects are in the namespace `default`.
     pub async fn publish(&self, object: &ObjectReference, note: Note, now: Timestamp) {
-        let namespace = object.namespace.as_deref().unwrap_or("default");
+        let Ok(namespace) = ObjectName::new(object.namespace.as_deref().unwrap_or("default")) else { return };
         let name = object.name.as_deref().unwrap_or(MANAGER);
         let event = Event {
             metadata: ObjectMeta {
-                namespace: Some(namespace.to_owned()),
+                namespace: Some(namespace.to_string()),
                 name: Some(format!("{name}.{:x}", now.as_nanosecond())),
                 ..ObjectMeta::default()
             },
@@ -96,7 +96,7 @@ impl Events {
             reporting_instance: Some(self.instance.clone()),
             ..Event::default()
         };
-        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<Event> = in_namespace(&self.client, &namespace);
         match within(api.create(&PostParams::default(), &event)).await {
             // Whoever leads tells it.
             Ok(_) | Err(Error::NotLeading) => {}

@@ -7,8 +7,8 @@ use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::objects::{Partial, Version};
-use super::{Error, within};
-use crate::api::{CaBundleKind, CaBundleRef, SecretKeyRef};
+use super::{Error, in_namespace, within};
+use crate::api::{CaBundleKind, CaBundleRef, InvalidName, LoginSecretRef, ObjectName, SecretKeyRef, keys};
 use crate::decode::Lenient;
 use crate::domain::password::{self, PasswordError, Shape};
 
@@ -39,18 +39,58 @@ pub enum LoginError {
     /// The Secret or one of its keys is not there.
     #[error("{0}")]
     Missing(String),
+    /// Nobody said that the Secret may be used for this.
+    #[error("{0}")]
+    NotMarked(String),
     /// Kubernetes did not answer.
     #[error(transparent)]
     Kube(#[from] Error),
 }
 
+/// Which Secrets a reference may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// Any: whoever wrote the reference may read every Secret there.
+    Any,
+    /// One that its owner marked for this use: whoever wrote the reference may be somebody who may not read it, and what is in
+    /// it goes to a server of their choice.
+    Marked,
+}
+
+/// What to do about a Secret that is not marked for this use; `None` if it is.
+fn unmarked(secret: &Secret, namespace: &ObjectName, name: &ObjectName, wanted: &str) -> Option<String> {
+    let label = keys::LABEL_USE;
+    let found = secret.metadata.labels.as_ref().and_then(|labels| labels.get(label));
+    (found.map(String::as_str) != Some(wanted)).then(|| {
+        format!(
+            "Secret {name} in namespace {namespace} lacks the label {label}={wanted}, by which its owner allows this use: \
+             kubectl label secret -n {namespace} {name} {label}={wanted}"
+        )
+    })
+}
+
+/// Why a text in a spec names no Secret or ConfigMap.
+fn no_name(field: &str, text: &str) -> String {
+    format!("{field}: {text:?} is {InvalidName}")
+}
+
 /// Reads keys `username` and `password` of a Secret.
-pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Login, LoginError> {
-    let Some(secret) = read_secret(client, namespace, name).await? else {
+pub async fn read(
+    client: &Client,
+    namespace: &ObjectName,
+    source: &LoginSecretRef,
+    trust: Trust,
+) -> Result<Login, LoginError> {
+    let text = &source.name;
+    let name = ObjectName::new(text).map_err(|_| LoginError::Missing(no_name("spec.auth.secretRef.name", text)))?;
+    let Some(secret) = read_secret(client, namespace, &name).await? else {
         return Err(LoginError::Missing(format!(
             "Secret {name} does not exist in namespace {namespace}; create it with the keys username and password"
         )));
     };
+    if let Some(text) = unmarked(&secret, namespace, &name, keys::USE_LOGIN).filter(|_| trust == Trust::Marked) {
+        return Err(LoginError::NotMarked(text));
+    }
     let text = |key: &str| {
         let bytes = secret.data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.0.clone());
         bytes
@@ -68,18 +108,28 @@ pub async fn read(client: &Client, namespace: &str, name: &str) -> Result<Login,
     })
 }
 
-/// Reads a CA bundle (PEM) from a ConfigMap or a Secret.
-pub async fn read_ca_bundle(client: &Client, namespace: &str, source: &CaBundleRef) -> Result<String, LoginError> {
+/// Reads a CA bundle (PEM) from a ConfigMap or a Secret. A ConfigMap holds nothing secret, so it needs no mark.
+pub async fn read_ca_bundle(
+    client: &Client,
+    namespace: &ObjectName,
+    source: &CaBundleRef,
+    trust: Trust,
+) -> Result<String, LoginError> {
     let CaBundleRef { kind, name, key } = source;
+    let name = ObjectName::new(name).map_err(|_| LoginError::Missing(no_name("spec.tls.caBundleRef.name", name)))?;
     let text = match kind {
         CaBundleKind::ConfigMap => {
-            let api: Api<Lenient<ConfigMap>> = Api::namespaced(client.clone(), namespace);
-            let found = within(api.get_opt(name)).await?.map(Lenient::into_result).transpose().map_err(Error::from)?;
+            let api: Api<Lenient<ConfigMap>> = in_namespace(client, namespace);
+            let found = within(api.get_opt(&name)).await?.map(Lenient::into_result).transpose().map_err(Error::from)?;
             found.and_then(|map| map.data?.remove(key))
         }
         CaBundleKind::Secret => {
-            let found = read_secret(client, namespace, name).await?;
-            let bytes = found.and_then(|secret| secret.data?.remove(key));
+            let secret = read_secret(client, namespace, &name).await?;
+            let refusal = secret.as_ref().and_then(|secret| unmarked(secret, namespace, &name, keys::USE_CA));
+            if let Some(text) = refusal.filter(|_| trust == Trust::Marked) {
+                return Err(LoginError::NotMarked(text));
+            }
+            let bytes = secret.and_then(|secret| secret.data?.remove(key));
             bytes.and_then(|bytes| String::from_utf8(bytes.0).ok())
         }
     };
@@ -116,27 +166,37 @@ pub enum PasswordProblem {
     /// Harbor would refuse it, or it is not meant to be one.
     #[error("{0}")]
     Invalid(String),
+    /// Nobody said that the Secret may be used for this.
+    #[error("{0}")]
+    NotMarked(String),
 }
 
 /// Reads an own password and compares it with the published one. A line end at its end is not part of it: editors and
 /// `--from-file` leave one.
 pub async fn read_password(
     client: &Client,
-    namespace: &str,
+    namespace: &ObjectName,
     source: &SecretKeyRef,
     published: Option<&SecretString>,
 ) -> Result<OwnPassword, Error> {
-    let SecretKeyRef { name, key } = source;
-    let Some(secret) = read_secret(client, namespace, name).await? else {
-        let text = format!("Secret {name} of spec.passwordSecretRef does not exist; create it with the key {key}");
-        return Ok(OwnPassword {
-            text: Err(PasswordProblem::Missing(text)),
-            is_published: false,
-            version: Version::NONE,
-        });
+    let missing =
+        |text| OwnPassword { text: Err(PasswordProblem::Missing(text)), is_published: false, version: Version::NONE };
+    let Ok(name) = ObjectName::new(&source.name) else {
+        return Ok(missing(no_name("spec.passwordSecretRef.name", &source.name)));
+    };
+    let Some(secret) = read_secret(client, namespace, &name).await? else {
+        return Ok(missing(format!(
+            "Secret {name} of spec.passwordSecretRef does not exist; create it with the key {} and the label {}={}",
+            source.key,
+            keys::LABEL_USE,
+            keys::USE_PASSWORD
+        )));
     };
     let version = Version::of(&secret.metadata);
-    let text = password_in(secret, source);
+    let text = match unmarked(&secret, namespace, &name, keys::USE_PASSWORD) {
+        Some(text) => Err(PasswordProblem::NotMarked(format!("spec.passwordSecretRef: {text}"))),
+        None => password_in(secret, source),
+    };
     let wished = text.as_ref().ok().map(ExposeSecret::expose_secret);
     let is_published = wished.is_some() && wished == published.map(ExposeSecret::expose_secret);
     Ok(OwnPassword { text, is_published, version })
@@ -175,14 +235,14 @@ fn shape_of(text: &str) -> Shape {
 }
 
 /// The version of a Secret with a login or an own password, without reading what it holds; none if it does not exist.
-pub async fn secret_version(client: &Client, namespace: &str, name: &str) -> Result<Version, Error> {
-    let api: Api<Partial<Secret>> = Api::namespaced(client.clone(), namespace);
+pub async fn secret_version(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Version, Error> {
+    let api: Api<Partial<Secret>> = in_namespace(client, namespace);
     let found = within(api.get_opt(name)).await?;
     Ok(found.map_or(Version::NONE, |secret| Version::of(secret.meta())))
 }
 
-async fn read_secret(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
-    let api: Api<Lenient<Secret>> = Api::namespaced(client.clone(), namespace);
+async fn read_secret(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<Secret>, Error> {
+    let api: Api<Lenient<Secret>> = in_namespace(client, namespace);
     Ok(within(api.get_opt(name)).await?.map(Lenient::into_result).transpose()?)
 }
 

@@ -18,7 +18,11 @@ pub mod unreadable;
 
 use std::time::Duration;
 
-use crate::api::GROUP;
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::Api;
+use kube::{Client, Resource};
+
+use crate::api::{GROUP, ObjectName};
 use crate::decode::Unreadable;
 use crate::gate::Refusal;
 use crate::registry::Class;
@@ -98,6 +102,14 @@ impl From<kube::Error> for Error {
             other => Self::Failed(other.to_string()),
         }
     }
+}
+
+/// Objects of a namespace: the one way to them, since a path holds names and no other text.
+fn in_namespace<K>(client: &Client, namespace: &ObjectName) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+{
+    Api::namespaced(client.clone(), namespace)
 }
 
 /// Longest time one Kubernetes call may take.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::secrets::MANAGER;
 use super::{Error, within};
+use crate::api::ObjectName;
 use crate::decode::{Lenient, Unreadable};
 
 /// A kind of ours.
@@ -23,7 +24,7 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwne
 pub type Partial<K> = Lenient<PartialObjectMeta<K>>;
 
 /// Reads an object; `None` if it is gone.
-pub async fn read<K: Object>(api: &Api<Lenient<K>>, name: &str) -> Result<Option<K>, Error> {
+pub async fn read<K: Object>(api: &Api<Lenient<K>>, name: &ObjectName) -> Result<Option<K>, Error> {
     let Some(found) = within(api.get_opt(name)).await? else { return Ok(None) };
     let mut object = found.into_result()?;
     object.meta_mut().managed_fields = None;

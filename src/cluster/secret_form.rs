@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::objects::Version;
 use super::secret_owner::{MadeFor, account_text};
-use crate::api::keys;
+use crate::api::{ObjectName, keys};
 use crate::domain::desired::SecretWish;
 use crate::domain::observed::{RobotRef, Tokens};
 
@@ -49,9 +49,9 @@ pub struct Form<'a> {
     /// Keys of the docker configuration, in order.
     pub hosts: &'a [String],
     /// ServiceAccounts that are to carry our entry: recorded before they are changed.
-    pub service_accounts: &'a [String],
+    pub service_accounts: &'a [ObjectName],
     /// Those of them, not on record yet, that list the Secret already or do not exist: the entry there is not ours.
-    pub untouched: &'a [String],
+    pub untouched: &'a [ObjectName],
 }
 
 impl Form<'_> {
@@ -66,7 +66,7 @@ impl Form<'_> {
             basic_auth: *basic_auth,
             robot_file: robot_file.then_some(expiry(expires_at)),
             owner: &self.owner.uid,
-            service_accounts: self.service_accounts.iter().map(String::as_str).collect(),
+            service_accounts: self.service_accounts.iter().map(ObjectName::as_str).collect(),
         }
         .digest()
     }
@@ -175,8 +175,11 @@ fn listed(record: Option<&str>) -> Vec<&str> {
     record.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect()
 }
 
-fn names(secret: &Secret, record: &str) -> Vec<String> {
-    listed(annotation(secret, record)).into_iter().map(ToOwned::to_owned).collect()
+/// Names on a record of ours. Whoever may edit the Secret may write there: what is no name was not written by us, and no more
+/// are called for than we could have written.
+fn names(secret: &Secret, record: &str) -> Vec<ObjectName> {
+    let named = listed(annotation(secret, record)).into_iter();
+    named.filter_map(|name| ObjectName::new(name).ok()).take(SERVICE_ACCOUNTS).collect()
 }
 
 fn docker_entry(login: &str, password: &str) -> Value {
@@ -222,11 +225,17 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
         (keys::ANNOTATION_KEYS, keys_now),
     ];
     let (mut recorded, mut others) = (service_accounts(secret), untouched(secret));
-    let new: Vec<String> = form.service_accounts.iter().filter(|name| !recorded.contains(name)).cloned().collect();
+    let wanted = form.service_accounts;
+    let new: Vec<ObjectName> = wanted.iter().filter(|name| !recorded.contains(name)).cloned().collect();
+    if recorded.len() + new.len() > SERVICE_ACCOUNTS {
+        // Whoever filled the record must not push those out that are to be served.
+        recorded.retain(|name| !wanted.contains(name));
+        recorded.truncate(SERVICE_ACCOUNTS.saturating_sub(wanted.len()));
+    }
     others.extend(new.iter().filter(|name| form.untouched.contains(name)).cloned());
-    recorded.extend(new);
+    recorded.extend(wanted.iter().filter(|name| !recorded.contains(name)).cloned().collect::<Vec<_>>());
     let lists = [(keys::ANNOTATION_SERVICE_ACCOUNTS, recorded), (keys::ANNOTATION_UNTOUCHED, others)];
-    notes.extend(lists.into_iter().filter(|(_, names)| !names.is_empty()).map(|(key, names)| (key, names.join(","))));
+    notes.extend(lists.iter().filter(|(_, names)| !names.is_empty()).map(|(key, names)| (*key, joined(names))));
     if let Some(Tokens { refresh, revoke }) = tokens {
         let served = [(keys::ANNOTATION_HANDLED_REFRESH, refresh), (keys::ANNOTATION_HANDLED_REVOKE, revoke)];
         notes.extend(served.into_iter().filter_map(|(key, token)| Some((key, token.clone()?))));
@@ -237,7 +246,7 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
 /// Labels, annotations and the owner reference.
 fn mark(secret: &mut Secret, form: &Form<'_>, notes: Vec<(&str, String)>) {
     let meta = &mut secret.metadata;
-    meta.name = Some(form.wish.name.clone());
+    meta.name = Some(form.wish.name.to_string());
     let annotations = meta.annotations.get_or_insert_default();
     let labels = meta.labels.get_or_insert_default();
     wanted(annotations, keys::ANNOTATION_LABELS, &form.wish.labels, Some(labels));
@@ -302,7 +311,7 @@ fn robot_file(credential: &Credential) -> Value {
 
 /// The data keys that our last write put there: those are ours to remove.
 fn owned_keys(secret: &Secret) -> Vec<String> {
-    names(secret, keys::ANNOTATION_KEYS)
+    listed(annotation(secret, keys::ANNOTATION_KEYS)).into_iter().map(ToOwned::to_owned).collect()
 }
 
 /// The key of the checksum, if it has one.
@@ -331,13 +340,21 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// A spec names 50, and those of the last one are kept until they are served.
+const SERVICE_ACCOUNTS: usize = 200;
+
 /// The ServiceAccounts that carry (or are about to carry) our entry, as recorded on the Secret.
-pub fn service_accounts(secret: &Secret) -> Vec<String> {
+pub fn service_accounts(secret: &Secret) -> Vec<ObjectName> {
     names(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)
 }
 
+/// Names as they are recorded.
+pub(super) fn joined(names: &[ObjectName]) -> String {
+    names.iter().map(ObjectName::as_str).collect::<Vec<_>>().join(",")
+}
+
 /// Those of [`service_accounts`] whose entry is not ours.
-pub fn untouched(secret: &Secret) -> Vec<String> {
+pub fn untouched(secret: &Secret) -> Vec<ObjectName> {
     names(secret, keys::ANNOTATION_UNTOUCHED)
 }
 

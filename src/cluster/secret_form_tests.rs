@@ -27,7 +27,14 @@ fn is_settled(secret: &Secret, wish: &SecretWish) -> bool {
 }
 
 fn wish(chosen_password: bool) -> SecretWish {
-    SecretWish { name: "ci".into(), chosen_password, ..SecretWish::default() }
+    SecretWish {
+        name: "ci".parse().unwrap(),
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        basic_auth: false,
+        robot_file: false,
+        chosen_password,
+    }
 }
 
 /// What a reader of the annotations would compare guesses with.

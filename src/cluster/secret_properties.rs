@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::secret_form::{self, Credential, Form};
 use super::secret_owner::{Ownership, ownership};
-use crate::api::{RegistryTime, keys};
+use crate::api::{ObjectName, RegistryTime, keys};
 use crate::domain::desired::SecretWish;
 use crate::domain::observed::{RobotRef, Tokens};
 use crate::test_properties::{answers, config, moments, text};
@@ -82,7 +82,7 @@ fn wishes() -> impl Strategy<Value = SecretWish> {
     let pairs = || btree_map("[a-z]{1,8}", "[a-z]{0,8}", 0..4);
     (pairs(), pairs(), any::<[bool; 3]>()).prop_map(
         |(labels, annotations, [basic_auth, robot_file, chosen_password])| SecretWish {
-            name: "ci".into(),
+            name: "ci".parse().unwrap(),
             labels,
             annotations,
             basic_auth,
@@ -115,7 +115,7 @@ proptest! {
         drop(secret_form::handled(&secret));
         let _either = ownership(&secret, &owner());
         let names = secret_form::service_accounts(&secret);
-        prop_assert!(names.iter().map(String::len).sum::<usize>() < 100_000);
+        prop_assert!(names.iter().map(|name| name.len()).sum::<usize>() < 100_000);
         if let Some(robot) = secret_form::robot(&secret) {
             prop_assert!(robot.name.len() <= 70_000);
         }
@@ -128,6 +128,7 @@ proptest! {
         tokens in (proptest::option::of(text()), proptest::option::of(text())),
     ) {
         let owner = owner();
+        let service_accounts: Vec<ObjectName> = service_accounts.iter().map(|name| name.parse().unwrap()).collect();
         let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &service_accounts, untouched: &[] };
         let (refresh, revoke) = tokens;
         let tokens = Tokens { refresh, revoke };

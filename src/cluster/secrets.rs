@@ -11,8 +11,8 @@ use serde::de::IgnoredAny;
 use super::objects::{Version, other_manager};
 use super::secret_form::{self, AtRest, Credential, Form};
 use super::secret_owner::{self, Ownership};
-use super::{Error, within};
-use crate::api::{RegistryTime, keys};
+use super::{Error, in_namespace, within};
+use crate::api::{ObjectName, RegistryTime, keys};
 use crate::decode::Lenient;
 use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
 use crate::domain::robot::Robot;
@@ -76,12 +76,12 @@ impl Live {
     }
 
     /// The ServiceAccounts that carry our entry, as recorded on the Secret.
-    pub fn service_accounts(&self) -> Vec<String> {
+    pub fn service_accounts(&self) -> Vec<ObjectName> {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
     }
 
     /// Those of them whose entry is not ours.
-    pub fn untouched(&self) -> Vec<String> {
+    pub fn untouched(&self) -> Vec<ObjectName> {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::untouched).unwrap_or_default()
     }
 
@@ -104,18 +104,18 @@ impl Live {
 }
 
 /// Reads the Secret from the API server, past every cache.
-pub async fn read(client: &Client, namespace: &str, form: &Form<'_>) -> Result<Live, Error> {
+pub async fn read(client: &Client, namespace: &ObjectName, form: &Form<'_>) -> Result<Live, Error> {
     let found = find(client, namespace, &form.wish.name).await?;
     Ok(found.map_or_else(Live::default, |secret| examine(secret, form)))
 }
 
 /// Reads a Secret of ours by name and reduces it at once; `None` if there is none or it is somebody else's.
-pub async fn read_at_rest(client: &Client, namespace: &str, name: &str) -> Result<Option<AtRest>, Error> {
+pub async fn read_at_rest(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<AtRest>, Error> {
     let found = find(client, namespace, name).await?;
     Ok(found.and_then(|secret| secret_form::at_rest(&secret)).map(|(_, rest)| rest))
 }
 
-async fn find(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, Error> {
+async fn find(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<Secret>, Error> {
     Ok(within(api(client, namespace).get_opt(name)).await?.map(Lenient::into_result).transpose()?)
 }
 
@@ -132,7 +132,7 @@ fn examine(secret: Secret, form: &Form<'_>) -> Live {
 /// Writes the credential, the robot's id and the served tokens in one write.
 pub async fn publish(
     client: &Client,
-    namespace: &str,
+    namespace: &ObjectName,
     live: &Live,
     form: &Form<'_>,
     credential: &Credential,
@@ -153,7 +153,7 @@ fn with_facts_of(credential: &Credential, robot: &Robot) -> Credential {
 /// Writes the form anew around the credential that the Secret holds.
 pub async fn reform(
     client: &Client,
-    namespace: &str,
+    namespace: &ObjectName,
     live: &Live,
     form: &Form<'_>,
     robot: &Robot,
@@ -164,7 +164,7 @@ pub async fn reform(
 }
 
 /// Changes the Secret's version, so that a publish prepared against the old one is refused.
-pub async fn fence(client: &Client, namespace: &str, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
+pub async fn fence(client: &Client, namespace: &ObjectName, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
     save(client, namespace, live, form, |secret| {
         if secret.data.is_none() {
             secret_form::write_empty(secret, form);
@@ -178,25 +178,25 @@ pub async fn fence(client: &Client, namespace: &str, live: &Live, form: &Form<'_
 /// Records which ServiceAccounts are to list the Secret, and in which of them the entry is not ours.
 pub async fn record_service_accounts(
     client: &Client,
-    namespace: &str,
+    namespace: &ObjectName,
     live: &Live,
     form: &Form<'_>,
-    names: &[String],
-    untouched: &[String],
+    names: &[ObjectName],
+    untouched: &[ObjectName],
 ) -> Result<Live, Error> {
     save(client, namespace, live, form, |secret| {
         let annotations = secret.metadata.annotations.get_or_insert_default();
-        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), names.join(","));
+        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), secret_form::joined(names));
         annotations.remove(keys::ANNOTATION_UNTOUCHED);
         if !untouched.is_empty() {
-            annotations.insert(keys::ANNOTATION_UNTOUCHED.to_owned(), untouched.join(","));
+            annotations.insert(keys::ANNOTATION_UNTOUCHED.to_owned(), secret_form::joined(untouched));
         }
     })
     .await
 }
 
 /// Takes our owner reference off, so that the Secret outlives its account.
-pub async fn release(client: &Client, namespace: &str, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
+pub async fn release(client: &Client, namespace: &ObjectName, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
     if live.is_absent() || !live.ours {
         return Ok(live.clone());
     }
@@ -211,7 +211,7 @@ pub async fn release(client: &Client, namespace: &str, live: &Live, form: &Form<
 /// already.
 pub async fn copy(
     client: &Client,
-    namespace: &str,
+    namespace: &ObjectName,
     live: Live,
     credential: &Credential,
     form: &Form<'_>,
@@ -237,7 +237,7 @@ pub enum Copied {
         /// The version before; none if there was no Secret.
         from: Version,
         /// The ServiceAccounts that were on record before.
-        served: Vec<String>,
+        served: Vec<ObjectName>,
         /// As it is now.
         to: Live,
     },
@@ -246,7 +246,7 @@ pub enum Copied {
 }
 
 /// Deletes the very version of the Secret that was read, so that nobody's publish is lost; one that is not there counts as deleted.
-pub async fn delete(client: &Client, namespace: &str, live: &Live) -> Result<Live, Error> {
+pub async fn delete(client: &Client, namespace: &ObjectName, live: &Live) -> Result<Live, Error> {
     let Some(secret) = live.object.as_ref().filter(|_| live.ours) else { return Ok(live.clone()) };
     let name = secret.metadata.name.as_deref().unwrap_or_default();
     let version =
@@ -265,7 +265,7 @@ pub async fn delete(client: &Client, namespace: &str, live: &Live) -> Result<Liv
 /// is written. An admission rule that refuses it is heard before anything in Harbor is given up for the new credential.
 pub async fn rehearse(
     client: &Client,
-    namespace: &str,
+    namespace: &ObjectName,
     live: &Live,
     form: &Form<'_>,
     next: Expected<'_>,
@@ -349,7 +349,7 @@ fn is_dry_run_refused(error: &Error) -> bool {
 
 async fn save(
     client: &Client,
-    namespace: &str,
+    namespace: &ObjectName,
     live: &Live,
     form: &Form<'_>,
     change: impl FnOnce(&mut Secret),
@@ -377,6 +377,6 @@ fn gone_is_conflict(error: Error) -> Error {
     if matches!(error, Error::NotFound) { Error::Conflict } else { error }
 }
 
-fn api(client: &Client, namespace: &str) -> Api<Lenient<Secret>> {
-    Api::namespaced(client.clone(), namespace)
+fn api(client: &Client, namespace: &ObjectName) -> Api<Lenient<Secret>> {
+    in_namespace(client, namespace)
 }

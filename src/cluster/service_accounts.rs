@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::objects::{Partial, Version, other_manager};
 use super::secrets::MANAGER;
-use super::{Error, within};
+use super::{Error, in_namespace, within};
+use crate::api::ObjectName;
 use crate::decode::Lenient;
 
 /// What became of one ServiceAccount.
@@ -41,12 +42,18 @@ pub enum Entry {
 const ATTEMPTS: usize = 5;
 
 /// Whether the ServiceAccount lists the Secret.
-pub async fn look(client: &Client, namespace: &str, name: &str, secret: &str) -> Result<Entry, Error> {
+pub async fn look(client: &Client, namespace: &ObjectName, name: &ObjectName, secret: &str) -> Result<Entry, Error> {
     add(client, namespace, name, secret, true).await
 }
 
 /// Makes sure that the ServiceAccount lists the Secret. One that was `served` before and does not is left as it is.
-pub async fn add(client: &Client, namespace: &str, name: &str, secret: &str, served: bool) -> Result<Entry, Error> {
+pub async fn add(
+    client: &Client,
+    namespace: &ObjectName,
+    name: &ObjectName,
+    secret: &str,
+    served: bool,
+) -> Result<Entry, Error> {
     change(client, namespace, name, |entries| {
         if entries.iter().any(|entry| entry.name == secret) {
             Err(|meta: &ObjectMeta| Entry::Unchanged(Version::of(meta)))
@@ -63,7 +70,7 @@ pub async fn add(client: &Client, namespace: &str, name: &str, secret: &str, ser
 }
 
 /// Makes sure that the ServiceAccount does not list the Secret.
-pub async fn remove(client: &Client, namespace: &str, name: &str, secret: &str) -> Result<Entry, Error> {
+pub async fn remove(client: &Client, namespace: &ObjectName, name: &ObjectName, secret: &str) -> Result<Entry, Error> {
     change(client, namespace, name, |entries| {
         if entries.iter().any(|entry| entry.name == secret) {
             Ok(entries.iter().filter(|entry| entry.name != secret).cloned().collect())
@@ -77,12 +84,12 @@ pub async fn remove(client: &Client, namespace: &str, name: &str, secret: &str) 
 /// Writes the list that `next` makes of the present one, unless it answers what to say instead.
 async fn change(
     client: &Client,
-    namespace: &str,
-    name: &str,
+    namespace: &ObjectName,
+    name: &ObjectName,
     next: impl Fn(&[LocalObjectReference]) -> Result<Vec<LocalObjectReference>, fn(&ObjectMeta) -> Entry>,
 ) -> Result<Entry, Error> {
-    let api: Api<Lenient<ServiceAccount>> = Api::namespaced(client.clone(), namespace);
-    let metadata: Api<Partial<ServiceAccount>> = Api::namespaced(client.clone(), namespace);
+    let api: Api<Lenient<ServiceAccount>> = in_namespace(client, namespace);
+    let metadata: Api<Partial<ServiceAccount>> = in_namespace(client, namespace);
     for _ in 0..ATTEMPTS {
         let Some(account) = within(api.get_opt(name)).await? else { return Ok(Entry::Missing) };
         let account = account.into_result()?;

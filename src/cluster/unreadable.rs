@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::secrets::MANAGER;
 use super::{Error, explain, within};
-use crate::api::{GROUP, RegistryTime, VERSION, conditions as kinds};
+use crate::api::{GROUP, ObjectName, RegistryTime, VERSION, conditions as kinds};
 use crate::decode::{Raw, Unreadable};
 
 /// The reason of each condition.
@@ -28,10 +28,13 @@ fn plural(kind: &str) -> Option<&'static str> {
 /// expires that the status names, if it does.
 pub async fn say(client: &Client, object: &Unreadable, now: RegistryTime) -> Result<Option<RegistryTime>, Error> {
     let Some(plural) = plural(&object.kind) else { return Ok(None) };
-    let namespace = object.metadata.namespace.iter().map(|namespace| format!("/namespaces/{namespace}"));
+    let checked = |text: &Option<String>| text.as_deref().map(ObjectName::new).transpose();
+    let (Ok(namespace), Ok(Some(name))) = (checked(&object.metadata.namespace), checked(&object.metadata.name)) else {
+        return Ok(None);
+    };
+    let namespace = namespace.iter().map(|namespace| format!("/namespaces/{namespace}"));
     let path = format!("/apis/{GROUP}/{VERSION}{}/{plural}", namespace.collect::<String>());
-    let name = object.metadata.name.as_deref().unwrap_or_default();
-    let request = Request::new(path.clone()).get(name, &GetParams::default());
+    let request = Request::new(path.clone()).get(&name, &GetParams::default());
     let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
     let Raw(mut whole) = within(client.request(request)).await?;
     let expiry = whole.pointer("/status/robot/expiresAt").and_then(|text| text.as_str()?.parse::<RegistryTime>().ok());
@@ -43,7 +46,7 @@ pub async fn say(client: &Client, object: &Unreadable, now: RegistryTime) -> Res
     }
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let body = serde_json::to_vec(&whole).map_err(|error| Error::from(kube::Error::SerdeError(error)))?;
-    let request = Request::new(path).replace_subresource("status", name, &params, body);
+    let request = Request::new(path).replace_subresource("status", &name, &params, body);
     let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
     within(client.request::<serde::de::IgnoredAny>(request)).await?;
     Ok(expiry)

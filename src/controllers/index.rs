@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use super::Key;
 use super::tracked::{Shown, Tracked};
+use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::cluster::objects::Version;
 use crate::cluster::secret_form::AtRest;
 use crate::domain::contest::Contest;
@@ -30,13 +31,13 @@ pub struct Entry {
     /// `metadata.uid`, hashed: tells an account from a namesake made later.
     pub uid: u64,
     /// The registry it uses.
-    pub registry: Arc<str>,
+    pub registry: RegistryKey,
     /// Where its robots live.
     pub home: Arc<Home>,
     /// Its first slot's short name.
     pub base_name: Box<str>,
     /// The Secret's name, where it is not the account's.
-    pub secret_name: Option<Box<str>>,
+    pub secret_name: Option<ObjectName>,
     /// The digest of spec, annotations and deletion that the last pass saw.
     pub wish: u64,
     /// The account at the API server.
@@ -45,6 +46,10 @@ pub struct Entry {
     pub slots: Option<u64>,
     /// A sweep saw that the robots have other names and are else as they were left.
     pub renamed: bool,
+    /// The robots in both slots that carry the account's mark, or did; see [`robot_identity`]. 0 = none.
+    pub marked: [u64; 2],
+    /// This process saw the mark itself. Until then `marked` is what status says.
+    pub mark_seen: bool,
     /// What was learned by trying keeps it from being as wished: when that is forgotten, it tries again.
     pub held_back: bool,
     /// Its Secret, or the first of them.
@@ -84,7 +89,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordSeen {
     /// The Secret's name.
-    pub secret: Box<str>,
+    pub secret: ObjectName,
     /// The version that the last pass read; none if it was not there.
     pub version: Version,
 }
@@ -100,6 +105,8 @@ pub struct Contests {
     pub repairs: Pace,
     /// How often it was for its age.
     pub renewals: Pace,
+    /// Since when this process sees no grant for the account any more.
+    pub refused: Option<Instant>,
 }
 
 impl Contests {
@@ -119,6 +126,22 @@ impl Entry {
         let contest = which(self.contests.get_or_insert_default());
         contest.note(now);
         contest.until(now)
+    }
+
+    /// Whether each of the robots was seen with the account's mark before.
+    pub fn knows(&self, robots: &[Option<Robot>; 2]) -> [bool; 2] {
+        robots.each_ref().map(|robot| {
+            let identity = robot.as_ref().map(|robot| robot_identity(robot.id, robot.created_at));
+            self.mark_seen && identity.is_some_and(|identity| self.marked.contains(&identity))
+        })
+    }
+
+    /// Notes a robot that carries the account's mark.
+    pub fn see_mark(&mut self, slot: usize, identity: u64) {
+        if !self.mark_seen {
+            (self.marked, self.mark_seen) = ([0; 2], true);
+        }
+        self.marked[slot] = identity;
     }
 
     /// True if there is nothing new since the last pass.
@@ -161,11 +184,11 @@ struct Inner {
     entries: HashMap<Key, Entry>,
     names: Shared<str>,
     homes: Shared<Home>,
-    namespaces: HashMap<Arc<str>, Namespace>,
+    namespaces: HashMap<ObjectName, Namespace>,
     /// Where the Secrets of system accounts go.
     spreads: HashMap<Key, Spread>,
     /// ServiceAccounts that accounts name, by namespace.
-    service_accounts: HashMap<Arc<str>, HashMap<Box<str>, Named>>,
+    service_accounts: HashMap<ObjectName, HashMap<ObjectName, Named>>,
     /// Our Secrets as the watch saw them before their account: what a start needs to leave settled accounts alone.
     secrets: HashMap<Key, AtRest>,
 }
@@ -185,15 +208,15 @@ impl Index {
         self.listed.load(Ordering::Acquire)
     }
 
-    /// The key of an object; equal names share their memory.
-    pub fn key(&self, namespace: &str, name: &str) -> Key {
-        let mut inner = self.lock();
-        Key { namespace: inner.names.name(namespace), name: name.into() }
-    }
-
-    /// A registry's name, shared.
-    pub fn name(&self, name: &str) -> Arc<str> {
-        self.lock().names.name(name)
+    /// The key of an object (without a namespace: of a `SystemRobotAccount`), if both are names; equal namespaces share their
+    /// memory.
+    pub fn key(&self, namespace: Option<&str>, name: &str) -> Option<Key> {
+        let name = ObjectName::new(name).ok()?;
+        let namespace = match namespace {
+            Some(namespace) => Some(intern(&mut self.lock().names, namespace)?),
+            None => None,
+        };
+        Some(Key { namespace, name })
     }
 
     /// A home, shared.
@@ -207,8 +230,8 @@ impl Index {
     }
 
     /// The registry that an account uses.
-    pub fn registry(&self, key: &Key) -> Option<Arc<str>> {
-        self.lock().entries.get(key).map(|entry| Arc::clone(&entry.registry))
+    pub fn registry(&self, key: &Key) -> Option<RegistryKey> {
+        self.lock().entries.get(key).map(|entry| entry.registry.clone())
     }
 
     /// Sets the entry of an account.
@@ -226,14 +249,14 @@ impl Index {
     /// Forgets an account; answers with what was known of it.
     pub fn remove(&self, key: &Key) -> Option<Entry> {
         let mut inner = self.lock();
-        if key.is_system() {
+        if let Some(namespace) = &key.namespace {
+            inner.forget_service_accounts(key, namespace);
+        } else {
             inner.spreads.remove(key);
-            let namespaces: Vec<Arc<str>> = inner.service_accounts.keys().cloned().collect();
+            let namespaces: Vec<ObjectName> = inner.service_accounts.keys().cloned().collect();
             for namespace in &namespaces {
                 inner.forget_service_accounts(key, namespace);
             }
-        } else {
-            inner.forget_service_accounts(key, &key.namespace);
         }
         let entry = inner.entries.remove(key);
         if inner.entries.is_empty() {
@@ -244,10 +267,10 @@ impl Index {
     }
 
     /// The accounts of a registry that may have robots, by home.
-    pub fn by_home(&self, registry: &str) -> BTreeMap<Arc<Home>, Vec<Resident>> {
+    pub fn by_home(&self, registry: &RegistryKey) -> BTreeMap<Arc<Home>, Vec<Resident>> {
         let mut homes: BTreeMap<Arc<Home>, Vec<Resident>> = BTreeMap::new();
         for (key, entry) in &self.lock().entries {
-            if *entry.registry == *registry && entry.may_have_robots {
+            if entry.registry == *registry && entry.may_have_robots {
                 let resident = Resident { key: key.clone(), uid: entry.uid, slots: entry.slots };
                 homes.entry(Arc::clone(&entry.home)).or_default().push(resident);
             }
@@ -296,13 +319,13 @@ impl Index {
     }
 
     /// True if an account of a registry is on its way out.
-    pub fn has_deleting(&self, registry: &str) -> bool {
-        self.lock().entries.values().any(|entry| entry.deleting && *entry.registry == *registry)
+    pub fn has_deleting(&self, registry: &RegistryKey) -> bool {
+        self.lock().entries.values().any(|entry| entry.deleting && entry.registry == *registry)
     }
 
     /// How many accounts use a registry.
-    pub fn count(&self, registry: &str) -> usize {
-        self.lock().entries.values().filter(|entry| *entry.registry == *registry).count()
+    pub fn count(&self, registry: &RegistryKey) -> usize {
+        self.lock().entries.values().filter(|entry| entry.registry == *registry).count()
     }
 
     /// How many accounts are in each state.
@@ -329,6 +352,11 @@ impl Index {
     }
 }
 
+/// A name that all who hold it share.
+fn intern(names: &mut Shared<str>, name: &str) -> Option<ObjectName> {
+    ObjectName::try_from(names.name(name)).ok()
+}
+
 /// The digest of a robot: changes whenever Harbor shows anything that a pass would act on.
 pub fn robot_digest(robot: &Robot) -> u64 {
     let mut hash = DefaultHasher::new();
@@ -337,6 +365,11 @@ pub fn robot_digest(robot: &Robot) -> u64 {
     (robot.disabled, robot.foreign_effect, robot.expires_at, &robot.permissions).hash(&mut hash);
     (!fresh).then_some(robot.updated_at).hash(&mut hash);
     hash.finish()
+}
+
+/// Tells a robot from all others: ids run again after a restore of Harbor.
+pub fn robot_identity(id: i64, created_at: RegistryTime) -> u64 {
+    digest((id, created_at))
 }
 
 /// The digest of both slots, from that of the robot in each.

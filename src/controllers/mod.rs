@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::RegistryTime;
+use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::cluster::events::Events;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
@@ -30,22 +30,30 @@ use crate::{deadline, engine};
 /// An account's name, small and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// Shared by all keys of the namespace; empty for a `SystemRobotAccount`.
-    pub namespace: Arc<str>,
+    /// Shared by all keys of the namespace; `None` for a `SystemRobotAccount`.
+    pub namespace: Option<ObjectName>,
     /// The object's name.
-    pub name: Arc<str>,
+    pub name: ObjectName,
 }
 
 impl Key {
     /// True for a `SystemRobotAccount`.
     pub fn is_system(&self) -> bool {
-        self.namespace.is_empty()
+        self.namespace.is_none()
+    }
+
+    /// The namespace; empty for a `SystemRobotAccount`.
+    pub fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
     }
 }
 
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.is_system() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+        match &self.namespace {
+            None => f.write_str(&self.name),
+            Some(namespace) => write!(f, "{namespace}/{}", self.name),
+        }
     }
 }
 
@@ -53,20 +61,20 @@ impl std::fmt::Display for Key {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RegistryWork {
     /// Read the login, ask Harbor who it is, write status.
-    Probe(Arc<str>),
+    Probe(RegistryKey),
     /// Compare its robots with what was left there.
-    Sweep(Arc<str>),
+    Sweep(RegistryKey),
 }
 
 /// What the operator was started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where cluster-scoped objects have their Secrets and ConfigMaps.
-    pub resource_namespace: Arc<str>,
+    pub resource_namespace: ObjectName,
     /// In each mark; tells two clusters that share a Harbor apart.
     pub cluster_name: String,
     /// Only these namespaces' accounts; empty = all.
-    pub namespaces: Vec<String>,
+    pub namespaces: Vec<ObjectName>,
     /// Serve registries of the cluster.
     pub cluster_registries: bool,
     /// Only registries with these labels.

@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 
 use super::index::digest;
 use super::tracked::Shown;
-use super::{Context, RegistryWork};
-use crate::api::{ClusterHarborRegistrySpec, RegistryKind, RegistryObject, keys};
+use super::{Context, RegistryWork, Settings};
+use crate::api::{ClusterHarborRegistrySpec, ObjectName, RegistryKey, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects::Version;
 use crate::domain::catalogue::Catalogue;
 use crate::domain::report::Failure;
@@ -68,17 +68,17 @@ pub enum By {
 /// All registries by name.
 #[derive(Default)]
 pub struct Registries {
-    states: RwLock<HashMap<Arc<str>, Arc<RegistryState>>>,
+    states: RwLock<HashMap<RegistryKey, Arc<RegistryState>>>,
     probed: tokio::sync::Notify,
     /// Shared by the clients of the cluster's registries, and by those of namespaces'.
     rooms: [Room; 2],
     /// Since when accounts that are being deleted miss a registry object.
-    missed: Mutex<HashMap<Arc<str>, Instant>>,
+    missed: Mutex<HashMap<RegistryKey, Instant>>,
 }
 
 impl Registries {
     /// A registry's state.
-    pub fn get(&self, name: &str) -> Option<Arc<RegistryState>> {
+    pub fn get(&self, name: &RegistryKey) -> Option<Arc<RegistryState>> {
         self.states.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
@@ -113,21 +113,27 @@ impl Registries {
     }
 
     /// The registries that are annotated as the default.
-    pub fn defaults(&self) -> Vec<String> {
+    pub fn defaults(&self) -> Vec<RegistryKey> {
         let all = self.all();
-        let mut names: Vec<String> =
-            all.iter().filter(|state| is_default(&state.object)).map(|state| state.object.key()).collect();
+        let mut names: Vec<RegistryKey> =
+            all.iter().filter(|state| is_default(&state.object)).map(|state| state.key.clone()).collect();
         names.sort();
         names
     }
 
+    /// True if a registry logs in with this Secret.
+    pub fn is_a_login(&self, settings: &Settings, namespace: &ObjectName, secret: &str) -> bool {
+        let all = self.all();
+        all.iter().any(|state| state.secret_namespace(settings) == namespace && state.login_secret() == secret)
+    }
+
     /// Puts an object that was shown or read in, and says what changed.
-    pub fn see(&self, name: &Arc<str>, object: RegistryObject, by: By) -> Seen {
+    pub fn see(&self, name: &RegistryKey, object: RegistryObject, by: By) -> Seen {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         let object = Arc::new(object);
         let Some(known) = states.get(name).cloned() else {
-            states.insert(Arc::clone(name), Arc::new(RegistryState::new(object)));
+            states.insert(name.clone(), Arc::new(RegistryState::new(name.clone(), object)));
             return Seen::Connection;
         };
         let version = Version::of(&object.metadata);
@@ -141,7 +147,7 @@ impl Registries {
             }
         };
         if !news && same {
-            states.insert(Arc::clone(name), Arc::new(RegistryState { tracked, ..(*known).clone() }));
+            states.insert(name.clone(), Arc::new(RegistryState { tracked, ..(*known).clone() }));
             return Seen::Nothing;
         }
         tracked.leave(version);
@@ -166,7 +172,7 @@ impl Registries {
             next.trouble = Some(in_doubt(name));
             next.probed = false;
         }
-        states.insert(Arc::clone(name), Arc::new(next));
+        states.insert(name.clone(), Arc::new(next));
         match (moved, changed, edited) {
             (true, _, _) => Seen::Connection,
             (false, true, _) => Seen::Changed,
@@ -176,7 +182,7 @@ impl Registries {
     }
 
     /// Takes over what we wrote ourselves on top of `base`, unless something later came meanwhile.
-    pub(super) fn wrote(&self, name: &str, base: &RegistryObject, object: RegistryObject) {
+    pub(super) fn wrote(&self, name: &RegistryKey, base: &RegistryObject, object: RegistryObject) {
         self.change(name, |state| {
             let version = |object: &RegistryObject| (object.metadata.uid.clone(), Version::of(&object.metadata));
             if version(&state.object) == version(base) {
@@ -187,23 +193,23 @@ impl Registries {
     }
 
     /// Since when a registry object is missed, by whoever asked first.
-    pub fn missed_since(&self, name: &Arc<str>) -> Instant {
+    pub fn missed_since(&self, name: &RegistryKey) -> Instant {
         let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
-        *missed.entry(Arc::clone(name)).or_insert_with(Instant::now)
+        *missed.entry(name.clone()).or_insert_with(Instant::now)
     }
 
     /// No account waits any more for a registry that is missed.
-    pub fn miss_no_more(&self, name: &str) {
+    pub fn miss_no_more(&self, name: &RegistryKey) {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Forgets a registry.
-    pub fn remove(&self, name: &str) {
+    pub fn remove(&self, name: &RegistryKey) {
         self.states.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Notes Harbor's clock; true if it jumped, so that timers set by it are wrong.
-    pub fn see_clock(&self, name: &str, offset: jiff::SignedDuration) -> bool {
+    pub fn see_clock(&self, name: &RegistryKey, offset: jiff::SignedDuration) -> bool {
         let jumped =
             self.get(name).is_some_and(|state| state.clock_offset.saturating_sub(offset).unsigned_abs() > JUMP);
         if jumped {
@@ -216,21 +222,21 @@ impl Registries {
     }
 
     /// Notes what Harbor put before the names of robots when all of them were last looked at.
-    pub fn swept(&self, name: &str, prefix: Option<String>) {
+    pub fn swept(&self, name: &RegistryKey, prefix: Option<String>) {
         if self.get(name).is_some_and(|state| state.swept_prefix != prefix) {
             self.change(name, |state| state.swept_prefix = prefix);
         }
     }
 
     /// Notes where a sweep ended early; `None` = it came through.
-    pub fn swept_to(&self, name: &str, home: Option<Arc<Home>>) {
+    pub fn swept_to(&self, name: &RegistryKey, home: Option<Arc<Home>>) {
         if self.get(name).is_some_and(|state| state.swept_to != home) {
             self.change(name, |state| state.swept_to = home);
         }
     }
 
     /// A sweep wants to begin: whether it may. If not, one is owed to the registry from then on. `None` = no such registry.
-    pub fn may_sweep(&self, name: &str) -> Option<bool> {
+    pub fn may_sweep(&self, name: &RegistryKey) -> Option<bool> {
         let mut may = None;
         self.change(name, |state| {
             let usable = state.client.is_some() && state.trouble.is_none();
@@ -241,21 +247,21 @@ impl Registries {
     }
 
     /// A sweep is over: what it did not get to see.
-    pub fn sees_all_but(&self, name: &str, unseen: Option<Failure>) {
+    pub fn sees_all_but(&self, name: &RegistryKey, unseen: Option<Failure>) {
         if self.get(name).is_some_and(|state| state.sweep_problem != unseen) {
             self.change(name, |state| state.sweep_problem = unseen);
         }
     }
 
     /// The robots of the system were looked at, which is due once after each probe.
-    pub fn saw_system(&self, name: &str) {
+    pub fn saw_system(&self, name: &RegistryKey) {
         if self.get(name).is_some_and(|state| state.look_at_system) {
             self.change(name, |state| state.look_at_system = false);
         }
     }
 
     /// Whether each account is to be looked at, once after that became so.
-    fn take_look(&self, name: &str) -> bool {
+    fn take_look(&self, name: &RegistryKey) -> bool {
         let owed = self.get(name).is_some_and(|state| state.look_owed);
         if owed {
             self.change(name, |state| state.look_owed = false);
@@ -263,7 +269,7 @@ impl Registries {
         owed
     }
 
-    pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut RegistryState)) {
+    pub(super) fn change(&self, name: &RegistryKey, change: impl FnOnce(&mut RegistryState)) {
         let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = states.get_mut(name) {
             let mut next = (**state).clone();
@@ -328,23 +334,28 @@ fn is_default(object: &RegistryObject) -> bool {
 const JUMP: Duration = Duration::from_secs(3);
 
 /// The queue tag of accounts that wait for a registry.
-pub fn tag(registry: &str) -> u64 {
+pub fn tag(registry: &RegistryKey) -> u64 {
     digest(("registry", registry))
 }
 
+/// The queue tag of accounts that wait for a default registry.
+pub fn default_tag() -> u64 {
+    digest("default registry")
+}
+
 /// The queue tag of accounts that look again at each poll of their registry.
-pub fn poll_tag(registry: &str) -> u64 {
+pub fn poll_tag(registry: &RegistryKey) -> u64 {
     digest(("poll", registry))
 }
 
 /// The queue tag of accounts that wait for a project to appear.
-pub fn project_tag(registry: &str, home: &Home) -> u64 {
+pub fn project_tag(registry: &RegistryKey, home: &Home) -> u64 {
     digest(("project", registry, home))
 }
 
 /// Takes in a newer picture of a registry's object and asks its accounts for what that means for them; what a probe or a
 /// sweep has to do is left to the caller.
-pub fn take_in(ctx: &Context, name: &Arc<str>, object: RegistryObject, by: By) -> Seen {
+pub fn take_in(ctx: &Context, name: &RegistryKey, object: RegistryObject, by: By) -> Seen {
     let seen = ctx.registries.see(name, object, by);
     if seen == Seen::Changed {
         // Under another URL the probe has to come first; it looks at the accounts when it is through.
@@ -357,15 +368,15 @@ pub fn take_in(ctx: &Context, name: &Arc<str>, object: RegistryObject, by: By) -
 }
 
 /// Lets accounts go that wait for a default registry, or for this one to come.
-pub fn release(ctx: &Context, registry: &str) {
-    ctx.accounts.release(tag(""));
+pub fn release(ctx: &Context, registry: &RegistryKey) {
+    ctx.accounts.release(default_tag());
     ctx.accounts.release(tag(registry));
 }
 
 impl Context {
     /// An account met an error that may concern the registry as a whole: probe it now. Where one call tells for sure,
     /// everybody else waits from then on; a project that Harbor never gets done with is nobody else's matter.
-    pub fn suspect(&self, name: &Arc<str>, error: &Error) {
+    pub fn suspect(&self, name: &RegistryKey, error: &Error) {
         let doubtful = error.is_of_login();
         let certain = doubtful || matches!(error, Error::Unreachable { .. } | Error::Busy { .. } | Error::ReadOnly);
         self.registries.change(name, |state| {
@@ -378,7 +389,7 @@ impl Context {
                 state.trouble_since.get_or_insert_with(Instant::now);
             }
         });
-        self.registry_work.hint(RegistryWork::Probe(Arc::clone(name)), None);
+        self.registry_work.hint(RegistryWork::Probe(name.clone()), None);
     }
 }
 
@@ -400,7 +411,7 @@ mod tests {
 
     #[test]
     fn accounts_are_looked_at_for_what_concerns_them() {
-        let name: Arc<str> = "main".into();
+        let name = RegistryKey::cluster("main").unwrap();
         // `kubectl apply` notes the whole object in an annotation.
         let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
         for (annotations, spec, seen) in [
@@ -431,7 +442,7 @@ mod tests {
 
     #[test]
     fn an_edit_is_seen_although_versions_ran_back() {
-        let name: Arc<str> = "main".into();
+        let name = RegistryKey::cluster("main").unwrap();
         let registries = Registries::default();
         registries.see(&name, object(500, &json!({}), &json!({})), By::Watch(Shown::Listed));
         // etcd was restored from a snapshot, and the watch began anew with a list.

@@ -16,6 +16,7 @@ use super::index::{Resident, State, digest, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::tracked::{Shown, Tracked};
 use super::{Context, Key, RegistryWork, robots};
+use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
 use crate::deadline;
@@ -39,7 +40,7 @@ const SHARE: u32 = 10;
 const ENDING: Outcome = Outcome::Settled { wake: None };
 
 /// One sweep over a registry.
-pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
+pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let started = Instant::now();
     match ctx.registries.may_sweep(name) {
         None => return Outcome::Gone,
@@ -165,7 +166,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     ctx.registries.sees_all_but(name, unseen);
     registries::swept(ctx, name, orphans).await;
     if !ctx.settings.watch_secrets {
-        for key in ctx.index.keys(|_, entry| *entry.registry == **name) {
+        for key in ctx.index.keys(|_, entry| entry.registry == *name) {
             if ctx.shutdown.is_cancelled() {
                 return ENDING;
             }
@@ -173,7 +174,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
         }
     }
     check_login(ctx, name, &state).await;
-    for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.password.is_some()) {
+    for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.password.is_some()) {
         if ctx.shutdown.is_cancelled() {
             return ENDING;
         }
@@ -181,10 +182,10 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
     }
     if ctx.registries.see_clock(name, client.clock_offset()) {
         tracing::info!(registry = %name, "Harbor's clock was set: deadlines are looked at again");
-        for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.wake.is_some()) {
+        for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.wake.is_some()) {
             look(ctx, &key);
         }
-        ctx.registry_work.hint(RegistryWork::Probe(Arc::clone(name)), None);
+        ctx.registry_work.hint(RegistryWork::Probe(name.clone()), None);
     }
     // Whoever began to wait for the registry just after it was released.
     ctx.accounts.release(tag(name));
@@ -193,7 +194,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
 }
 
 /// The homes to visit although no account is there: those that had robots of ours, and the next few of all projects.
-async fn beside(ctx: &Context, name: &Arc<str>, state: &RegistryState, client: &dyn Registry) -> Vec<Arc<Home>> {
+async fn beside(ctx: &Context, name: &RegistryKey, state: &RegistryState, client: &dyn Registry) -> Vec<Arc<Home>> {
     let (round, length) = (&state.round, ctx.settings.patrol_every);
     if round.is_due(length, Instant::now()) {
         match client.projects().await {
@@ -268,7 +269,7 @@ struct Expected<'a> {
 /// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
 async fn compare(
     ctx: &Context,
-    registry: &Arc<str>,
+    registry: &RegistryKey,
     client: &dyn Registry,
     home: &Arc<Home>,
     accounts: &[Resident],
@@ -318,6 +319,10 @@ async fn compare(
         let slots = Slot::BOTH.map(|slot| by_name.get(slot.name(&entry.base_name).as_str()).copied());
         let now = slots_digest(slots.map(|robot| robot.map(|robot| robot.whole)));
         if *left == Some(now) {
+            if !entry.mark_seen {
+                // As the last process left it: the digest is over the description, too.
+                ctx.index.update(key, |entry| entry.mark_seen = true);
+            }
             continue;
         }
         let as_before = slots_digest(slots.map(|robot| robot.map(|robot| robot.renamed_from.unwrap_or(robot.whole))));
@@ -352,7 +357,7 @@ async fn compare(
 }
 
 /// What the registry's status says of a place with more robots than are read.
-fn unseen_in(registry: &str, home: &Home, error: &Error) -> Failure {
+fn unseen_in(registry: &RegistryKey, home: &Home, error: &Error) -> Failure {
     let place = match home {
         Home::System => "the robots of the system".to_owned(),
         Home::Project(project) => format!("the robots of project {project}"),
@@ -401,13 +406,13 @@ fn digest_under(prefix: &str, home: &Home, robot: &Robot) -> Option<u64> {
 /// Without a watch on Secrets: reads one by name and queues its account if it is not as the last pass left it.
 async fn check_secret(ctx: &Context, key: &Key) {
     let Some(entry) = ctx.index.get(key) else { return };
-    if key.is_system() {
-        // Its Secrets are in many places, and each pass reads them.
+    let Some(namespace) = &key.namespace else {
+        // A system account's Secrets are in many places, and each pass reads them.
         look(ctx, key);
         return;
-    }
-    let name = entry.secret_name.as_deref().unwrap_or(&key.name);
-    match secrets::read_at_rest(&ctx.client, &key.namespace, name).await {
+    };
+    let name = entry.secret_name.as_ref().unwrap_or(&key.name);
+    match secrets::read_at_rest(&ctx.client, namespace, name).await {
         Ok(seen) => {
             if !entry.secret.is_left() {
                 return check_first_secret(ctx, key, entry.state, seen).await;
@@ -427,7 +432,7 @@ async fn check_secret(ctx: &Context, key: &Key) {
 
 /// No pass of this process has left a Secret: one that is as it should be is where to begin.
 async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option<AtRest>) {
-    let account = match accounts::read(&ctx.client, &key.namespace, &key.name).await {
+    let account = match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
         Ok(Some(account)) if state != State::Suspended => account,
         Ok(_) => return,
         Err(error) => return tracing::warn!(account = %key, %error, "the account was not read"),
@@ -444,13 +449,14 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
 }
 
 /// The login of a registry of a namespace is in no watch: has the registry probed if its Secret is another one.
-async fn check_login(ctx: &Context, name: &Arc<str>, state: &RegistryState) {
+async fn check_login(ctx: &Context, name: &RegistryKey, state: &RegistryState) {
     if !state.is_tenants() {
         return;
     }
-    match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), state.login_secret()).await {
+    let Ok(secret) = ObjectName::new(state.login_secret()) else { return };
+    match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), &secret).await {
         Ok(version) if version != state.login_version => {
-            ctx.registry_work.change(RegistryWork::Probe(Arc::clone(name)), None);
+            ctx.registry_work.change(RegistryWork::Probe(name.clone()), None);
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(registry = %name, %error, "the login Secret was not looked at"),
@@ -460,7 +466,7 @@ async fn check_login(ctx: &Context, name: &Arc<str>, state: &RegistryState) {
 /// Queues an account whose own password is in another version of its Secret than the one that the last pass read.
 async fn check_password(ctx: &Context, key: &Key) {
     let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
-    let namespace = if key.is_system() { &ctx.settings.resource_namespace } else { &key.namespace };
+    let namespace = key.namespace.as_ref().unwrap_or(&ctx.settings.resource_namespace);
     match login::secret_version(&ctx.client, namespace, &seen.secret).await {
         Ok(version) if version != seen.version => look(ctx, key),
         Ok(_) => {}
@@ -475,6 +481,6 @@ pub fn look(ctx: &Context, key: &Key) {
 }
 
 /// Asks for a sweep soon.
-pub fn soon(ctx: &Context, registry: &Arc<str>) {
-    ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(registry)), None);
+pub fn soon(ctx: &Context, registry: &RegistryKey) {
+    ctx.registry_work.hint(RegistryWork::Sweep(registry.clone()), None);
 }

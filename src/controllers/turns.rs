@@ -9,7 +9,7 @@ use super::index::Index;
 use super::registries::Registries;
 use super::robots::resolve;
 use super::{Key, RegistryWork};
-use crate::api::Account;
+use crate::api::{Account, ObjectName, RegistryKey};
 use crate::engine::{self, Config, Group};
 
 /// Registries probed or swept at the same time.
@@ -28,16 +28,18 @@ const SWEEPS_OF_NAMESPACES: usize = 2;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Server {
     /// A registry of the cluster.
-    Registry(Arc<str>),
+    Registry(ObjectName),
     /// The registries of a namespace.
-    Namespace(Arc<str>),
+    Namespace(ObjectName),
+    /// Whatever accounts of the system wait on whose registry is not known yet.
+    System,
 }
 
 /// The server that a registry's key names.
-fn server(registry: &str) -> Server {
-    match registry.split_once('/') {
-        Some((namespace, _)) => Server::Namespace(namespace.into()),
-        None => Server::Registry(registry.into()),
+fn server(registry: &RegistryKey) -> Server {
+    match registry.namespace() {
+        Some(namespace) => Server::Namespace(namespace.clone()),
+        None => Server::Registry(registry.name().clone()),
     }
 }
 
@@ -45,7 +47,8 @@ fn server(registry: &str) -> Server {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct AccountGroup {
     server: Server,
-    namespace: Arc<str>,
+    /// `None` for accounts of the system.
+    namespace: Option<ObjectName>,
 }
 
 impl Group for AccountGroup {
@@ -58,7 +61,7 @@ impl Group for AccountGroup {
     fn class(&self) -> usize {
         match self.server {
             Server::Registry(_) => OF_THE_CLUSTER,
-            Server::Namespace(_) => OF_NAMESPACES,
+            Server::Namespace(_) | Server::System => OF_NAMESPACES,
         }
     }
 }
@@ -67,7 +70,8 @@ impl engine::Key for Key {
     type Group = AccountGroup;
 
     fn group(&self) -> AccountGroup {
-        AccountGroup { server: Server::Namespace(Arc::clone(&self.namespace)), namespace: Arc::clone(&self.namespace) }
+        let server = self.namespace.clone().map_or(Server::System, Server::Namespace);
+        AccountGroup { server, namespace: self.namespace.clone() }
     }
 }
 
@@ -77,9 +81,9 @@ pub fn group_of(
     registries: Arc<Registries>,
 ) -> impl Fn(&Key, Option<&Box<Account>>) -> AccountGroup + Send + Sync + 'static {
     move |key, account| {
-        let named = || Some(index.name(&resolve(&registries, account?).ok()?));
+        let named = || resolve(&registries, account?).ok();
         match index.registry(key).or_else(named) {
-            Some(registry) => AccountGroup { server: server(&registry), namespace: Arc::clone(&key.namespace) },
+            Some(registry) => AccountGroup { server: server(&registry), namespace: key.namespace.clone() },
             None => engine::Key::group(key),
         }
     }
@@ -108,8 +112,8 @@ impl Group for RegistryGroup {
     fn class(&self) -> usize {
         match (&self.server, self.sweep) {
             (Server::Registry(_), _) => OF_THE_CLUSTER,
-            (Server::Namespace(_), false) => OF_NAMESPACES,
-            (Server::Namespace(_), true) => SWEEPS_OF_NAMESPACES,
+            (Server::Namespace(_) | Server::System, false) => OF_NAMESPACES,
+            (Server::Namespace(_) | Server::System, true) => SWEEPS_OF_NAMESPACES,
         }
     }
 }
@@ -144,6 +148,14 @@ mod tests {
     use super::*;
     use crate::engine::Queue;
 
+    fn cluster(name: &str) -> RegistryKey {
+        RegistryKey::cluster(name).unwrap()
+    }
+
+    fn namespaced(namespace: &str, name: &str) -> RegistryKey {
+        RegistryKey::namespaced(namespace, name).unwrap()
+    }
+
     fn started(queue: &mut Queue<RegistryWork, ()>, work: impl Iterator<Item = RegistryWork>) -> usize {
         let now = Instant::now();
         work.for_each(|work| queue.change(work, None, now));
@@ -153,17 +165,19 @@ mod tests {
     #[test]
     fn a_registry_of_the_cluster_is_no_namespace_of_that_name() {
         let of = |work: RegistryWork| engine::Key::group(&work);
-        assert_ne!(of(RegistryWork::Probe("harbor".into())), of(RegistryWork::Probe("harbor/own".into())));
-        assert_eq!(of(RegistryWork::Probe("team/a".into())), of(RegistryWork::Probe("team/b".into())));
+        assert_ne!(of(RegistryWork::Probe(cluster("harbor"))), of(RegistryWork::Probe(namespaced("harbor", "own"))));
+        assert_eq!(of(RegistryWork::Probe(namespaced("team", "a"))), of(RegistryWork::Probe(namespaced("team", "b"))));
     }
 
     #[test]
     fn neither_sweeps_nor_namespaces_take_all_places() {
         let mut queue = Queue::new(registry_queue(), Instant::now());
-        let of = |namespaces: usize| (0..namespaces).flat_map(|n| (0..9).map(move |r| format!("n{n}/r{r}")));
-        assert_eq!(started(&mut queue, of(1).map(|name| RegistryWork::Sweep(name.into()))), 4);
-        assert_eq!(started(&mut queue, of(50).map(|name| RegistryWork::Sweep(name.into()))), 12);
-        assert_eq!(started(&mut queue, of(50).map(|name| RegistryWork::Probe(name.into()))), 32);
-        assert_eq!(started(&mut queue, (0..9).map(|n| RegistryWork::Probe(format!("main-{n}").into()))), 9);
+        let of = |namespaces: usize| {
+            (0..namespaces).flat_map(|n| (0..9).map(move |r| namespaced(&format!("n{n}"), &format!("r{r}"))))
+        };
+        assert_eq!(started(&mut queue, of(1).map(RegistryWork::Sweep)), 4);
+        assert_eq!(started(&mut queue, of(50).map(RegistryWork::Sweep)), 12);
+        assert_eq!(started(&mut queue, of(50).map(RegistryWork::Probe)), 32);
+        assert_eq!(started(&mut queue, (0..9).map(|n| RegistryWork::Probe(cluster(&format!("main-{n}"))))), 9);
     }
 }

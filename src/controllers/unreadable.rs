@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Key};
+use super::Context;
 use crate::cluster::events::{Note, unreadable_reference};
 use crate::cluster::{explain, unreadable};
 use crate::decode::Unreadable;
@@ -53,9 +53,11 @@ fn say(ctx: &Arc<Context>, object: Unreadable) {
         let _turn = gate.acquire().await;
         match unreadable::say(&ctx.client, &object, ctx.wall_time().into()).await {
             Ok(Some(expiry)) if expiry > ctx.now() => {
-                let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-                let key: Key = ctx.index.key(namespace, object.metadata.name.as_deref().unwrap_or_default());
-                ctx.accounts.wake_at(key, ctx.instant_of(expiry, ctx.now()));
+                let meta = &object.metadata;
+                let name = meta.name.as_deref().unwrap_or_default();
+                if let Some(key) = ctx.index.key(meta.namespace.as_deref(), name) {
+                    ctx.accounts.wake_at(key, ctx.instant_of(expiry, ctx.now()));
+                }
             }
             Ok(_) => {}
             Err(error) => {

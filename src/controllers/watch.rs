@@ -16,9 +16,9 @@ use super::registries::{self, By, look_at_users, release, take_in};
 use super::sweep::look;
 use super::tracked::Shown;
 use super::{Context, Key, RegistryWork, robots, unreadable};
-use crate::api::either::registry_key;
 use crate::api::{
-    Account, ClusterHarborRegistry, HarborRegistry, RegistryObject, RobotAccount, SystemRobotAccount, keys,
+    Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryKey, RegistryObject, RobotAccount,
+    SystemRobotAccount, keys,
 };
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_form;
@@ -37,8 +37,11 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     let see = |seen: Seen<Account>| match seen {
         Seen::Is(account, shown) => {
             let meta = &account.metadata;
-            let key = ctx.index.key(meta.namespace.as_deref().unwrap_or_default(), account.name());
-            if ctx.gaps.readable(account.kind(), meta.namespace.as_deref(), account.name()) {
+            let namespace = meta.namespace.as_deref();
+            let again = ctx.gaps.readable(account.kind(), namespace, account.name());
+            // No API server stores a name that is none.
+            let Some(key) = ctx.index.key(namespace, account.name()) else { return };
+            if again {
                 // Whatever it was when it could be read last.
                 tracing::info!(account = %key, "the account can be read again");
                 ctx.accounts.change(key.clone(), None);
@@ -54,8 +57,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     };
     let listed = |listing: &Listing<'_>| {
         let lacks = |key: &Key| {
-            let namespace = Some(&*key.namespace).filter(|_| !key.is_system());
-            listing.covers(namespaces, namespace) && listing.lacks(&key.namespace, &key.name)
+            listing.covers(namespaces, key.namespace.as_deref()) && listing.lacks(key.namespace(), &key.name)
         };
         for key in ctx.index.keys(|key, _| lacks(key)) {
             ctx.accounts.change(key, None);
@@ -79,14 +81,26 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     }
     let see = |seen: Seen<RegistryObject>| match seen {
         Seen::Is(registry, shown) => {
-            ctx.shielded(registry.key(), || see_registry(&ctx, registry, shown));
+            if let Ok(key) = registry.key() {
+                ctx.shielded(key.to_string(), || see_registry(&ctx, registry, shown));
+            }
         }
-        Seen::Gone(registry) => forget_registry(&ctx, &registry.key()),
+        Seen::Gone(registry) => {
+            if let Ok(key) = registry.key() {
+                forget_registry(&ctx, &key);
+            }
+        }
         Seen::GoneUnread(registry) => {
+            let namespace = registry.metadata.namespace.as_deref();
             let name = registry.metadata.name.as_deref().unwrap_or_default();
-            let key = registry_key(registry.metadata.namespace.as_deref(), name);
-            ctx.gaps.readable(&registry.kind, registry.metadata.namespace.as_deref(), name);
-            forget_registry(&ctx, &key);
+            ctx.gaps.readable(&registry.kind, namespace, name);
+            let key = match namespace {
+                Some(namespace) => RegistryKey::namespaced(namespace, name),
+                None => RegistryKey::cluster(name),
+            };
+            if let Ok(key) = key {
+                forget_registry(&ctx, &key);
+            }
         }
         // One that was read before serves its accounts as it was.
         Seen::Unreadable(registry) => unreadable::found(&ctx, *registry),
@@ -96,14 +110,14 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
             let namespace = state.object.metadata.namespace.as_deref();
             let gone = listing.lacks(namespace.unwrap_or_default(), state.object.name());
             if gone && listing.covers(&ctx.settings.namespaces, namespace) {
-                forget_registry(&ctx, &state.object.key());
+                forget_registry(&ctx, &state.key);
             }
         }
     };
     feed(streams, |registry| &registry.metadata, ready, see, listed).await;
 }
 
-fn forget_registry(ctx: &Context, name: &str) {
+fn forget_registry(ctx: &Context, name: &RegistryKey) {
     ctx.registries.remove(name);
     ctx.metrics.forget_registry(name);
     release(ctx, name);
@@ -111,7 +125,8 @@ fn forget_registry(ctx: &Context, name: &str) {
 }
 
 fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
-    let name = ctx.index.name(&registry.key());
+    // The API server stores no name that is none.
+    let Ok(name) = registry.key() else { return };
     let again = ctx.gaps.readable(&registry.kind.to_string(), registry.metadata.namespace.as_deref(), registry.name());
     let seen = take_in(ctx, &name, registry, By::Watch(shown));
     if again {
@@ -170,9 +185,10 @@ fn readable(ctx: &Context, kind: &str, meta: &ObjectMeta) {
 fn see_secret(ctx: &Arc<Context>, secret: &Secret, shown: Shown) {
     readable(ctx, "Secret", &secret.metadata);
     let Some((account, rest)) = secret_form::at_rest(secret) else { return };
-    let namespace = secret.namespace().unwrap_or_default();
-    let key = ctx.index.key(if account.system { "" } else { &namespace }, &account.name);
-    let changed = if account.system && *namespace != *ctx.settings.resource_namespace {
+    let Ok(namespace) = ObjectName::new(secret.metadata.namespace.as_deref().unwrap_or_default()) else { return };
+    // Whoever may edit the Secret may write what it likes there.
+    let Some(key) = ctx.index.key((!account.system).then_some(&*namespace), &account.name) else { return };
+    let changed = if account.system && namespace != ctx.settings.resource_namespace {
         ctx.index.see_copy(&key, &namespace, rest.version, shown)
     } else {
         ctx.index.see_secret(&key, rest, shown)
@@ -205,8 +221,7 @@ pub async fn logins(ctx: Arc<Context>) {
                 login || bundle.is_some_and(|source| source.name == name)
             };
             if concerned {
-                let name = ctx.index.name(&state.object.key());
-                ctx.registry_work.change(RegistryWork::Probe(name), None);
+                ctx.registry_work.change(RegistryWork::Probe(state.key.clone()), None);
             }
         }
     };

@@ -14,11 +14,27 @@ use super::robot::{Home, Lifetime, Permissions, Scope};
 use super::rotation::{self, Rotation};
 use crate::api::{
     Account, AccountDefaults, AccountSpec, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter,
-    InvalidDuration, ProjectsRecord, RotationStrategy, SecretFormatType, SecretKeyRef, keys,
+    InvalidDuration, InvalidName, ObjectName, ProjectsRecord, RotationStrategy, SecretFormatType, SecretKeyRef, keys,
 };
 
 /// `expiresAfter` when neither the account nor its registry says one (Harbor's own default).
 pub const DEFAULT_LIFETIME: &str = "30d";
+
+/// Text in a spec that the API server's rules would have refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSpec {
+    /// A duration that is none.
+    #[error(transparent)]
+    Duration(#[from] InvalidDuration),
+    /// A name that is none.
+    #[error("{field}: {text:?} is {}", InvalidName)]
+    Name {
+        /// Where it stands.
+        field: &'static str,
+        /// What stands there.
+        text: String,
+    },
+}
 
 /// What an account wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +64,7 @@ pub struct Desired {
     /// The Secret.
     pub secret: SecretWish,
     /// Pull through these without naming the Secret in each pod.
-    pub service_accounts: Vec<String>,
+    pub service_accounts: Vec<ObjectName>,
     /// `deletionPolicy: Retain`.
     pub retain: bool,
     /// `adoptionPolicy: IfUnowned`.
@@ -62,10 +78,10 @@ pub struct Desired {
 }
 
 /// The wished form of the Secret, apart from the credential and the registry's hosts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretWish {
     /// `metadata.name`.
-    pub name: String,
+    pub name: ObjectName,
     /// Labels to keep on it.
     pub labels: BTreeMap<String, String>,
     /// Annotations to keep on it.
@@ -127,7 +143,7 @@ pub fn of_account(
     cluster: &str,
     defaults: Option<&AccountDefaults>,
     existing: &BTreeSet<String>,
-) -> Result<Desired, InvalidDuration> {
+) -> Result<Desired, InvalidSpec> {
     let meta = &account.metadata;
     let identity =
         Identity::new(meta.uid.as_deref().unwrap_or_default(), cluster, meta.namespace.as_deref(), account.name());
@@ -172,14 +188,19 @@ pub fn of_account(
         strategy,
         rotation,
         secret: SecretWish {
-            name: account.secret_name(),
+            name: name_in("spec.secret.name", &account.secret_name())?,
             labels: output.labels.unwrap_or_default(),
             annotations: output.annotations.unwrap_or_default(),
             basic_auth: has_format(SecretFormatType::BasicAuth),
             robot_file: has_format(SecretFormatType::RobotFile),
             chosen_password: account.password_secret_ref().is_some(),
         },
-        service_accounts: account.service_accounts().cloned().unwrap_or_default(),
+        service_accounts: account
+            .service_accounts()
+            .into_iter()
+            .flatten()
+            .map(|name| name_in("spec.serviceAccounts", name))
+            .collect::<Result<_, _>>()?,
         retain: account.deletion_policy() == Some(&DeletionPolicy::Retain),
         adopt: account.adoption_policy() == Some(&AdoptionPolicy::IfUnowned),
         own_password: account.password_secret_ref().cloned(),
@@ -191,6 +212,10 @@ pub fn of_account(
 
 /// What of a token counts: it is repeated in the status, which the API server takes only up to a length.
 const LONGEST_TOKEN: usize = 256;
+
+fn name_in(field: &'static str, text: &str) -> Result<ObjectName, InvalidSpec> {
+    ObjectName::new(text).map_err(|_| InvalidSpec::Name { field, text: text.to_owned() })
+}
 
 /// The tokens a person wrote into the account's annotations.
 pub fn tokens(annotations: Option<&BTreeMap<String, String>>) -> Tokens {

@@ -1,8 +1,8 @@
 //! One account at rest and what a pass over it would read, to vary in tests.
 
-use jiff::SignedDuration;
+use std::collections::BTreeMap;
 
-use crate::api::RegistryTime;
+use jiff::SignedDuration;
 
 use super::catalogue::Unknown;
 use super::desired::{Desired, SecretWish};
@@ -14,6 +14,7 @@ use super::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use super::rotation::{self, Rotation};
 use super::situation::Observed;
 use super::slots::Slot;
+use crate::api::{ObjectName, RegistryTime};
 
 /// Seconds after the first robot was made.
 pub(super) fn at(seconds: i64) -> RegistryTime {
@@ -45,13 +46,26 @@ pub(crate) fn desired() -> Desired {
         expires_after: "30d".into(),
         strategy: Strategy::Overlap,
         rotation: Rotation { renew_before: None, overlap: rotation::DEFAULT_OVERLAP, interval: None },
-        secret: SecretWish { name: "ci".into(), ..SecretWish::default() },
+        secret: secret("ci"),
         service_accounts: Vec::new(),
         retain: false,
         adopt: false,
         own_password: None,
         tokens: Tokens::default(),
         projects: None,
+    }
+}
+
+/// A Secret without anything added.
+pub(super) fn secret(name: &str) -> SecretWish {
+    let name = ObjectName::new(name).unwrap();
+    SecretWish {
+        name,
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        basic_auth: false,
+        robot_file: false,
+        chosen_password: false,
     }
 }
 
@@ -107,6 +121,7 @@ pub(super) struct View {
     pub(super) may_adopt: bool,
     pub(super) may_update: bool,
     pub(super) unreachable: bool,
+    pub(super) known: [bool; 2],
 }
 
 impl View {
@@ -128,6 +143,7 @@ impl View {
             may_adopt: false,
             may_update: true,
             unreachable: false,
+            known: [true; 2],
         }
     }
 
@@ -175,6 +191,7 @@ impl View {
             robots: &self.robots,
             secret: &self.secret,
             recorded: &self.recorded,
+            known: self.known,
             login_works: self.login_works,
             own: self.own,
             permit: self.permit,

@@ -49,8 +49,17 @@ pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<
     };
     let here: Vec<&Grant> = entries(grants, origin, project).collect();
     if here.is_empty() {
+        let dead = dead_patterns(grants, origin);
+        let why = if dead.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "; {} in a grant counts for nobody, since next to $(namespace) there must be a '.' or '_'",
+                dead.join(", ")
+            )
+        };
         return Err(Refusal(format!(
-            "no grant of the registry gives namespace {} the project {project}; ask its administrator for one",
+            "no grant of the registry gives namespace {} the project {project}; ask its administrator for one{why}",
             origin.namespace
         )));
     }
@@ -175,15 +184,24 @@ fn covers_project(grant: &Grant, origin: Origin<'_>, project: &str) -> bool {
         .any(|pattern| is_safe(pattern) && patterns::fits(&pattern.replace(NAMESPACE, origin.namespace), project))
 }
 
-/// `$(namespace)-*` would hand namespace `team` the project `team-a`: next to `$(namespace)` a wildcard may stand only
-/// across `.` or `_`, which no namespace name holds. The API server's rule says the same; this holds for objects that
-/// were stored without it.
+/// `$(namespace)-prod` would hand namespace `team` the project of namespace `team-prod`, and `$(namespace)-*` those of all
+/// its neighbours: what stands next to `$(namespace)` begins or ends there with `.` or `_`, which no namespace name holds.
+/// The API server's rule says the same; this holds for objects that were stored without it.
 fn is_safe(pattern: &str) -> bool {
-    let Some((before, after)) = pattern.split_once(NAMESPACE) else { return true };
     let split = |text: char| text == '.' || text == '_';
-    let after_ok = !after.contains('*') || after.starts_with(split);
-    let before_ok = !before.contains('*') || before.ends_with(split);
-    before_ok && after_ok && !after.contains(NAMESPACE)
+    let pieces: Vec<&str> = pattern.split(NAMESPACE).collect();
+    let last = pieces.len() - 1;
+    pieces.iter().enumerate().all(|(n, piece)| {
+        let at_an_end = piece.is_empty() && (n == 0 || n == last);
+        at_an_end || ((n == 0 || piece.starts_with(split)) && (n == last || piece.ends_with(split)))
+    })
+}
+
+/// The patterns of a namespace's grants that give nothing to anybody, since they would reach a neighbour's projects: stored
+/// before the API server refused them.
+fn dead_patterns<'g>(grants: &'g [Grant], origin: Origin<'_>) -> Vec<&'g str> {
+    let here = grants.iter().filter(|grant| covers_namespace(grant, origin));
+    here.flat_map(|grant| &grant.projects).map(String::as_str).filter(|pattern| !is_safe(pattern)).collect()
 }
 
 fn covers_pair(grant: &Grant, pair: &Access) -> bool {

@@ -3,6 +3,8 @@
 //! `pushes from CI [harbor-robots.io/v1 <uid> <cluster>/<namespace>/<name>]`. The UID decides; the path is for people
 //! and tells a predecessor (the same account before a restore) from a stranger.
 
+use crate::api::ObjectName;
+
 /// No description of a user may contain this: a forged mark would claim a robot.
 pub const OPENING: &str = "[harbor-robots.io/";
 const VERSION: &str = "v1";
@@ -72,7 +74,8 @@ pub struct Mark<'d> {
     pub retained: bool,
 }
 
-/// The mark in a description, if there is one of a format that this version reads.
+/// The mark in a description, if there is one of a format that this version reads, with names that are some: whoever may edit
+/// a robot in Harbor writes what they like.
 pub fn parse(description: &str) -> Option<Mark<'_>> {
     let inside = &description[description.rfind(OPENING)? + OPENING.len()..];
     let mut words = inside[..inside.find(']')?].split(' ');
@@ -80,7 +83,8 @@ pub fn parse(description: &str) -> Option<Mark<'_>> {
     // Names of namespaces and accounts hold no slash.
     let (rest, name) = path.rsplit_once('/')?;
     let (cluster, namespace) = rest.rsplit_once('/')?;
-    Some(Mark { uid, cluster, namespace, name, retained: words.next() == Some(RETAINED) })
+    let named = ObjectName::is_valid(name) && (namespace.is_empty() || ObjectName::is_valid(namespace));
+    named.then(|| Mark { uid, cluster, namespace, name, retained: words.next() == Some(RETAINED) })
 }
 
 #[cfg(test)]
@@ -131,6 +135,10 @@ mod tests {
         let odd = Identity::new("u-1", "a/b", None, "all");
         let mark = Mark { cluster: "a/b", namespace: "", name: "all", ..mark };
         assert_eq!(parse(&write("", &odd, false)), Some(mark));
+        for path in ["c/n/a<", "c/n/a?b=c", "c/n/%2e%2e", "c/n/A", "c/n/", "c/N/a", "c/n./a", "c/n/é", "//", "c/n/a#b"]
+        {
+            assert_eq!(parse(&format!("[harbor-robots.io/v1 u {path}]")), None, "{path}");
+        }
         for text in ["x", "[harbor-robots.io/v9 u c/n/x]", "[harbor-robots.io/v1 u c/n/x", "[harbor-robots.io/v1 u x]"]
         {
             assert_eq!(parse(text), None, "{text}");

@@ -180,7 +180,7 @@ fn secret_refs(facts: &Facts<'_>) -> Vec<SecretRecord> {
     let name = &facts.desired.secret.name;
     namespaces
         .into_iter()
-        .map(|namespace| SecretRecord { namespace: namespace.to_owned(), name: name.clone() })
+        .map(|namespace| SecretRecord { namespace: namespace.to_owned(), name: name.to_string() })
         .collect()
 }
 

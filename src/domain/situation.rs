@@ -35,6 +35,9 @@ pub struct Observed<'a> {
     pub secret: &'a SecretSeen,
     /// Status.
     pub recorded: &'a Recorded,
+    /// In which slots the robot was seen with our mark before, or made by us. Whoever may write status may put any robot on
+    /// record: without its mark, only one that this process knows is ours.
+    pub known: [bool; 2],
     /// The answer of a login with the published credential.
     pub login_works: Option<bool>,
     /// The account's own password, if it wishes one, against the published credential.
@@ -124,7 +127,14 @@ impl Observed<'_> {
         alive.map_or_else(|| Named::Gone(Slot::of(&record.name)), Named::Alive)
     }
 
-    fn is_on_record(&self, robot: &Robot) -> bool {
+    fn is_known(&self, robot: &Robot) -> bool {
+        Slot::BOTH
+            .iter()
+            .any(|slot| self.known[slot.index()] && self.robot(*slot).is_some_and(|known| known.id == robot.id))
+    }
+
+    /// Status names the robot.
+    pub fn is_on_record(&self, robot: &Robot) -> bool {
         let current = self.recorded.current.as_ref().map(|record| &record.robot);
         let previous = self.recorded.previous.as_ref().map(|record| &record.robot);
         [current, previous].into_iter().flatten().any(|record| record.is(robot))
@@ -134,7 +144,7 @@ impl Observed<'_> {
         let holder = match mark::read(&robot.description, &desired.identity) {
             _ if robot.home != desired.home => Holder::Stranger,
             Owner::Us | Owner::Predecessor => Holder::Ours,
-            Owner::Nobody if self.is_on_record(robot) => Holder::Ours,
+            Owner::Nobody if self.is_known(robot) && self.is_on_record(robot) => Holder::Ours,
             Owner::Nobody if robot.editable => Holder::Unmarked,
             Owner::Nobody | Owner::Other => Holder::Stranger,
         };

@@ -146,6 +146,7 @@ proptest! {
             robots: &robots,
             secret: &secret,
             recorded: &recorded,
+            known: [true; 2],
             login_works: None,
             own: Own::NotWished,
             permit: Permit::Granted,

@@ -17,6 +17,8 @@ use jiff::SignedDuration;
 use crate::api::RegistryTime;
 use secrecy::SecretString;
 
+use crate::api::ObjectName;
+use crate::domain::mark::Mark;
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
 
 /// What a sweep keeps of a robot.
@@ -39,10 +41,21 @@ pub struct Digest {
 pub struct Owner {
     /// `metadata.uid`.
     pub uid: Box<str>,
-    /// Empty for cluster-scoped accounts.
-    pub namespace: Box<str>,
+    /// `None` for cluster-scoped accounts.
+    pub namespace: Option<ObjectName>,
     /// `metadata.name`.
-    pub name: Box<str>,
+    pub name: ObjectName,
+}
+
+impl Owner {
+    /// The account that a mark names.
+    pub fn in_mark(mark: &Mark<'_>) -> Option<Self> {
+        let namespace = match mark.namespace {
+            "" => None,
+            name => Some(ObjectName::new(name).ok()?),
+        };
+        Some(Self { uid: mark.uid.into(), namespace, name: ObjectName::new(mark.name).ok()? })
+    }
 }
 
 /// Reduces a robot to what a sweep keeps; `None` = nothing.

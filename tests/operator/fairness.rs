@@ -20,7 +20,8 @@ async fn scene_with_slow() -> (Scene, Harbor) {
     let slow = tokio::task::spawn_blocking(|| Harbor::start(&HarborOptions::default())).await.unwrap().unwrap();
     slow.create_project(&scene.namespace).await.unwrap();
     scene.apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "slow-login", "namespace": scene.namespace},
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "slow-login", "namespace": scene.namespace, "labels": {"harbor-robots.io/use": "login"}},
         "stringData": {"username": slow.admin.name, "password": slow.admin.secret},
     }));
     scene.apply(json!({

@@ -19,7 +19,8 @@ async fn metrics_name_no_registry_of_a_namespace_and_are_not_where_the_probes_ar
         }));
     };
     scene.apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": scene.namespace},
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "login", "namespace": scene.namespace, "labels": {"harbor-robots.io/use": "login"}},
         "stringData": {"username": scene.login.name, "password": scene.login.secret},
     }));
     registry("team-secret", &scene.harbor.url);

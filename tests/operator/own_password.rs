@@ -20,7 +20,10 @@ impl Scene {
     async fn choose_as(&self, of_type: &str, data: Value) -> Secret {
         self.apply(json!({
             "apiVersion": "v1", "kind": "Secret", "type": of_type,
-            "metadata": {"name": "chosen", "namespace": self.namespace}, "stringData": data,
+            "metadata": {
+                "name": "chosen", "namespace": self.namespace, "labels": {"harbor-robots.io/use": "password"},
+            },
+            "stringData": data,
         }));
         self.secret("chosen").await.unwrap()
     }

@@ -35,7 +35,8 @@ async fn the_installed_rights_are_enough_for_system_accounts_and_registries_of_n
 
     let own = &scene.namespace;
     scene.apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own-login", "namespace": own},
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "own-login", "namespace": own, "labels": {"harbor-robots.io/use": "login"}},
         "stringData": {"username": scene.login.name, "password": scene.login.secret},
     }));
     scene.apply(json!({

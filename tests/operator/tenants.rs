@@ -22,7 +22,10 @@ async fn scene(setting: Setting) -> Scene {
 
 fn own_login(scene: &Scene, login: &harbor_robot_world::Login) {
     scene.apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own-login", "namespace": scene.namespace},
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": "own-login", "namespace": scene.namespace, "labels": {"harbor-robots.io/use": "login"},
+        },
         "stringData": {"username": login.name, "password": login.secret},
     }));
 }

@@ -1,9 +1,9 @@
 //! The ServiceAccounts that accounts name: what a pass left and what the watch saw since.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::{Index, Inner, Key};
+use crate::api::ObjectName;
 use crate::cluster::objects::Version;
 use crate::controllers::tracked::{Shown, Tracked};
 
@@ -27,22 +27,21 @@ impl Named {
 
 impl Index {
     /// Notes which ServiceAccounts an account names in a namespace.
-    pub fn set_service_accounts(&self, account: &Key, namespace: &str, names: &[String]) {
+    pub fn set_service_accounts(&self, account: &Key, namespace: &ObjectName, names: &[ObjectName]) {
         let mut inner = self.lock();
         if names.is_empty() {
             inner.forget_service_accounts(account, namespace);
             return;
         }
-        let namespace = inner.names.name(namespace);
-        let here = inner.service_accounts.entry(namespace).or_default();
+        let here = inner.service_accounts.entry(namespace.clone()).or_default();
         here.retain(|name, named| {
-            if !names.iter().any(|wanted| **wanted == **name) {
+            if !names.contains(name) {
                 named.users.retain(|(user, _)| user != account);
             }
             !named.users.is_empty()
         });
         for name in names {
-            let Named { users, seen, .. } = here.entry(name.as_str().into()).or_default();
+            let Named { users, seen, .. } = here.entry(name.clone()).or_default();
             if !users.iter().any(|(user, _)| user == account) {
                 let mut tracked = Tracked::default();
                 if *seen != Version::NONE {
@@ -67,8 +66,8 @@ impl Index {
     }
 
     /// The namespaces in which a ServiceAccount that the account names was changed since its last pass.
-    pub fn places_with_news(&self, account: &Key) -> Vec<String> {
-        self.lock().places_with_news(account).map(ToOwned::to_owned).collect()
+    pub fn places_with_news(&self, account: &Key) -> Vec<ObjectName> {
+        self.lock().places_with_news(account).cloned().collect()
     }
 
     /// Notes that a ServiceAccount is not there: when it comes, nobody has taken the account's entry out.
@@ -122,11 +121,11 @@ impl Index {
 
 impl Inner {
     /// See [`Index::places_with_news`].
-    pub(super) fn places_with_news<'a>(&'a self, account: &'a Key) -> impl Iterator<Item = &'a str> {
+    pub(super) fn places_with_news<'a>(&'a self, account: &'a Key) -> impl Iterator<Item = &'a ObjectName> {
         let all = account.is_system().then_some(&self.service_accounts).into_iter().flatten();
-        let own = (!account.is_system()).then(|| self.service_accounts.get_key_value(&account.namespace)).flatten();
-        let news = |(_, here): &(_, &HashMap<Box<str>, Named>)| here.values().any(|named| named.is_news_to(account));
-        own.into_iter().chain(all).filter(news).map(|(namespace, _): (&Arc<str>, _)| &**namespace)
+        let own = account.namespace.as_ref().and_then(|namespace| self.service_accounts.get_key_value(namespace));
+        let news = |(_, here): &(_, &HashMap<ObjectName, Named>)| here.values().any(|named| named.is_news_to(account));
+        own.into_iter().chain(all).filter(news).map(|(namespace, _)| namespace)
     }
 
     pub(super) fn forget_service_accounts(&mut self, account: &Key, namespace: &str) {
@@ -154,7 +153,7 @@ mod tests {
         let index = Index::default();
         for name in accounts {
             index.set(key(name), entry("p"));
-            index.set_service_accounts(&key(name), "n", &["default".to_owned()]);
+            index.set_service_accounts(&key(name), &"n".parse().unwrap(), &["default".parse().unwrap()]);
         }
         index
     }

@@ -1,10 +1,9 @@
 //! Namespaces, and the copies of system accounts' Secrets in them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::{Index, Inner, Key};
-use crate::api::SystemSecretOutput;
+use super::{Index, Inner, Key, intern};
+use crate::api::{ObjectName, SystemSecretOutput};
 use crate::cluster::objects::Version;
 use crate::controllers::tracked::{Shown, Tracked};
 use crate::domain::contest::Contest;
@@ -24,7 +23,7 @@ pub struct Namespace {
 pub(super) struct Spread {
     /// What is asked for, as the last pass saw it.
     pub(super) wish: SystemSecretOutput,
-    pub(super) copies: BTreeMap<Box<str>, Copy>,
+    pub(super) copies: BTreeMap<ObjectName, Copy>,
     /// All namespaces were searched for copies.
     searched: bool,
 }
@@ -53,7 +52,7 @@ impl Index {
     /// Notes what the watch saw of a copy in a namespace; true if a pass should look. Copies are noted before their account is
     /// known, too: after a start they are all that tells where a Secret was taken to. One that goes is of interest only if a
     /// pass left it there: tenants can make and delete Secrets that look like copies.
-    pub fn see_copy(&self, account: &Key, namespace: &str, version: Version, shown: Shown) -> bool {
+    pub fn see_copy(&self, account: &Key, namespace: &ObjectName, version: Version, shown: Shown) -> bool {
         let mut inner = self.lock();
         let known = inner.entries.contains_key(account);
         if shown == Shown::Deleted {
@@ -67,7 +66,7 @@ impl Index {
                 return false;
             }
         }
-        let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default();
+        let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.clone()).or_default();
         copy.secret.observe(version, shown) && known
     }
 
@@ -78,10 +77,10 @@ impl Index {
     }
 
     /// The namespaces with a copy, as far as they are known.
-    pub fn copied_to(&self, account: &Key) -> Vec<String> {
+    pub fn copied_to(&self, account: &Key) -> Vec<ObjectName> {
         let inner = self.lock();
         let copies = inner.spreads.get(account).map(|spread| &spread.copies);
-        copies.into_iter().flatten().map(|(namespace, _)| namespace.to_string()).collect()
+        copies.into_iter().flat_map(BTreeMap::keys).cloned().collect()
     }
 
     /// True the first time: no pass of this process has searched all namespaces for the account's copies.
@@ -91,9 +90,9 @@ impl Index {
     }
 
     /// Changes what is known of a copy.
-    pub fn update_copy(&self, account: &Key, namespace: &str, change: impl FnOnce(&mut Copy)) {
+    pub fn update_copy(&self, account: &Key, namespace: &ObjectName, change: impl FnOnce(&mut Copy)) {
         let mut inner = self.lock();
-        change(inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.into()).or_default());
+        change(inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.clone()).or_default());
     }
 
     /// True if the copy in this namespace holds this content and neither it nor a ServiceAccount beside it was changed since.
@@ -114,7 +113,7 @@ impl Index {
 
     /// The namespaces that a system account asks for, and those of them that are there. The wish is kept, so that a
     /// namespace that comes, changes or goes finds its accounts.
-    pub fn spread(&self, account: &Key, wish: &SystemSecretOutput) -> Vec<(String, Option<Namespace>)> {
+    pub fn spread(&self, account: &Key, wish: &SystemSecretOutput) -> Vec<(ObjectName, Option<Namespace>)> {
         let mut inner = self.lock();
         let wish = SystemSecretOutput {
             namespaces: wish.namespaces.clone(),
@@ -123,9 +122,10 @@ impl Index {
         };
         let existing = inner.namespaces.iter().map(|(name, namespace)| (&**name, &namespace.labels));
         let wanted = spread::wanted(&wish, existing);
-        let found = wanted.into_iter().map(|name| {
-            let namespace = inner.namespaces.get(name.as_str()).cloned();
-            (name, namespace)
+        let found = wanted.iter().filter_map(|name| {
+            let name = ObjectName::new(name).ok()?;
+            let namespace = inner.namespaces.get(&name).cloned();
+            Some((name, namespace))
         });
         let found = found.collect();
         inner.spreads.entry(account.clone()).or_default().wish = wish;
@@ -135,7 +135,7 @@ impl Index {
     /// Notes what a namespace is like (`None`: it is gone); the accounts that should look.
     pub fn see_namespace(&self, name: &str, now: Option<&Namespace>) -> Vec<Key> {
         let mut inner = self.lock();
-        let shared = inner.names.name(name);
+        let Some(shared) = intern(&mut inner.names, name) else { return Vec::new() };
         let before = match now.cloned() {
             Some(namespace) => inner.namespaces.insert(shared, namespace),
             None => inner.namespaces.remove(name),
@@ -151,12 +151,12 @@ impl Index {
         let of_the_system = of_the_system.map(|(key, _)| key.clone());
         let labels = |namespace: Option<&Namespace>| namespace.map(|namespace| namespace.labels.clone());
         let labels_changed = labels(before.as_ref()) != labels(now);
-        let here = inner.entries.keys().filter(|key| labels_changed && *key.namespace == *name).cloned();
+        let here = inner.entries.keys().filter(|key| labels_changed && key.namespace() == name).cloned();
         of_the_system.chain(here).collect()
     }
 
     /// The namespaces that are there.
-    pub fn namespaces(&self) -> Vec<Arc<str>> {
+    pub fn namespaces(&self) -> Vec<ObjectName> {
         self.lock().namespaces.keys().cloned().collect()
     }
 
@@ -168,7 +168,7 @@ impl Index {
         let mut without = Vec::new();
         for (key, entry) in entries {
             let name = entry.secret_name.as_deref().unwrap_or(&key.name);
-            let namespace = if key.is_system() { home } else { &key.namespace };
+            let namespace = key.namespace.as_deref().unwrap_or(home);
             let mut gone = entry.secret.is_left() && lacks(namespace, name);
             for (namespace, copy) in spreads.get_mut(key).into_iter().flat_map(|spread| &mut spread.copies) {
                 if copy.secret.is_left() && lacks(namespace, name) {

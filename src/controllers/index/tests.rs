@@ -3,14 +3,14 @@
 use super::*;
 
 pub(super) fn key(name: &str) -> Key {
-    Key { namespace: "n".into(), name: name.into() }
+    Key { namespace: Some("n".parse().unwrap()), name: name.parse().unwrap() }
 }
 
 /// An account at rest in a project, of registry `main`.
 pub(super) fn entry(project: &str) -> Entry {
     Entry {
         uid: 1,
-        registry: "main".into(),
+        registry: RegistryKey::cluster("main").unwrap(),
         home: Arc::new(Home::Project(project.to_owned())),
         base_name: "ci".into(),
         secret_name: None,
@@ -18,6 +18,8 @@ pub(super) fn entry(project: &str) -> Entry {
         object: Tracked::default(),
         slots: None,
         renamed: false,
+        marked: [0; 2],
+        mark_seen: false,
         held_back: false,
         secret: Tracked::default(),
         home_fails: false,
@@ -42,15 +44,17 @@ fn with_its_accounts_everything_goes() {
     let index = Index::default();
     for n in 0..1_000 {
         let namespace = format!("team-{n}");
-        let key = index.key(&namespace, "ci");
+        let key = index.key(Some(&namespace), "ci").unwrap();
         let home = index.home(&Home::Project(namespace.clone()));
-        let registry = index.name(&format!("{namespace}/own"));
+        let registry = RegistryKey::namespaced(&namespace, "own").unwrap();
         index.set(key.clone(), Entry { home, registry, deleting: n == 7, ..entry(&namespace) });
-        index.set_service_accounts(&key, &namespace, &["default".to_owned()]);
+        let here = key.namespace.clone().unwrap();
+        index.set_service_accounts(&key, &here, &["default".parse().unwrap()]);
     }
-    assert!(index.has_deleting("team-7/own") && !index.has_deleting("team-8/own"));
+    let own = |namespace| RegistryKey::namespaced(namespace, "own").unwrap();
+    assert!(index.has_deleting(&own("team-7")) && !index.has_deleting(&own("team-8")));
     for n in 0..1_000 {
-        let key = index.key(&format!("team-{n}"), "ci");
+        let key = index.key(Some(&format!("team-{n}")), "ci").unwrap();
         assert!(index.remove(&key).is_some());
     }
     let inner = index.lock();
@@ -62,10 +66,10 @@ fn with_its_accounts_everything_goes() {
 #[test]
 fn accounts_that_come_and_go_leave_nothing_behind_beside_one_that_stays() {
     let index = Index::default();
-    index.set(index.key("stays", "ci"), entry("stays"));
+    index.set(index.key(Some("stays"), "ci").unwrap(), entry("stays"));
     for n in 0..10_000 {
         let namespace = format!("passing-{n}");
-        let key = index.key(&namespace, "ci");
+        let key = index.key(Some(&namespace), "ci").unwrap();
         let home = index.home(&Home::Project(namespace.clone()));
         index.set(key.clone(), Entry { home, ..entry(&namespace) });
         index.remove(&key);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::state::CREDENTIALS_MISSING;
 use super::trouble::told;
 use super::{RegistryState, Trouble};
-use crate::cluster::login::{self, Login, LoginError};
+use crate::api::RegistryKey;
+use crate::cluster::login::{self, Login, LoginError, Trust};
 use crate::controllers::Context;
 use crate::controllers::index::digest;
 use crate::registry::harbor::ConfigError;
@@ -30,7 +31,11 @@ pub(super) struct Connected {
 
 /// Makes sure of a client for the present login and connection settings. Where those are gone and something waits to be
 /// deleted, the client in memory serves that.
-pub(super) async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Connected, Trouble> {
+pub(super) async fn connect(
+    ctx: &Arc<Context>,
+    name: &RegistryKey,
+    state: &RegistryState,
+) -> Result<Connected, Trouble> {
     let missing = match current(ctx, name, state).await {
         Ok(client) => {
             if state.kept || state.kept_in_vain {
@@ -48,7 +53,7 @@ pub(super) async fn connect(ctx: &Arc<Context>, name: &Arc<str>, state: &Registr
     }
 }
 
-async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
+async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
     let spec = &state.object.spec;
     let namespace = state.secret_namespace(&ctx.settings);
     let elsewhere = |what: &str| Some(format!("registry {name}: {what}; the registry's own status says more"));
@@ -61,6 +66,7 @@ async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
     };
     let unread = |error: LoginError| match error {
         LoginError::Missing(message) => broken(CREDENTIALS_MISSING, message),
+        LoginError::NotMarked(message) => broken("SecretNotMarked", message),
         LoginError::Kube(error) => Trouble {
             reason: error.reason(),
             message: format!("registry {name}: {error}"),
@@ -82,7 +88,7 @@ async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
     let Some(secret) = &spec.auth.secret_ref else {
         return Err(broken(CREDENTIALS_MISSING, "spec.auth names no Secret".to_owned()));
     };
-    let login = login::read(&ctx.client, namespace, &secret.name).await.map_err(unread)?;
+    let login = login::read(&ctx.client, namespace, secret, trust(state)).await.map_err(unread)?;
     if state.login_version != login.version {
         ctx.registries.change(name, |state| state.login_version = login.version);
     }
@@ -124,6 +130,11 @@ async fn current(ctx: &Arc<Context>, name: &Arc<str>, state: &RegistryState) -> 
     Ok(client)
 }
 
+/// Whoever writes a ClusterHarborRegistry owns the operator's namespace.
+fn trust(state: &RegistryState) -> Trust {
+    if state.is_tenants() { Trust::Marked } else { Trust::Any }
+}
+
 /// Whose certificates are trusted; `None`: the system's.
 async fn roots(ctx: &Context, state: &RegistryState) -> Result<Option<String>, LoginError> {
     let tls = state.object.spec.tls.clone().unwrap_or_default();
@@ -131,7 +142,7 @@ async fn roots(ctx: &Context, state: &RegistryState) -> Result<Option<String>, L
         (Some(pem), _) => Ok(Some(pem)),
         (None, Some(source)) => {
             let namespace = state.secret_namespace(&ctx.settings);
-            login::read_ca_bundle(&ctx.client, namespace, source).await.map(Some)
+            login::read_ca_bundle(&ctx.client, namespace, source, trust(state)).await.map(Some)
         }
         (None, None) => Ok(None),
     }
@@ -140,18 +151,21 @@ async fn roots(ctx: &Context, state: &RegistryState) -> Result<Option<String>, L
 /// A client for a URL that `spec.url` named before, with the present login.
 pub(super) async fn client_at(
     ctx: &Context,
-    name: &str,
+    name: &RegistryKey,
     state: &RegistryState,
     url: &str,
 ) -> Option<Arc<dyn Registry>> {
     let namespace = state.secret_namespace(&ctx.settings);
-    let login = login::read(&ctx.client, namespace, state.login_secret()).await;
+    let login = match &state.object.spec.auth.secret_ref {
+        Some(secret) => login::read(&ctx.client, namespace, secret, trust(state)).await.ok(),
+        None => None,
+    };
     let made = match (login, roots(ctx, state).await) {
-        (Ok(login), Ok(roots)) => client_for(ctx, state, url, &login, roots).ok(),
+        (Some(login), Ok(roots)) => client_for(ctx, state, url, &login, roots).ok(),
         _ => None,
     };
     if made.is_none() {
-        tracing::warn!(registry = name, url, "no client for the former Harbor can be made");
+        tracing::warn!(registry = %name, url, "no client for the former Harbor can be made");
     }
     made.map(|client| Arc::new(client) as Arc<dyn Registry>)
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::RegistryState;
 use super::connect::client_at;
-use crate::api::{FormerUrl, conditions as kinds, keys};
+use crate::api::{FormerUrl, RegistryKey, conditions as kinds, keys};
 use crate::cluster::accounts;
 use crate::controllers::Context;
 use crate::controllers::index::{Resident, digest};
@@ -85,7 +85,7 @@ impl RegistryState {
 }
 
 /// Looks once what was left in Harbors that `spec.url` named before, and deletes it where that is asked for.
-pub async fn look_at_former(ctx: &Arc<Context>, name: &Arc<str>) {
+pub async fn look_at_former(ctx: &Arc<Context>, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     // A sweep that began before the URL changed has the former one's client at hand.
     let Some(present) = state.client.clone().filter(|_| state.connected_to == state.object.spec.url) else { return };
@@ -168,7 +168,7 @@ fn same(robot: &Robot) -> u64 {
 /// The robots of this registry's accounts that the former Harbor has and the present one has not.
 async fn survey(
     ctx: &Context,
-    name: &Arc<str>,
+    name: &RegistryKey,
     former: &dyn Registry,
     present: &dyn Registry,
 ) -> Result<Vec<Left>, Error> {
@@ -201,7 +201,7 @@ async fn in_home(
         let uid = digest(Some(mark.uid.to_owned()));
         let ours = mark.cluster == ctx.settings.cluster_name
             && residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok();
-        ours.then(|| Owner { uid: mark.uid.into(), namespace: mark.namespace.into(), name: mark.name.into() })
+        ours.then(|| Owner::in_mark(&mark)).flatten()
     };
     let reduce = |robot: &Robot| {
         let owner = Some(Box::new(owner(robot)?));
@@ -217,7 +217,7 @@ async fn in_home(
 /// Looks once more and deletes the robot. False if that is not to be done now.
 async fn delete(ctx: &Context, state: &RegistryState, former: &dyn Registry, left: &Left) -> bool {
     let Owner { uid, namespace, name } = &left.owner;
-    let served = match accounts::read(&ctx.client, namespace, name).await {
+    let served = match accounts::read(&ctx.client, namespace.as_ref(), name).await {
         Ok(Some(account)) => account.status.as_ref().is_some_and(|status| {
             let pinned = status.registry.as_ref().and_then(|pinned| pinned.url.as_deref());
             account.metadata.uid.as_deref() == Some(&**uid)

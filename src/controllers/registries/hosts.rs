@@ -173,7 +173,7 @@ impl RegistryState {
             let cut: String = text.chars().filter(|c| !c.is_control()).take(TOLD).collect();
             format!("{cut:?}")
         };
-        let name = self.object.key();
+        let name = &self.key;
         if let Some(host) = &self.object.spec.registry_host {
             return format!("registry {name}: spec.registryHost {} is no host of images; correct it", quoted(host));
         }

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn key(name: &str) -> Key {
-        Key { namespace: "".into(), name: name.into() }
+        Key { namespace: None, name: name.parse().unwrap() }
     }
 
     #[test]

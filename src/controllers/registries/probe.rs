@@ -9,7 +9,7 @@ use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
 use super::{By, RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
-use crate::api::{Account, RegistryObject, RegistryTime, keys};
+use crate::api::{Account, RegistryKey, RegistryObject, RegistryTime, keys};
 use crate::cluster::{accounts, explain, objects, registries as registry_objects};
 use crate::controllers::robots::resolve;
 use crate::controllers::sweep::look;
@@ -32,7 +32,7 @@ const REFUSED_STATUS: Duration = Duration::from_mins(1);
 const REMINDER: Duration = Duration::from_mins(1);
 
 /// One pass over a registry: login, who am I, status.
-pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
+pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let Some(state) = ctx.registries.get(name) else {
         // Accounts that are being deleted look whether they may give up.
         let waiting = ctx.accounts.release(tag(name)) > 0;
@@ -156,7 +156,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
                 look_at_users(ctx, name);
             }
             if state.sweep_owed {
-                ctx.registry_work.hint(RegistryWork::Sweep(Arc::clone(name)), None);
+                ctx.registry_work.hint(RegistryWork::Sweep(name.clone()), None);
             }
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
             let poll = state.poll_interval(&ctx.settings);
@@ -195,7 +195,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &Arc<str>) -> Outcome {
 }
 
 /// Writes down which host of images is kept, where the object does not say so. Until that succeeds this process keeps it.
-async fn pin_host(ctx: &Context, name: &Arc<str>) {
+async fn pin_host(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name).filter(|state| !state.is_deleting()) else { return };
     let Some(pin) = state.unwritten_pin() else { return };
     let (key, value) = (keys::ANNOTATION_PINNED_HOST, pin.text());
@@ -209,24 +209,24 @@ async fn pin_host(ctx: &Context, name: &Arc<str>) {
 }
 
 /// True if an account that may have robots uses the registry. At a start accounts become known later than registries.
-async fn in_use(ctx: &Context, name: &str) -> Result<bool, crate::cluster::Error> {
+async fn in_use(ctx: &Context, name: &RegistryKey) -> Result<bool, crate::cluster::Error> {
     let uses = |account: Result<Account, Box<Unreadable>>| match account {
         Ok(account) => {
             objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT)
-                && resolve(&ctx.registries, &account).is_ok_and(|wanted| wanted == name)
+                && resolve(&ctx.registries, &account).is_ok_and(|wanted| wanted == *name)
         }
         // Whether it uses this one cannot be told.
         Err(account) => {
             let may = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
             if may {
-                tracing::warn!(registry = name, "is not let go: {}", explain(&account));
+                tracing::warn!(registry = %name, "is not let go: {}", explain(&account));
             }
             may
         }
     };
-    match name.split_once('/') {
+    match name.namespace() {
         // Nobody in another namespace can name it.
-        Some((namespace, _)) => accounts::any(&ctx.client, &[namespace.to_owned()], uses).await,
+        Some(namespace) => accounts::any(&ctx.client, std::slice::from_ref(namespace), uses).await,
         None => accounts::any(&ctx.client, &ctx.settings.namespaces, uses).await,
     }
 }
@@ -238,7 +238,7 @@ fn patience(trouble: &Trouble, since: Option<Instant>) -> Option<Duration> {
 }
 
 /// The login as it sees itself: once an hour, and when it or the registry is another one. `None` = not looked at.
-async fn look_at_login(ctx: &Context, name: &str, login: LoginKind) -> Option<Option<OwnRobot>> {
+async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<OwnRobot>> {
     let state = ctx.registries.get(name)?;
     if state.own_seen.is_some_and(|at| at.elapsed() < REPROBE) {
         return None;
@@ -251,7 +251,7 @@ async fn look_at_login(ctx: &Context, name: &str, login: LoginKind) -> Option<Op
 
 /// The permissions that Harbor knows, as often as the login is looked at. An older list, or the built-in one, serves
 /// where that fails.
-async fn look_at_server(ctx: &Context, name: &Arc<str>) {
+async fn look_at_server(ctx: &Context, name: &RegistryKey) {
     let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return };
     match client.catalogue().await {
         Ok(catalogue) => {
@@ -267,14 +267,14 @@ async fn look_at_server(ctx: &Context, name: &Arc<str>) {
 
 /// Where a robot login was given other permissions, what was learned by trying is not so any more. Of a person, or a robot that
 /// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at.
-fn compare_rights(ctx: &Context, name: &str, own: Option<&OwnRobot>) {
+fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&OwnRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
     let changed = state.own.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
     let refused = state.learned.may_update(&Home::Project(String::new())) == Some(false);
     let given_back = refused && own.is_some_and(|own| own.updates_robots);
     if changed || given_back {
-        tracing::info!(registry = name, "the login was given other permissions");
+        tracing::info!(registry = %name, "the login was given other permissions");
         state.learned.forget_updates();
         ctx.registries.change(name, |state| (state.sweep_owed, state.look_owed) = (true, true));
     } else if own.is_none() {
@@ -284,10 +284,10 @@ fn compare_rights(ctx: &Context, name: &str, own: Option<&OwnRobot>) {
 
 /// What Harbor refused as unknown is tried again as often as the login is looked at, and so is what the login could not do:
 /// by the accounts that are not as wished for it.
-fn try_again(ctx: &Context, name: &str) {
+fn try_again(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     state.learned.forget_refused_pairs();
-    for key in ctx.index.keys(|_, entry| *entry.registry == *name && entry.held_back) {
+    for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.held_back) {
         look(ctx, &key);
     }
 }
@@ -301,15 +301,15 @@ fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
 
 /// Asks for a pass over each account of a registry that a person changed: neither a backoff nor anything that an
 /// account waits for holds it up.
-pub fn look_at_users(ctx: &Context, registry: &str) {
-    for key in ctx.index.keys(|_, entry| *entry.registry == *registry) {
+pub fn look_at_users(ctx: &Context, registry: &RegistryKey) {
+    for key in ctx.index.keys(|_, entry| entry.registry == *registry) {
         ctx.index.update(&key, |entry| entry.look = true);
         ctx.accounts.change(key, None);
     }
 }
 
 /// A write to the registry object failed. If it was made on an old picture, the next pass gets a new one.
-async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -> Outcome {
+async fn failed(ctx: &Context, name: &RegistryKey, error: &crate::cluster::Error) -> Outcome {
     if error.class() == Class::NotLeading {
         return Outcome::Settled { wake: None };
     }
@@ -334,7 +334,7 @@ async fn failed(ctx: &Context, name: &Arc<str>, error: &crate::cluster::Error) -
 
 /// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
 /// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
-async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &Arc<RegistryState>) -> Result<ServerInfo, Trouble> {
+async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>) -> Result<ServerInfo, Trouble> {
     let Connected { client, missing } = connect(ctx, name, state).await?;
     if let Some(missing) = missing {
         return ask_kept(ctx, name, state, &*client, missing).await;
@@ -365,7 +365,7 @@ async fn ask(ctx: &Arc<Context>, name: &Arc<str>, state: &Arc<RegistryState>) ->
 /// to be deleted is, and the login is missing all the same. One refusal is enough: the login is not to come back.
 async fn ask_kept(
     ctx: &Arc<Context>,
-    name: &Arc<str>,
+    name: &RegistryKey,
     state: &RegistryState,
     client: &dyn Registry,
     missing: Trouble,
@@ -383,7 +383,7 @@ async fn ask_kept(
 }
 
 /// What an answer says of the registry; of a robot's login that was seen to expire, that it did.
-fn refused(ctx: &Context, name: &Arc<str>, asked: &Arc<RegistryState>, error: &Error) -> Trouble {
+fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error: &Error) -> Trouble {
     let state = ctx.registries.get(name).unwrap_or_else(|| Arc::clone(asked));
     let trouble = told(&state, error);
     if *error != Error::Unauthorized {

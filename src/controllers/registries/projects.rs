@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::OwnRobot;
+use crate::api::RegistryKey;
 use crate::controllers::{Context, sweep};
 use crate::registry::{Error, LoginKind, Registry};
 
@@ -13,7 +14,7 @@ use crate::registry::{Error, LoginKind, Registry};
 pub const FRESH: Duration = Duration::from_secs(5);
 
 /// The names of all projects that the login sees, from a list that is at most this old.
-pub async fn projects(ctx: &Context, name: &Arc<str>, age: Duration) -> Result<Arc<BTreeSet<String>>, Error> {
+pub async fn projects(ctx: &Context, name: &RegistryKey, age: Duration) -> Result<Arc<BTreeSet<String>>, Error> {
     let known = || {
         let state = ctx.registries.get(name)?;
         state.projects_seen.filter(|seen| seen.elapsed() <= age).and(state.projects.clone())
@@ -32,7 +33,7 @@ pub async fn projects(ctx: &Context, name: &Arc<str>, age: Duration) -> Result<A
 }
 
 /// Lists the projects and has every account looked at whose permissions that may change.
-async fn list(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<Arc<BTreeSet<String>>, Error> {
+async fn list(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<Arc<BTreeSet<String>>, Error> {
     let projects = Arc::new(client.projects().await?);
     if let Some(kept) = lost_sight(ctx, name, client, &projects).await? {
         return Ok(kept);
@@ -44,7 +45,7 @@ async fn list(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<A
     });
     if before.is_some_and(|before| before != projects) {
         tracing::debug!(registry = %name, count = projects.len(), "projects came or went");
-        for key in ctx.index.keys(|_, entry| *entry.registry == **name && entry.by_pattern) {
+        for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.by_pattern) {
             sweep::look(ctx, &key);
         }
     }
@@ -55,7 +56,7 @@ async fn list(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<A
 /// went: the former list, if it is so.
 async fn lost_sight(
     ctx: &Context,
-    name: &Arc<str>,
+    name: &RegistryKey,
     client: &dyn Registry,
     projects: &BTreeSet<String>,
 ) -> Result<Option<Arc<BTreeSet<String>>>, Error> {
@@ -75,10 +76,10 @@ async fn lost_sight(
 
 /// At each poll: projects that came or went, and those that accounts name and that were missing. Answers how many calls
 /// that took.
-pub async fn look(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<u32, Error> {
+pub async fn look(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<u32, Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(0) };
     let mut calls = 0;
-    if !ctx.index.keys(|_, entry| *entry.registry == **name && entry.by_pattern).is_empty() {
+    if !ctx.index.keys(|_, entry| entry.registry == *name && entry.by_pattern).is_empty() {
         let _alone = state.learned.listing.lock().await;
         let projects = list(ctx, name, client).await?;
         calls += u32::try_from(projects.len() / 100).unwrap_or(u32::MAX).saturating_add(1);
@@ -87,7 +88,7 @@ pub async fn look(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Resu
         calls += 1;
         if client.project_exists(&project).await? {
             state.learned.set_project_found(&project);
-            for key in ctx.index.keys(|key, entry| *entry.registry == **name && key.is_system()) {
+            for key in ctx.index.keys(|key, entry| entry.registry == *name && key.is_system()) {
                 sweep::look(ctx, &key);
             }
         }

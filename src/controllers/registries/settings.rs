@@ -1,17 +1,15 @@
 //! `spec.serverSettings`: Harbor's own settings for robots, kept as the registry object says. They belong to the whole
 //! Harbor, so two objects cannot both have a say, and a new name prefix renames every robot of everybody at once.
 
-use std::sync::Arc;
-
 use super::RegistryState;
-use crate::api::{RegistryKind, ServerSettings, keys};
+use crate::api::{RegistryKey, RegistryKind, ServerSettings, keys};
 use crate::controllers::Context;
 use crate::domain::report::Failure;
 use crate::registry::{Error, LoginKind, Registry, Settings};
 
 /// Compares Harbor's settings with what is asked for and writes what differs. What stands in the way is kept for status.
 /// Under a new prefix every robot has another name from now on, and what the Secrets hold is refused until a sweep saw it.
-pub async fn keep_settings(ctx: &Context, name: &Arc<str>, client: &dyn Registry) -> Result<(), Error> {
+pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<(), Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(()) };
     let problem = match &state.object.spec.server_settings {
         Some(_) if state.object.spec.suspend.unwrap_or_default() || state.is_deleting() => {
@@ -28,7 +26,7 @@ pub async fn keep_settings(ctx: &Context, name: &Arc<str>, client: &dyn Registry
 
 async fn keep(
     ctx: &Context,
-    name: &Arc<str>,
+    name: &RegistryKey,
     state: &RegistryState,
     wish: &ServerSettings,
     client: &dyn Registry,
@@ -64,7 +62,12 @@ async fn keep(
 }
 
 /// What is to be written, and what cannot be.
-fn difference(name: &str, state: &RegistryState, wish: &ServerSettings, now: &Settings) -> (Settings, Option<Failure>) {
+fn difference(
+    name: &RegistryKey,
+    state: &RegistryState,
+    wish: &ServerSettings,
+    now: &Settings,
+) -> (Settings, Option<Failure>) {
     let mut change = Settings::default();
     let mut failure = None;
     let fixed = |setting: &'static str| now.fixed.contains(&setting);

@@ -11,7 +11,9 @@ use super::hosts::Pin;
 use super::learned::Learned;
 use super::own::OwnRobot;
 use super::trouble::{Trouble, in_doubt};
-use crate::api::{ClusterHarborRegistrySpec, OrphanPolicy, RegistryKind, RegistryObject, RegistryTime};
+use crate::api::{
+    ClusterHarborRegistrySpec, ObjectName, OrphanPolicy, RegistryKey, RegistryKind, RegistryObject, RegistryTime,
+};
 use crate::cluster::objects::Version;
 use crate::controllers::Settings;
 use crate::controllers::sweep::orphans::Orphans;
@@ -38,6 +40,8 @@ const REVOCATION_DELAY: Duration = Duration::from_mins(5);
 /// A registry between passes. Replaced as a whole, never changed in place.
 #[derive(Clone)]
 pub struct RegistryState {
+    /// Which registry it is.
+    pub key: RegistryKey,
     /// The object as last seen.
     pub object: Arc<RegistryObject>,
     /// `object` at the API server.
@@ -114,9 +118,10 @@ pub struct RegistryState {
 }
 
 impl RegistryState {
-    pub(super) fn new(object: Arc<RegistryObject>) -> Self {
-        let trouble = in_doubt(&object.key());
+    pub(super) fn new(key: RegistryKey, object: Arc<RegistryObject>) -> Self {
+        let trouble = in_doubt(&key);
         let mut state = Self {
+            key,
             tracked: Tracked::found(Version::of(&object.metadata)),
             object,
             client: None,
@@ -158,14 +163,15 @@ impl RegistryState {
     }
 
     /// Stands for a registry object that does not exist, for accounts that are on their way out.
-    pub fn missing(key: &str, url: String, since: Instant) -> Self {
+    pub fn missing(key: &RegistryKey, url: String, since: Instant) -> Self {
         let spec = ClusterHarborRegistrySpec { url, ..ClusterHarborRegistrySpec::default() };
-        let (kind, namespace, name) = match key.split_once('/') {
-            Some((namespace, name)) => (RegistryKind::HarborRegistry, Some(namespace.to_owned()), name),
-            None => (RegistryKind::ClusterHarborRegistry, None, key),
+        let (kind, name) = (key.kind(), key.name());
+        let metadata = ObjectMeta {
+            name: Some(name.to_string()),
+            namespace: key.namespace().map(ToString::to_string),
+            ..ObjectMeta::default()
         };
-        let metadata = ObjectMeta { name: Some(name.to_owned()), namespace, ..ObjectMeta::default() };
-        let mut state = Self::new(Arc::new(RegistryObject { kind, metadata, spec, status: None }));
+        let mut state = Self::new(key.clone(), Arc::new(RegistryObject { kind, metadata, spec, status: None }));
         state.trouble = Some(Trouble {
             reason: "RegistryNotFound",
             message: format!("{kind} {name} does not exist"),
@@ -189,8 +195,8 @@ impl RegistryState {
     }
 
     /// Where the login Secret and the CA bundle are.
-    pub fn secret_namespace<'a>(&'a self, settings: &'a Settings) -> &'a str {
-        self.object.metadata.namespace.as_deref().unwrap_or(&settings.resource_namespace)
+    pub fn secret_namespace<'a>(&'a self, settings: &'a Settings) -> &'a ObjectName {
+        self.key.namespace().unwrap_or(&settings.resource_namespace)
     }
 
     /// The name of the Secret with the login.
@@ -313,7 +319,7 @@ pub(crate) mod tests {
 
     fn settings() -> Settings {
         Settings {
-            resource_namespace: "harbor-robots".into(),
+            resource_namespace: "harbor-robots".parse().unwrap(),
             cluster_name: "c".into(),
             namespaces: Vec::new(),
             cluster_registries: true,
@@ -339,12 +345,13 @@ pub(crate) mod tests {
     pub(crate) fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
         let mut object = json!({"metadata": {"name": "main"}, "spec": {"url": "https://h", "auth": {}}});
         object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        RegistryState::new(Arc::new(if namespaced {
+        let object: RegistryObject = if namespaced {
             object["metadata"]["namespace"] = json!("team-a");
             serde_json::from_value::<HarborRegistry>(object).unwrap().into()
         } else {
             serde_json::from_value::<ClusterHarborRegistry>(object).unwrap().into()
-        }))
+        };
+        RegistryState::new(object.key().unwrap(), Arc::new(object))
     }
 
     #[test]

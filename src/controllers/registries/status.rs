@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::RegistryState;
 use super::state::SKEW;
 use crate::api::{
-    CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryObject, RegistryStatus, RegistryTime,
-    conditions as kinds, keys,
+    CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryKey, RegistryObject, RegistryStatus,
+    RegistryTime, conditions as kinds, keys,
 };
 use crate::cluster::events::Note;
 use crate::cluster::{self, registries as objects};
@@ -22,7 +22,7 @@ use crate::registry;
 const TOLD_AS_EVENTS: [&str; 3] = [kinds::LOGIN_EXPIRING, kinds::REGISTRY_HOST_CHANGED, kinds::ROBOTS_LEFT_BEHIND];
 
 /// A sweep counted the robots without an account (`None`: not all could be looked at), or found out about settings.
-pub async fn swept(ctx: &Context, name: &Arc<str>, orphans: Option<Orphans>) {
+pub async fn swept(ctx: &Context, name: &RegistryKey, orphans: Option<Orphans>) {
     if let Some(orphans) = orphans {
         ctx.registries.change(name, |state| state.orphans = Some(Arc::new(orphans)));
     }
@@ -37,7 +37,11 @@ pub async fn swept(ctx: &Context, name: &Arc<str>, orphans: Option<Orphans>) {
 }
 
 /// Writes what is to be said of the registry, if it differs from what is there.
-pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &RegistryState) -> Result<(), cluster::Error> {
+pub(super) async fn write_status(
+    ctx: &Context,
+    name: &RegistryKey,
+    state: &RegistryState,
+) -> Result<(), cluster::Error> {
     let before = state.object.status.clone().unwrap_or_default();
     let generation = state.object.metadata.generation;
     let mut status = RegistryStatus {
@@ -47,7 +51,7 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
     };
     // After a start accounts become known one by one.
     if ctx.index.is_listed() && ctx.accounts.counts().queued == 0 {
-        status.accounts = i32::try_from(ctx.index.count(&state.object.key())).ok();
+        status.accounts = i32::try_from(ctx.index.count(&state.key)).ok();
     }
     if let Some(found) = &state.orphans {
         status.orphans = i32::try_from(orphans::count(found)).ok();
@@ -66,8 +70,8 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
         let may_update_system = state.learned.may_update(&Home::System);
         let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
         let permissions = state.own.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
-        let name = state.login_name.clone();
-        status.login = Some(LoginRecord { kind, name, may_update, may_update_system, permissions, expires_at });
+        let login = state.login_name.clone();
+        status.login = Some(LoginRecord { kind, name: login, may_update, may_update_system, permissions, expires_at });
         status.permissions = known_permissions(state, info.version.as_deref());
         status.harbor_version.clone_from(&info.version);
         if info.robot_name_prefix.is_some() {
@@ -91,7 +95,7 @@ pub(super) async fn write_status(ctx: &Context, name: &Arc<str>, state: &Registr
         };
         let now = object.status.as_ref().and_then(told);
         if let (None, Some((reason, text))) = (told(&before), now) {
-            warn(ctx, &object, &reason, text);
+            warn(ctx, name, &object, &reason, text);
         }
     }
     ctx.registries.wrote(name, &state.object, object);
@@ -111,8 +115,8 @@ fn known_permissions(state: &RegistryState, version: Option<&str>) -> Option<Cat
 }
 
 /// Publishes an event beside the pass: nobody waits for it.
-pub fn warn(ctx: &Context, object: &RegistryObject, reason: &str, text: String) {
-    tracing::warn!(registry = object.key(), reason, message = text, "told");
+pub fn warn(ctx: &Context, name: &RegistryKey, object: &RegistryObject, reason: &str, text: String) {
+    tracing::warn!(registry = %name, reason, message = text, "told");
     let note = Note { warning: true, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
     let reference = crate::cluster::events::registry_reference(object);
     let events = ctx.events.clone();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::RegistryState;
+use crate::api::RegistryKey;
 use crate::registry::Error;
 
 /// Why a registry cannot be used now.
@@ -20,13 +21,13 @@ pub struct Trouble {
     pub again: Option<Duration>,
 }
 
-pub(super) fn in_doubt(name: &str) -> Trouble {
+pub(super) fn in_doubt(name: &RegistryKey) -> Trouble {
     let message = format!("registry {name} has not been reached yet");
     Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false, again: None }
 }
 
 /// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
-pub fn doubted(name: &str) -> Trouble {
+pub fn doubted(name: &RegistryKey) -> Trouble {
     Trouble {
         reason: "RegistryNotReady",
         message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
@@ -47,11 +48,11 @@ pub fn unreachable_tenant(state: &RegistryState, error: &Error) -> Option<Troubl
 }
 
 fn unreachable(state: &RegistryState, error: &Error) -> Trouble {
-    let name = state.object.key();
+    let name = &state.key;
     Trouble {
         reason: "Unreachable",
         message: format!("registry {name}: no Harbor answers at spec.url, or it may not be reached from here"),
-        ..trouble_of(&name, error)
+        ..trouble_of(name, error)
     }
 }
 
@@ -61,7 +62,7 @@ pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
     if state.is_tenants() && !error.is_of_login() {
         return unreachable(state, error);
     }
-    let trouble = trouble_of(&state.object.key(), error);
+    let trouble = trouble_of(&state.key, error);
     match bare_name(&state.login_name).filter(|_| error.is_of_login()) {
         // Names of the operator's login and Secret are for whoever sees the registry.
         Some(hint) => Trouble {
@@ -86,7 +87,7 @@ fn bare_name(name: &str) -> Option<String> {
     })
 }
 
-fn trouble_of(name: &str, error: &Error) -> Trouble {
+fn trouble_of(name: &RegistryKey, error: &Error) -> Trouble {
     let advice = match error {
         Error::Unauthorized => {
             "; check user name and password in the Secret that spec.auth names, and the login's expiry in Harbor"

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Pass, projects, registry_of, wish_digest};
-use crate::api::{Account, AccountSpec, RegistryTime, conditions as kinds, keys};
+use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, RegistryTime, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_form::{AtRest, Form};
-use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, slots_digest};
+use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, robot_identity, slots_digest};
 use crate::controllers::tracked::{Shown, Tracked};
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
@@ -23,7 +23,7 @@ use crate::registry::harbor::prefix_of;
 
 /// What the watch shows of an account.
 pub fn see(ctx: &Arc<Context>, account: Account, shown: Shown) {
-    let key = key_of(ctx, &account);
+    let Some(key) = key_of(ctx, &account) else { return };
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
         if !settle(ctx, &key, &account) {
             ctx.accounts.change(key, Some(Box::new(account)));
@@ -40,8 +40,9 @@ pub fn see(ctx: &Arc<Context>, account: Account, shown: Shown) {
     }
 }
 
-fn key_of(ctx: &Context, account: &Account) -> Key {
-    ctx.index.key(account.metadata.namespace.as_deref().unwrap_or_default(), account.name())
+/// `None` only of what no API server stores.
+fn key_of(ctx: &Context, account: &Account) -> Option<Key> {
+    ctx.index.key(account.metadata.namespace.as_deref(), account.name())
 }
 
 fn uid_digest(account: &Account) -> u64 {
@@ -67,7 +68,7 @@ pub(super) fn expiry_of(account: &Account) -> Option<i64> {
 
 /// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
 /// `shown`: what the watch had shown of it when it was read.
-pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &Arc<str>, shown: Version) {
+pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &RegistryKey, shown: Version) {
     let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
     let (version, wish) = (Version::of(&account.metadata), wish_digest(account));
     let object = match &before {
@@ -82,14 +83,16 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
     };
     let entry = Entry {
         uid: uid_digest(account),
-        registry: Arc::clone(registry),
+        registry: registry.clone(),
         home: ctx.index.home(&home),
         base_name: account.robot_name().into(),
-        secret_name: Some(account.secret_name()).filter(|name| **name != *key.name).map(Into::into),
+        secret_name: ObjectName::new(&account.secret_name()).ok().filter(|name| *name != key.name),
         wish,
         object,
         slots: before.as_ref().and_then(|entry| entry.slots),
         renamed: before.as_ref().is_some_and(|entry| entry.renamed),
+        marked: before.as_ref().map_or([0; 2], |entry| entry.marked),
+        mark_seen: before.as_ref().is_some_and(|entry| entry.mark_seen),
         held_back: before.as_ref().is_some_and(|entry| entry.held_back),
         secret: before.as_ref().map(|entry| entry.secret).unwrap_or_default(),
         home_fails: before.as_ref().is_some_and(|entry| entry.home_fails),
@@ -108,8 +111,10 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &A
         contests: before.and_then(|entry| {
             let contests = entry.contests?;
             // A person who edits the account may have settled the matter; a new token does not make repairs cheaper.
-            let calm =
-                || Box::new(Contests { repairs: contests.repairs, renewals: contests.renewals, ..Contests::default() });
+            let calm = || {
+                let Contests { repairs, renewals, refused, .. } = *contests;
+                Box::new(Contests { repairs, renewals, refused, ..Contests::default() })
+            };
             Some(if entry.wish == wish { contests.clone() } else { calm() })
         }),
     };
@@ -128,11 +133,16 @@ fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
         return false;
     }
     remember(ctx, key, account, &known.registry, Version::NONE);
-    ctx.index.set_service_accounts(key, &key.namespace, &known.desired.service_accounts);
+    if let Some(namespace) = &key.namespace {
+        ctx.index.set_service_accounts(key, namespace, &known.desired.service_accounts);
+    }
     let wake = known.wake.map(|at| ctx.instant_of(at, known.now));
     ctx.index.update(key, |entry| {
         entry.left_unfinished = false;
         entry.slots = Some(known.slots);
+        // What status says; the first sweep finds the robot as expected, mark included, or has the account looked at.
+        let ((id, created_at), _) = known.published;
+        (entry.marked, entry.mark_seen) = ([robot_identity(id, created_at), 0], false);
         entry.secret.accept();
         entry.wake = wake;
     });
@@ -143,7 +153,7 @@ fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
 }
 
 struct Settled {
-    registry: Arc<str>,
+    registry: RegistryKey,
     desired: Desired,
     slots: u64,
     /// Which robot's credential is published, and the digest of how.
@@ -183,15 +193,14 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
         && said(kinds::SYNCED, "InSync")
         && !account.is_suspended();
     let record = status.robot.as_ref().filter(|_| quiet)?;
-    let name = ctx.index.name(&registry_of::resolve(&ctx.registries, account).ok()?);
-    let registry = ctx.registries.get(&name)?;
+    let registry = ctx.registries.get(&registry_of::resolve(&ctx.registries, account).ok()?)?;
     let spec = &registry.object.spec;
     let hosts = registry.hosts()?;
     let pinned_here = status.registry.as_ref().is_some_and(|pinned| pinned.url.as_deref() == Some(spec.url.as_str()));
     let desired =
         desired::of_account(account, &ctx.settings.cluster_name, spec.defaults.as_ref(), &BTreeSet::new()).ok()?;
-    let labels = ctx.index.labels(&key.namespace);
-    let origin = Origin { namespace: &key.namespace, labels: labels.as_ref() };
+    let labels = ctx.index.labels(key.namespace());
+    let origin = Origin { namespace: key.namespace(), labels: labels.as_ref() };
     let granted =
         registry.is_tenants() || grants::check(spec.grants.as_deref().unwrap_or_default(), origin, &desired).is_ok();
     let as_wished = status.expires_after.as_ref() == Some(&desired.expires_after)
@@ -219,7 +228,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     }
     let slots = digest_of(&alone(robot));
     let published = ((record.id, record.created_at), form.digest(record.expires_at));
-    Some(Settled { registry: name, slots, published, wake: due, now, desired })
+    Some(Settled { registry: registry.key.clone(), slots, published, wake: due, now, desired })
 }
 
 /// The robots of an account with one robot that is as wished, if the last pass left it so and no sweep since found
@@ -271,7 +280,7 @@ fn expected(desired: &Desired, record: &crate::api::RobotRecord) -> Robot {
 pub fn gone(ctx: &Arc<Context>, kind: &str, meta: &ObjectMeta) {
     let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
     ctx.gaps.readable(kind, namespace, name);
-    let key = ctx.index.key(namespace.unwrap_or_default(), name);
+    let Some(key) = ctx.index.key(namespace, name) else { return };
     ctx.accounts.forget(&key);
     super::forget(ctx, &key, false);
 }

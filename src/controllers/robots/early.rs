@@ -89,7 +89,7 @@ impl Pass<'_> {
             }
             gather::Stop::Trouble(trouble) => {
                 if self.is_deleting() && self.registry.may_be_kept() {
-                    self.ctx.registry_work.change(RegistryWork::Probe(Arc::clone(&self.registry_name)), None);
+                    self.ctx.registry_work.change(RegistryWork::Probe(self.registry_name.clone()), None);
                 }
                 let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
                 let message = for_accounts.unwrap_or(message);
@@ -197,7 +197,7 @@ pub(super) async fn without_registry(
     let next_look = next_look.into_iter().flatten().filter(|at| *at > now).min();
     let wall_time = ctx.wall_time().into();
     let next = with_failure(status, failure, ready, Some(overdue), account.metadata.generation, wall_time);
-    let tag = registries::tag(name.as_deref().unwrap_or_default());
+    let tag = name.as_ref().map_or_else(registries::default_tag, registries::tag);
     match write_status(ctx, key, &mut account, next).await {
         Ok(()) => match next_look {
             Some(at) => Outcome::ParkedUntil(tag, ctx.instant_of(at, now)),

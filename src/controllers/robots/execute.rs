@@ -195,7 +195,7 @@ impl Run<'_, '_> {
 
     async fn step(&mut self, step: Step) -> Result<(), Trouble> {
         let ctx = Arc::clone(self.pass.ctx);
-        let namespace = Arc::clone(&self.pass.secret_namespace);
+        let namespace = self.pass.secret_namespace.clone();
         let hosts = self.gathered.hosts.clone();
         match step {
             Step::AddFinalizer => {

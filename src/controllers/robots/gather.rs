@@ -9,17 +9,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use secrecy::SecretString;
 
 use super::{Pass, at_rest};
-use crate::api::{ExpiresAfter, RegistryTime, conditions as kinds, keys};
+use crate::api::{ExpiresAfter, ObjectName, RegistryTime, conditions as kinds, keys};
 use crate::cluster::login::{self, PasswordProblem};
 use crate::cluster::objects::Version;
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::{self, namespaces, objects};
-use crate::controllers::index::PasswordSeen;
+use crate::controllers::index::{PasswordSeen, robot_identity};
 use crate::controllers::registries::Trouble;
 use crate::domain::conditions;
 use crate::domain::desired::Desired;
 use crate::domain::grants::{self, Granted, Origin, Refusal};
+use crate::domain::mark::{self, Owner};
 use crate::domain::observed::{Recorded, SecretSeen};
 use crate::domain::pace;
 use crate::domain::permissions::Access;
@@ -66,6 +67,8 @@ pub(super) struct Gathered {
     pub(super) owner: OwnerReference,
     pub(super) hosts: Vec<String>,
     pub(super) robots: [Option<Robot>; 2],
+    /// Which of them were seen with the account's mark before.
+    pub(super) known: [bool; 2],
     /// The robots are what the last pass left and the last sweep found: enough for adding one, not for changing any.
     pub(super) from_memory: bool,
     pub(super) live: Live,
@@ -90,7 +93,7 @@ pub(super) struct Gathered {
     /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
     pub(super) service_accounts_contested: Option<Instant>,
     /// See [`Form::untouched`].
-    pub(super) untouched: Vec<String>,
+    pub(super) untouched: Vec<ObjectName>,
     /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
     pub(super) paced_until: Option<RegistryTime>,
     /// It was renewed lately: the next renewal by timer waits until then (registry time).
@@ -121,6 +124,7 @@ impl Gathered {
             robots: &self.robots,
             secret: &self.seen,
             recorded,
+            known: self.known,
             login_works: self.login_works,
             permit: self.permit,
             may_adopt: self.may_adopt,
@@ -152,6 +156,7 @@ impl Pass<'_> {
             owner: self.account.owner_reference(),
             hosts: self.registry.hosts().unwrap_or_default(),
             robots: report::NO_ROBOTS,
+            known: [false; 2],
             from_memory: false,
             live: Live::default(),
             seen: SecretSeen::Absent,
@@ -172,7 +177,8 @@ impl Pass<'_> {
             untouched: Vec::new(),
             paced_until: None,
             renewal_paced_until: None,
-            behind: self.account.status.as_ref().is_some_and(spread::is_behind),
+            // Other accounts have one Secret: what a status says of namespaces keeps none of their robots alive.
+            behind: self.key.is_system() && self.account.status.as_ref().is_some_and(spread::is_behind),
             now: self.registry_now(),
             clocks_agree: self.registry.clocks_agree(),
             wake: None,
@@ -242,7 +248,7 @@ impl Pass<'_> {
         &'a self,
         owner: &'a OwnerReference,
         hosts: &'a [String],
-        untouched: &'a [String],
+        untouched: &'a [ObjectName],
     ) -> Form<'a> {
         let (wish, service_accounts) = (&self.desired.secret, self.first_service_accounts());
         Form { owner, wish, hosts, service_accounts, untouched }
@@ -257,7 +263,14 @@ impl Pass<'_> {
             return;
         }
         match self.ask_grants(&self.desired) {
-            Ok(granted) => gathered.may_adopt = granted.adoption,
+            Ok(granted) => {
+                gathered.may_adopt = granted.adoption;
+                self.ctx.index.update(self.key, |entry| {
+                    if let Some(contests) = &mut entry.contests {
+                        contests.refused = None;
+                    }
+                });
+            }
             Err(refusal) => {
                 let text = format!("registry {}: {refusal}", self.registry_name);
                 gathered.refusal = Some(("NotPermitted", text));
@@ -274,8 +287,8 @@ impl Pass<'_> {
         if self.key.is_system() || self.registry.is_tenants() {
             return Ok(Granted { adoption: true });
         }
-        let labels = self.ctx.index.labels(&self.key.namespace);
-        let origin = Origin { namespace: &self.key.namespace, labels: labels.as_ref() };
+        let labels = self.ctx.index.labels(self.key.namespace());
+        let origin = Origin { namespace: self.key.namespace(), labels: labels.as_ref() };
         grants::check(self.registry.object.spec.grants.as_deref().unwrap_or_default(), origin, desired)
     }
 
@@ -293,13 +306,19 @@ impl Pass<'_> {
         self.ask_grants(&self.desired).is_err() || self.ask_grants(&held).is_err()
     }
 
-    /// The delay counts from the moment that status said so first, in registry time as status does.
+    /// The delay counts from the moment that status said so first, in registry time as status does. Whoever may write status
+    /// cannot make it longer: it has passed by the time that this process knows of, too.
     fn check_revocation(&self, gathered: &mut Gathered) {
         let delay = SignedDuration::try_from(self.registry.grant_revocation_delay()).unwrap_or(SignedDuration::MAX);
         let now = gathered.now;
         let said = self.account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let since = conditions::since(said, kinds::READY, "NotPermitted").unwrap_or(now);
-        let left = (since + delay).duration_since(now);
+        let mut refused = Instant::now();
+        self.ctx.index.update(self.key, |entry| {
+            refused = *entry.contests.get_or_insert_default().refused.get_or_insert(refused);
+        });
+        let known = SignedDuration::try_from(refused.elapsed()).unwrap_or(SignedDuration::MAX);
+        let left = delay.saturating_sub(now.duration_since(since).max(known));
         if left > SignedDuration::ZERO {
             gathered.permit = Permit::Lapsing;
             gathered.wake = Some(now + left);
@@ -350,11 +369,19 @@ impl Pass<'_> {
         let Some(source) = &self.desired.own_password else { return Ok(()) };
         let published = gathered.live.credential.as_ref().map(|credential| credential.secret.clone());
         let (client, namespace) = (&self.ctx.client, &self.secret_namespace);
-        let read = login::read_password(client, namespace, source, published.as_ref()).await?;
-        self.ctx.index.update(self.key, |entry| {
-            entry.password =
-                Some(Box::new(PasswordSeen { secret: source.name.as_str().into(), version: read.version }));
-        });
+        let mut read = login::read_password(client, namespace, source, published.as_ref()).await?;
+        if self.ctx.registries.is_a_login(&self.ctx.settings, namespace, &source.name) {
+            let text = format!(
+                "Secret {} of spec.passwordSecretRef is the login of a registry and would be published; name another one",
+                source.name
+            );
+            (read.text, read.is_published) = (Err(PasswordProblem::Invalid(text)), false);
+        }
+        if let Ok(secret) = ObjectName::new(&source.name) {
+            self.ctx.index.update(self.key, |entry| {
+                entry.password = Some(Box::new(PasswordSeen { secret, version: read.version }));
+            });
+        }
         // Without a published credential there is nothing to differ from: it is lost, and replaced for that.
         let differs = read.text.is_ok() && published.is_some() && !read.is_published;
         gathered.own = if differs { Own::Differs } else { Own::Published };
@@ -382,7 +409,10 @@ impl Pass<'_> {
         });
         let waits = deleted.and_then(|at| Duration::try_from(self.ctx.wall_time().duration_since(at.0)).ok());
         let long = since.max(waits).is_some_and(|waits| waits >= self.ctx.settings.abandon_after);
-        Ok(long && !self.key.is_system() && namespaces::is_terminating(&self.ctx.client, &self.key.namespace).await?)
+        match &self.key.namespace {
+            Some(namespace) if long => Ok(namespaces::is_terminating(&self.ctx.client, namespace).await?),
+            _ => Ok(false),
+        }
     }
 
     async fn find_robots(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
@@ -402,6 +432,7 @@ impl Pass<'_> {
                     let slot = report::slot_of(&robot);
                     gathered.robots[slot.index()] = Some(robot);
                 }
+                gathered.known = self.compare_marks(&gathered.robots);
                 Ok(())
             }
             // With the project its robots went.
@@ -414,6 +445,22 @@ impl Pass<'_> {
             }
             Err(error) => Err(Stop::Registry(error)),
         }
+    }
+
+    /// Notes the robots that carry the account's mark; which of them did at any time that this process knows of.
+    fn compare_marks(&self, robots: &[Option<Robot>; 2]) -> [bool; 2] {
+        let mut known = [false; 2];
+        self.ctx.index.update(self.key, |entry| {
+            for (slot, robot) in robots.iter().enumerate() {
+                let Some(robot) = robot.as_ref().filter(|robot| robot.home == self.desired.home) else { continue };
+                let owner = mark::read(&robot.description, &self.desired.identity);
+                if matches!(owner, Owner::Us | Owner::Predecessor) {
+                    entry.see_mark(slot, robot_identity(robot.id, robot.created_at));
+                }
+            }
+            known = entry.knows(robots);
+        });
+        known
     }
 
     async fn ask_login(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
@@ -440,6 +487,7 @@ fn password_failure(problem: &PasswordProblem) -> Failure {
     let reason = match problem {
         PasswordProblem::Missing(_) => "PasswordMissing",
         PasswordProblem::Invalid(_) => "PasswordInvalid",
+        PasswordProblem::NotMarked(_) => "SecretNotMarked",
     };
     Failure { reason, message: problem.to_string(), permanent: true }
 }

@@ -21,7 +21,7 @@ pub use registry_of::resolve;
 use super::index::{Entry, Namespace, digest};
 use super::registries::{self, RegistryState};
 use super::{Context, Key, unreadable};
-use crate::api::{Account, AccountSpec, AccountStatus, PinnedRegistry, RegistryTime, keys};
+use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::{self, accounts};
 use crate::deadline;
@@ -40,10 +40,10 @@ struct Pass<'a> {
     key: &'a Key,
     account: Account,
     /// Where its Secret is: the account's namespace, or the operator's own for a system account.
-    secret_namespace: Arc<str>,
+    secret_namespace: ObjectName,
     /// The namespaces that a system account's Secret is copied to, with those that are there.
-    spread: Option<Vec<(String, Option<Namespace>)>>,
-    registry_name: Arc<str>,
+    spread: Option<Vec<(ObjectName, Option<Namespace>)>>,
+    registry_name: RegistryKey,
     registry: Arc<RegistryState>,
     desired: Desired,
     /// Nothing is left that the account could hold.
@@ -70,7 +70,7 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
     let latest = |account: &Account| tracked.is_none_or(|object| object.is_latest(Version::of(&account.metadata)));
     let account = match payload.filter(|account| cause == Cause::Change && latest(account)) {
         Some(account) => *account,
-        None => match accounts::read(&ctx.client, &key.namespace, &key.name).await {
+        None => match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
             Ok(Some(account)) => account,
             Ok(None) => return forget(&ctx, &key, false),
             Err(cluster::Error::Unreadable(object)) => return unreadable::account(&ctx, *object),
@@ -113,7 +113,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
         return Outcome::Settled { wake: None };
     }
     let registry_name = match registry_of::resolve(&ctx.registries, &account) {
-        Ok(name) => ctx.index.name(&name),
+        Ok(key) => key,
         Err(failure) => return without_registry(ctx, key, account, &failure).await,
     };
     let registry = match ctx.registries.get(&registry_name) {
@@ -135,6 +135,8 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
             }
         },
     };
+    // All accounts of a registry share its key.
+    let registry_name = registry.key.clone();
     let listed = registry.projects.clone().unwrap_or_default();
     let desired = match wish(ctx, &account, &registry, &listed) {
         Ok(desired) => desired,
@@ -142,11 +144,13 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     };
     at_rest::remember(ctx, key, &account, &registry_name, shown);
     let (again, by_timer, from_event) = (cause == Cause::Again, cause == Cause::Timer, cause == Cause::Change);
-    let (secret_namespace, spread) = match &account.spec {
-        AccountSpec::Project(_) => (Arc::clone(&key.namespace), None),
-        AccountSpec::System(spec) => {
+    let (secret_namespace, spread) = match (&account.spec, &key.namespace) {
+        (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
+        // No API server has a RobotAccount outside every namespace.
+        (AccountSpec::Project(_), None) => return Outcome::Gone,
+        (AccountSpec::System(spec), _) => {
             let secret = spec.secret.clone().unwrap_or_default();
-            (Arc::clone(&ctx.settings.resource_namespace), Some(ctx.index.spread(key, &secret)))
+            (ctx.settings.resource_namespace.clone(), Some(ctx.index.spread(key, &secret)))
         }
     };
     let mut pass = Pass {
@@ -224,7 +228,7 @@ impl Pass<'_> {
     fn note_service_accounts(&self) {
         let names = &self.desired.service_accounts;
         match &self.spread {
-            None => self.ctx.index.set_service_accounts(self.key, &self.key.namespace, names),
+            None => self.ctx.index.set_service_accounts(self.key, &self.secret_namespace, names),
             Some(spread) => {
                 for (namespace, _) in spread {
                     self.ctx.index.set_service_accounts(self.key, namespace, names);
@@ -234,8 +238,8 @@ impl Pass<'_> {
     }
 
     /// The ServiceAccounts beside the first Secret: a system account's own namespace is one of many.
-    fn first_service_accounts(&self) -> &[String] {
-        let here = self.spread.as_ref().is_none_or(|all| all.iter().any(|(name, _)| **name == *self.secret_namespace));
+    fn first_service_accounts(&self) -> &[ObjectName] {
+        let here = self.spread.as_ref().is_none_or(|all| all.iter().any(|(name, _)| *name == self.secret_namespace));
         if here { &self.desired.service_accounts } else { &[] }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::api::RegistryKey;
 use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, registries};
 use crate::domain::permissions;
@@ -24,7 +25,7 @@ pub fn of_kube(error: &crate::cluster::Error) -> Outcome {
 
 /// After a failed registry call. Trouble of the registry as a whole makes everybody wait for one probe; a missing
 /// project waits for the sweep that sees it.
-pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: &Error) -> Outcome {
+pub fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Home, error: &Error) -> Outcome {
     if error.is_outage() {
         // The probe finds out whether the registry as a whole is out of order: then the next try of this account parks
         // it. If it is not, only the backoff keeps account and probe from chasing one another.
@@ -46,7 +47,7 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &Arc<str>, home: &Home, error: 
 pub fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
     let registry = &state.object.spec.url;
     if error.is_of_login() {
-        let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.object.key());
+        let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.key);
         return Failure { reason, message, permanent };
     }
     if let Some(registries::Trouble { reason, message, permanent, .. }) = registries::unreachable_tenant(state, error) {

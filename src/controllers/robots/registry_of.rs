@@ -3,28 +3,34 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::api::either::registry_key;
-use crate::api::{Account, AccountSpec, PinnedRegistry, RegistryKind};
+use crate::api::{Account, AccountSpec, InvalidName, ObjectName, PinnedRegistry, RegistryKey, RegistryKind};
 use crate::cluster::{self, registries as objects};
 use crate::controllers::registries::{Registries, RegistryState};
 use crate::controllers::{Context, RegistryWork};
 use crate::deadline;
 use crate::domain::report::Failure;
 
-/// The key of the registry that the account names itself, or that was pinned at first use; `None` = the default one.
-pub fn wanted(account: &Account) -> Option<String> {
-    let named = account.registry_ref().map(|reference| (reference.kind, reference.name.as_str()));
-    let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
-    let pinned = pinned.map(|PinnedRegistry { kind, name, .. }| (*kind, name.as_str()));
-    let (kind, name) = named.or(pinned)?;
-    // Never of another namespace than the account's: whoever may make accounts uses the logins of their own only.
-    let namespace = account.metadata.namespace.as_deref().filter(|_| kind == RegistryKind::HarborRegistry);
-    Some(registry_key(namespace, name))
+/// The registry that the account names itself, or that was pinned at first use; `None` = the default one.
+///
+/// Never one of another namespace than the account's: whoever may make accounts uses the logins of their own only. Status
+/// is written by whoever may write it: a pin that is no name, or of a namespace where there is none, counts as none.
+pub fn wanted(account: &Account) -> Option<RegistryKey> {
+    let key = |kind, name: &str| match (kind, account.metadata.namespace.as_deref()) {
+        (RegistryKind::ClusterHarborRegistry, _) => RegistryKey::cluster(name).ok(),
+        (RegistryKind::HarborRegistry, Some(namespace)) => RegistryKey::namespaced(namespace, name).ok(),
+        (RegistryKind::HarborRegistry, None) => None,
+    };
+    if let Some(reference) = account.registry_ref() {
+        return key(reference.kind, &reference.name);
+    }
+    let PinnedRegistry { kind, name, .. } = account.status.as_ref()?.registry.as_ref()?;
+    key(*kind, name)
 }
 
 /// The registry's key, or why there is none.
-pub fn resolve(registries: &Registries, account: &Account) -> Result<String, Failure> {
-    let kind = account.registry_ref().map(|reference| reference.kind);
+pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey, Failure> {
+    let reference = account.registry_ref();
+    let kind = reference.map(|reference| reference.kind);
     if kind == Some(RegistryKind::HarborRegistry) && matches!(account.spec, AccountSpec::System(_)) {
         return Err(Failure {
             reason: "RegistryNotFound",
@@ -33,8 +39,12 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<String, Fai
             permanent: true,
         });
     }
-    if let Some(name) = wanted(account) {
-        return Ok(name);
+    if let Some(key) = wanted(account) {
+        return Ok(key);
+    }
+    if let Some(reference) = reference {
+        let message = format!("spec.registryRef.name: {:?} is {InvalidName}", reference.name);
+        return Err(Failure { reason: "RegistryNotFound", message, permanent: true });
     }
     let mut defaults = registries.defaults();
     match defaults.len() {
@@ -48,7 +58,7 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<String, Fai
             reason: "DefaultAmbiguous",
             message: format!(
                 "spec.registryRef is not set and several ClusterHarborRegistries are annotated as the default: {}",
-                defaults.join(", ")
+                defaults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             ),
             permanent: true,
         }),
@@ -56,11 +66,8 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<String, Fai
 }
 
 /// The named registry is not known: it does not exist, or cannot be seen.
-pub fn missing(ctx: &Context, key: &str) -> Failure {
-    let (kind, namespace, name) = match key.split_once('/') {
-        Some((namespace, name)) => (RegistryKind::HarborRegistry, Some(namespace), name),
-        None => (RegistryKind::ClusterHarborRegistry, None, key),
-    };
+pub fn missing(ctx: &Context, key: &RegistryKey) -> Failure {
+    let (kind, namespace, name) = (key.kind(), key.namespace().map(ObjectName::as_str), key.name());
     let place = if namespace.is_some() { " in this namespace" } else { "" };
     let (reason, message) = if ctx.gaps.is_unreadable(&kind.to_string(), namespace, name) {
         (
@@ -89,17 +96,14 @@ pub fn missing(ctx: &Context, key: &str) -> Failure {
 }
 
 /// True if the registry may well be there although nothing is known of it.
-pub fn is_out_of_sight(ctx: &Context, key: &str) -> bool {
-    let (kind, namespace, name) = match key.split_once('/') {
-        Some((namespace, name)) => ("HarborRegistry", Some(namespace), name),
-        None => ("ClusterHarborRegistry", None, key),
-    };
+pub fn is_out_of_sight(ctx: &Context, key: &RegistryKey) -> bool {
+    let (kind, namespace) = (key.kind().to_string(), key.namespace().map(ObjectName::as_str));
     let not_served = namespace.is_none() && !ctx.settings.cluster_registries;
-    not_served || ctx.gaps.is_unreadable(kind, namespace, name) || ctx.gaps.is_refused(kind, namespace)
+    not_served || ctx.gaps.is_unreadable(&kind, namespace, key.name()) || ctx.gaps.is_refused(&kind, namespace)
 }
 
 /// True if another operator serves the registry: then its accounts are not ours to say anything about.
-pub async fn served_elsewhere(ctx: &Context, name: &str) -> Result<bool, cluster::Error> {
+pub async fn served_elsewhere(ctx: &Context, name: &RegistryKey) -> Result<bool, cluster::Error> {
     if ctx.settings.registry_selector.is_none() {
         return Ok(false);
     }
@@ -107,13 +111,13 @@ pub async fn served_elsewhere(ctx: &Context, name: &str) -> Result<bool, cluster
 }
 
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.
-pub fn stand_in(ctx: &Context, name: &Arc<str>, account: &Account) -> Arc<RegistryState> {
+pub fn stand_in(ctx: &Context, name: &RegistryKey, account: &Account) -> Arc<RegistryState> {
     let since = ctx.registries.missed_since(name);
     let after = ctx.settings.abandon_after;
     // Who waits longer than that looks again as often: a time that is over would be served at once, again and again.
     let again = Some(deadline::after(since, after)).filter(|at| *at > Instant::now());
     let again = again.unwrap_or_else(|| deadline::from_now(after));
-    ctx.registry_work.wake_at(RegistryWork::Probe(Arc::clone(name)), again);
+    ctx.registry_work.wake_at(RegistryWork::Probe(name.clone()), again);
     let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
     let url = pinned.and_then(|pinned| pinned.url.clone()).unwrap_or_default();
     Arc::new(RegistryState::missing(name, url, since))

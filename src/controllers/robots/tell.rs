@@ -59,18 +59,19 @@ impl Pass<'_> {
     /// The namespace goes, and a robot may be left in Harbor: says which. In the namespace itself no event can be written
     /// any more.
     pub(super) fn tell_abandoned(&self) {
+        let Some(namespace) = &self.key.namespace else { return };
         let status = self.account.status.as_ref();
         let current = status.and_then(|status| status.robot.as_ref()).map(|robot| robot.name.as_str());
         let previous = status.and_then(|status| status.previous.as_ref()).map(|robot| robot.name.as_str());
         let named: Vec<&str> = current.into_iter().chain(previous).collect();
         let robots = if named.is_empty() { self.desired.base_name.clone() } else { named.join(" and ") };
         let text = format!(
-            "Harbor at {} could not be asked for a long time while namespace {} is being deleted, so RobotAccount {} was given \
+            "Harbor at {} could not be asked for a long time while namespace {namespace} is being deleted, so RobotAccount {} was given \
              up: {robots}, if it still exists, has to be deleted in Harbor by hand",
-            self.registry.object.spec.url, self.key.namespace, self.key.name
+            self.registry.object.spec.url, self.key.name
         );
         tracing::warn!(account = %self.key, "{text}");
-        self.publish(events::namespace_reference(&self.key.namespace), true, "RobotAbandoned", text);
+        self.publish(events::namespace_reference(namespace), true, "RobotAbandoned", text);
     }
 
     fn publish(&self, reference: ObjectReference, warning: bool, reason: &str, text: String) {

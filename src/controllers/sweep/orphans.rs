@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::super::index::{Resident, digest};
 use super::super::registries::RegistryState;
 use super::super::{Context, Key};
+use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::{self, accounts};
 use crate::domain::mark::{self, Mark};
 use crate::domain::robot::{Home, Robot};
@@ -27,10 +28,15 @@ pub fn count(orphans: &Orphans) -> usize {
 
 /// The account in a robot's mark, if it is one of this cluster's and none of those at hand. What an account left on
 /// purpose is nobody's business.
-pub fn owner_to_ask(ctx: &Context, registry: &str, residents: &[Resident], robot: &Robot) -> Option<Box<Owner>> {
+pub fn owner_to_ask(
+    ctx: &Context,
+    registry: &RegistryKey,
+    residents: &[Resident],
+    robot: &Robot,
+) -> Option<Box<Owner>> {
     let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;
     // A tenant writes what it likes into its own Harbor: of accounts elsewhere that must tell nothing.
-    let may_be_of = registry.split_once('/').is_none_or(|(namespace, _)| namespace == mark.namespace);
+    let may_be_of = registry.namespace().is_none_or(|namespace| *namespace == mark.namespace);
     let uid = digest(Some(mark.uid.to_owned()));
     if !may_be_of || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
         return None;
@@ -41,12 +47,12 @@ pub fn owner_to_ask(ctx: &Context, registry: &str, residents: &[Resident], robot
 /// The account that a mark names, if the mark is of this cluster and the account's namespace is watched.
 pub fn owner_here(ctx: &Context, mark: &Mark<'_>) -> Option<Box<Owner>> {
     let here = mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
-    here.then(|| Box::new(Owner { uid: mark.uid.into(), namespace: mark.namespace.into(), name: mark.name.into() }))
+    Owner::in_mark(mark).filter(|_| here).map(Box::new)
 }
 
 /// An operator of some namespaces cannot tell whether accounts elsewhere live.
-fn is_watched(namespaces: &[String], namespace: &str) -> bool {
-    namespaces.is_empty() || namespaces.iter().any(|watched| watched == namespace)
+fn is_watched(namespaces: &[ObjectName], namespace: &str) -> bool {
+    namespaces.is_empty() || namespaces.iter().any(|watched| *watched == *namespace)
 }
 
 /// A robot without an account.
@@ -131,7 +137,7 @@ async fn execute(ctx: &Context, client: &dyn Registry, home: &Arc<Home>, orphan:
 
 /// The slot of an account of that very name, made again: it takes its predecessor's robot over.
 fn is_taken_back(ctx: &Context, home: &Arc<Home>, prefix: Option<&str>, robot: &str, owner: &Owner) -> bool {
-    let key: Key = ctx.index.key(&owner.namespace, &owner.name);
+    let key = Key { namespace: owner.namespace.clone(), name: owner.name.clone() };
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.home == *home) else { return false };
     let short = short_name(robot, home, prefix);
     short.is_some_and(|short| Slot::BOTH.iter().any(|slot| slot.name(&entry.base_name) == short))
@@ -139,7 +145,7 @@ fn is_taken_back(ctx: &Context, home: &Arc<Home>, prefix: Option<&str>, robot: &
 
 /// An account that cannot be read is not gone, nor is one that may not be looked at.
 async fn is_gone(ctx: &Context, owner: &Owner) -> Result<bool, cluster::Error> {
-    match accounts::read(&ctx.client, &owner.namespace, &owner.name).await {
+    match accounts::read(&ctx.client, owner.namespace.as_ref(), &owner.name).await {
         Ok(found) => Ok(found.is_none_or(|account| account.metadata.uid.as_deref() != Some(&*owner.uid))),
         Err(cluster::Error::Unreadable(object)) => Ok(object.metadata.uid.is_some_and(|uid| *uid != *owner.uid)),
         Err(cluster::Error::Refused(_)) => Ok(false),

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::Context;
 use super::super::index::digest;
 use super::super::registries::{self, RegistryState};
+use super::super::{Context, Key};
 use super::orphans;
-use crate::api::{RegistryKind, RegistryTime};
+use crate::api::{ObjectName, RegistryKey, RegistryKind, RegistryTime};
 use crate::domain::grants::{self, Origin};
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
@@ -23,7 +23,7 @@ use crate::registry::{Class, Error, Owner, Registry, RobotUpdate};
 /// The grants that a registry's sweep holds robots to.
 pub struct Fence<'a> {
     ctx: &'a Context,
-    name: &'a Arc<str>,
+    name: &'a RegistryKey,
     state: &'a RegistryState,
     /// All registry objects of the same Harbor: a mark does not say through which of them its robot was made.
     registries: Vec<Arc<RegistryState>>,
@@ -32,7 +32,7 @@ pub struct Fence<'a> {
 
 impl<'a> Fence<'a> {
     /// `None` where no grants apply: a namespace's own login is its fence, and a registry's `suspend` stops everything.
-    pub fn of(ctx: &'a Context, name: &'a Arc<str>, state: &'a RegistryState) -> Option<Self> {
+    pub fn of(ctx: &'a Context, name: &'a RegistryKey, state: &'a RegistryState) -> Option<Self> {
         let suspended = state.object.spec.suspend.unwrap_or_default();
         // Before the lists are through neither accounts nor the labels of namespaces are known.
         if state.is_tenants() || suspended || !ctx.index.is_listed() {
@@ -49,19 +49,20 @@ impl<'a> Fence<'a> {
     pub fn owner_beyond(&self, robot: &Robot) -> Option<Box<Owner>> {
         let owner = orphans::owner_here(self.ctx, &mark::parse(&robot.description)?)?;
         // Whoever may make a SystemRobotAccount may ask for all that the login has.
-        if owner.namespace.is_empty() || self.covers(robot, &owner) {
+        let namespace = owner.namespace.clone()?;
+        if self.covers(robot, &namespace) {
             return None;
         }
-        let key = self.ctx.index.key(&owner.namespace, &owner.name);
+        let key = Key { namespace: Some(namespace), name: owner.name.clone() };
         let entry = self.ctx.index.get(&key).filter(|entry| entry.uid == digest(Some(owner.uid.to_string())));
         // An account of a namespace's own login on this same Harbor.
-        let elsewhere = entry.is_some_and(|entry| *entry.registry != **self.name);
+        let elsewhere = entry.is_some_and(|entry| entry.registry != *self.name);
         (!elsewhere).then_some(owner)
     }
 
-    fn covers(&self, robot: &Robot, owner: &Owner) -> bool {
-        let labels = self.ctx.index.labels(&owner.namespace);
-        let origin = Origin { namespace: &owner.namespace, labels: labels.as_ref() };
+    fn covers(&self, robot: &Robot, namespace: &ObjectName) -> bool {
+        let labels = self.ctx.index.labels(namespace);
+        let origin = Origin { namespace, labels: labels.as_ref() };
         let grants = self.registries.iter().flat_map(|other| other.object.spec.grants.iter().flatten());
         grants::cover_robot(grants, origin, robot, self.now)
     }
@@ -103,9 +104,9 @@ impl<'a> Fence<'a> {
             client.delete(id).await?;
         }
         let what = if disabled { "disabled" } else { "deleted" };
-        let account = format!("{}/{}", owner.namespace, owner.name);
-        let text = format!("{name} of account {account} held more than is granted, and was {what}");
-        registries::warn(self.ctx, &self.state.object, "RobotNotPermitted", text);
+        let namespace = owner.namespace.as_deref().unwrap_or_default();
+        let text = format!("{name} of account {namespace}/{} held more than is granted, and was {what}", owner.name);
+        registries::warn(self.ctx, self.name, &self.state.object, "RobotNotPermitted", text);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 
+use crate::api::ObjectName;
 use crate::cluster::objects::PAGE;
 use crate::controllers::Context;
 use crate::controllers::gaps::Gaps;
@@ -227,7 +228,7 @@ where
     if namespaces.is_empty() {
         return vec![open(&ctx.gaps, Api::all(client.clone()), None, config.clone()).boxed()];
     }
-    let open_one = |name: &String| {
+    let open_one = |name: &ObjectName| {
         let api = Api::namespaced(client.clone(), name);
         open(&ctx.gaps, api, Some(name), config.clone()).boxed()
     };
@@ -257,11 +258,11 @@ impl Listing<'_> {
 
     /// True if objects of this namespace, or the cluster's (`None`), are in this list. A stream for all namespaces or one for
     /// each comes first, then the one for what is in none.
-    pub(super) fn covers(&self, namespaces: &[String], namespace: Option<&str>) -> bool {
+    pub(super) fn covers(&self, namespaces: &[ObjectName], namespace: Option<&str>) -> bool {
         match namespace {
             None => self.stream == namespaces.len().max(1),
             Some(_) if namespaces.is_empty() => self.stream == 0,
-            Some(name) => namespaces.get(self.stream).is_some_and(|here| here == name),
+            Some(name) => namespaces.get(self.stream).is_some_and(|here| *here == *name),
         }
     }
 }
@@ -455,11 +456,11 @@ mod tests {
     #[test]
     fn a_list_tells_of_its_own_namespace_only() {
         let there = HashSet::new();
-        let covers = |stream, namespaces: &[String], namespace| {
+        let covers = |stream, namespaces: &[ObjectName], namespace| {
             let listing = Listing { stream, there: &there };
             listing.covers(namespaces, namespace)
         };
-        let two = ["a".to_owned(), "b".to_owned()];
+        let two = ["a", "b"].map(|name| ObjectName::new(name).unwrap());
         assert!(covers(1, &two, Some("b")) && !covers(0, &two, Some("b")) && !covers(2, &two, Some("b")));
         assert!(covers(2, &two, None) && !covers(1, &two, None));
         assert!(covers(0, &[], Some("b")) && !covers(1, &[], Some("b")));

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::RobotAccount;
+use crate::domain::fixtures::secret;
 use crate::domain::permissions::Access;
 
 #[expect(clippy::needless_pass_by_value, reason = "json!(…) reads best as an argument by value")]
@@ -39,7 +40,7 @@ fn an_account_that_names_only_its_project_gets_every_default() {
     assert_eq!(wish.strategy, Strategy::Overlap);
     let day = SignedDuration::from_hours(24);
     assert_eq!(wish.rotation, Rotation { renew_before: None, overlap: day, interval: None });
-    assert_eq!(wish.secret, SecretWish { name: "ci".into(), ..SecretWish::default() });
+    assert_eq!(wish.secret, secret("ci"));
     assert!(wish.service_accounts.is_empty() && !wish.retain && !wish.adopt);
     assert_eq!(wish.tokens, Tokens::default());
     let pairs: Vec<String> = wish.pairs().iter().map(ToString::to_string).collect();
@@ -80,15 +81,15 @@ fn every_field_of_the_spec_is_taken_over() {
         interval: Some(SignedDuration::from_hours(7 * 24)),
     };
     assert_eq!(wish.rotation, rotation);
-    let secret = SecretWish {
-        name: "login".into(),
+    let expected = SecretWish {
+        name: ObjectName::new("login").unwrap(),
         labels: [("a".to_owned(), "b".to_owned())].into(),
         annotations: [("c".to_owned(), "d".to_owned())].into(),
         basic_auth: true,
         robot_file: true,
         chosen_password: false,
     };
-    assert_eq!(wish.secret, secret);
+    assert_eq!(wish.secret, expected);
     assert_eq!(wish.service_accounts, ["default"]);
     assert!(wish.retain && wish.adopt);
 }

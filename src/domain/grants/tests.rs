@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::api::Permission;
 use crate::domain::fixtures::{at, days, desired, project, robot};
@@ -94,7 +96,6 @@ fn the_accounts_namespace_in_a_pattern_never_reaches_a_neighbour() {
         ("$(namespace)", "team-a.x", false),
         ("$(namespace).*", "team-a.x", true),
         ("$(namespace)_*", "team-a_x", true),
-        ("$(namespace)-prod", "team-a-prod", true),
         ("*.$(namespace)", "x.team-a", true),
         ("shared.$(namespace).*", "shared.team-a.x", true),
         // Namespace `team` would otherwise be handed the projects of namespace `team-a`.
@@ -106,12 +107,49 @@ fn the_accounts_namespace_in_a_pattern_never_reaches_a_neighbour() {
         ("*-$(namespace)", "x-team-a", false),
         ("*$(namespace)*", "team-a", false),
         ("$(namespace)$(namespace)", "team-ateam-a", false),
-        ("$(namespace).*.$(namespace)", "team-a.x.team-a", false),
+        ("$(namespace).*.$(namespace)", "team-a.x.team-a", true),
+        ("$(namespace).x.$(namespace)", "team-a.x.team-a", true),
+        ("$(namespace).$(namespace)", "team-a.team-a", true),
+        ("ci_$(namespace).prod", "ci_team-a.prod", true),
+        // … or, without a wildcard, the one project of the namespace `team-a-prod`.
+        ("$(namespace)-prod", "team-a-prod", false),
+        ("$(namespace)x", "team-ax", false),
+        ("ci-$(namespace)", "ci-team-a", false),
+        ("1$(namespace)", "1team-a", false),
+        ("$(namespace).x-$(namespace)", "team-a.x-team-a", false),
         ("$(NAMESPACE)", "team-a", false),
         ("$(namespace", "team-a", false),
     ] {
         let grant = Grant { projects: vec![pattern.into()], ..grant() };
         assert_eq!(granted(&[grant], &for_project(name)), expected, "{pattern} {name}");
+    }
+}
+
+#[test]
+fn a_pattern_from_before_the_rule_is_named() {
+    let grant = Grant { projects: vec!["$(namespace)-prod".into(), "$(namespace)".into()], ..grant() };
+    let message = check(&[grant], from("team-a", None), &for_project("team-a-prod")).unwrap_err().to_string();
+    assert!(message.contains("; $(namespace)-prod in a grant counts for nobody"), "{message}");
+}
+
+proptest! {
+    /// Whoever may name a namespace gets no project that a namespace of another name gets, too.
+    #[test]
+    fn one_project_is_never_that_of_two_namespaces(
+        before in "[a-z.*_-]{0,3}", after in "[a-z.*_-]{0,3}",
+        one in "[a-b]([a-b-]{0,3}[a-b])?", other in "[a-b]([a-b-]{0,3}[a-b])?",
+        project in "[a-b._-]{1,8}",
+    ) {
+        prop_assume!(one != other);
+        let gets = |namespace: &str, pattern: &str| {
+            let grant = Grant { namespaces: Some(vec![namespace.into()]), projects: vec![pattern.into()], ..grant() };
+            check(&[grant], from(namespace, None), &for_project(&project)).is_ok()
+        };
+        // With a wildcard on both sides the administrator means any of them.
+        prop_assume!(!(before.contains('*') && after.contains('*')));
+        let pattern = format!("{before}$(namespace){after}");
+        let (a, b) = (gets(&one, &pattern), gets(&other, &pattern));
+        prop_assert!(!(a && b), "{pattern}: {one} and {other} get {project}");
     }
 }
 

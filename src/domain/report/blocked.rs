@@ -120,7 +120,13 @@ fn taken(facts: &Facts<'_>) -> (&'static str, String) {
         );
         return ("LoginCannotUpdate", text);
     }
-    let advice = if let Some(cluster) = other_cluster(robot, &desired.identity.path) {
+    let advice = if unmarked && observed.is_on_record(robot) {
+        format!(
+            "status names it, but that proves nothing: if somebody took the account's mark out of its description while the \
+             operator did not run, write it back in Harbor: {}",
+            mark::write("", &desired.identity, false)
+        )
+    } else if let Some(cluster) = other_cluster(robot, &desired.identity.path) {
         format!(
             "it carries the mark of this very account in another cluster, {cluster}: if this cluster was restored from a \
              backup of that one, start the operator with --cluster-name={cluster}; else choose another spec.name"

@@ -38,6 +38,10 @@ fn a_robot_is_ours_by_mark_by_our_former_life_or_by_status() {
     assert_eq!(holder_in(&with(&predecessors_mark(), false)), Holder::Ours);
     assert_eq!(holder_in(&with("edited by a person", true)), Holder::Ours);
     assert_eq!(holder_in(&with("edited by a person", false)), Holder::Unmarked);
+    // Whoever may write status may put any robot on record: without a mark it is ours only if it was seen with one.
+    let unknown = View { known: [false; 2], ..with("edited by a person", true) };
+    assert_eq!(holder_in(&unknown), Holder::Unmarked);
+    assert_eq!(holder_in(&View { known: [false; 2], ..with(&desired().description(), true) }), Holder::Ours);
     assert_eq!(holder_in(&with(&others_mark(), true)), Holder::Stranger);
     assert_eq!(holder_in(&with("[harbor-robots.io/v2 new format]", true)), Holder::Stranger);
 }

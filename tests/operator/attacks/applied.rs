@@ -143,11 +143,14 @@ fn registries() -> Vec<Case> {
 
 /// Grants that an administrator would regret; the check of a request refuses them as well (see `domain/grants/tests.rs`).
 fn grants() -> Vec<Case> {
-    let wild = "between '*' and $(namespace) there must be a '.' or '_'";
+    let wild = "next to $(namespace) there must be a '.' or '_'";
     vec![
         // The namespace `team` would get the projects of `team-victim`.
         ("a grant for $(namespace)-*", json!({"projects": ["$(namespace)-*"]}), wild),
         ("a grant for $(namespace)*", json!({"projects": ["$(namespace)*"]}), wild),
+        // … or the project of the namespace `team-prod`.
+        ("a grant for $(namespace)-prod", json!({"projects": ["$(namespace)-prod"]}), wild),
+        ("a grant for prod-$(namespace)", json!({"projects": ["prod-$(namespace)"]}), wild),
         ("a grant for *$(namespace)", json!({"projects": ["*$(namespace)"]}), wild),
         ("a grant for a pattern of namespaces", json!({"namespaces": ["team-*"]}), "patterns are not possible"),
         (

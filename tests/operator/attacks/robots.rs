@@ -198,13 +198,15 @@ async fn overwrites_the_system_secret(stage: &Stage) {
 /// As a robot's password it could be read in Harbor's own traffic, and would stand in a Secret of another type.
 async fn token_as_password(stage: &Stage) {
     let annotations = json!({"kubernetes.io/service-account.name": "attacker"});
-    let token = json!({"type": "kubernetes.io/service-account-token", "metadata": {"annotations": annotations}});
+    let labels = json!({"harbor-robots.io/use": "password"});
+    let metadata = json!({"annotations": annotations, "labels": labels});
+    let token = json!({"type": "kubernetes.io/service-account-token", "metadata": metadata});
     stage.scene.apply(stage.secret("sa-token", token));
     refused_as_password(stage, "by-token", "sa-token", "token", "PasswordInvalid").await;
 }
 
 async fn output_as_password(stage: &Stage) {
-    refused_as_password(stage, "by-output", "cluster-pull", ".dockerconfigjson", "PasswordInvalid").await;
+    refused_as_password(stage, "by-output", "cluster-pull", ".dockerconfigjson", "SecretNotMarked").await;
 }
 
 async fn others_password(stage: &Stage) {

@@ -7,7 +7,7 @@ use harbor_robot_world::{Call, Calls, eventually};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::GroupVersionKind;
 use kube::core::params::ValidationDirective;
@@ -36,15 +36,30 @@ pub struct Before {
 impl Stage {
     /// Gives the scene's namespace an attacker, and makes the victim's.
     pub async fn new(scene: Scene) -> Self {
+        let rules = json!([
+            {"apiGroups": ["harbor-robots.io"], "resources": ["robotaccounts", "harborregistries"], "verbs": ["*"]},
+            {"apiGroups": [""], "resources": ["secrets", "configmaps", "serviceaccounts"], "verbs": ["*"]},
+        ]);
+        Self::with(scene, rules).await
+    }
+
+    /// The same with an attacker who may write statuses, too, and make Secrets, but not read any.
+    pub async fn of_insider(scene: Scene) -> Self {
+        let rules = json!([
+            {"apiGroups": ["harbor-robots.io"], "resources": ["*"], "verbs": ["*"]},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]},
+        ]);
+        Self::with(scene, rules).await
+    }
+
+    async fn with(scene: Scene, rules: Value) -> Self {
         let namespace = scene.namespace.clone();
         let victim = scene.namespace_with("victim", &json!({}));
         let role = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
             "metadata": {"name": "team", "namespace": namespace},
-            "rules": [
-                {"apiGroups": ["harbor-robots.io"], "resources": ["robotaccounts", "harborregistries"], "verbs": ["*"]},
-                {"apiGroups": [""], "resources": ["secrets", "configmaps", "serviceaccounts"], "verbs": ["*"]},
-            ],
+            "rules": rules,
         });
         let binding = json!({
             "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
@@ -122,6 +137,22 @@ impl Stage {
     /// Changes an object of the attacker's by a JSON merge patch.
     pub async fn edit(&self, name: &str, patch: Value) {
         self.of_attacker().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Writes into the status of an account of the attacker's, and empties its conditions: what the operator makes of that is
+    /// told by new ones.
+    pub async fn forge(&self, name: &str, mut status: Value) {
+        status["conditions"] = json!([]);
+        let patch = Patch::Merge(json!({"status": status}));
+        self.of_attacker().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Makes a Secret as the attacker, who may do nothing else with it.
+    pub async fn make_secret(&self, name: &str, content: Value) {
+        let secret = serde_json::from_value(self.secret(name, content)).unwrap();
+        let api: Api<Secret> = Api::namespaced(self.attacker.clone(), &self.scene.namespace);
+        api.create(&PostParams::default(), &secret).await.unwrap();
+        assert!(api.get(name).await.is_err(), "it may not be read");
     }
 
     /// The attacker's accounts as the attacker reaches them.

@@ -21,13 +21,17 @@ const LOGIN: &str = "robot$tenant";
 async fn stage(args: &[&str]) -> Stage {
     let setting = Setting {
         registry: json!({"pollInterval": "1h", "grants": []}),
-        args: args.iter().map(ToString::to_string).collect(),
+        args: args.iter().chain(&["--tenant-registries=100"]).map(ToString::to_string).collect(),
         login: LoginAs::Person,
         all_namespaces: true,
         ..Setting::default()
     };
     let stage = Stage::new(Scene::new(setting).await).await;
-    stage.attack(&stage.secret("own-login", json!({"stringData": {"username": LOGIN, "password": "Made-up-1"}}))).await;
+    let login = json!({
+        "metadata": {"labels": {"harbor-robots.io/use": "login"}},
+        "stringData": {"username": LOGIN, "password": "Made-up-1"},
+    });
+    stage.attack(&stage.secret("own-login", login)).await;
     stage
 }
 
@@ -74,7 +78,7 @@ fn unreachable() -> Value {
 }
 
 /// A server that answers every request with this text; counts connections.
-async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
+pub(super) async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let count = Arc::new(AtomicUsize::new(0));
@@ -92,7 +96,7 @@ async fn server(answer: String) -> (u16, Arc<AtomicUsize>) {
     (port, count)
 }
 
-fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(super) fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}")
 }
@@ -245,7 +249,8 @@ async fn is_not_redirected(stage: &Stage) {
 
 async fn uses_the_victims(stage: &Stage) {
     let login = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own-login", "namespace": stage.victim},
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "own-login", "namespace": stage.victim, "labels": {"harbor-robots.io/use": "login"}},
         "stringData": {"username": stage.scene.login.name, "password": stage.scene.login.secret},
     });
     stage.scene.apply(login);
@@ -278,7 +283,9 @@ async fn uses_the_operators_login(stage: &Stage) {
 
 async fn token_as_ca(stage: &Stage) {
     let annotations = json!({"kubernetes.io/service-account.name": "attacker"});
-    let token = json!({"type": "kubernetes.io/service-account-token", "metadata": {"annotations": annotations}});
+    let labels = json!({"harbor-robots.io/use": "ca"});
+    let metadata = json!({"annotations": annotations, "labels": labels});
+    let token = json!({"type": "kubernetes.io/service-account-token", "metadata": metadata});
     stage.scene.apply(stage.secret("sa-token", token));
     let filled = stage
         .scene

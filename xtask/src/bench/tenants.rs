@@ -22,8 +22,10 @@ impl Tenant {
     pub(super) fn register(&self, stage: &Stage, url: &str, login: &Login) -> Result<()> {
         let metadata = |name: &str| json!({"name": name, "namespace": self.namespace});
         stage.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}}))?;
+        let mut of_login = metadata("own-login");
+        of_login["labels"] = json!({"harbor-robots.io/use": "login"});
         stage.apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": metadata("own-login"),
+            "apiVersion": "v1", "kind": "Secret", "metadata": of_login,
             "stringData": {"username": login.name, "password": login.secret},
         }))?;
         stage.apply(&json!({

@@ -1,6 +1,7 @@
 //! The steps that call Harbor: make, change, delete a robot, give it a secret, and the login that proves a change.
 
 use super::{Run, Trouble};
+use crate::controllers::index::robot_identity;
 use crate::domain::mark;
 use crate::domain::plan::{Plan, Purpose, Target};
 use crate::domain::robot::{Lifetime, Robot};
@@ -34,6 +35,8 @@ impl Run<'_, '_> {
             updated_at: created.created_at,
         });
         self.created = Some(slot);
+        let identity = robot_identity(created.id, created.created_at);
+        self.pass.ctx.index.update(self.pass.key, |entry| entry.see_mark(slot.index(), identity));
         self.secret = Some(created.secret);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::super::Pass;
 use super::{Run, Trouble};
+use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
@@ -15,13 +16,13 @@ use crate::domain::report::Failure;
 /// The Secret whose entry is wanted in ServiceAccounts.
 pub(super) struct Place<'a> {
     /// Its namespace.
-    pub(super) namespace: &'a str,
+    pub(super) namespace: &'a ObjectName,
     /// As it is now.
     pub(super) live: Live,
     /// As it should be.
     pub(super) form: Form<'a>,
     /// The ServiceAccounts that carried the entry before this pass.
-    pub(super) served: Vec<String>,
+    pub(super) served: Vec<ObjectName>,
 }
 
 /// A ServiceAccount that goes on naming a Secret of ours: its namespace, its name, and what refuses to change it.
@@ -37,14 +38,14 @@ pub(super) struct Served {
     /// Somebody keeps taking the entry out.
     pub(super) contested: Option<Failure>,
     /// ServiceAccounts that a rule of the cluster does not let us change, and its words.
-    pub(super) refused: Vec<(String, String)>,
+    pub(super) refused: Vec<(ObjectName, String)>,
     /// When to look again.
     pub(super) wake: Option<Instant>,
 }
 
 impl Run<'_, '_> {
     /// Puts our entry into the wanted ServiceAccounts of the Secret's namespace.
-    pub(super) async fn service_accounts(&mut self, wanted: &[String]) -> Result<(), Trouble> {
+    pub(super) async fn service_accounts(&mut self, wanted: &[ObjectName]) -> Result<(), Trouble> {
         let hosts = self.gathered.hosts.clone();
         let place = Place {
             namespace: &self.pass.secret_namespace,
@@ -72,7 +73,7 @@ impl Run<'_, '_> {
             );
             self.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
         }
-        let left = served.refused.iter().map(|(name, why)| (namespace.to_owned(), name.clone(), why.clone()));
+        let left = served.refused.iter().map(|(name, why)| (namespace.to_owned(), name.to_string(), why.clone()));
         self.left.extend(left);
         self.wake = [self.wake, served.wake].into_iter().flatten().min();
     }
@@ -80,7 +81,7 @@ impl Run<'_, '_> {
 
 impl Pass<'_> {
     /// Puts our entry into the wanted ServiceAccounts and takes it out of those that carried it before.
-    pub(super) async fn serve(&self, place: Place<'_>, wanted: &[String]) -> Result<Served, cluster::Error> {
+    pub(super) async fn serve(&self, place: Place<'_>, wanted: &[ObjectName]) -> Result<Served, cluster::Error> {
         let ctx = self.ctx;
         let Place { namespace, live, form, served } = place;
         let secret = &self.desired.secret.name;
@@ -91,7 +92,7 @@ impl Pass<'_> {
         if done.live.is_absent() {
             recorded.extend(self.desired.service_accounts.iter().cloned());
         }
-        let dropped: BTreeSet<String> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
+        let dropped: BTreeSet<ObjectName> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
         for name in dropped.iter().filter(|name| !untouched.contains(name)) {
             match service_accounts::remove(&ctx.client, namespace, name, secret).await {
                 Ok(Entry::Changed { from, to }) => {
@@ -103,12 +104,12 @@ impl Pass<'_> {
             }
         }
         // Those that still carry the entry stay on record.
-        let kept: Vec<String> =
+        let kept: Vec<ObjectName> =
             done.refused.iter().map(|(name, _)| name.clone()).chain(wanted.iter().cloned()).collect();
         self.enter(namespace, &form, wanted, &served, &mut done).await?;
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             ctx.metrics.kube_write("secret");
-            let untouched: Vec<String> =
+            let untouched: Vec<ObjectName> =
                 done.live.untouched().into_iter().filter(|name| wanted.contains(name)).collect();
             let (client, live) = (&ctx.client, &done.live);
             done.live = secrets::record_service_accounts(client, namespace, live, &form, &kept, &untouched).await?;
@@ -118,9 +119,9 @@ impl Pass<'_> {
 
     /// A rule of the cluster that keeps us from one ServiceAccount holds up nothing else. What it says of this one it may
     /// not say later, and nothing tells when.
-    fn refused(&self, name: &str, error: cluster::Error, done: &mut Served) -> Result<(), cluster::Error> {
+    fn refused(&self, name: &ObjectName, error: cluster::Error, done: &mut Served) -> Result<(), cluster::Error> {
         let cluster::Error::Refused(why) = error else { return Err(error) };
-        done.refused.push((name.to_owned(), why));
+        done.refused.push((name.clone(), why));
         let again = deadline::from_now(self.registry.poll_interval(&self.ctx.settings));
         done.wake = done.wake.into_iter().chain([again]).min();
         Ok(())
@@ -134,10 +135,10 @@ impl Pass<'_> {
     /// Puts our entry into the wanted ServiceAccounts. Those that were `served` before carried it then.
     pub(super) async fn enter(
         &self,
-        namespace: &str,
+        namespace: &ObjectName,
         form: &Form<'_>,
-        wanted: &[String],
-        served: &[String],
+        wanted: &[ObjectName],
+        served: &[ObjectName],
         done: &mut Served,
     ) -> Result<(), cluster::Error> {
         let ctx = self.ctx;
@@ -184,10 +185,10 @@ impl Pass<'_> {
     /// entry that is there before ours is somebody else's, and stays when the account does not ask for it any more.
     pub(in super::super) async fn untouched(
         &self,
-        namespace: &str,
+        namespace: &ObjectName,
         live: &Live,
-        wanted: &[String],
-    ) -> Result<Vec<String>, cluster::Error> {
+        wanted: &[ObjectName],
+    ) -> Result<Vec<ObjectName>, cluster::Error> {
         let (recorded, secret) = (live.service_accounts(), &self.desired.secret.name);
         let mut untouched = Vec::new();
         // With a lost Secret its record went: entries from then count as ours.
@@ -210,9 +211,15 @@ impl Pass<'_> {
     }
 
     /// Records that the entry of a ServiceAccount is ours from now on, before it is put there.
-    async fn touch(&self, namespace: &str, form: &Form<'_>, live: &Live, name: &str) -> Result<Live, cluster::Error> {
+    async fn touch(
+        &self,
+        namespace: &ObjectName,
+        form: &Form<'_>,
+        live: &Live,
+        name: &ObjectName,
+    ) -> Result<Live, cluster::Error> {
         let ctx = self.ctx;
-        let untouched: Vec<String> = live.untouched().into_iter().filter(|other| other != name).collect();
+        let untouched: Vec<ObjectName> = live.untouched().into_iter().filter(|other| other != name).collect();
         ctx.metrics.kube_write("secret");
         let (client, recorded) = (&ctx.client, live.service_accounts());
         let live = secrets::record_service_accounts(client, namespace, live, form, &recorded, &untouched).await?;
@@ -227,10 +234,10 @@ impl Pass<'_> {
 
     /// Notes that somebody took our entry out of a ServiceAccount; until when and why it is left alone if that happens too
     /// often.
-    fn stand_back(&self, namespace: &str, name: &str, by: Option<&str>) -> Option<(Instant, Failure)> {
+    fn stand_back(&self, namespace: &ObjectName, name: &str, by: Option<&str>) -> Option<(Instant, Failure)> {
         let now = Instant::now();
         let mut contested = None;
-        if self.key.is_system() && *namespace != *self.secret_namespace {
+        if self.key.is_system() && *namespace != self.secret_namespace {
             // What one team does is held against no other.
             self.ctx.index.update_copy(self.key, namespace, |copy| {
                 let contest = copy.service_accounts.get_or_insert_default();

@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use super::super::Pass;
 use super::pull_secrets::{EntryLeft, Place, Served};
 use super::{Run, Trouble};
+use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::objects::Version;
 use crate::cluster::secret_form::{Credential, Form};
@@ -41,11 +42,11 @@ impl Run<'_, '_> {
     /// the published one to the others.
     pub(super) async fn spread(&mut self, bring: bool) -> Result<(), Trouble> {
         let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
-        let home = &*self.pass.secret_namespace;
+        let home = self.pass.secret_namespace.clone();
         let credential = self.robots.iter().flatten().find_map(|robot| self.live.credential_of(robot));
         let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
         let (pass, primary) = (&*self.pass, &self.live);
-        let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+        let names: BTreeSet<&ObjectName> = wanted.iter().map(|(name, _)| name).collect();
         let form = Form {
             owner: &owner,
             wish: &pass.desired.secret,
@@ -53,15 +54,15 @@ impl Run<'_, '_> {
             service_accounts: &pass.desired.service_accounts,
             untouched: &[],
         };
-        let stale: Vec<String> =
-            pass.places().into_iter().filter(|name| name != home && !names.contains(name.as_str())).collect();
+        let stale: Vec<ObjectName> =
+            pass.places().into_iter().filter(|name| *name != home && !names.contains(name)).collect();
         let mut rows = Vec::new();
         let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
         for name in stale {
             match pass.take_away(&name, &form).await {
                 Ok(left) => self.left.extend(left),
                 Err(error) => {
-                    rows.push(Row { name, problem: Some(problem_of(&error, true)) });
+                    rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) });
                     self.wake = [self.wake, Some(again)].into_iter().flatten().min();
                 }
             }
@@ -73,16 +74,16 @@ impl Run<'_, '_> {
         // Everything in a namespace that is being deleted is on its way out.
         let copies = wanted
             .iter()
-            .filter(|(name, found)| name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
-        let visit = |name, exists: bool| -> BoxFuture<'_, (&str, Went)> {
+            .filter(|(name, found)| *name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
+        let visit = |name, exists: bool| -> BoxFuture<'_, (&ObjectName, Went)> {
             match put {
                 _ if !exists => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_namespace(), None)))),
                 None => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_credential(), None)))),
                 Some(held) => Box::pin(async move { (name, pass.bring(name, primary, form, held).await) }),
             }
         };
-        let visits: Vec<_> = copies.map(|(name, found)| visit(name.as_str(), found.is_some())).collect();
-        let went: Vec<(&str, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
+        let visits: Vec<_> = copies.map(|(name, found)| visit(name, found.is_some())).collect();
+        let went: Vec<(&ObjectName, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
         let mut served = Vec::new();
         for (name, went) in went {
             let problem = match went {
@@ -95,10 +96,10 @@ impl Run<'_, '_> {
                     Some(problem)
                 }
             };
-            rows.push(Row { name: name.to_owned(), problem });
+            rows.push(Row { name: name.to_string(), problem });
         }
-        if names.contains(home) {
-            rows.push(Row { name: home.to_owned(), problem: put.is_none().then(Problem::no_credential) });
+        if names.contains(&home) {
+            rows.push(Row { name: home.to_string(), problem: put.is_none().then(Problem::no_credential) });
         }
         for (name, served) in &served {
             self.take(name, served);
@@ -118,7 +119,7 @@ impl Run<'_, '_> {
         let wish = &self.pass.desired.secret;
         let form = Form { owner: &owner, wish, hosts: &hosts, service_accounts: &[], untouched: &[] };
         for name in self.pass.places() {
-            if *name == *self.pass.secret_namespace {
+            if name == self.pass.secret_namespace {
                 continue;
             }
             if released {
@@ -146,21 +147,28 @@ impl Run<'_, '_> {
 impl Pass<'_> {
     /// Every namespace that has a copy, or may have one. The watch tells of all copies by their label, whatever status
     /// says of them. Without a watch status has the first hundred: where there may be more, each namespace is looked into
-    /// before the account goes, and once after a start.
-    pub(super) fn places(&self) -> BTreeSet<String> {
+    /// before the account goes, and once after a start. What a status names is looked at, and only what is ours is touched.
+    pub(super) fn places(&self) -> BTreeSet<ObjectName> {
         let index = &self.ctx.index;
         let recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
-        let mut places: BTreeSet<String> = recorded.map(|secret| secret.namespace.clone()).collect();
+        let mut places: BTreeSet<ObjectName> =
+            recorded.filter_map(|secret| ObjectName::new(&secret.namespace).ok()).collect();
         let may_be_more = !self.ctx.settings.watch_secrets && places.len() >= SECRETS_TOLD;
         if may_be_more && (self.is_deleting() || index.search_once(self.key)) {
-            places.extend(index.namespaces().iter().map(ToString::to_string));
+            places.extend(index.namespaces());
         }
         places.extend(index.copied_to(self.key));
         places
     }
 
     /// Makes the Secret of a namespace a copy of the first one.
-    pub(super) async fn bring(&self, namespace: &str, primary: &Live, form: &Form<'_>, held: &Credential) -> Went {
+    pub(super) async fn bring(
+        &self,
+        namespace: &ObjectName,
+        primary: &Live,
+        form: &Form<'_>,
+        held: &Credential,
+    ) -> Went {
         let ctx = self.ctx;
         let content = digest((primary.version(), form.digest(held.expires_at), &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
@@ -191,7 +199,7 @@ impl Pass<'_> {
 
     async fn try_to_bring(
         &self,
-        namespace: &str,
+        namespace: &ObjectName,
         form: &Form<'_>,
         held: &Credential,
         before: Tracked,
@@ -240,18 +248,24 @@ impl Pass<'_> {
 
     /// Takes the Secret and its entries out of a namespace that is not asked for any more.
     /// Answers with the ServiceAccounts in which the entry is left, since a rule of the cluster protects them.
-    pub(super) async fn take_away(&self, namespace: &str, form: &Form<'_>) -> Result<Vec<EntryLeft>, cluster::Error> {
+    pub(super) async fn take_away(
+        &self,
+        namespace: &ObjectName,
+        form: &Form<'_>,
+    ) -> Result<Vec<EntryLeft>, cluster::Error> {
         let (ctx, mut left) = (self.ctx, Vec::new());
         let live = secrets::read(&ctx.client, namespace, form).await?;
         let stray = self.is_stray(namespace, &live, form.owner);
         if stray {
-            tracing::debug!(account = %self.key, namespace, "a copy that somebody else made is left alone");
+            tracing::debug!(account = %self.key, %namespace, "a copy that somebody else made is left alone");
         }
-        if !stray && (live.is_absent() || live.is_ours()) {
+        // A status may name any namespace: without a Secret of ours, only where this process knows of one.
+        let was_here = live.is_absent() && ctx.index.copied_to(self.key).contains(namespace);
+        if !stray && (was_here || live.is_ours()) {
             // Entries may be left of a Secret that somebody deleted.
             let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
             let Served { live, refused, .. } = self.serve(place, &[]).await?;
-            left.extend(refused.into_iter().map(|(name, why)| (namespace.to_owned(), name, why)));
+            left.extend(refused.into_iter().map(|(name, why)| (namespace.to_string(), name.to_string(), why)));
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
                 secrets::delete(&ctx.client, namespace, &live).await?;
@@ -274,7 +288,7 @@ impl Pass<'_> {
         let (name, settings) = (&self.desired.secret.name, &self.ctx.settings);
         self.ctx.registries.all().iter().any(|registry| {
             let bundle = registry.object.spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
-            let used = registry.login_secret() == name || bundle.is_some_and(|source| source.name == *name);
+            let used = *name == registry.login_secret() || bundle.is_some_and(|source| *name == *source.name);
             used && registry.secret_namespace(settings) == namespace
         })
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::super::Pass;
 use super::pull_secrets::Served;
 use super::spread::{Went, problem_of};
-use crate::api::{AccountStatus, conditions as kinds};
+use crate::api::{AccountStatus, ObjectName, conditions as kinds};
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::{self, secrets};
 use crate::domain::conditions;
@@ -35,15 +35,15 @@ impl Pass<'_> {
 
     async fn follow_namespaces(&self, status: &mut AccountStatus, form: &Form<'_>, works: bool) {
         let Some(wanted) = &self.spread else { return };
-        let home = &*self.secret_namespace;
+        let home = &self.secret_namespace;
         let known = self.places();
-        let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
-        let stale: Vec<&String> = known.iter().filter(|name| *name != home && !names.contains(name.as_str())).collect();
+        let names: BTreeSet<&ObjectName> = wanted.iter().map(|(name, _)| name).collect();
+        let stale: Vec<&ObjectName> = known.iter().filter(|name| *name != home && !names.contains(name)).collect();
         // What failed before waits for Harbor, and for the pause that goes with it.
-        let came: Vec<&str> = wanted
+        let came: Vec<&ObjectName> = wanted
             .iter()
             .filter(|(_, found)| found.as_ref().is_some_and(|namespace| !namespace.terminating))
-            .map(|(name, _)| name.as_str())
+            .map(|(name, _)| name)
             .filter(|name| *name != home && !known.contains(*name) && spread::is_awaited(status, name))
             .collect();
         let nothing_to_do = stale.is_empty() && came.is_empty();
@@ -53,8 +53,8 @@ impl Pass<'_> {
         let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
         for name in stale {
             match self.take_away(name, form).await {
-                Ok(_) => _ = gone.insert(name.clone()),
-                Err(error) => rows.push(Row { name: name.clone(), problem: Some(problem_of(&error, true)) }),
+                Ok(_) => _ = gone.insert(name.to_string()),
+                Err(error) => rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) }),
             }
         }
         if let Some((live, held)) = self.published(form, works && !came.is_empty()).await {
@@ -63,7 +63,7 @@ impl Pass<'_> {
                     Went::Well(_) => None,
                     Went::Wrong(problem, _) => Some(problem),
                 };
-                rows.push(Row { name: name.to_owned(), problem });
+                rows.push(Row { name: name.to_string(), problem });
             }
         }
         spread::amend(status, &self.desired.secret.name, &rows, &gone);
@@ -79,13 +79,13 @@ impl Pass<'_> {
             let entered = async {
                 let live = secrets::read(&self.ctx.client, &namespace, form).await?;
                 // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
-                let served: Vec<String> = live.service_accounts();
-                let wanted: Vec<String> = wanted.iter().filter(|name| served.contains(name)).cloned().collect();
+                let served: Vec<ObjectName> = live.service_accounts();
+                let wanted: Vec<ObjectName> = wanted.iter().filter(|name| served.contains(name)).cloned().collect();
                 self.enter(&namespace, form, &wanted, &served, &mut Served { live, ..Served::default() }).await?;
                 Ok::<_, cluster::Error>(())
             };
             if let Err(error) = entered.await {
-                tracing::warn!(account = %self.key, namespace, %error, "ServiceAccounts were not changed");
+                tracing::warn!(account = %self.key, %namespace, %error, "ServiceAccounts were not changed");
             }
         }
     }
