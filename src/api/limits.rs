@@ -20,6 +20,9 @@ const FEW: usize = 100;
 /// Lines of what a Harbor knows, for each of its lists.
 const LINES: usize = 200;
 const MANY: usize = 5000;
+/// Former URLs, and names of robots at each.
+const FORMER: usize = 5;
+const LEFT: usize = 20;
 const CONDITIONS: usize = 32;
 const CONDITION_MESSAGE: usize = 32_768;
 const CONDITION_WORD: usize = 316;
@@ -112,6 +115,12 @@ impl RegistryStatus {
         if let Some(known) = &mut self.permissions {
             cut_lines(&mut known.project, LINES);
             cut_lines(&mut known.system, LINES);
+        }
+        self.former_urls.truncate(FORMER);
+        for former in &mut self.former_urls {
+            cut(&mut former.url, HOST);
+            former.names.truncate(LEFT);
+            former.names.iter_mut().for_each(|name| cut(name, NAME));
         }
         cut_conditions(&mut self.conditions);
         self
@@ -225,6 +234,7 @@ mod tests {
                 "harborVersion": text, "registryHost": text, "clusterName": text, "robotNamePrefix": text,
                 "login": {"kind": "Robot", "name": text, "permissions": list},
                 "permissions": {"source": "Harbor", "project": list, "system": [text]},
+                "formerUrls": list.iter().take(9).map(|url| json!({"url": url, "names": list})).collect::<Vec<_>>(),
                 "conditions": conditions_of(&list, &text),
             })).unwrap();
             let bounded = status.bounded();

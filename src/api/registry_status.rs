@@ -61,13 +61,14 @@ pub struct RegistryStatus {
 #[serde(rename_all = "camelCase")]
 pub struct FormerUrl {
     /// Where it is.
+    #[schemars(length(max = 300))]
     pub url: String,
     /// How many robots of this registry's accounts are left there; absent if the login could not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robots: Option<i32>,
     /// The full names of the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20))]
+    #[schemars(length(max = 20), inner(length(max = 512)))]
     pub names: Vec<String>,
 }
 
