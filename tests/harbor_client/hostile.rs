@@ -76,7 +76,8 @@ async fn what_is_short_in_harbor_is_not_read_further_than_that() {
     // Of a refusal the status says enough.
     let stub = Stub::always(error(403, "FORBIDDEN", &long)).await;
     let refused = super::client(&stub).get(7).await;
-    assert_eq!(refused, Err(Error::Forbidden { needs: "robot:read", message: "status 403 without a reason".into() }));
+    let what = "status 403 without Harbor's error text".to_owned();
+    assert_eq!(refused, Err(Error::BadAnswer { what, after_write: false }));
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ fn every_field_of_the_spec_is_taken_over() {
         annotations: [("c".to_owned(), "d".to_owned())].into(),
         basic_auth: true,
         robot_file: true,
-        chosen_password: false,
+        chosen_password: true,
     };
     assert_eq!(wish.secret, expected);
     assert_eq!(wish.service_accounts, ["default"]);
