@@ -18,7 +18,7 @@ use crate::stage::Stage;
 /// Accounts on the hostile server: more than it may have calls under way.
 const ACCOUNTS: usize = 16;
 /// How long the server is at it before memory is read.
-const ATTACK: Duration = Duration::from_secs(8);
+const ATTACK: Duration = Duration::from_secs(6);
 /// Memory that moves less than this between two looks has settled.
 const STEADY: u64 = 200_000;
 const TIMEOUT: Duration = Duration::from_mins(1);
