@@ -191,7 +191,7 @@ fn a_key_that_is_parked_until_a_time_runs_then_or_when_its_tag_is_released() {
     for name in ["a/x", "b/y"] {
         bench.change(name);
         bench.pop().expect("due");
-        bench.done(name, Outcome::ParkedUntil(1, bench.now + Duration::from_millis(100)));
+        bench.done(name, Outcome::ParkedUntil(1, bench.now + Duration::from_secs(100)));
     }
     assert_eq!((bench.queue.counts().parked, bench.queue.counts().timers), (2, 0));
     bench.hint("a/x");
@@ -200,7 +200,7 @@ fn a_key_that_is_parked_until_a_time_runs_then_or_when_its_tag_is_released() {
     let mut both = [bench.pop(), bench.pop()];
     both.sort();
     assert_eq!(both, ["a/x", "b/y"].map(|name| Some((name.to_owned(), Cause::Released))));
-    bench.done("a/x", Outcome::ParkedUntil(1, bench.now + Duration::from_millis(100)));
+    bench.done("a/x", Outcome::ParkedUntil(1, bench.now + Duration::from_secs(100)));
     bench.done("b/y", Outcome::Gone);
     bench.pass(99);
     assert_eq!(bench.pop(), None);
