@@ -407,7 +407,7 @@ impl Pass<'_> {
             let never_served = self.registry.info.is_none();
             trouble.permanent && never_served
         });
-        let waits = deleted.and_then(|at| Duration::try_from(self.ctx.wall_time().duration_since(at.0)).ok());
+        let waits = deleted.and_then(|at| Duration::try_from(self.ctx.now().duration_since(at.0.into())).ok());
         let long = since.max(waits).is_some_and(|waits| waits >= self.ctx.settings.abandon_after);
         match &self.key.namespace {
             Some(namespace) if long => Ok(namespaces::is_terminating(&self.ctx.client, namespace).await?),

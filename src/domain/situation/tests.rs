@@ -157,6 +157,7 @@ fn a_lifetime_differs_by_wish_or_by_a_moved_expiry() {
 fn a_lifetime_that_was_renewed_in_place_stays_as_wished() {
     // Harbor counts from creation: 20 days old and renewed for 30 makes a duration of 50.
     let mut view = View::settled();
+    view.now = at(days(20));
     view.first().lifetime = Lifetime::Days(50);
     view.first().expires_at = Some(at(days(50)));
     view.recorded.current = Some(record(view.robots[0].as_ref().unwrap()));
@@ -292,4 +293,44 @@ fn a_credential_works_if_its_robot_lives_and_nobody_refused_it() {
     assert!(!works(|view| view.now = at(days(30))));
     assert!(!works(|view| view.robots[0] = None));
     assert!(!works(|view| view.secret = secret_of(&robot(Slot::B, 1))));
+}
+
+/// Made an hour of Harbor's 200 days ahead of now, for the usual 30 days.
+fn born_ahead() -> View {
+    let mut view = View::settled();
+    let (created_at, expires_at) = (at(days(200)), Some(at(days(230))));
+    view.robots[0] = Some(Robot { created_at, expires_at, updated_at: created_at, ..robot(Slot::A, 0) });
+    view.secret = secret_of(view.robots[0].as_ref().unwrap());
+    view.recorded.current = Some(record(view.robots[0].as_ref().unwrap()));
+    view
+}
+
+#[test]
+fn a_robot_that_was_made_while_harbors_clock_was_ahead_is_replaced() {
+    let (view, wish) = (born_ahead(), desired());
+    let plan = plan::plan(&view.situation(&wish));
+    let steps: Vec<_> = plan.steps.iter().map(|step| step.name()).collect();
+    assert_eq!(
+        plan.steps[0],
+        plan::Step::Create(Slot::B),
+        "with an overlap, and no PUT, which could not shorten it: {steps:?}"
+    );
+    let in_place = Desired { strategy: Strategy::InPlace, ..desired() };
+    let plan = plan::plan(&view.situation(&in_place));
+    assert!(plan.steps.contains(&plan::Step::Create(Slot::A)) && plan.publishes(), "{:?}", plan.steps);
+    // While the clocks differ nobody knows which one is right.
+    let differ = Observed { clocks_agree: false, ..view.observed() };
+    assert_eq!(plan::plan(&differ.situation(&wish)).steps, []);
+}
+
+#[test]
+fn a_life_that_was_prolonged_while_harbors_clock_was_ahead_is_shortened() {
+    let mut view = View::settled();
+    view.first().expires_at = Some(at(days(396)));
+    view.first().lifetime = Lifetime::Days(396);
+    view.recorded.current = Some(record(view.robots[0].as_ref().unwrap()));
+    let align = [plan::Step::Update(plan::Target::Seen(Slot::A), plan::Purpose::Align)];
+    assert_eq!(plan::plan(&view.situation(&desired())).steps, align);
+    let differ = Observed { clocks_agree: false, ..view.observed() };
+    assert_eq!(plan::plan(&differ.situation(&desired())).steps, []);
 }
