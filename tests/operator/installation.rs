@@ -117,7 +117,7 @@ impl Plan<'_> {
                 "ServiceAccount" => object["metadata"]["name"] = json!(self.account()),
                 _ => {}
             }
-            for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+            for subject in entries(&mut object, "subjects") {
                 (subject["namespace"], subject["name"]) = (json!(self.system), json!(self.account()));
             }
             match object["metadata"]["namespace"].as_str() {
@@ -227,10 +227,15 @@ fn rename(name: &mut Value, tail: &str) {
     *name = json!(format!("{}-{tail}", name.as_str().unwrap()));
 }
 
+/// The entries of a list, which an index would add where there is none.
+fn entries<'a>(object: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
 fn in_namespace(object: &Value, namespace: &str) -> Value {
     let mut object = object.clone();
-    for rule in object["rules"].as_array_mut().into_iter().flatten() {
-        if rule["resourceNames"] == json!([TEAM]) {
+    for rule in entries(&mut object, "rules") {
+        if rule.get("resourceNames") == Some(&json!([TEAM])) {
             rule["resourceNames"] = json!([namespace]);
         }
     }
