@@ -31,7 +31,7 @@ async fn a_harbor_that_says_more_than_a_status_holds_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_whose_status_is_refused_serves_its_accounts() {
     let mut world = Faulty::new(Setting::default()).await;
-    world.kill();
+    world.kill().await;
     let refusal = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 422, "reason": "Invalid",
         "message": "status.harborVersion: too long",
