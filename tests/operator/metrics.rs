@@ -42,7 +42,22 @@ async fn metrics_name_no_registry_of_a_namespace_and_are_not_where_the_probes_ar
 #[tokio::test(flavor = "multi_thread")]
 async fn with_authentication_metrics_are_for_those_whom_the_api_server_lets_get_them() {
     let args = vec!["--metrics-authentication".to_owned()];
-    let scene = Scene::new(Setting { args, ..Setting::default() }).await;
+    let mut scene = Scene::without_operator(Setting { args, ..Setting::default() }).await;
+    // What the install leaves out, as the page on metrics says.
+    let manifest = include_str!("../../deploy/metrics-authentication.yaml")
+        .replace("name: harbor-robot-operator-", &format!("name: {}-", scene.namespace))
+        .replace("namespace: harbor-robots", &format!("namespace: {}", scene.system));
+    scene.plane.apply(&manifest).unwrap();
+    let operator = format!("system:serviceaccount:{}:harbor-robot-operator", scene.system);
+    for review in ["tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"] {
+        eventually(&format!("the operator may create {review}"), SOON, || async {
+            let asked = scene.plane.kubectl(["auth", "can-i", "create", review, "--as", &operator]);
+            if asked.success { Ok(()) } else { Err(asked.stdout + &asked.stderr) }
+        })
+        .await;
+    }
+    scene.start();
+    scene.registry_is("Ready", "True").await;
     let operator = scene.operator.as_ref().unwrap();
     let scraper = json!({"name": "scraper", "namespace": scene.namespace});
     scene.apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": scraper}));
@@ -52,14 +67,10 @@ async fn with_authentication_metrics_are_for_those_whom_the_api_server_lets_get_
     assert_eq!(operator.get_metrics(Some("no-token")).await.unwrap().0, 403);
     assert_eq!(operator.get_metrics(Some(token)).await.unwrap().0, 403);
     assert!(operator.ready().await, "the kubelet brings no token");
-    let role = format!("{}-metrics", scene.namespace);
+    let reader = format!("{}-metrics-reader", scene.namespace);
     scene.apply(json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": role},
-        "rules": [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}],
-    }));
-    scene.apply(json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": role},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": reader},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": reader},
         "subjects": [{"kind": "ServiceAccount", "name": "scraper", "namespace": scene.namespace}],
     }));
     let body = eventually("the scraper may read", SOON, || async {
