@@ -54,6 +54,8 @@ impl Faulty {
 
     /// Ends the operator by SIGKILL.
     pub async fn kill(&mut self) {
+        let log = self.scene.log();
+        assert!(!log.contains("panicked"), "{log}");
         self.scene.kill().await;
     }
 

@@ -77,7 +77,7 @@ pub async fn play() {
     }
     say_why(&mut world, &played).await;
     world.remembers("beside slow servers");
-    world.kill();
+    world.kill().await;
     played.iter().for_each(|played| played.liar.forget());
     world.start();
     are_asked_again(&mut world, &played).await;

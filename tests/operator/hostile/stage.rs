@@ -42,7 +42,7 @@ pub async fn play(group: &'static str, rows: Vec<Row>) {
     let mut stage = Stage::set(group, rows).await;
     stage.lie().await;
     stage.world.remembers("while it was lied to");
-    stage.world.kill();
+    stage.world.kill().await;
     stage.rows.iter().for_each(|played| played.liar.forget());
     stage.world.start();
     are_asked_again(&mut stage.world, &stage.rows).await;

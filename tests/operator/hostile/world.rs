@@ -82,9 +82,9 @@ impl World {
     }
 
     /// Ends the operator, as a node that is lost does.
-    pub fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         self.no_panic();
-        let _ended = self.scene.operator.take().expect("the operator runs").kill();
+        self.scene.kill().await;
     }
 
     /// Starts the operator again.
