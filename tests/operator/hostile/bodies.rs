@@ -111,7 +111,11 @@ pub fn rows() -> Vec<Row> {
             NO_HARBOR,
         ),
         row("the version is none", field_of(INFO, "harbor_version", json!("v99999999999999999999.-1.x")), &[]),
-        row("registry_url is somebody else's", field_of(INFO, "registry_url", json!("ghcr.io")), &[]),
+        row(
+            "registry_url is somebody else's",
+            field_of(INFO, "registry_url", json!("ghcr.io")),
+            &["RegistryHostChanged"],
+        ),
         row("registry_url leads elsewhere", field_of(INFO, "registry_url", json!("https://user:pw@h/../x?y#z")), &[]),
         row("registry_url has line ends", field_of(INFO, "registry_url", json!("h\r\n\0h")), &[]),
         row("registry_url is a megabyte", field_of(INFO, "registry_url", json!("h".repeat(1 << 20))), NO_HARBOR),
