@@ -10,6 +10,9 @@ use crate::api::{RegistryTime, registry_time::share};
 /// Nobody's clock is further off by mistake: a `Date` of the year 9999 says nothing of when robots expire.
 const BELIEVABLE: Duration = Duration::from_hours(5 * 366 * 24);
 
+/// Calls are given up long before.
+const LONGEST_CALL: Duration = Duration::from_mins(10);
+
 /// `Date` names whole seconds, so one answer bounds the offset only to a second and the call's duration. Bounds of
 /// several answers are intersected, which soon is far narrower; bounds that contradict them mean that a clock was set,
 /// and replace them.
@@ -32,7 +35,8 @@ struct Bounds {
 impl Offset {
     /// Takes in the `Date` of an answer whose request left at `sent` and whose head came at `received`, by our clock.
     pub(super) fn learn(&self, date: RegistryTime, sent: RegistryTime, received: RegistryTime) {
-        if received < sent {
+        // What is known after so long is known less well than by any other answer.
+        if received < sent || received.duration_since(sent).unsigned_abs() > LONGEST_CALL {
             return;
         }
         let low = date.duration_since(received);
@@ -135,7 +139,7 @@ mod tests {
             for (date, sent, received) in answers {
                 let [date, sent, received] = [date, sent, received].map(RegistryTime::from_millisecond);
                 offset.learn(date, sent, received);
-                prop_assert!(offset.get().unsigned_abs() <= BELIEVABLE + Duration::from_secs(1));
+                prop_assert!(offset.get().unsigned_abs() <= BELIEVABLE + LONGEST_CALL);
                 let _ = sent + offset.get();
             }
         }
