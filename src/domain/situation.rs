@@ -73,7 +73,8 @@ impl Observed<'_> {
     /// What the decision table sees.
     pub fn situation(&self, desired: &Desired) -> Situation {
         let slots = [Slot::A, Slot::B].map(|slot| self.robot(slot).map(|robot| self.view(desired, robot)));
-        let order = |slot| self.robot(slot).map(|robot| (robot.created_at, robot.id));
+        // One made while Harbor's clock was ahead was made before any that the right clock dates.
+        let order = |slot| self.robot(slot).map(|robot| (!self.begins_later(robot), robot.created_at, robot.id));
         let current_robot = self.recorded.current.as_ref();
         Situation {
             slots,

@@ -324,6 +324,23 @@ fn a_robot_that_was_made_while_harbors_clock_was_ahead_is_replaced() {
 }
 
 #[test]
+fn what_replaced_a_robot_from_ahead_counts_as_the_newer_one() {
+    let mut view = born_ahead();
+    let ahead = view.robots[0].clone().unwrap();
+    let new = robot(Slot::B, 3_590);
+    view.robots[1] = Some(new.clone());
+    view.secret = secret_of(&new);
+    // The process ended between Secret and status.
+    assert_eq!(view.situation(&desired()).current(), Some(Slot::B));
+    view.recorded.current = Some(record(&new));
+    view.recorded.previous = Some(super::super::observed::PreviousRecord {
+        robot: super::super::fixtures::reference(&ahead),
+        revoke_at: at(days(1)),
+    });
+    assert_eq!(plan::plan(&view.situation(&desired())).steps, [], "the former has its overlap and is no orphan");
+}
+
+#[test]
 fn a_life_that_was_prolonged_while_harbors_clock_was_ahead_is_shortened() {
     let mut view = View::settled();
     view.first().expires_at = Some(at(days(396)));
