@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::robot::Home;
 
-/// A refusal is believed when it comes again, at least this much later.
+/// What a person is refused is believed when it comes again, at least this much later: roles change.
 pub const SECOND_LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +49,11 @@ impl UpdateRights {
         self.answers.insert(place, Answer::May);
     }
 
-    /// An update was refused; true if that is to be believed: it was refused before, long enough ago.
-    pub fn refused(&mut self, place: Home, now: Instant) -> bool {
+    /// An update was refused; true if that is to be believed: it was refused before, at least so long ago.
+    pub fn refused(&mut self, place: Home, now: Instant, apart: Duration) -> bool {
         let next = match self.answers.get(&place) {
             Some(Answer::MayNot) => Answer::MayNot,
-            Some(Answer::Doubted(at)) if now.saturating_duration_since(*at) >= SECOND_LOOK => Answer::MayNot,
+            Some(Answer::Doubted(at)) if now.saturating_duration_since(*at) >= apart => Answer::MayNot,
             Some(Answer::Doubted(at)) => Answer::Doubted(*at),
             Some(Answer::May) | None => Answer::Doubted(now),
         };
@@ -80,10 +80,10 @@ mod tests {
         let start = Instant::now();
         let mut rights = UpdateRights::default();
         rights.accepted(project("b"));
-        assert!(!rights.refused(project("a"), start));
+        assert!(!rights.refused(project("a"), start, SECOND_LOOK));
         assert_eq!((rights.may(&project("a")), rights.may(&project("b"))), (None, Some(true)));
-        assert!(!rights.refused(project("a"), start + SECOND_LOOK / 2), "in the same breath");
-        assert!(rights.refused(project("a"), start + SECOND_LOOK));
+        assert!(!rights.refused(project("a"), start + SECOND_LOOK / 2, SECOND_LOOK), "in the same breath");
+        assert!(rights.refused(project("a"), start + SECOND_LOOK, SECOND_LOOK));
         assert_eq!((rights.may(&project("a")), rights.may(&project("b"))), (Some(false), Some(true)));
         assert_eq!((rights.may(&project("c")), rights.may(&Home::System)), (None, None));
         assert_eq!(rights.may_in_projects(), Some(true));
@@ -95,9 +95,9 @@ mod tests {
     fn one_that_is_accepted_in_between_begins_anew() {
         let start = Instant::now();
         let mut rights = UpdateRights::default();
-        assert!(!rights.refused(Home::System, start));
+        assert!(!rights.refused(Home::System, start, SECOND_LOOK));
         rights.accepted(Home::System);
-        assert!(!rights.refused(Home::System, start + SECOND_LOOK));
+        assert!(!rights.refused(Home::System, start + SECOND_LOOK, SECOND_LOOK));
         assert_eq!(rights.may(&Home::System), None);
     }
 }

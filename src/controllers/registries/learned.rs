@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::controllers::Key;
 use crate::domain::catalogue::Unknown;
@@ -73,9 +73,9 @@ impl Learned {
         self.facts().updates.accepted(place);
     }
 
-    /// An update was refused; true if that is to be believed.
-    pub fn update_refused(&self, place: Home) -> bool {
-        self.facts().updates.refused(place, Instant::now())
+    /// An update was refused; true if that is to be believed: it was refused before, at least so long ago.
+    pub fn update_refused(&self, place: Home, apart: Duration) -> bool {
+        self.facts().updates.refused(place, Instant::now(), apart)
     }
 
     /// Notes that a Harbor of this version refused a pair of what was sent as unknown; true if the next try can do better.

@@ -277,7 +277,8 @@ impl RegistryState {
         wanted.unwrap_or(REVOCATION_DELAY)
     }
 
-    fn is_robot(&self) -> bool {
+    /// The login is a robot's.
+    pub fn is_robot(&self) -> bool {
         self.info.as_ref().is_some_and(|info| info.login == LoginKind::Robot)
     }
 

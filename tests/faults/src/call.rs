@@ -42,7 +42,7 @@ pub struct Call {
 impl Call {
     /// True if it may change something.
     pub fn changes(&self) -> bool {
-        !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        !matches!(self.method.as_str(), "GET" | "HEAD" | "OPTIONS") && !self.path.contains("dryRun=All")
     }
 
     /// Side, method and template: `Harbor POST robots`.

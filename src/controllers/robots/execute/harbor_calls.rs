@@ -1,5 +1,7 @@
 //! The steps that call Harbor: make, change, delete a robot, give it a secret, and the login that proves a change.
 
+use std::time::Duration;
+
 use super::{Run, Trouble};
 use crate::controllers::index::robot_identity;
 use crate::domain::mark;
@@ -7,6 +9,7 @@ use crate::domain::plan::{Plan, Purpose, Target};
 use crate::domain::robot::{Lifetime, Robot};
 use crate::domain::rotation;
 use crate::domain::slots::Slot;
+use crate::domain::update_right::SECOND_LOOK;
 use crate::registry::{self, NewRobot, RobotUpdate};
 
 impl Run<'_, '_> {
@@ -102,8 +105,14 @@ impl Run<'_, '_> {
                 Ok(answer)
             }
             Err(registry::Error::Forbidden { needs, message }) if registry.says_no(&message) => {
-                if registry.learned.update_refused(place) {
+                // What a robot may do changes with its permissions only, which are compared: it is asked again at once.
+                let robot = registry.is_robot();
+                let apart = if robot { Duration::ZERO } else { SECOND_LOOK };
+                let believed = registry.learned.update_refused(place, apart);
+                if believed {
                     tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
+                }
+                if believed || robot {
                     return Err(Trouble::Stale);
                 }
                 Err(registry::Error::Forbidden { needs, message }.into())
