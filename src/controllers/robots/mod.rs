@@ -290,7 +290,9 @@ impl Pass<'_> {
         if done.removed {
             return forget(self.ctx, self.key, !self.desired.retain);
         }
-        let replaced = done.outcome.published || (done.outcome.failure.is_none() && pace::replaces(&plan));
+        // A plan that was cut off, as by a login that turns out not to be allowed to update, replaced nothing.
+        let whole = done.outcome.failure.is_none() && !done.outcome.interrupted && !done.stale;
+        let replaced = done.outcome.published || (whole && !plan.publishes() && pace::replaces(&plan));
         if let Some(kind) = pace::kind(&situation).filter(|kind| replaced && (!edited || *kind == pace::Kind::Renewal))
         {
             let now = self.registry_now();
