@@ -31,7 +31,10 @@ pub(crate) async fn measure(report: &mut Report, release: bool, count: usize) ->
             json!({"fail": [{"method": "POST", "path": "/api/v2.0/robots", "status": 400, "body": refused, "count": 0}]}),
         ),
         ("answers after 9 s", json!({"latencyMs": 9000})),
-        ("a byte a second", json!({"fail": [{"status": 200, "bodyBytes": 4096, "slowBodyMs": 1000, "count": 0}]})),
+        (
+            "sends a byte a second",
+            json!({"fail": [{"status": 200, "bodyBytes": 4096, "slowBodyMs": 1000, "count": 0}]}),
+        ),
     ];
     for (kind, quirks) in kinds {
         note(&format!("P13: {count} accounts on a server that {kind}"));
