@@ -88,7 +88,8 @@ async fn everything() -> Scene {
     let scene = Scene::new(Setting { args, all_namespaces: true, ..Setting::default() }).await;
     let namespace = &scene.namespace;
     scene.apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own-login", "namespace": namespace},
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "own-login", "namespace": namespace, "labels": {"harbor-robots.io/use": "login"}},
         "stringData": {"username": scene.login.name, "password": scene.login.secret},
     }));
     scene.apply(json!({

@@ -180,7 +180,8 @@ async fn versions(scene: &Scene) -> Vec<Option<String>> {
 async fn own_world(scene: &Scene, namespace: &str) -> Api<RobotAccount> {
     scene.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
     scene.apply(json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own-login", "namespace": namespace},
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "own-login", "namespace": namespace, "labels": {"harbor-robots.io/use": "login"}},
         "stringData": {"username": scene.login.name, "password": scene.login.secret},
     }));
     scene.apply(json!({
