@@ -40,10 +40,18 @@ const FIRST: &str = "0000-01-01T00:00:00Z";
 /// The Secret's account in every row.
 pub const NAME: &str = "ci";
 
+/// Says that somebody wrote a field in the year 9999. The API server keeps that only of fields that are there and that the
+/// same request does not change: one of these labels is on each kind of object, and a Lease has a holder.
 fn managed(version: &str) -> Value {
+    let labels = json!({"f:scene": {}, "f:kubernetes.io/metadata.name": {}, "f:app.kubernetes.io/managed-by": {}});
+    let fields = if version.starts_with("coordination") {
+        json!({"f:spec": {"f:holderIdentity": {}}})
+    } else {
+        json!({"f:metadata": {"f:labels": labels}})
+    };
     json!({"metadata": {"labels": {"damaged": "yes"}, "managedFields": [{
-        "manager": "x", "operation": "Update", "apiVersion": version, "fieldsType": "FieldsV1",
-        "fieldsV1": {"f:metadata": {"f:labels": {"f:damaged": {}}}}, "time": LATER,
+        "manager": "x", "operation": "Update", "apiVersion": version, "fieldsType": "FieldsV1", "fieldsV1": fields,
+        "time": LATER,
     }]}})
 }
 
@@ -245,8 +253,12 @@ impl Damage {
     }
 
     /// Does the damage.
-    pub async fn strike(&self, scene: &Scene, namespace: &str) -> Result<(), String> {
-        let stored = self.apply(scene, namespace, &self.patch).await?;
+    pub async fn strike(&self, scene: &Scene, namespace: &str, round: usize) -> Result<(), String> {
+        let mut patch = self.patch.clone();
+        if let Some(label) = patch.pointer_mut("/metadata/labels/damaged") {
+            *label = json!(format!("for-the-{round}-time"));
+        }
+        let stored = self.apply(scene, namespace, &patch).await?;
         let is_kept = stored.contains(LATER) || !self.patch.to_string().contains(LATER);
         if is_kept { Ok(()) } else { Err("it is not stored".to_owned()) }
     }

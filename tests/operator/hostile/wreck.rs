@@ -34,14 +34,14 @@ pub async fn wreck() {
     served(&mut world, &damages, &namespaces, SOON).await;
     world.count_memory();
 
-    strike(&mut world, &damages, &namespaces).await;
+    strike(&mut world, &damages, &namespaces, 1).await;
     world.others_are_served("beside damaged objects").await;
     world.remembers("beside damaged objects");
 
     world.no_panic();
     tokio::task::block_in_place(|| world.scene.terminate());
     // Whoever ran last has put something right again.
-    strike(&mut world, &damages, &namespaces).await;
+    strike(&mut world, &damages, &namespaces, 2).await;
     tokio::task::block_in_place(|| world.scene.start());
     world.others_are_served("after a start among damaged objects").await;
     world.remembers("after a start among damaged objects");
@@ -59,8 +59,9 @@ pub async fn wreck() {
     world.end();
 }
 
-async fn strike(world: &mut World, damages: &[Damage], namespaces: &[String]) {
-    let struck = damages.iter().zip(namespaces).map(|(damage, namespace)| damage.strike(&world.scene, namespace));
+async fn strike(world: &mut World, damages: &[Damage], namespaces: &[String], round: usize) {
+    let struck =
+        damages.iter().zip(namespaces).map(|(damage, namespace)| damage.strike(&world.scene, namespace, round));
     for (damage, result) in damages.iter().zip(join_all(struck).await) {
         if let Err(error) = result {
             world.failed(damage.name, format!("the API server takes it: {error}"));
