@@ -178,8 +178,8 @@ async fn metric(scene: &Scene, line: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_cannot_be_read_keeps_what_it_has_and_is_told_about() {
     let registry = json!({"orphanPolicy": "Delete"});
-    let setting = Setting { registry, args: vec!["--orphan-after=1".to_owned()], ..Setting::default() };
-    let mut scene = Scene::new(setting).await;
+    let args = ["--orphan-after=1", "--settle-after=1"].map(ToOwned::to_owned).to_vec();
+    let mut scene = Scene::new(Setting { registry, args, ..Setting::default() }).await;
     scene.account("ci", json!({})).await;
     let id = scene.settled("ci").await.status.unwrap().robot.unwrap().id;
     let login = scene.logs_in("ci").await;

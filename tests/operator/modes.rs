@@ -234,7 +234,8 @@ fn rights_in(scene: &Scene, namespace: &str) -> String {
 async fn roles_alone_are_enough_and_a_namespace_without_one_holds_up_no_other() {
     let args =
         ["--private-registry-hosts=127.0.0.1", "--tenant-poll-interval=1s", "--leader-elect", "--cluster-name=roles"];
-    let args = args.map(ToOwned::to_owned).to_vec();
+    // What was there before this operator may have a call under way for as long.
+    let args = args.into_iter().chain(["--settle-after=1"]).map(ToOwned::to_owned).collect();
     let mut scene = Scene::without_operator(Setting { args, all_namespaces: true, ..Setting::default() }).await;
     let [first, second] = ["a", "b"].map(|end| format!("{}-{end}", scene.namespace));
     let (in_first, in_second) = (own_world(&scene, &first).await, own_world(&scene, &second).await);

@@ -104,7 +104,8 @@ pub fn is_out_of_sight(ctx: &Context, key: &RegistryKey) -> bool {
 
 /// True if another operator serves the registry: then its accounts are not ours to say anything about.
 pub async fn served_elsewhere(ctx: &Context, name: &RegistryKey) -> Result<bool, cluster::Error> {
-    if ctx.settings.registry_selector.is_none() {
+    // What this operator would see if it could is its own to tell about.
+    if ctx.settings.registry_selector.is_none() || is_out_of_sight(ctx, name) {
         return Ok(false);
     }
     Ok(objects::read(&ctx.client, name).await?.is_some())
