@@ -28,13 +28,16 @@ pub struct Asked {
     body: Vec<u8>,
 }
 
+/// What makes something else of an answer.
+type Change = dyn Fn(&Asked, &mut Told) + Send + Sync;
+
 /// What a liar does.
 #[derive(Clone)]
 pub enum Lie {
     /// Resets each connection before it reads anything.
     Reset,
     /// Makes something else of each answer.
-    Alter(Arc<dyn Fn(&Asked, &mut Told) + Send + Sync>),
+    Alter(Arc<Change>),
 }
 
 /// A proxy that listens on a port of 127.0.0.1 with plain HTTP, and tells the truth until it is told a lie. It ends, with

@@ -259,9 +259,7 @@ impl Pass<'_> {
         if stray {
             tracing::debug!(account = %self.key, %namespace, "a copy that somebody else made is left alone");
         }
-        // A status may name any namespace: without a Secret of ours, only where this process knows of one.
-        let was_here = live.is_absent() && ctx.index.copied_to(self.key).contains(namespace);
-        if !stray && (was_here || live.is_ours()) {
+        if !stray && (live.is_absent() || live.is_ours()) {
             // Entries may be left of a Secret that somebody deleted.
             let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
             let Served { live, refused, .. } = self.serve(place, &[]).await?;

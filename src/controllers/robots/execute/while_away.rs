@@ -17,8 +17,14 @@ impl Pass<'_> {
     /// Follows namespaces and ServiceAccounts, and tells in `status` what came of it. `works`: nothing says that the
     /// credential is lost.
     pub(in super::super) async fn follow_the_cluster(&self, status: &mut AccountStatus, works: bool) {
-        // Of an unknown host no Secret can be made, nor told whether one is as it should be.
-        let Some(hosts) = self.registry.hosts().filter(|_| !self.is_deleting()) else { return };
+        if self.is_deleting() {
+            return;
+        }
+        // Of an unknown host no Secret can be made, nor told whether one is as it should be. What is not asked for any more goes
+        // all the same.
+        let hosts = self.registry.hosts();
+        let works = works && hosts.is_some();
+        let hosts = hosts.unwrap_or_default();
         let owner = self.account.owner_reference();
         let form = Form {
             owner: &owner,
