@@ -47,7 +47,9 @@ fn cut_lines(lines: &mut Vec<String>, most: usize) {
         lines.truncate(most - 1);
         lines.push(format!("… and {} more", more + 1));
     }
-    lines.iter_mut().for_each(|line| cut(line, LINE));
+    for line in lines {
+        cut(line, LINE);
+    }
 }
 
 /// Ours stay; of those that others added, as many as there is room for.

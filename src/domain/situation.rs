@@ -222,12 +222,10 @@ impl Observed<'_> {
         // A robot without a secret of its own can never log in.
         if !robot.editable || made_again || robot.expires_at.is_some_and(|at| at <= self.now) {
             Age::Expired
-        } else if misborn && desired.strategy == plan::Strategy::Overlap {
-            Age::Due
-        } else if self.renewal_time(desired, robot).is_some_and(|at| at <= self.now) {
-            Age::Due
         } else {
-            Age::Fresh
+            let misborn = misborn && desired.strategy == plan::Strategy::Overlap;
+            let due = misborn || self.renewal_time(desired, robot).is_some_and(|at| at <= self.now);
+            if due { Age::Due } else { Age::Fresh }
         }
     }
 

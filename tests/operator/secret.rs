@@ -246,7 +246,8 @@ async fn a_foreign_secret_is_never_touched_and_no_robot_is_made_for_it() {
         let foreign = scene.foreign_secret("ci").await;
         scene.account("ci", json!({})).await;
         let message = scene.reason_is("ci", "Synced", "False", "SecretNotOwned").await;
-        assert!(message.contains("Secret ci exists"), "{message}");
+        let place = format!("a Secret ci is in namespace {} that was not made for this account", scene.namespace);
+        assert!(message.contains(&place), "{message}");
         assert_eq!(condition(&scene.get("ci").await, "Stalled").unwrap().1, "SecretNotOwned");
         let calls = scene.two_sweeps().await;
         assert_eq!(changes(&calls), 0, "{:?}", calls.by);

@@ -43,16 +43,16 @@ impl ImageHost {
             Some(_) => return None,
             None => None,
         };
-        let fits = match host.strip_prefix('[').map(|rest| rest.strip_suffix(']')) {
-            Some(address) => address?.parse::<std::net::Ipv6Addr>().is_ok() && !host.contains('.') && port.is_some(),
-            None => {
-                let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
-                !host.is_empty()
-                    && host.len() <= LONGEST
-                    && host.bytes().all(plain)
-                    && !host.starts_with(['-', '.'])
-                    && !host.ends_with(['-', '.'])
-            }
+        let fits = if let Some(rest) = host.strip_prefix('[') {
+            let address = rest.strip_suffix(']')?;
+            address.parse::<std::net::Ipv6Addr>().is_ok() && !host.contains('.') && port.is_some()
+        } else {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+            !host.is_empty()
+                && host.len() <= LONGEST
+                && host.bytes().all(plain)
+                && !host.starts_with(['-', '.'])
+                && !host.ends_with(['-', '.'])
         };
         fits.then(|| Self { host: host.to_owned(), port })
     }

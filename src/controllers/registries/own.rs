@@ -84,7 +84,7 @@ impl OwnRobot {
         let line = |(scope, pairs): (&Scope, &AccessSet)| {
             let everywhere = *scope != Scope::System;
             let missing =
-                pairs.iter().filter(|&pair| !held(scope, pair) && !(everywhere && held(&Scope::AllProjects, pair)));
+                pairs.iter().filter(|&pair| !(held(scope, pair) || everywhere && held(&Scope::AllProjects, pair)));
             let missing: Vec<String> = missing.map(|pair| format!("{}:{}", pair.resource, pair.action)).collect();
             (!missing.is_empty()).then(|| format!("{} on {}", missing.join(", "), place(scope)))
         };

@@ -146,7 +146,7 @@ impl Pass<'_> {
     /// would change one of them has to gather again.
     pub(super) async fn gather(&self, trusting: bool) -> Result<Gathered, Stop> {
         // Only reads, which may wait for their turn at Harbor for long.
-        self.ctx.unless_ending(self.read(trusting)).await.unwrap_or(Err(Stop::Ending))
+        self.ctx.unless_ending(Box::pin(self.read(trusting))).await.unwrap_or(Err(Stop::Ending))
     }
 
     async fn read(&self, trusting: bool) -> Result<Gathered, Stop> {

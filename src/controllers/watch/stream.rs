@@ -139,9 +139,9 @@ where
                     self.allowed();
                     Step::InitDone
                 }
-                Event::Apply(object) => Step::Object(self.read(object, Shown::Event)),
-                Event::InitApply(object) => Step::Object(self.read(object, Shown::Listed)),
-                Event::Delete(object) => Step::Object(match self.read(object, Shown::Deleted) {
+                Event::Apply(object) => Step::Object(Self::read(object, Shown::Event)),
+                Event::InitApply(object) => Step::Object(Self::read(object, Shown::Listed)),
+                Event::Delete(object) => Step::Object(match Self::read(object, Shown::Deleted) {
                     Seen::Is(object, _) | Seen::Gone(object) => Seen::Gone(object),
                     Seen::Unreadable(object) | Seen::GoneUnread(object) => Seen::GoneUnread(object),
                 }),
@@ -149,7 +149,7 @@ where
         }
     }
 
-    fn read(&self, object: Lenient<K>, shown: Shown) -> Seen<K> {
+    fn read(object: Lenient<K>, shown: Shown) -> Seen<K> {
         match object.into_result() {
             Ok(mut object) => {
                 // Most of an object in memory, and nobody reads them.
