@@ -366,6 +366,6 @@ mod tests {
         metrics.earliest_expiry(Some(1));
         metrics.forget_registry(&"main");
         metrics.earliest_expiry(None);
-        assert!(lines(&metrics).iter().all(|line| !line.contains(&"main") && !line.contains("expiry")));
+        assert!(lines(&metrics).iter().all(|line| !line.contains("main") && !line.contains("expiry")));
     }
 }

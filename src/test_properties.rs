@@ -147,7 +147,9 @@ fn damage() -> impl Strategy<Value = Damage> {
 pub(crate) fn damaged_value(right: Value) -> impl Strategy<Value = Value> {
     vec(damage(), 1..5).prop_map(move |damages| {
         let mut value = right.clone();
-        damages.iter().for_each(|damage| damage.of_value(&mut value));
+        for damage in &damages {
+            damage.of_value(&mut value);
+        }
         value
     })
 }
@@ -156,9 +158,13 @@ pub(crate) fn damaged_value(right: Value) -> impl Strategy<Value = Value> {
 pub(crate) fn damaged(right: Value) -> impl Strategy<Value = Vec<u8>> {
     vec(damage(), 1..5).prop_map(move |damages| {
         let mut value = right.clone();
-        damages.iter().for_each(|damage| damage.of_value(&mut value));
+        for damage in &damages {
+            damage.of_value(&mut value);
+        }
         let mut text = value.to_string().into_bytes();
-        damages.iter().for_each(|damage| damage.of_text(&mut text));
+        for damage in &damages {
+            damage.of_text(&mut text);
+        }
         text
     })
 }

@@ -280,7 +280,7 @@ mod properties {
             for (created, rotated) in [in_place, anew] {
                 let Some(due) = renewal_time(&rotation, created, rotated, expiry, &uid.to_string()) else { continue };
                 // One that is dead at birth is for `pace` to hold.
-                let life = expiry.map(|expiry| expiry.duration_since(now)).filter(|life| life.is_positive());
+                let life = expiry.map(|expiry| expiry.duration_since(now)).filter(jiff::SignedDuration::is_positive);
                 prop_assume!(expiry.is_none() || life.is_some());
                 let least = life.map_or(SHORTEST_INTERVAL, |life| share(life, LEAST_SHARE).min(SHORTEST_INTERVAL));
                 // Moments end somewhere, and are told in whole seconds.

@@ -41,12 +41,12 @@ fn robots(slot: Slot) -> impl Strategy<Value = Option<Robot>> {
     let parts = (any::<i64>(), moments(), moments(), prop::option::of(moments()), lifetimes(), any::<[bool; 2]>());
     let robot = parts.prop_map(move |(id, created_at, updated_at, expires_at, lifetime, [disabled, editable])| Robot {
         id,
+        lifetime,
+        expires_at,
+        editable,
+        disabled,
         created_at,
         updated_at,
-        expires_at,
-        lifetime,
-        disabled,
-        editable,
         ..robot(slot, 0)
     });
     prop::option::weighted(0.8, robot)

@@ -66,7 +66,9 @@ proptest! {
         }
         if let Ok(rows) = serde_json::from_slice::<Vec<RobotRow>>(&answer) {
             let home = Home::Project(project);
-            rows.into_iter().for_each(|row| drop(row.into_robot(Origin::List(&home))));
+            for row in rows {
+                drop(row.into_robot(Origin::List(&home)));
+            }
         }
     }
 
