@@ -59,7 +59,11 @@ impl Index {
         let here = inner.service_accounts.get_mut(namespace);
         let Some(named) = here.and_then(|here| here.get_mut(name)) else { return };
         for (user, tracked) in &mut named.users {
-            if user == account || tracked.left() == found {
+            // Found as it should be by whoever names it only now: the watch may have shown this version long ago, and then
+            // never does again.
+            if user == account && found == left && tracked.seen() == Version::NONE {
+                *tracked = Tracked::found(left);
+            } else if user == account || tracked.left() == found {
                 tracked.leave(left);
             }
         }
@@ -156,6 +160,17 @@ mod tests {
             index.set_service_accounts(&key(name), &"n".parse().unwrap(), &["default".parse().unwrap()]);
         }
         index
+    }
+
+    #[test]
+    fn one_that_was_found_as_it_should_be_is_looked_at_when_the_entry_goes() {
+        let index = index(&["a"]);
+        // The watch showed this version before the account named it, and will not again.
+        index.leave_service_account(&key("a"), "n", "default", v(5), v(5));
+        assert_eq!(index.see_service_account("n", "default", v(6), Shown::Event, |_| false), [key("a")]);
+        // One of our own writes is waited for.
+        index.leave_service_account(&key("a"), "n", "default", v(6), v(7));
+        assert!(index.see_service_account("n", "default", v(7), Shown::Event, |_| true).is_empty());
     }
 
     #[test]
