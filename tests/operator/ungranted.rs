@@ -140,11 +140,14 @@ async fn the_sample_policy_keeps_others_from_taking_our_finalizer_off() {
     let scene = Scene::new(Setting::default()).await;
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;
-    // Policies hold in the whole cluster: this one is bound to the scene's namespace only, with the operator of the scene.
+    // Policies hold in the whole cluster: this one is bound to the scene's namespace only, with the operator of the scene. A
+    // selector of namespaces leaves no object of the cluster out, so those are none of its resources.
     let policy = include_str!("../../deploy/samples/policies/finalizers.yaml");
     let name = format!("{}-finalizers", scene.namespace);
     let here = format!(
-        "spec:\n  matchResources:\n    namespaceSelector:\n      matchLabels: {{kubernetes.io/metadata.name: {}}}\n  policyName: {name}",
+        "spec:\n  matchResources:\n    namespaceSelector:\n      matchLabels: {{kubernetes.io/metadata.name: {}}}\n    \
+         resourceRules:\n    - {{apiGroups: [harbor-robots.io], apiVersions: ['*'], operations: [UPDATE], resources: \
+         [robotaccounts, harborregistries]}}\n  policyName: {name}",
         scene.namespace
     );
     let operator = operator_of(&scene).await;
