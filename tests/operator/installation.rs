@@ -215,7 +215,9 @@ pub fn apply_cluster_roles(plane: &ControlPlane) {
         for rights in [Rights::Shipped, Rights::Hardened, Rights::Namespaced] {
             let mut all = rights.manifest();
             all.retain(|object| object["kind"] == "ClusterRole");
-            all.iter_mut().for_each(|role| rename(&mut role["metadata"]["name"], rights.word()));
+            for role in &mut all {
+                rename(&mut role["metadata"]["name"], rights.word());
+            }
             roles.extend(all);
         }
         let list = json!({"apiVersion": "v1", "kind": "List", "items": roles});

@@ -38,7 +38,7 @@ impl Part {
         }
     }
 
-    async fn delete(self, scene: &Scene) {
+    fn delete(self, scene: &Scene) {
         let [object, _, namespace] = self.of(scene);
         let args = ["delete", "--wait=false", object.as_str(), "-n", namespace.as_str()];
         scene.plane.kubectl(args).ok().unwrap();
@@ -111,7 +111,7 @@ async fn login_registry_and_account_deleted_together_go_in_any_order() {
     ] {
         let scene = scene_of(login, &[]).await;
         for part in order {
-            part.delete(&scene).await;
+            part.delete(&scene);
         }
         scene.gone("ci").await;
         registry_is_gone(&scene).await;
@@ -124,14 +124,14 @@ async fn login_registry_and_account_deleted_together_go_in_any_order() {
 async fn an_account_goes_although_its_registry_was_told_to_have_no_login_before() {
     for login in BOTH_LOGINS {
         let scene = scene_of(login, &[]).await;
-        Part::Login.delete(&scene).await;
+        Part::Login.delete(&scene);
         scene.registry_reason_is("CredentialsMissing").await;
         scene.account("late", json!({})).await;
         scene.reason_is("late", "Ready", "False", "CredentialsMissing").await;
-        Part::Account.delete(&scene).await;
+        Part::Account.delete(&scene);
         scene.gone("ci").await;
         assert!(scene.robots().await.is_empty(), "the login in memory serves what goes, and nothing else");
-        Part::Registry.delete(&scene).await;
+        Part::Registry.delete(&scene);
         scene.delete("late").await;
         scene.gone("late").await;
         registry_is_gone(&scene).await;
@@ -148,8 +148,8 @@ async fn a_login_that_harbor_refuses_is_not_used_any_longer() {
     let robots = scene.harbor_api("GET", "/robots?page_size=100", json!(null)).await;
     let own = robots.as_array().unwrap().iter().find(|robot| robot["name"] == scene.login.name).unwrap().clone();
     scene.delete_robot(own["id"].as_i64().unwrap()).await;
-    Part::Login.delete(&scene).await;
-    Part::Account.delete(&scene).await;
+    Part::Login.delete(&scene);
+    Part::Account.delete(&scene);
     let message = scene.reason_is("ci", "Ready", "False", "CredentialsMissing").await;
     assert!(message.contains("Retain"), "{message}");
     scene.edit("ci", json!({"deletionPolicy": "Retain"})).await;
@@ -162,7 +162,7 @@ async fn a_harbor_that_is_away_meanwhile_is_waited_for() {
     scene.faults(json!([{"drop": true, "count": 0}])).await;
     scene.registry_reason_is("NoAnswer").await;
     for part in [Part::Login, Part::Registry, Part::Account] {
-        part.delete(&scene).await;
+        part.delete(&scene);
     }
     let message = scene.reason_is("ci", "Ready", "False", "NoAnswer").await;
     assert!(message.contains("Retain"), "{message}");
@@ -188,7 +188,7 @@ async fn a_namespace_with_a_registry_of_its_own_goes_with_its_robots() {
             .await;
         }
         delete_namespace(&scene).await;
-        namespace_is_gone(&scene, Duration::from_secs(60)).await;
+        namespace_is_gone(&scene, Duration::from_mins(1)).await;
         assert!(scene.robots().await.is_empty());
     }
 }
@@ -199,7 +199,7 @@ async fn a_restart_in_between_waits_for_the_login_and_names_the_ways_out() {
         let mut scene = scene_of(LoginAs::Robot, &[]).await;
         assert!(scene.terminate().success());
         for part in [Part::Login, Part::Registry, Part::Account] {
-            part.delete(&scene).await;
+            part.delete(&scene);
         }
         scene.start();
         let message = scene.reason_is("ci", "Ready", "False", "CredentialsMissing").await;
@@ -230,13 +230,13 @@ async fn after_a_restart_a_namespace_without_a_login_is_given_up_by_the_time_of_
     assert!(scene.terminate().success());
     delete_namespace(&scene).await;
     let secrets: Api<Secret> = scene.secrets();
-    eventually("the login is gone and the account waits for so long", Duration::from_secs(60), || async {
+    eventually("the login is gone and the account waits for so long", Duration::from_mins(1), || async {
         let login = secrets.get_opt("own-login").await.map_err(|error| error.to_string())?;
         let account = scene.accounts().get("ci").await.map_err(|error| error.to_string())?;
         if login.is_some() || account.metadata.deletion_timestamp.is_none() {
             return Err("the namespace is on its way".to_owned());
         }
-        let waits = jiff::Timestamp::now().duration_since(deleted_at(&account)).as_secs();
+        let waits = harbor_robot_operator::clock::now().duration_since(deleted_at(&account)).as_secs();
         if waits > AFTER { Ok(()) } else { Err(format!("{waits} s")) }
     })
     .await;

@@ -101,7 +101,7 @@ async fn an_account_that_is_forced_away_takes_nothing_with_it() {
 async fn what_was_left_behind_before_a_restart_is_found_by_looking_at_every_project() {
     let args = vec!["--patrol-every=6".to_owned()];
     let registry = json!({"grantRevocationDelay": "2s"});
-    let mut scene = Scene::new(Setting { args, registry, ..Setting::default() }).await;
+    let mut scene = Scene::new(Setting { registry, args, ..Setting::default() }).await;
     leave_behind(&scene, "kept").await;
     assert!(scene.terminate().success());
     scene.edit_registry(json!({"grants": []})).await;

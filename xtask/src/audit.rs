@@ -237,9 +237,8 @@ fn granted(manifest: &str) -> Result<BTreeSet<Right>> {
 }
 
 fn unused(granted: &BTreeSet<Right>, used: &BTreeSet<Right>) -> Vec<Right> {
-    let meant = |right: &Right| {
-        NOT_ASKED_FOR.iter().any(|known| *known == (right.group.as_str(), right.resource.as_str(), right.verb.as_str()))
-    };
+    let meant =
+        |right: &Right| NOT_ASKED_FOR.contains(&(right.group.as_str(), right.resource.as_str(), right.verb.as_str()));
     granted.iter().filter(|right| !meant(right) && !used.iter().any(|used| right.covers(used))).cloned().collect()
 }
 
@@ -275,7 +274,9 @@ kind: Deployment
 
     fn asked(lines: &[String]) -> Asked {
         let mut asked = Asked::default();
-        lines.iter().for_each(|line| asked.read(line).expect("a line of the log"));
+        for line in lines {
+            asked.read(line).expect("a line of the log");
+        }
         asked
     }
 

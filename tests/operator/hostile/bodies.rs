@@ -178,7 +178,7 @@ fn catalogue(resources: usize) -> String {
 fn every_other(operation: &'static str, status: u16, body: &'static str) -> Lie {
     let count = AtomicU64::new(0);
     Lie::Alter(Arc::new(move |asked: &Asked, told: &mut Told| {
-        if asked.operation == operation && count.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if asked.operation == operation && count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             told.answer(status, body);
         }
     }))

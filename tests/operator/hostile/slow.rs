@@ -70,7 +70,9 @@ pub async fn play() {
             async move { api.create(&PostParams::default(), &account).await.map(drop) }
         });
         let made: Vec<_> = futures::stream::iter(made).buffer_unordered(20).collect().await;
-        made.into_iter().for_each(|made| made.unwrap());
+        for made in made {
+            made.unwrap();
+        }
     }
     for n in 1..=5 {
         world.others_are_served(&format!("beside slow servers, {n}")).await;
@@ -78,7 +80,9 @@ pub async fn play() {
     say_why(&mut world, &played).await;
     world.remembers("beside slow servers");
     world.kill().await;
-    played.iter().for_each(|played| played.liar.forget());
+    for played in &played {
+        played.liar.forget();
+    }
     world.start();
     are_asked_again(&mut world, &played).await;
     for n in 1..=3 {
