@@ -89,14 +89,17 @@ async fn served(world: &mut World, damages: &[Damage], namespaces: &[String], wi
             })
             .await?;
         }
-        let secret = scene.secret_in(namespace, NAME).await;
-        let login = secret.as_ref().and_then(crate::scene::login_in);
-        let login = login.ok_or_else(|| harbor_robot_world::Error::msg("no credential"))?;
-        if scene.harbor.verify(&login.name, &login.secret).await? {
-            Ok(())
-        } else {
-            Err(harbor_robot_world::Error::msg(format!("{} is refused", login.name)))
-        }
+        // Ready is what was said before the Secret was struck, until a pass looked.
+        poll("its credential logs in", within, || async {
+            let secret = scene.secret_in(namespace, NAME).await;
+            let login = secret.as_ref().and_then(crate::scene::login_in).ok_or("no credential")?;
+            match scene.harbor.verify(&login.name, &login.secret).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(format!("{} is refused", login.name)),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await
     });
     for (damage, result) in damages.iter().zip(join_all(waits).await) {
         if let Err(error) = result {
