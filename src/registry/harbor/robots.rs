@@ -158,7 +158,7 @@ impl Client {
             Some(prefix) => self.learn_prefix(Some(prefix)),
             None => return Err(reply.bad("another robot than was to be made")),
         }
-        if row.has_secret() { Ok(row.into()) } else { Err(reply.bad("no secret")) }
+        if row.has_secret() { Ok(row.into()) } else { Err(reply.bad("no secret that can be used")) }
     }
 
     /// A robot login may hold its pairs with the other text of `effect`, which Harbor compares literally.
@@ -196,7 +196,7 @@ impl Client {
         let request = Request::new(Call::RobotRefresh, Method::PATCH, format!("{ROBOTS}/{id}"));
         let reply = self.transport.send(&request.json(&body).carrying(chosen.as_ref())).await?;
         let answer: RefreshedRow = reply.json()?;
-        answer.secret().or(chosen).ok_or_else(|| reply.bad("no secret"))
+        answer.secret().or(chosen).ok_or_else(|| reply.bad("no secret that can be used"))
     }
 
     pub(super) async fn delete_robot(&self, id: i64) -> Result<(), Error> {

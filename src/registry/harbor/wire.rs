@@ -144,7 +144,7 @@ pub(super) struct CreatedRow {
 
 impl CreatedRow {
     pub(super) fn has_secret(&self) -> bool {
-        !self.secret.expose_secret().is_empty()
+        is_secret(self.secret.expose_secret())
     }
 }
 
@@ -171,8 +171,13 @@ pub(super) struct RefreshedRow {
 impl RefreshedRow {
     /// The secret that Harbor drew.
     pub(super) fn secret(self) -> Option<SecretString> {
-        self.secret.map(|Text(secret)| secret).filter(|secret| !secret.is_empty()).map(Into::into)
+        self.secret.map(|Text(secret)| secret).filter(|secret| is_secret(secret)).map(Into::into)
     }
+}
+
+/// False for what Harbor cannot have drawn, and no client could send: nothing, or a text with line ends in it.
+fn is_secret(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
@@ -272,6 +277,18 @@ mod tests {
     fn pair(text: &str) -> Access {
         let (resource, action) = text.split_once(':').unwrap();
         Access { resource: resource.into(), action: action.into() }
+    }
+
+    #[test]
+    fn a_secret_that_no_client_could_send_is_none() {
+        let read = |secret: &str| {
+            let answer = serde_json::json!({"secret": secret}).to_string();
+            serde_json::from_str::<RefreshedRow>(&answer).unwrap().secret().is_some()
+        };
+        assert!(read("Aa1\u{e4} \"}"));
+        for text in ["", "Aa1\r\nX: y", "Aa1\0", "Aa1\u{7}"] {
+            assert!(!read(text), "{text:?}");
+        }
     }
 
     #[test]

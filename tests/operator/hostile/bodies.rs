@@ -80,7 +80,11 @@ pub fn rows() -> Vec<Row> {
         ),
         row("a created robot has no secret", created("secret", json!("")), NO_HARBOR),
         row("a created robot has a secret of 900 KB", created("secret", json!("Aa1".repeat(300_000))), NO_HARBOR),
-        row("a created robot's secret has line ends and NUL", created("secret", json!("Aa1\r\nX: y\0\u{7}\"}")), &[]),
+        row(
+            "a created robot's secret has line ends and NUL",
+            created("secret", json!("Aa1\r\nX: y\0\u{7}\"}")),
+            NO_HARBOR,
+        ),
         row("a created robot has the name of another", created("name", json!("robot$library+ci")), NO_HARBOR),
         row(
             "a created robot's name leads elsewhere",
