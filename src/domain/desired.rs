@@ -176,6 +176,13 @@ pub fn of_account(
         Err(_) if deleting => Lifetime::Never,
         days => days?.map_or(Lifetime::Never, Lifetime::Days),
     };
+    // Nothing of such a name can be there.
+    let secret_name = match name_in("spec.secret.name", &account.secret_name()) {
+        Err(_) if deleting => name_in("metadata.name", account.name())?,
+        name => name?,
+    };
+    let named = account.service_accounts().into_iter().flatten().map(|name| name_in("spec.serviceAccounts", name));
+    let service_accounts = named.filter(|name| !deleting || name.is_ok()).collect::<Result<_, _>>()?;
     Ok(Desired {
         home,
         base_name: account.robot_name(),
@@ -188,19 +195,14 @@ pub fn of_account(
         strategy,
         rotation,
         secret: SecretWish {
-            name: name_in("spec.secret.name", &account.secret_name())?,
+            name: secret_name,
             labels: output.labels.unwrap_or_default(),
             annotations: output.annotations.unwrap_or_default(),
             basic_auth: has_format(SecretFormatType::BasicAuth),
             robot_file: has_format(SecretFormatType::RobotFile),
             chosen_password: account.password_secret_ref().is_some(),
         },
-        service_accounts: account
-            .service_accounts()
-            .into_iter()
-            .flatten()
-            .map(|name| name_in("spec.serviceAccounts", name))
-            .collect::<Result<_, _>>()?,
+        service_accounts,
         retain: account.deletion_policy() == Some(&DeletionPolicy::Retain),
         adopt: account.adoption_policy() == Some(&AdoptionPolicy::IfUnowned),
         own_password: account.password_secret_ref().cloned(),

@@ -149,3 +149,23 @@ fn a_wish_does_not_depend_on_the_order_in_which_it_is_written() {
     let other = wish(json!({"permissions": ["PullArtifacts", "PushArtifacts"]}));
     assert_eq!(one, other);
 }
+
+#[test]
+fn no_text_that_cannot_be_read_holds_a_deletion() {
+    for unread in [
+        json!({"expiresAfter": "soon"}),
+        json!({"rotation": {"interval": "1h30m"}}),
+        json!({"rotation": {"renewBefore": "-1d"}}),
+        json!({"rotation": {"overlap": ""}}),
+        json!({"secret": {"name": "a/b"}}),
+        json!({"serviceAccounts": ["default", "../x"]}),
+    ] {
+        let mut account = account(unread.clone());
+        let of = |account: &Account| of_account(account, "c", None, &BTreeSet::new());
+        assert!(of(&account).is_err(), "{unread}");
+        account.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        let wish = of(&account).unwrap_or_else(|error| panic!("{unread}: {error}"));
+        assert_eq!((wish.home, wish.base_name.as_str()), (Home::Project("team-a".into()), "ci"), "{unread}");
+        assert!(wish.service_accounts.iter().all(|name| name.as_str() == "default"));
+    }
+}
