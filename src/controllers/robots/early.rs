@@ -98,6 +98,7 @@ impl Pass<'_> {
             }
         };
         let (mut failure, next) = failure;
+        let next = self.once(next);
         if next == Outcome::Again {
             return next;
         }

@@ -34,6 +34,11 @@ use pull_secrets::EntryLeft;
 /// So many missing namespaces are named in a condition.
 const NAMESPACES_NOTED: usize = 5;
 
+/// What is told of a picture that stays stale.
+const CONTRADICTED: &str = "Harbor shows a robot that differs from what it answered just before, or whose login fails: another \
+                            program may be changing it at the same time, or the server contradicts itself; it is looked at again \
+                            later";
+
 /// What executing came to.
 pub(super) struct Done {
     pub(super) outcome: report::Outcome,
@@ -59,6 +64,8 @@ enum Trouble {
     Registry(registry::Error),
     /// The picture changed under the plan.
     Stale,
+    /// Harbor's answer taught something that makes for another plan.
+    Learned,
 }
 
 impl Trouble {
@@ -66,7 +73,7 @@ impl Trouble {
         match self {
             Self::Kube(error) => error.class(),
             Self::Registry(error) => error.class(),
-            Self::Stale => Class::Stale,
+            Self::Stale | Self::Learned => Class::Stale,
         }
     }
 }
@@ -147,7 +154,7 @@ impl Run<'_, '_> {
                 Ok(()) => "ok",
                 Err(Trouble::Kube(error)) => error.reason(),
                 Err(Trouble::Registry(error)) => error.reason(),
-                Err(Trouble::Stale) => "Conflict",
+                Err(Trouble::Stale | Trouble::Learned) => "Conflict",
             };
             self.pass.ctx.metrics.step(step.name(), label);
             result?;
@@ -375,7 +382,11 @@ impl Run<'_, '_> {
         let Err(trouble) = result else { return done };
         let not_leading = trouble.class() == Class::NotLeading;
         let (failure, next) = match trouble {
-            Trouble::Stale => (None, Outcome::Again),
+            Trouble::Stale if self.pass.again => {
+                let failure = Failure { reason: "Conflict", message: CONTRADICTED.to_owned(), permanent: false };
+                (Some(failure), Outcome::Failed { not_before: None })
+            }
+            Trouble::Stale | Trouble::Learned => (None, Outcome::Again),
             Trouble::Kube(error) => {
                 let permanent = error.class() == Class::UserFix;
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent };
@@ -393,12 +404,7 @@ impl Run<'_, '_> {
                 let next = outcome::of_registry(ctx, &self.pass.registry_name, home, &error);
                 let (registry, key, spec) = (&self.pass.registry, self.pass.key, &self.pass.account.spec);
                 let learned = pairs::learn(registry, key, spec, &self.pass.desired.permissions, &error);
-                let next = if learned { Outcome::Again } else { next };
-                // A picture that was stale twice in a row is a fact that somebody should hear of.
-                let next = match next {
-                    Outcome::Again if self.pass.again && !learned => Outcome::Failed { not_before: None },
-                    next => next,
-                };
+                let next = if learned { Outcome::Again } else { self.pass.once(next) };
                 (Some(outcome::failure(&self.pass.registry, home, &self.pass.desired.permissions, &error)), next)
             }
         };

@@ -50,7 +50,7 @@ struct Pass<'a> {
     refused: Option<Failure>,
     /// What is left out of `desired`, since this Harbor does not know it or does not have it.
     unknown: Option<Failure>,
-    /// The pass before this one ended since its picture was stale.
+    /// The pass before this one asked for it at once, or failed.
     again: bool,
     /// Nothing happened but that time passed.
     by_timer: bool,
@@ -143,7 +143,8 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
         Err(failure) => return without_registry(ctx, key, account, &failure).await,
     };
     at_rest::remember(ctx, key, &account, &registry_name, shown);
-    let (again, by_timer, from_event) = (cause == Cause::Again, cause == Cause::Timer, cause == Cause::Change);
+    let again = matches!(cause, Cause::Again | Cause::Retry);
+    let (by_timer, from_event) = (cause == Cause::Timer, cause == Cause::Change);
     let (secret_namespace, spread) = match (&account.spec, &key.namespace) {
         (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
         // No API server has a RobotAccount outside every namespace.
@@ -373,6 +374,12 @@ impl Pass<'_> {
             (None, _) => plan::plan(&situation),
         };
         (situation, plan)
+    }
+
+    /// A picture that was stale twice in a row, or still is after a wait, is a fact that somebody should hear of, and no
+    /// reason for haste.
+    fn once(&self, next: Outcome) -> Outcome {
+        if next == Outcome::Again && self.again { Outcome::Failed { not_before: None } } else { next }
     }
 
     fn is_deleting(&self) -> bool {

@@ -21,9 +21,8 @@ const LATE: Duration = Duration::from_secs(10);
 /// What a tenant's Harbor is asked at most: at one time (ten calls per second, and what was on the way), and at the end, for
 /// a registry that is swept every three seconds and two accounts: well below the hundred that the limit would allow.
 const IN_A_SECOND: usize = 15;
-const MOST_LATE: usize = 70;
-/// A picture that does not settle is looked at five times before each pause: two pauses, two accounts, and what was on the way.
-const MOST_CHANGES: usize = 24;
+const MOST_LATE: usize = 40;
+const MOST_CHANGES: usize = 12;
 
 /// A group that is being played.
 pub struct Stage {

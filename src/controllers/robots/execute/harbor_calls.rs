@@ -113,7 +113,7 @@ impl Run<'_, '_> {
                     tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
                 }
                 if believed || robot {
-                    return Err(Trouble::Stale);
+                    return Err(Trouble::Learned);
                 }
                 Err(registry::Error::Forbidden { needs, message }.into())
             }
@@ -137,7 +137,7 @@ impl Run<'_, '_> {
             Err(registry::Error::Undeletable) => {
                 // Harbor deletes only robots that have a permission.
                 match self.update(Target::Seen(slot), Purpose::Disable).await {
-                    Err(Trouble::Stale) if !self.pass.registry.may_update(&self.pass.desired.home) => {
+                    Err(Trouble::Learned) if !self.pass.registry.may_update(&self.pass.desired.home) => {
                         return Err(registry::Error::Undeletable.into());
                     }
                     given => given?,
