@@ -2,7 +2,6 @@
 //! scene among many on the same control plane.
 
 use std::path::PathBuf;
-use std::sync::Once;
 
 use harbor_robot_world::{ControlPlane, eventually, scratch, workspace_root};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -207,22 +206,19 @@ impl Plan<'_> {
     }
 }
 
-/// Applies what all scenes share.
+/// Applies what all scenes of a control plane share.
 pub fn apply_cluster_roles(plane: &ControlPlane) {
-    static APPLIED: Once = Once::new();
-    APPLIED.call_once(|| {
-        let mut roles: Vec<Value> = Vec::new();
-        for rights in [Rights::Shipped, Rights::Hardened, Rights::Namespaced] {
-            let mut all = rights.manifest();
-            all.retain(|object| object["kind"] == "ClusterRole");
-            for role in &mut all {
-                rename(&mut role["metadata"]["name"], rights.word());
-            }
-            roles.extend(all);
+    let mut roles: Vec<Value> = Vec::new();
+    for rights in [Rights::Shipped, Rights::Hardened, Rights::Namespaced] {
+        let mut all = rights.manifest();
+        all.retain(|object| object["kind"] == "ClusterRole");
+        for role in &mut all {
+            rename(&mut role["metadata"]["name"], rights.word());
         }
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": roles});
-        plane.apply(&list.to_string()).expect("the cluster roles are accepted");
-    });
+        roles.extend(all);
+    }
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": roles});
+    plane.apply(&list.to_string()).expect("the cluster roles are accepted");
 }
 
 fn rename(name: &mut Value, tail: &str) {

@@ -42,6 +42,7 @@ mod recovery;
 mod refused_writes;
 mod registry;
 mod renewal;
+mod restored;
 mod robot_file;
 mod robot_login;
 mod rotation;

@@ -70,6 +70,8 @@ pub struct Setting {
     pub refused: bool,
     /// Do not let the operator use http, which the stand-in speaks without `tls`.
     pub https_only: bool,
+    /// A control plane of the scene's own; `None` = the one that all share.
+    pub plane: Option<&'static ControlPlane>,
     /// The version that Harbor behaves like; `None` = what the environment variable `HARBOR_STAND_IN_VERSION` says, else the
     /// newest.
     pub harbor_version: Option<Version>,
@@ -86,6 +88,7 @@ impl Default for Setting {
             rights: None,
             refused: false,
             https_only: false,
+            plane: None,
             harbor_version: None,
         }
     }
@@ -93,7 +96,7 @@ impl Default for Setting {
 
 /// A running world.
 pub struct Scene {
-    /// Shared by all tests.
+    /// Shared by nearly all tests.
     pub plane: &'static ControlPlane,
     /// This scene's own.
     pub harbor: Harbor,
@@ -140,16 +143,19 @@ fn loosened() -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
-/// The control plane with our kinds.
+/// The control plane of all, with our kinds.
 fn plane() -> &'static ControlPlane {
     static INSTALLED: Once = Once::new();
     let plane = ControlPlane::shared();
-    INSTALLED.call_once(|| {
-        plane.apply(&loosened().to_string()).expect("the CRDs are accepted");
-        plane.kubectl(["wait", "--for=condition=Established", "crd", "--all"]).ok().expect("the kinds are served");
-        apply_cluster_roles(plane);
-    });
+    INSTALLED.call_once(|| install_kinds(plane));
     plane
+}
+
+/// Brings our kinds and the cluster roles to a control plane.
+pub fn install_kinds(plane: &ControlPlane) {
+    plane.apply(&loosened().to_string()).expect("the CRDs are accepted");
+    plane.kubectl(["wait", "--for=condition=Established", "crd", "--all"]).ok().expect("the kinds are served");
+    apply_cluster_roles(plane);
 }
 
 impl Scene {
@@ -163,7 +169,10 @@ impl Scene {
 
     /// The same before the operator is started.
     pub async fn without_operator(setting: Setting) -> Self {
-        let plane = tokio::task::spawn_blocking(plane).await.expect("the control plane starts");
+        let plane = match setting.plane {
+            Some(plane) => plane,
+            None => tokio::task::spawn_blocking(plane).await.expect("the control plane starts"),
+        };
         let tls = setting.tls;
         let version = setting.harbor_version.unwrap_or_else(version);
         let args = vec![format!("--harbor-version={version}")];

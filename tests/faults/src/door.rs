@@ -1,7 +1,7 @@
 //! A proxy in front of one server.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -48,6 +48,7 @@ impl Server {
 pub struct Door {
     /// Where it listens, as `http://127.0.0.1:PORT`.
     pub url: String,
+    server: Arc<Mutex<Server>>,
     task: JoinHandle<()>,
 }
 
@@ -65,7 +66,7 @@ impl std::error::Error for Closed {}
 
 struct Passage {
     side: Side,
-    server: Server,
+    server: Arc<Mutex<Server>>,
     faults: Faults,
 }
 
@@ -74,8 +75,14 @@ impl Door {
     pub async fn open(side: Side, server: Server, faults: &Faults) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let passage = Arc::new(Passage { side, server, faults: faults.clone() });
-        Ok(Self { url, task: tokio::spawn(accept(listener, passage)) })
+        let server = Arc::new(Mutex::new(server));
+        let passage = Arc::new(Passage { side, server: Arc::clone(&server), faults: faults.clone() });
+        Ok(Self { url, server, task: tokio::spawn(accept(listener, passage)) })
+    }
+
+    /// From the next call on another server is behind it, such as the same one started again on another port.
+    pub fn lead_to(&self, server: Server) {
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = server;
     }
 
     /// Writes a kubeconfig that names this door as its cluster.
@@ -126,7 +133,7 @@ async fn answer(passage: Arc<Passage>, request: Request<Incoming>) -> Result<Res
     let (call, rule) = passage.faults.record(passage.side, parts.method.as_str(), path, &body);
     if matches!(rule, Rule::Pass) && parts.uri.query().is_some_and(|query| query.contains("watch=")) {
         let cut = passage.faults.cut();
-        return forward::stream(&passage.server, &parts, body, cut).await.map_err(|_| Closed);
+        return forward::stream(&passage.server(), &parts, body, cut).await.map_err(|_| Closed);
     }
     // A task of its own: whoever sent the call may be dead by the time that it goes on.
     let passing = tokio::spawn(async move {
@@ -146,8 +153,12 @@ async fn answer(passage: Arc<Passage>, request: Request<Incoming>) -> Result<Res
 }
 
 impl Passage {
+    fn server(&self) -> Server {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn whole(&self, parts: &Parts, body: Bytes) -> Result<Answer, Closed> {
-        forward::whole(&self.server, parts, body).await.map_err(|_| Closed)
+        forward::whole(&self.server(), parts, body).await.map_err(|_| Closed)
     }
 
     async fn fail(&self, fault: Fault, parts: &Parts, body: Bytes) -> Result<Response<Body>, Closed> {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -38,6 +38,11 @@ pub struct ControlPlane {
     /// Process ids of the servers by name.
     pub pids: BTreeMap<String, u32>,
     rig: PathBuf,
+    pid: u32,
+    running: Mutex<Running>,
+}
+
+struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
 }
@@ -66,10 +71,19 @@ fn audit_log(folder: &Path) -> Result<PathBuf> {
 impl ControlPlane {
     /// Starts one that keeps its files in `dir`, and builds the rig before if need be. Blocks until all answer.
     pub fn start(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, &["--ephemeral"])
+    }
+
+    /// The same, but what etcd stores stays in `dir/etcd` when it ends, and is there again for the next one.
+    pub fn start_keeping(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, &[])
+    }
+
+    fn start_with(dir: &Path, flags: &[&str]) -> Result<Self> {
         install_crypto_provider();
         let rig = rig()?;
-        let mut command = child::command(&rig, ["up", "--ephemeral", "--dir"]);
-        command.arg(dir);
+        let mut command = child::command(&rig, ["up", "--dir"]);
+        command.arg(dir).args(flags);
         if let Some(folder) = std::env::var_os(AUDIT_LOGS) {
             command.arg("--audit-log").arg(audit_log(Path::new(&folder))?);
         }
@@ -96,8 +110,8 @@ impl ControlPlane {
             dir: dir.to_path_buf(),
             pids: started.pids,
             rig,
-            child,
-            stdin,
+            pid: child.id(),
+            running: Mutex::new(Running { child, stdin }),
         })
     }
 
@@ -165,13 +179,19 @@ impl ControlPlane {
 
     /// Process id of the program that holds the servers.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid
+    }
+
+    /// Ends the servers, and returns when they have ended.
+    pub fn end(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(running.stdin.take());
+        let _ = running.child.wait();
     }
 }
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.child.wait();
+        self.end();
     }
 }
