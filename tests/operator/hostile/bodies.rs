@@ -59,7 +59,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row("robots without permissions", robot("permissions", json!([])), &[]),
         row("no robot at all", body(LIST, "[]"), &["Conflict"]),
-        row("every robot is disabled", robot("disable", json!(true)), &[]),
+        row("every robot is disabled", robot("disable", json!(true)), &["Conflict"]),
         row("every robot is of the oldest kind", robot("editable", json!(false)), &[]),
         row("a description of a megabyte", robot("description", json!("d".repeat(1 << 20))), NO_HARBOR),
         row("marks of other clusters", robot("description", mark("u-1 other/team/ci")), &["NameTaken"]),

@@ -1,5 +1,6 @@
 //! A row in its world: a namespace with a registry of its own behind a liar, and two accounts.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use harbor_robot_faults::{Liar, Server};
@@ -140,6 +141,10 @@ impl Played {
             in_a_second: (0..calls.len()).map(in_second).max().unwrap_or(0),
             late: late().count(),
             late_changes: late().filter(|call| call.method != "GET" && call.operation.contains(" robots")).count(),
+            late_by: late().fold(BTreeMap::new(), |mut by, call| {
+                *by.entry(call.operation.clone()).or_default() += 1;
+                by
+            }),
         }
     }
 }
@@ -153,6 +158,8 @@ pub struct Calls {
     pub late: usize,
     /// Of these, those that change a robot.
     pub late_changes: usize,
+    /// Those at the end by operation.
+    pub late_by: BTreeMap<String, usize>,
 }
 
 impl Said {

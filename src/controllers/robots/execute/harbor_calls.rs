@@ -82,7 +82,10 @@ impl Run<'_, '_> {
         let result = self.client()?.update(id, &wish).await;
         self.after_update(result)?;
         self.written = slot;
-        self.read_again(slot, id).await
+        self.read_again(slot, id).await?;
+        // Whoever is shown the opposite of what was just written would only write it again, and again.
+        let shown = slot.and_then(|slot| self.robots[slot.index()].as_ref());
+        if shown.is_some_and(|robot| robot.disabled != wish.disabled) { Err(Trouble::Stale) } else { Ok(()) }
     }
 
     /// Harbor counts days from creation, so a whole lifetime from now on is the wish plus the robot's age.
