@@ -83,7 +83,7 @@ async fn a_pair_that_harbor_does_not_know_makes_no_call_and_gets_a_guess() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_never_fails_for_one_pair_that_an_upgraded_harbor_knows_no_more() {
     for (login, strategy) in [(LoginAs::Robot, "Overlap"), (LoginAs::Person, "Overlap"), (LoginAs::Person, "InPlace")] {
-        let scene = Scene::new(Setting { login, ..Setting::default() }).await;
+        let mut scene = Scene::new(Setting { login, ..Setting::default() }).await;
         let spec = json!({"permissions": ["PullArtifacts", "CreateTags"], "rotation": {"strategy": strategy}});
         scene.account("ci", spec).await;
         let before = scene.settled("ci").await.status.unwrap();
@@ -93,10 +93,13 @@ async fn a_renewal_never_fails_for_one_pair_that_an_upgraded_harbor_knows_no_mor
             "Overlap" => ("POST", "/api/v2.0/robots"),
             _ => ("PUT", "/api/v2.0/robots/{id}"),
         };
+        // A jump of the clock has the login looked at anew, which forgets lessons: it must not come right after the refusal.
+        assert!(scene.terminate().success());
+        scene.harbor.advance(25 * 86_400).await.unwrap();
         scene
             .faults(json!([{"method": method, "path": path, "status": 400, "count": 1, "body": refusal.to_string()}]))
             .await;
-        scene.harbor.advance(25 * 86_400).await.unwrap();
+        scene.start();
         let message = scene.reason_is("ci", "Synced", "False", "PermissionUnknown").await;
         assert!(message.contains("tag:create") && !message.contains("perhaps"), "{message}");
         let what = format!("{login:?} {strategy}: renewed with the rest");
