@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::scene::{SOON, Scene, login_in};
 
 /// A pause between rounds, so that the machine is left for the others.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Logs in until it is asked what came of it.
 pub struct Prober {

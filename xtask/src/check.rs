@@ -20,6 +20,9 @@ const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
 /// With which rights the operator runs in its tests.
 const RIGHTS: &str = "HARBOR_ROBOT_RIGHTS";
 
+/// Integration tests at once. They wait more than they work: as many as there are processors would leave these idle.
+const AT_ONCE: &str = "--test-threads=4";
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run the operator's tests alone, against this version of Harbor, such as 2.13.5; several one after the other
@@ -150,6 +153,7 @@ fn integration() -> Result<Outcome> {
     for name in &names {
         args.extend(["--test", name]);
     }
+    args.extend(["--", AT_ONCE]);
     println!("$ cargo {}", args.join(" "));
     run_command(command(&args).env(AUDIT_LOGS, new_audit_logs(Rights::Shipped)?))
 }
@@ -172,7 +176,7 @@ fn with_rights(rights: Rights) -> Result<Outcome> {
     if matches!(cargo(&["build", "--workspace", "--bins"])?, Outcome::Failed) {
         return Ok(Outcome::Failed);
     }
-    let mut args = vec!["test", "--workspace", "--test", "operator", "--"];
+    let mut args = vec!["test", "--workspace", "--test", "operator", "--", AT_ONCE];
     for test in rights.left_out() {
         args.extend(["--skip", test]);
     }
@@ -185,7 +189,7 @@ fn against(version: &str) -> Result<Outcome> {
     if matches!(cargo(&["build", "--workspace", "--bins"])?, Outcome::Failed) {
         return Ok(Outcome::Failed);
     }
-    let args = ["test", "--workspace", "--test", "operator"];
+    let args = ["test", "--workspace", "--test", "operator", "--", AT_ONCE];
     println!("$ {HARBOR_VERSION}={version} cargo {}", args.join(" "));
     run_command(command(&args).env(HARBOR_VERSION, version))
 }

@@ -99,7 +99,7 @@ impl Stage {
 
     /// Applies one object.
     pub(crate) fn apply(&self, object: &Value) -> Result<()> {
-        self.plane.apply(&object.to_string()).map(drop)
+        self.plane.apply(&object.to_string())
     }
 
     /// The login Secret and the ClusterHarborRegistry `main`, the default one, which grants every namespace everything.

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use harbor_robot_operator::api::RobotAccount;
-use harbor_robot_world::{Call, Calls, eventually};
+use harbor_robot_world::{Call, Calls, apply_object, eventually};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::GroupVersionKind;
-use kube::core::params::ValidationDirective;
 use serde_json::{Value, json};
 
 use crate::scene::{SOON, Scene, condition, merge};
@@ -281,24 +279,7 @@ impl Stage {
     }
 }
 
-/// Applies a manifest on the server's side; fields that the kind does not have are refused, as kubectl has it.
+/// Applies a manifest in the attacker's name, whoever else has its fields.
 pub async fn apply(client: &Client, manifest: &Value) -> Result<(), String> {
-    let text = |path: &str| manifest.pointer(path).and_then(Value::as_str);
-    let (version, kind) = (text("/apiVersion").unwrap(), text("/kind").unwrap());
-    let (group, version) = version.split_once('/').unwrap_or(("", version));
-    let plural = kind.to_lowercase();
-    let plural = plural.strip_suffix('y').map_or_else(|| format!("{plural}s"), |stem| format!("{stem}ies"));
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural);
-    let api: Api<DynamicObject> = match text("/metadata/namespace") {
-        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
-    };
-    let params = PatchParams {
-        force: true,
-        field_manager: Some("attacker".to_owned()),
-        field_validation: Some(ValidationDirective::Strict),
-        ..PatchParams::default()
-    };
-    let applied = api.patch(text("/metadata/name").unwrap(), &params, &Patch::Apply(manifest)).await;
-    applied.map(drop).map_err(|error| error.to_string())
+    apply_object(client, manifest, "attacker", true).await.map_err(|error| error.to_string())
 }

@@ -6,14 +6,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde::Deserialize;
 
+use crate::apply::Applier;
 use crate::child::{self, Output};
 use crate::crypto::install_crypto_provider;
 use crate::log::Log;
@@ -38,6 +39,7 @@ pub struct ControlPlane {
     /// Process ids of the servers by name.
     pub pids: BTreeMap<String, u32>,
     rig: PathBuf,
+    applier: OnceLock<Applier>,
     pid: u32,
     running: Mutex<Running>,
 }
@@ -66,6 +68,12 @@ fn audit_log(folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     Ok(folder.join(format!("{}-{number}.log", std::process::id())))
+}
+
+async fn client_of(kubeconfig: PathBuf) -> Result<kube::Client> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(kube::Client::try_from(config)?)
 }
 
 impl ControlPlane {
@@ -110,6 +118,7 @@ impl ControlPlane {
             dir: dir.to_path_buf(),
             pids: started.pids,
             rig,
+            applier: OnceLock::new(),
             pid: child.id(),
             running: Mutex::new(Running { child, stdin }),
         })
@@ -134,9 +143,7 @@ impl ControlPlane {
 
     /// A client with the administrator's rights. Make one in each test: its connections belong to the test's runtime.
     pub async fn client(&self) -> Result<kube::Client> {
-        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        Ok(kube::Client::try_from(config)?)
+        client_of(self.kubeconfig.clone()).await
     }
 
     /// Runs kubectl as the administrator.
@@ -149,9 +156,15 @@ impl ControlPlane {
         child::run(self.rig_command("kubectl", args), stdin.as_bytes())
     }
 
-    /// Applies a manifest on the server's side, so that the server's own messages come back.
-    pub fn apply(&self, manifest: &str) -> Result<String> {
-        self.kubectl_stdin(["apply", "--server-side", "-f", "-"], manifest).ok()
+    /// Applies a manifest as `kubectl apply --server-side` does, with the server's own messages. Blocks until it is done.
+    pub fn apply(&self, manifest: &str) -> Result<()> {
+        let applier = if let Some(applier) = self.applier.get() {
+            applier
+        } else {
+            let made = Applier::new(client_of(self.kubeconfig.clone()))?;
+            self.applier.get_or_init(|| made)
+        };
+        applier.apply(manifest)
     }
 
     /// Runs a command of the rig (`kubectl`, `crane`, `push`, `pull`) to its end.

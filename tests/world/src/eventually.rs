@@ -5,16 +5,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-const INTERVAL: Duration = Duration::from_millis(10);
+/// The shortest pause between two looks, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(100)];
 
-/// Asks `look` every 10 ms until it gives `Ok`; after `timeout` an error says what was waited for and what `look` said
+/// A pause is this part of what was waited already: whoever waits long for one thing leaves the servers to others.
+const PART: u32 = 8;
+
+/// Asks `look` again and again until it gives `Ok`; after `timeout` an error says what was waited for and what `look` said
 /// last.
 pub async fn poll<T, S, F>(what: &str, timeout: Duration, mut look: impl FnMut() -> F) -> Result<T>
 where
     S: std::fmt::Display,
     F: Future<Output = Result<T, S>>,
 {
-    let deadline = Instant::now() + timeout;
+    let begun = Instant::now();
+    let deadline = begun + timeout;
     let mut last = String::from("nothing");
     loop {
         match tokio::time::timeout_at(deadline.into(), look()).await {
@@ -25,7 +30,8 @@ where
         if Instant::now() >= deadline {
             return Err(anyhow!("{what}: not within {timeout:?}; last seen: {last}"));
         }
-        tokio::time::sleep(INTERVAL).await;
+        let [shortest, longest] = PAUSES;
+        tokio::time::sleep((begun.elapsed() / PART).clamp(shortest, longest)).await;
     }
 }
 

@@ -4,6 +4,7 @@
 //! Starting is blocking (a few seconds for a control plane); the clients are async. [`ControlPlane::shared`] serves all
 //! tests of one process, since a control plane of their own would cost each of them 3 s and 500 MB.
 
+mod apply;
 mod child;
 mod control_plane;
 mod crypto;
@@ -18,6 +19,7 @@ mod scratch;
 mod target;
 
 pub use anyhow::{Error, Result};
+pub use apply::apply_object;
 pub use child::{Output, Usage, run};
 pub use control_plane::{AUDIT_LOGS, ControlPlane};
 pub use crypto::install_crypto_provider;

@@ -43,7 +43,8 @@ async fn show(stage: &Arc<Stage>) -> Result<()> {
     println!("pushed {image} {}", digest.trim());
 
     println!("$ kubectl apply -f deploy/samples");
-    print!("{}", plane.apply(&samples::rendered(harbor)?)?);
+    let apply = ["apply", "--server-side", "-f", "-"];
+    print!("{}", plane.kubectl_stdin(apply, &samples::rendered(harbor)?).ok()?);
     println!("$ kubectl wait --for=condition=Ready robotaccount/{DEMO} -n {DEMO}");
     print!(
         "{}",
