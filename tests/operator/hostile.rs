@@ -37,13 +37,19 @@ pub struct Row {
     /// The reasons that may be given, in any condition of the registry or its accounts. None: there is nothing to be said,
     /// the accounts are served all the same.
     says: &'static [&'static str],
+    /// Whether the accounts may as well be served, as by what was asked before the lie.
+    may_be_served: bool,
     /// Merged over the spec of the account that was there before.
     spec: Value,
 }
 
 impl Row {
     fn new(name: &'static str, lie: Lie, says: &'static [&'static str]) -> Self {
-        Self { name, lie, says, spec: json!({}) }
+        Self { name, lie, says, may_be_served: says.is_empty(), spec: json!({}) }
+    }
+
+    fn or_served(self) -> Self {
+        Self { may_be_served: true, ..self }
     }
 
     fn with(self, spec: Value) -> Self {

@@ -65,8 +65,8 @@ impl Restorable {
     }
 
     /// Gives the registry, the account and its Secret newer versions.
-    async fn touch(&self) {
-        let note = Patch::Merge(json!({"metadata": {"annotations": {"example.com/note": "touched"}}}));
+    async fn touch(&self, number: usize) {
+        let note = Patch::Merge(json!({"metadata": {"annotations": {"example.com/note": number.to_string()}}}));
         let params = PatchParams::default();
         self.scene.registries().patch(&self.scene.registry, &params, &note).await.unwrap();
         self.scene.accounts().patch("ci", &params, &note).await.unwrap();
@@ -82,8 +82,8 @@ async fn after_a_restore_of_the_cluster_edits_and_drift_are_seen_although_versio
     world.scene.settled("ci").await;
     world.again(|dir| copy(&dir.join("etcd"), &dir.join("backup"))).await;
 
-    for _ in 0..WRITES {
-        world.touch().await;
+    for number in 0..WRITES {
+        world.touch(number).await;
     }
     world.scene.edit("ci", json!({"description": "of the time that is undone"})).await;
     world.scene.settled("ci").await;

@@ -179,10 +179,6 @@ impl Said {
 
     /// Whether this is what the row is to say.
     pub fn fits(&self, row: &Row) -> bool {
-        if row.says.is_empty() {
-            self.served
-        } else {
-            self.reasons.iter().any(|reason| row.says.contains(&reason.as_str()))
-        }
+        (row.may_be_served && self.served) || self.reasons.iter().any(|reason| row.says.contains(&reason.as_str()))
     }
 }
