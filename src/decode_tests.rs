@@ -91,7 +91,7 @@ fn nesting_deeper_than_a_parser_goes_is_passed_over() {
 fn one_object_that_does_not_fit_costs_no_other() {
     let managers = json!([]);
     let good = object("ci", &managers, &json!({"project": "team-a"}), &json!({}));
-    let robot = |id: Value| json!({"robot": {"id": id, "name": "n", "createdAt": "2026-01-01T00:00:00Z"}});
+    let robot = |id: Value| json!({"robot": {"id": id, "name": "n", "creationTime": "2026-01-01T00:00:00Z"}});
     let spec = json!({"project": "team-a"});
     let rows = [
         (object("bad", &managers, &json!({"project": 7}), &json!({})), "spec.project"),

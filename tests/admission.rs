@@ -339,7 +339,7 @@ async fn the_api_server_takes_the_kinds_and_refuses_what_the_tables_say() {
     columns_of_accounts(&world, accounts).await;
     columns_of_system_accounts(&world, system_accounts).await;
     columns_of_registries(&world, registries, own_registries).await;
-    let found = kubectl(&world, &["get", "harbor", "--all-namespaces", "--output=name"]);
+    let found = kubectl(&world, &["get", "harbor-robots", "--all-namespaces", "--output=name"]);
     assert_eq!(found.lines().count(), 5, "the category holds the objects of all kinds: {found}");
 }
 
@@ -423,8 +423,8 @@ async fn columns_of_accounts(world: &ControlPlane, accounts: &Table) {
         "robot": {
             "id": 1,
             "name": "robot$team-a+ci",
-            "createdAt": "2026-01-01T00:00:00.123Z",
-            "expiresAt": "2126-01-31T00:00:00Z",
+            "creationTime": "2026-01-01T00:00:00.123Z",
+            "expirationTime": "2126-01-31T00:00:00Z",
         },
         "renewalTime": "2126-01-21T00:00:00Z",
         "conditions": ready("Published"),
@@ -457,8 +457,8 @@ async fn columns_of_system_accounts(world: &ControlPlane, accounts: &Table) {
         "robot": {
             "id": 1,
             "name": "robot$scanner",
-            "createdAt": "2026-01-01T00:00:00.123Z",
-            "expiresAt": "2126-01-31T00:00:00Z",
+            "creationTime": "2026-01-01T00:00:00.123Z",
+            "expirationTime": "2126-01-31T00:00:00Z",
         },
         "renewalTime": "2126-01-21T00:00:00Z",
         "projects": {"count": 2, "names": ["team-a", "team-b"]},
@@ -485,7 +485,7 @@ async fn columns_of_system_accounts(world: &ControlPlane, accounts: &Table) {
 async fn columns_of_registries(world: &ControlPlane, registries: &Table, own_registries: &Table) {
     let status = json!({
         "harborVersion": "v2.16.0",
-        "login": {"kind": "Robot", "name": "robot$operator", "expiresAt": "2127-01-01T00:00:00Z"},
+        "login": {"kind": "Robot", "name": "robot$operator", "expirationTime": "2127-01-01T00:00:00Z"},
         "accounts": 3,
         "orphans": 1,
         "conditions": ready("LoggedIn"),
@@ -495,7 +495,7 @@ async fn columns_of_registries(world: &ControlPlane, registries: &Table, own_reg
     let api = typed::<HarborRegistry>(own_registries);
     with_status(own_registries, "mine", own_registries.base.clone(), status, api).await;
 
-    for (short, name) in [("chr", "main"), ("hr", "mine")] {
+    for (short, name) in [("chr", "main"), ("hreg", "mine")] {
         let rows = printed(world, &["get", short]);
         assert_eq!(rows[0], ["NAME", "READY", "URL", "VERSION", "LOGIN", "ACCOUNTS", "AGE"]);
         assert_eq!(rows[1][..6], [name, "True", "https://registry.example.com", "v2.16.0", "Robot", "3"]);

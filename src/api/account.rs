@@ -68,7 +68,7 @@ pub struct Rotation {
     pub renew_before: Option<DurationString>,
     /// With `Overlap`: how long the previous credential stays valid after a rotation, like `24h`. Left out: 24h, or
     /// less where `renewBefore` or `interval` is shorter. It is cut short where the previous credential expires before,
-    /// or the new one has to be renewed; `status.previous.revokeAt` tells its end.
+    /// or the new one has to be renewed; `status.previous.revocationTime` tells its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<DurationString>,
     /// Rotate at least this often, even if the robot lives longer, like `7d`. At least `1h`. Left out: only before

@@ -34,15 +34,15 @@ pub struct RobotRecord {
     pub name: String,
     /// When the robot was created.
     #[schemars(with = "DateTime")]
-    pub created_at: RegistryTime,
+    pub creation_time: RegistryTime,
     /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub updated_at: Option<RegistryTime>,
+    pub update_time: Option<RegistryTime>,
     /// When the credential expires. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
 }
 
 /// The robot that was replaced, while its credential still works. Times are Harbor's.
@@ -56,10 +56,10 @@ pub struct PreviousRobot {
     pub name: String,
     /// When the robot was created.
     #[schemars(with = "DateTime")]
-    pub created_at: RegistryTime,
+    pub creation_time: RegistryTime,
     /// When it will be deleted.
     #[schemars(with = "DateTime")]
-    pub revoke_at: RegistryTime,
+    pub revocation_time: RegistryTime,
 }
 
 /// A Secret that holds the credential.
@@ -188,11 +188,11 @@ mod tests {
         let robot = json!({
             "id": 1,
             "name": "robot$team-a+ci",
-            "createdAt": "2026-01-01T00:00:00.123Z",
-            "updatedAt": "2026-01-01T00:00:00.007Z",
+            "creationTime": "2026-01-01T00:00:00.123Z",
+            "updateTime": "2026-01-01T00:00:00.007Z",
         });
         let record: RobotRecord = serde_json::from_value(robot.clone()).unwrap();
-        assert_eq!(record.created_at.as_millisecond() % 1_000, 123);
+        assert_eq!(record.creation_time.as_millisecond() % 1_000, 123);
         assert_eq!(serde_json::to_value(&record).unwrap(), robot);
     }
 }

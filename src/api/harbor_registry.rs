@@ -17,8 +17,7 @@ use super::rules;
     kind = "HarborRegistry",
     plural = "harborregistries",
     singular = "harborregistry",
-    shortname = "hr",
-    category = "harbor",
+    shortname = "hreg",
     category = "harbor-robots",
     namespaced,
     status = "RegistryStatus",
@@ -60,7 +59,7 @@ use super::rules;
     printcolumn(
         name = "LOGIN-EXPIRES",
         type_ = "string",
-        json_path = ".status.login.expiresAt",
+        json_path = ".status.login.expirationTime",
         description = "When the operator's login expires; nothing means never, or that the login may not see it",
         priority = 1
     ),

@@ -253,7 +253,7 @@ mod tests {
         fn whatever_happens_to_an_account_fits_into_its_status(text in text(), list in texts()) {
             let named = |name: &String| json!({"namespace": text, "name": name});
             let row = |name: &String| json!({"name": name, "ready": false, "reason": text, "message": text});
-            let robot = json!({"id": 1, "name": text, "createdAt": "2026-01-01T00:00:00Z", "revokeAt": "2026-01-01T00:00:00Z"});
+            let robot = json!({"id": 1, "name": text, "creationTime": "2026-01-01T00:00:00Z", "revocationTime": "2026-01-01T00:00:00Z"});
             let status: AccountStatus = serde_json::from_value(json!({
                 "registry": {"kind": "HarborRegistry", "name": text, "url": text}, "robot": robot, "previous": robot,
                 "handledRefresh": text, "handledRevoke": text, "expiresAfter": text, "permissions": list,

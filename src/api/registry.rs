@@ -22,7 +22,6 @@ use super::rules;
     plural = "clusterharborregistries",
     singular = "clusterharborregistry",
     shortname = "chr",
-    category = "harbor",
     category = "harbor-robots",
     status = "RegistryStatus",
     derive = "PartialEq",
@@ -63,7 +62,7 @@ use super::rules;
     printcolumn(
         name = "LOGIN-EXPIRES",
         type_ = "string",
-        json_path = ".status.login.expiresAt",
+        json_path = ".status.login.expirationTime",
         description = "When the operator's login expires; nothing means never, or that the login may not see it",
         priority = 1
     ),

@@ -107,7 +107,7 @@ pub struct LoginRecord {
     /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
 }
 
 /// Where the list of known permissions comes from.

@@ -19,7 +19,6 @@ use super::rules;
     plural = "robotaccounts",
     singular = "robotaccount",
     shortname = "ra",
-    category = "harbor",
     category = "harbor-robots",
     namespaced,
     status = "AccountStatus",
@@ -43,7 +42,7 @@ use super::rules;
     printcolumn(
         name = "EXPIRES",
         type_ = "string",
-        json_path = ".status.robot.expiresAt",
+        json_path = ".status.robot.expirationTime",
         description = "When the credential expires; nothing means never"
     ),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -78,7 +77,7 @@ use super::rules;
     printcolumn(
         name = "CREATED",
         type_ = "string",
-        json_path = ".status.robot.createdAt",
+        json_path = ".status.robot.creationTime",
         description = "When the robot was created in Harbor",
         priority = 1
     ),

@@ -14,10 +14,10 @@ fn account() -> Value {
     json!({
         "observedGeneration": 3, "registry": {"kind": "ClusterHarborRegistry", "name": "main", "url": "https://h"},
         "robot": {
-            "id": 7, "name": "robot$p+ci", "createdAt": "2026-01-01T00:00:00.123Z", "updatedAt": "2026-01-01T00:00:00.2Z",
-            "expiresAt": "2026-02-01T00:00:00Z",
+            "id": 7, "name": "robot$p+ci", "creationTime": "2026-01-01T00:00:00.123Z", "updateTime": "2026-01-01T00:00:00.2Z",
+            "expirationTime": "2026-02-01T00:00:00Z",
         },
-        "previous": {"id": 6, "name": "robot$p+ci.b", "createdAt": "2026-01-01T00:00:00Z", "revokeAt": "2026-01-02T00:00:00Z"},
+        "previous": {"id": 6, "name": "robot$p+ci.b", "creationTime": "2026-01-01T00:00:00Z", "revocationTime": "2026-01-02T00:00:00Z"},
         "renewalTime": "2026-01-20T00:00:00Z", "lastRotationTime": "2026-01-01T00:00:00Z", "handledRefresh": "1",
         "handledRevoke": "2", "secretRefs": [{"namespace": "n", "name": "ci"}], "permissions": ["repository:pull"],
         "expiresAfter": "30d", "projects": {"all": true, "count": 3, "names": ["a"]}, "namespaceCount": 2,
@@ -32,7 +32,7 @@ fn account() -> Value {
 fn registry() -> Value {
     json!({
         "observedGeneration": 3, "harborVersion": "v2.16.0", "registryHost": "h", "clusterName": "c", "robotNamePrefix": "robot$",
-        "login": {"kind": "Robot", "name": "robot$op", "mayUpdate": true, "permissions": ["robot: list"], "expiresAt": "2026-02-01T00:00:00Z"},
+        "login": {"kind": "Robot", "name": "robot$op", "mayUpdate": true, "permissions": ["robot: list"], "expirationTime": "2026-02-01T00:00:00Z"},
         "permissions": {"source": "Harbor", "project": ["tag: list"], "system": []}, "accounts": 3, "orphans": 1,
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "LoggedIn", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn a_moment_in_a_status_is_kept_to_the_millisecond(created in moments(), updated in moments()) {
         let (created, updated) = (RegistryTime::from(created), RegistryTime::from(updated));
-        let robot = json!({"id": 1, "name": "n", "createdAt": created, "updatedAt": updated});
+        let robot = json!({"id": 1, "name": "n", "creationTime": created, "updateTime": updated});
         let read: super::RobotRecord = serde_json::from_value(robot.clone()).unwrap();
         prop_assert_eq!(serde_json::to_value(&read).unwrap(), robot);
     }

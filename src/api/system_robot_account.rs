@@ -23,7 +23,6 @@ use super::schema::{AnnotationMap, LabelMap};
     plural = "systemrobotaccounts",
     singular = "systemrobotaccount",
     shortname = "sra",
-    category = "harbor",
     category = "harbor-robots",
     status = "AccountStatus",
     derive = "PartialEq",
@@ -56,7 +55,7 @@ use super::schema::{AnnotationMap, LabelMap};
     printcolumn(
         name = "EXPIRES",
         type_ = "string",
-        json_path = ".status.robot.expiresAt",
+        json_path = ".status.robot.expirationTime",
         description = "When the credential expires; nothing means never"
     ),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -91,7 +90,7 @@ use super::schema::{AnnotationMap, LabelMap};
     printcolumn(
         name = "CREATED",
         type_ = "string",
-        json_path = ".status.robot.createdAt",
+        json_path = ".status.robot.creationTime",
         description = "When the robot was created in Harbor",
         priority = 1
     ),

@@ -34,7 +34,7 @@ pub struct Credential {
     /// The robot; its full name is the user name.
     pub robot: RobotRef,
     /// `None` = never.
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
     /// The password.
     pub secret: SecretString,
 }
@@ -57,14 +57,14 @@ pub struct Form<'a> {
 impl Form<'_> {
     /// A digest of everything but the credential: after a start it tells whether the Secret has the wanted form without
     /// rendering it. See [`at_rest`] for its counterpart.
-    pub fn digest(&self, expires_at: Option<RegistryTime>) -> u64 {
+    pub fn digest(&self, expiration_time: Option<RegistryTime>) -> u64 {
         let SecretWish { labels, annotations, basic_auth, robot_file, .. } = self.wish;
         Outline {
             hosts: self.hosts.iter().map(String::as_str).collect(),
             labels: outline(labels),
             annotations: outline(annotations),
             basic_auth: *basic_auth,
-            robot_file: robot_file.then_some(expiry(expires_at)),
+            robot_file: robot_file.then_some(expiry(expiration_time)),
             owner: &self.owner.uid,
             service_accounts: self.service_accounts.iter().map(ObjectName::as_str).collect(),
         }
@@ -125,7 +125,7 @@ pub fn at_rest(secret: &Secret) -> Option<(MadeFor, AtRest)> {
     let writable = secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE);
     let rest = AtRest {
         version: Version::of(&secret.metadata),
-        robot: robot(secret).map(|robot| (robot.id, robot.created_at)),
+        robot: robot(secret).map(|robot| (robot.id, robot.creation_time)),
         intact: credential.is_some() && writable,
         form: credential.and_then(|credential| found(secret, uid, &credential)),
     };
@@ -141,8 +141,8 @@ fn found(secret: &Secret, owner: &str, credential: &Credential) -> Option<u64> {
     let (login, password) = (&credential.robot.name, credential.secret.expose_secret());
     let file: Option<Value> = data.get(ROBOT_FILE).and_then(|file| serde_json::from_slice(&file.0).ok());
     let said = file.as_ref().and_then(|file| file.get("expires_at")?.as_i64());
-    let expires_at = said.filter(|said| *said >= 0).map(RegistryTime::from_second);
-    let in_file = Credential { expires_at, ..credential.clone() };
+    let expiration_time = said.filter(|said| *said >= 0).map(RegistryTime::from_second);
+    let in_file = Credential { expiration_time, ..credential.clone() };
     let config: Value = serde_json::from_slice(&data.get(DOCKER_CONFIG)?.0).ok()?;
     let auths = config.get("auths")?.as_object()?;
     let meta = &secret.metadata;
@@ -187,8 +187,8 @@ fn docker_entry(login: &str, password: &str) -> Value {
 }
 
 /// As Harbor writes it.
-fn expiry(expires_at: Option<RegistryTime>) -> i64 {
-    expires_at.map_or(-1, RegistryTime::as_second)
+fn expiry(expiration_time: Option<RegistryTime>) -> i64 {
+    expiration_time.map_or(-1, RegistryTime::as_second)
 }
 
 /// Puts form and credential into a Secret, keeping whatever others added to it.
@@ -220,7 +220,7 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
     let mut notes = vec![
         (keys::ANNOTATION_ROBOT_ID, credential.robot.id.to_string()),
         (keys::ANNOTATION_ROBOT_NAME, credential.robot.name.clone()),
-        (keys::ANNOTATION_ROBOT_CREATED, credential.robot.created_at.to_string()),
+        (keys::ANNOTATION_ROBOT_CREATED, credential.robot.creation_time.to_string()),
         (keys::ANNOTATION_CHECKSUM, checksum(&form.owner.uid, credential, key.as_deref())),
         (keys::ANNOTATION_KEYS, keys_now),
     ];
@@ -301,8 +301,8 @@ fn bytes(value: &Value) -> ByteString {
 /// Exactly the five keys of the file that Harbor's page offers for download, with its types and its form of time.
 fn robot_file(credential: &Credential) -> Value {
     json!({
-        "creation_time": credential.robot.created_at.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        "expires_at": expiry(credential.expires_at),
+        "creation_time": credential.robot.creation_time.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        "expires_at": expiry(credential.expiration_time),
         "id": credential.robot.id,
         "name": credential.robot.name,
         "secret": credential.secret.expose_secret(),
@@ -367,7 +367,7 @@ pub fn robot(secret: &Secret) -> Option<RobotRef> {
     Some(RobotRef {
         id: annotation(secret, keys::ANNOTATION_ROBOT_ID)?.parse().ok()?,
         name: annotation(secret, keys::ANNOTATION_ROBOT_NAME)?.to_owned(),
-        created_at: annotation(secret, keys::ANNOTATION_ROBOT_CREATED)?.parse().ok()?,
+        creation_time: annotation(secret, keys::ANNOTATION_ROBOT_CREATED)?.parse().ok()?,
     })
 }
 
@@ -397,7 +397,7 @@ pub fn credential(secret: &Secret, owner_uid: &str) -> Option<Credential> {
     let uids: Vec<&str> = [Some(owner_uid), label.map(String::as_str)].into_iter().flatten().collect();
     let candidates = passwords(secret, &robot.name)?.into_iter();
     candidates
-        .map(|password| Credential { robot: robot.clone(), expires_at: None, secret: password })
+        .map(|password| Credential { robot: robot.clone(), expiration_time: None, secret: password })
         .find(|credential| uids.iter().any(|uid| checksum(uid, credential, checksum_key(secret)) == noted))
 }
 

@@ -7,9 +7,9 @@ fn owner() -> OwnerReference {
 }
 
 fn credential_of(password: &str) -> Credential {
-    let created_at = RegistryTime::from_second(1_800_000_000);
-    let robot = RobotRef { id: 7, name: "robot$p+ci".into(), created_at };
-    Credential { robot, expires_at: None, secret: password.into() }
+    let creation_time = RegistryTime::from_second(1_800_000_000);
+    let robot = RobotRef { id: 7, name: "robot$p+ci".into(), creation_time };
+    Credential { robot, expiration_time: None, secret: password.into() }
 }
 
 /// A Secret written for an account that wishes this.

@@ -93,9 +93,9 @@ fn wishes() -> impl Strategy<Value = SecretWish> {
 }
 
 fn credentials() -> impl Strategy<Value = Credential> {
-    (any::<i64>(), text(), moments(), text()).prop_map(|(id, name, created_at, secret)| Credential {
-        robot: RobotRef { id, name, created_at: created_at.into() },
-        expires_at: None,
+    (any::<i64>(), text(), moments(), text()).prop_map(|(id, name, creation_time, secret)| Credential {
+        robot: RobotRef { id, name, creation_time: creation_time.into() },
+        expiration_time: None,
         secret: secret.into(),
     })
 }
@@ -173,14 +173,14 @@ proptest! {
     ) {
         let owner = owner();
         let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &[], untouched: &[] };
-        let expires_at = Some(RegistryTime::from_second(seconds));
-        let credential = Credential { expires_at, ..credential };
+        let expiration_time = Some(RegistryTime::from_second(seconds));
+        let credential = Credential { expiration_time, ..credential };
         let mut secret = Secret::default();
         secret_form::write(&mut secret, &form, &credential, None);
         let (account, rest) = secret_form::at_rest(&secret).unwrap();
         prop_assert_eq!((account.system, account.name.as_str()), (false, "ci"));
         prop_assert!(rest.intact);
-        prop_assert_eq!(rest.form, Some(form.digest(expires_at)));
-        prop_assert_eq!(rest.robot, Some((credential.robot.id, credential.robot.created_at)));
+        prop_assert_eq!(rest.form, Some(form.digest(expiration_time)));
+        prop_assert_eq!(rest.robot, Some((credential.robot.id, credential.robot.creation_time)));
     }
 }

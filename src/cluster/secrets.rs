@@ -145,7 +145,7 @@ fn with_facts_of(credential: &Credential, robot: &Robot) -> Credential {
     let name = robot.name.clone();
     Credential {
         robot: RobotRef { name, ..credential.robot.clone() },
-        expires_at: robot.expires_at,
+        expiration_time: robot.expiration_time,
         secret: credential.secret.clone(),
     }
 }
@@ -271,9 +271,9 @@ pub async fn rehearse(
     next: Expected<'_>,
     tokens: &Tokens,
 ) -> Result<(), Error> {
-    let Expected { robot, expires_at, password } = next;
+    let Expected { robot, expiration_time, password } = next;
     let length = password.map_or(DRAWN_LENGTH, |password| password.expose_secret().len());
-    let placeholder = Credential { robot, expires_at, secret: "x".repeat(length).into() };
+    let placeholder = Credential { robot, expiration_time, secret: "x".repeat(length).into() };
     let (secret, way) = prepare(live, |secret| secret_form::write(secret, form, &placeholder, Some(tokens)));
     let secret = Lenient::new(secret);
     let api = api(client, namespace);
@@ -295,7 +295,7 @@ pub struct Expected<'a> {
     /// Its robot, or one with a name of about that length.
     pub robot: RobotRef,
     /// When it will expire, about.
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
     /// The password, if it is not for Harbor to draw.
     pub password: Option<&'a SecretString>,
 }

@@ -37,7 +37,8 @@ pub async fn say(client: &Client, object: &Unreadable, now: RegistryTime) -> Res
     let request = Request::new(path.clone()).get(&name, &GetParams::default());
     let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
     let Raw(mut whole) = within(client.request(request)).await?;
-    let expiry = whole.pointer("/status/robot/expiresAt").and_then(|text| text.as_str()?.parse::<RegistryTime>().ok());
+    let expiry =
+        whole.pointer("/status/robot/expirationTime").and_then(|text| text.as_str()?.parse::<RegistryTime>().ok());
     if !set_conditions(&mut whole, object, expiry.is_some_and(|expiry| expiry <= now), now) {
         return Ok(expiry);
     }

@@ -131,7 +131,7 @@ impl Entry {
     /// Whether each of the robots was seen with the account's mark before.
     pub fn knows(&self, robots: &[Option<Robot>; 2]) -> [bool; 2] {
         robots.each_ref().map(|robot| {
-            let identity = robot.as_ref().map(|robot| robot_identity(robot.id, robot.created_at));
+            let identity = robot.as_ref().map(|robot| robot_identity(robot.id, robot.creation_time));
             self.mark_seen && identity.is_some_and(|identity| self.marked.contains(&identity))
         })
     }
@@ -360,16 +360,16 @@ fn intern(names: &mut Shared<str>, name: &str) -> Option<ObjectName> {
 /// The digest of a robot: changes whenever Harbor shows anything that a pass would act on.
 pub fn robot_digest(robot: &Robot) -> u64 {
     let mut hash = DefaultHasher::new();
-    let fresh = robot.updated_at.duration_since(robot.created_at) <= NEVER_UPDATED;
-    (robot.id, robot.created_at, &robot.name, &robot.description).hash(&mut hash);
-    (robot.disabled, robot.foreign_effect, robot.expires_at, &robot.permissions).hash(&mut hash);
-    (!fresh).then_some(robot.updated_at).hash(&mut hash);
+    let fresh = robot.update_time.duration_since(robot.creation_time) <= NEVER_UPDATED;
+    (robot.id, robot.creation_time, &robot.name, &robot.description).hash(&mut hash);
+    (robot.disabled, robot.foreign_effect, robot.expiration_time, &robot.permissions).hash(&mut hash);
+    (!fresh).then_some(robot.update_time).hash(&mut hash);
     hash.finish()
 }
 
 /// Tells a robot from all others: ids run again after a restore of Harbor.
-pub fn robot_identity(id: i64, created_at: RegistryTime) -> u64 {
-    digest((id, created_at))
+pub fn robot_identity(id: i64, creation_time: RegistryTime) -> u64 {
+    digest((id, creation_time))
 }
 
 /// The digest of both slots, from that of the robot in each.

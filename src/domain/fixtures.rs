@@ -78,22 +78,26 @@ pub(super) fn robot(slot: Slot, created: i64) -> Robot {
         description: wish.description(),
         home: wish.home,
         lifetime: wish.lifetime,
-        expires_at: Some(at(created + days(30))),
+        expiration_time: Some(at(created + days(30))),
         editable: true,
         disabled: false,
         permissions: wish.permissions,
         foreign_effect: false,
-        created_at: at(created),
-        updated_at: at(created),
+        creation_time: at(created),
+        update_time: at(created),
     }
 }
 
 pub(super) fn reference(robot: &Robot) -> RobotRef {
-    RobotRef { id: robot.id, created_at: robot.created_at, name: robot.name.clone() }
+    RobotRef { id: robot.id, creation_time: robot.creation_time, name: robot.name.clone() }
 }
 
 pub(super) fn record(robot: &Robot) -> RobotRecord {
-    RobotRecord { robot: reference(robot), updated_at: Some(robot.updated_at), expires_at: robot.expires_at }
+    RobotRecord {
+        robot: reference(robot),
+        update_time: Some(robot.update_time),
+        expiration_time: robot.expiration_time,
+    }
 }
 
 pub(super) fn secret_of(robot: &Robot) -> SecretSeen {
@@ -160,7 +164,7 @@ impl View {
             secret: secret_of(&new),
             recorded: Recorded {
                 current: Some(record(&new)),
-                previous: Some(PreviousRecord { robot: reference(&old), revoke_at: at(1_002 + days(1)) }),
+                previous: Some(PreviousRecord { robot: reference(&old), revocation_time: at(1_002 + days(1)) }),
                 last_rotation: Some(at(1_002)),
                 ..Self::settled().recorded
             },

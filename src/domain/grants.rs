@@ -99,10 +99,10 @@ pub fn cover_robot<'g>(
     now: RegistryTime,
 ) -> bool {
     let Home::Project(project) = &robot.home else { return true };
-    if robot.disabled || robot.expires_at.is_some_and(|at| at <= now) {
+    if robot.disabled || robot.expiration_time.is_some_and(|at| at <= now) {
         return true;
     }
-    let lifetime = robot.expires_at.map_or(Lifetime::Never, |at| days_left(at, now));
+    let lifetime = robot.expiration_time.map_or(Lifetime::Never, |at| days_left(at, now));
     let fit: Vec<&Grant> = entries(grants, origin, project).filter(|grant| admits(grant, lifetime)).collect();
     let covered = |pair| fit.iter().any(|grant| covers_pair(grant, pair));
     // Harbor itself keeps a project robot to its project, so the scope of a pair says nothing more.
@@ -111,10 +111,10 @@ pub fn cover_robot<'g>(
 
 /// The days that a robot has left, rounded up as a request for them is. Harbor sets an expiry to the second, and clocks differ
 /// by more than that.
-fn days_left(expires_at: RegistryTime, now: RegistryTime) -> Lifetime {
+fn days_left(expiration_time: RegistryTime, now: RegistryTime) -> Lifetime {
     const DAY: u64 = 86_400;
     const SLACK: i64 = 3_600;
-    let seconds = expires_at.as_second().saturating_sub(now.as_second()).saturating_sub(SLACK);
+    let seconds = expiration_time.as_second().saturating_sub(now.as_second()).saturating_sub(SLACK);
     let days = u64::try_from(seconds).unwrap_or_default().div_ceil(DAY);
     Lifetime::Days(u32::try_from(days).unwrap_or(u32::MAX))
 }

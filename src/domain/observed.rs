@@ -12,7 +12,7 @@ pub struct RobotRef {
     /// Harbor's id.
     pub id: i64,
     /// Creation time, milliseconds.
-    pub created_at: RegistryTime,
+    pub creation_time: RegistryTime,
     /// The full name when it was recorded; it changes with the server's prefix.
     pub name: String,
 }
@@ -20,7 +20,7 @@ pub struct RobotRef {
 impl RobotRef {
     /// True if `robot` is the one that was recorded.
     pub fn is(&self, robot: &Robot) -> bool {
-        self.id == robot.id && self.created_at == robot.created_at
+        self.id == robot.id && self.creation_time == robot.creation_time
     }
 }
 
@@ -30,9 +30,9 @@ pub struct RobotRecord {
     /// Which.
     pub robot: RobotRef,
     /// Harbor's `update_time` after our own last write, confirmed by a login; `None` = not known.
-    pub updated_at: Option<RegistryTime>,
+    pub update_time: Option<RegistryTime>,
     /// `None` = never.
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
 }
 
 /// Status' record of the robot that was replaced.
@@ -41,7 +41,7 @@ pub struct PreviousRecord {
     /// Which.
     pub robot: RobotRef,
     /// Its overlap ends then, in registry time.
-    pub revoke_at: RegistryTime,
+    pub revocation_time: RegistryTime,
 }
 
 /// The tokens of the refresh and revoke annotations: wished for, or served.
@@ -95,7 +95,7 @@ pub const NEVER_UPDATED: SignedDuration = SignedDuration::from_millis(10);
 
 /// True if nobody wrote to the robot since we recorded `updated_at`.
 pub fn is_untouched(record: &RobotRecord, robot: &Robot) -> bool {
-    let fresh = |at: RegistryTime| at.duration_since(robot.created_at) <= NEVER_UPDATED;
+    let fresh = |at: RegistryTime| at.duration_since(robot.creation_time) <= NEVER_UPDATED;
     record.robot.is(robot)
-        && record.updated_at.is_some_and(|at| at == robot.updated_at || (fresh(at) && fresh(robot.updated_at)))
+        && record.update_time.is_some_and(|at| at == robot.update_time || (fresh(at) && fresh(robot.update_time)))
 }

@@ -123,13 +123,13 @@ fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
     let confirmed = !outcome.unproven && (plan.confirmed || outcome.published);
     let before = observed.recorded.current.as_ref();
     status.robot = robot.map(|robot| {
-        let known = before.filter(|record| record.robot.is(robot)).and_then(|record| record.updated_at);
+        let known = before.filter(|record| record.robot.is(robot)).and_then(|record| record.update_time);
         crate::api::RobotRecord {
             id: robot.id,
             name: robot.name.clone(),
-            created_at: robot.created_at,
-            updated_at: if confirmed { Some(settled_update_time(known, robot)) } else { known },
-            expires_at: robot.expires_at,
+            creation_time: robot.creation_time,
+            update_time: if confirmed { Some(settled_update_time(known, robot)) } else { known },
+            expiration_time: robot.expiration_time,
         }
     });
     let renewal = robot
@@ -137,11 +137,16 @@ fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
         .and_then(|robot| situation::renewal_time(desired, &recorded(status), robot));
     let latest = overlap::latest_end(desired, renewal, robot);
     status.previous = plan.previous.and_then(|slot| observed.robot(slot)).map(|previous| {
-        let revoke_at = overlap::end(facts, previous, latest);
-        PreviousRobot { id: previous.id, name: previous.name.clone(), created_at: previous.created_at, revoke_at }
+        let revocation_time = overlap::end(facts, previous, latest);
+        PreviousRobot {
+            id: previous.id,
+            name: previous.name.clone(),
+            creation_time: previous.creation_time,
+            revocation_time,
+        }
     });
     // Another robot is made only when the overlap that holds its slot is over.
-    let slot_is_free = status.previous.as_ref().map(|previous| previous.revoke_at);
+    let slot_is_free = status.previous.as_ref().map(|previous| previous.revocation_time);
     status.renewal_time = renewal.map(|at| match (desired.strategy, slot_is_free) {
         (Strategy::Overlap, Some(free)) => at.max(overlap::whole_seconds(free)),
         _ => at,
@@ -193,10 +198,10 @@ fn owes_update(facts: &Facts<'_>) -> bool {
 
 /// Keeps the recorded value while both mean "never updated", so that nothing is written for a millisecond.
 fn settled_update_time(known: Option<RegistryTime>, robot: &Robot) -> RegistryTime {
-    let fresh = |at: RegistryTime| at.duration_since(robot.created_at) <= super::observed::NEVER_UPDATED;
+    let fresh = |at: RegistryTime| at.duration_since(robot.creation_time) <= super::observed::NEVER_UPDATED;
     match known {
-        Some(at) if fresh(at) && fresh(robot.updated_at) => at,
-        _ => robot.updated_at,
+        Some(at) if fresh(at) && fresh(robot.update_time) => at,
+        _ => robot.update_time,
     }
 }
 
@@ -225,16 +230,16 @@ fn handled(facts: &Facts<'_>) -> Tokens {
 
 /// Status as the next pass will read it.
 pub fn recorded(status: &AccountStatus) -> Recorded {
-    let reference = |id, name: &String, created_at| RobotRef { id, name: name.clone(), created_at };
+    let reference = |id, name: &String, creation_time| RobotRef { id, name: name.clone(), creation_time };
     Recorded {
         current: status.robot.as_ref().map(|robot| RobotRecord {
-            robot: reference(robot.id, &robot.name, robot.created_at),
-            updated_at: robot.updated_at,
-            expires_at: robot.expires_at,
+            robot: reference(robot.id, &robot.name, robot.creation_time),
+            update_time: robot.update_time,
+            expiration_time: robot.expiration_time,
         }),
         previous: status.previous.as_ref().map(|robot| PreviousRecord {
-            robot: reference(robot.id, &robot.name, robot.created_at),
-            revoke_at: robot.revoke_at,
+            robot: reference(robot.id, &robot.name, robot.creation_time),
+            revocation_time: robot.revocation_time,
         }),
         handled: Tokens { refresh: status.handled_refresh.clone(), revoke: status.handled_revoke.clone() },
         expires_after: status.expires_after.clone(),
@@ -284,7 +289,11 @@ fn verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
 }
 
 fn still_alive(facts: &Facts<'_>) -> bool {
-    facts.status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|expiry| expiry > facts.observed.now))
+    facts
+        .status
+        .robot
+        .as_ref()
+        .is_some_and(|robot| robot.expiration_time.is_none_or(|expiry| expiry > facts.observed.now))
 }
 
 fn disabled() -> Verdict {
@@ -348,10 +357,10 @@ fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<RegistryTime> {
     let Facts { desired, observed, plan, .. } = facts;
     let renewal = status.renewal_time;
     let overdue = renewal.map(|at| at + OVERDUE_AFTER);
-    let expiry = status.robot.as_ref().and_then(|robot| robot.expires_at);
+    let expiry = status.robot.as_ref().and_then(|robot| robot.expiration_time);
     let timers =
         [renewal, overdue, expiry, observed.refresh_allowed_at(desired)].into_iter().filter(|_| desired.enabled);
-    let overlap_end = status.previous.as_ref().map(|previous| previous.revoke_at);
+    let overlap_end = status.previous.as_ref().map(|previous| previous.revocation_time);
     // What is held back now has a moment of its own.
     let held = matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::RepairsPaused));
     let at_once = overlap_end.zip(outcome_made(facts)).is_some_and(|(end, made)| end <= made);
@@ -362,7 +371,7 @@ fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<RegistryTime> {
 
 /// When the current robot was made.
 fn outcome_made(facts: &Facts<'_>) -> Option<RegistryTime> {
-    facts.outcome.robot.as_ref().map(|robot| robot.created_at)
+    facts.outcome.robot.as_ref().map(|robot| robot.creation_time)
 }
 
 /// The robot that a plan's `current` means among those seen.

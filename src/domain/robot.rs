@@ -63,7 +63,7 @@ pub struct Robot {
     /// The stored `duration`.
     pub lifetime: Lifetime,
     /// `None` = never.
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
     /// False for robots from before Harbor 2.2, which Harbor will not edit.
     pub editable: bool,
     /// Disabled robots cannot log in.
@@ -73,7 +73,7 @@ pub struct Robot {
     /// True if any pair carries an effect other than `allow`/none (such a robot differs from any wish of ours).
     pub foreign_effect: bool,
     /// Creation time, milliseconds.
-    pub created_at: RegistryTime,
+    pub creation_time: RegistryTime,
     /// Moves on every PATCH and PUT, also on one without a change. Absent in Harbor's answer: the creation time.
-    pub updated_at: RegistryTime,
+    pub update_time: RegistryTime,
 }

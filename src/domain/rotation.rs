@@ -70,16 +70,16 @@ pub fn days(count: u32) -> SignedDuration {
 /// each pass would make another credential.
 pub fn renewal_time(
     rotation: &Rotation,
-    created_at: RegistryTime,
+    creation_time: RegistryTime,
     last_rotation: RegistryTime,
-    expires_at: Option<RegistryTime>,
+    expiration_time: Option<RegistryTime>,
     uid: &str,
 ) -> Option<RegistryTime> {
     // A robot renewed in place lives on: its life starts at the last rotation. One after the expiry was told by a clock
     // that has been set back since.
-    let rotated = Some(last_rotation).filter(|&at| expires_at.is_none_or(|expiry| at < expiry));
-    let since = rotated.unwrap_or(created_at).max(created_at);
-    let before_expiry = expires_at.map(|expiry| {
+    let rotated = Some(last_rotation).filter(|&at| expiration_time.is_none_or(|expiry| at < expiry));
+    let since = rotated.unwrap_or(creation_time).max(creation_time);
+    let before_expiry = expiration_time.map(|expiry| {
         let life = expiry.duration_since(since).max(SignedDuration::ZERO);
         let margin = margin(rotation, life);
         (expiry - margin + share(margin, spread(uid) / 3.0)).max(since + share(life, LEAST_SHARE))
@@ -124,17 +124,20 @@ pub fn overlap(
 
 /// A renewal waits for the end of a running overlap, which holds the slot it needs. Half of the time between renewal
 /// and expiry is kept for the renewal itself.
-pub fn latest_overlap_end(renewal: Option<RegistryTime>, expires_at: Option<RegistryTime>) -> Option<RegistryTime> {
-    let (renewal, expiry) = (renewal?, expires_at?);
+pub fn latest_overlap_end(
+    renewal: Option<RegistryTime>,
+    expiration_time: Option<RegistryTime>,
+) -> Option<RegistryTime> {
+    let (renewal, expiry) = (renewal?, expiration_time?);
     Some(renewal + share(expiry.duration_since(renewal), 0.5))
 }
 
 /// The `duration` to PUT so that a robot lives for `wanted` from now on: Harbor counts days from creation.
-pub fn lifetime_from_now(wanted: Lifetime, created_at: RegistryTime, now: RegistryTime) -> Lifetime {
+pub fn lifetime_from_now(wanted: Lifetime, creation_time: RegistryTime, now: RegistryTime) -> Lifetime {
     match wanted {
         Lifetime::Never => Lifetime::Never,
         Lifetime::Days(days) => {
-            let age = now.duration_since(created_at).max(SignedDuration::ZERO);
+            let age = now.duration_since(creation_time).max(SignedDuration::ZERO);
             let full_days = age.as_secs() / DAY.as_secs();
             let begun = age.as_secs() % DAY.as_secs() > 0 || age.subsec_nanos() > 0;
             let age_days = full_days + i64::from(begun);

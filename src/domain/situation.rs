@@ -74,7 +74,7 @@ impl Observed<'_> {
     pub fn situation(&self, desired: &Desired) -> Situation {
         let slots = [Slot::A, Slot::B].map(|slot| self.robot(slot).map(|robot| self.view(desired, robot)));
         // One made while Harbor's clock was ahead was made before any that the right clock dates.
-        let order = |slot| self.robot(slot).map(|robot| (!self.begins_later(robot), robot.created_at, robot.id));
+        let order = |slot| self.robot(slot).map(|robot| (!self.begins_later(robot), robot.creation_time, robot.id));
         let current_robot = self.recorded.current.as_ref();
         Situation {
             slots,
@@ -118,8 +118,8 @@ impl Observed<'_> {
         let current = self.recorded.current.as_ref().map(|record| &record.robot);
         let current = self.robots.iter().flatten().find(|robot| current.is_some_and(|named| named.is(robot)));
         let due = current.is_none_or(|robot| self.renewal_time(desired, robot).is_some_and(|at| at <= self.now));
-        let at_once = current.is_some_and(|robot| previous.revoke_at <= robot.created_at);
-        previous.revoke_at <= self.now && (at_once || !self.behind || due)
+        let at_once = current.is_some_and(|robot| previous.revocation_time <= robot.creation_time);
+        previous.revocation_time <= self.now && (at_once || !self.behind || due)
     }
 
     fn named(&self, record: Option<&RobotRef>) -> Named {
@@ -175,13 +175,14 @@ impl Observed<'_> {
             // Harbor counts from creation, so no PUT shortens a life that begins in the future.
             return !self.begins_later(robot);
         }
-        match (robot.expires_at, desired.lifetime) {
+        match (robot.expiration_time, desired.lifetime) {
             (None, Lifetime::Never) => false,
             (None, Lifetime::Days(_)) | (Some(_), Lifetime::Never) => true,
             (Some(expiry), Lifetime::Days(days)) => match &self.recorded.current {
                 Some(record) if record.robot.is(robot) => {
-                    let moved =
-                        record.expires_at.is_none_or(|at| expiry.duration_since(at).unsigned_abs() > EXPIRY_TOLERANCE);
+                    let moved = record
+                        .expiration_time
+                        .is_none_or(|at| expiry.duration_since(at).unsigned_abs() > EXPIRY_TOLERANCE);
                     moved || self.recorded.expires_after.as_ref() != Some(&desired.expires_after)
                 }
                 _ => matches!(robot.lifetime, Lifetime::Days(stored) if stored < days),
@@ -191,7 +192,8 @@ impl Observed<'_> {
 
     /// It lives longer than the wish allows, since Harbor's clock was ahead when it was made or edited.
     fn outlives(&self, desired: &Desired, robot: &Robot) -> bool {
-        let (true, Some(expiry), Lifetime::Days(days)) = (self.clocks_agree, robot.expires_at, desired.lifetime) else {
+        let (true, Some(expiry), Lifetime::Days(days)) = (self.clocks_agree, robot.expiration_time, desired.lifetime)
+        else {
             return false;
         };
         // Harbor counts whole days, from creation: see `rotation::lifetime_from_now`.
@@ -199,7 +201,7 @@ impl Observed<'_> {
     }
 
     fn begins_later(&self, robot: &Robot) -> bool {
-        self.clocks_agree && robot.created_at > self.now + SLACK
+        self.clocks_agree && robot.creation_time > self.now + SLACK
     }
 
     /// It was made while Harbor's clock was ahead, and that makes its credential live too long: another robot takes its
@@ -220,7 +222,7 @@ impl Observed<'_> {
         let misborn = self.is_misborn(desired, robot);
         let made_again = misborn && self.is_to_be_made_again(desired);
         // A robot without a secret of its own can never log in.
-        if !robot.editable || made_again || robot.expires_at.is_some_and(|at| at <= self.now) {
+        if !robot.editable || made_again || robot.expiration_time.is_some_and(|at| at <= self.now) {
             Age::Expired
         } else {
             let misborn = misborn && desired.strategy == plan::Strategy::Overlap;
@@ -260,7 +262,7 @@ impl Observed<'_> {
 
     /// When a refresh token that came too early after the last rotation may be served.
     pub fn refresh_allowed_at(&self, desired: &Desired) -> Option<RegistryTime> {
-        let made = self.recorded.current.as_ref().map(|record| record.robot.created_at);
+        let made = self.recorded.current.as_ref().map(|record| record.robot.creation_time);
         let last = made.max(self.recorded.last_rotation).filter(|_| self.refresh_waits(desired));
         last.map(|at| (at + REFRESH_MINIMUM_AGE).max(self.paced_until.unwrap_or(at))).filter(|&at| at > self.now)
     }
@@ -280,8 +282,15 @@ impl Observed<'_> {
 /// When a robot is due for renewal, in registry time; `None` = never.
 pub fn renewal_time(desired: &Desired, recorded: &Recorded, robot: &Robot) -> Option<RegistryTime> {
     let on_record = recorded.current.as_ref().is_some_and(|record| record.robot.is(robot));
-    let last_rotation = recorded.last_rotation.filter(|_| on_record).unwrap_or(robot.created_at).max(robot.created_at);
-    rotation::renewal_time(&desired.rotation, robot.created_at, last_rotation, robot.expires_at, &desired.identity.uid)
+    let last_rotation =
+        recorded.last_rotation.filter(|_| on_record).unwrap_or(robot.creation_time).max(robot.creation_time);
+    rotation::renewal_time(
+        &desired.rotation,
+        robot.creation_time,
+        last_rotation,
+        robot.expiration_time,
+        &desired.identity.uid,
+    )
 }
 
 #[cfg(test)]

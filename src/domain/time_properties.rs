@@ -39,16 +39,10 @@ fn lifetimes() -> impl Strategy<Value = Lifetime> {
 
 fn robots(slot: Slot) -> impl Strategy<Value = Option<Robot>> {
     let parts = (any::<i64>(), moments(), moments(), prop::option::of(moments()), lifetimes(), any::<[bool; 2]>());
-    let robot = parts.prop_map(move |(id, created_at, updated_at, expires_at, lifetime, [disabled, editable])| Robot {
-        id,
-        lifetime,
-        expires_at,
-        editable,
-        disabled,
-        created_at,
-        updated_at,
-        ..robot(slot, 0)
-    });
+    let robot =
+        parts.prop_map(move |(id, creation_time, update_time, expiration_time, lifetime, [disabled, editable])| {
+            Robot { id, lifetime, expiration_time, editable, disabled, creation_time, update_time, ..robot(slot, 0) }
+        });
     prop::option::weighted(0.8, robot)
 }
 
@@ -76,14 +70,14 @@ fn records() -> impl Strategy<Value = Records> {
 }
 
 fn recorded(robots: &[Option<Robot>; 2], records: &Records) -> Recorded {
-    let &(which, [created_at, previously, revoke_at], [updated_at, expires_at, last_rotation]) = records;
-    let gone = |created_at| RobotRef { id: 7, created_at, name: "robot$team-a+ci".to_owned() };
+    let &(which, [creation_time, previously, revocation_time], [update_time, expiration_time, last_rotation]) = records;
+    let gone = |creation_time| RobotRef { id: 7, creation_time, name: "robot$team-a+ci".to_owned() };
     let named = |slot: bool, else_created| robots[usize::from(slot)].as_ref().map_or(gone(else_created), reference);
     Recorded {
-        current: which.map(|slot| RobotRecord { robot: named(slot, created_at), updated_at, expires_at }),
-        previous: which.map(|slot| PreviousRecord { robot: named(!slot, previously), revoke_at }),
+        current: which.map(|slot| RobotRecord { robot: named(slot, creation_time), update_time, expiration_time }),
+        previous: which.map(|slot| PreviousRecord { robot: named(!slot, previously), revocation_time }),
         last_rotation,
-        expires_after: Some("30d".to_owned()).filter(|_| updated_at.is_some()),
+        expires_after: Some("30d".to_owned()).filter(|_| update_time.is_some()),
         ..Recorded::default()
     }
 }

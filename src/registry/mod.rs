@@ -116,9 +116,9 @@ pub struct CreatedRobot {
     /// Shown this once.
     pub secret: SecretString,
     /// Creation time, milliseconds.
-    pub created_at: RegistryTime,
+    pub creation_time: RegistryTime,
     /// `None` = never.
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
 }
 
 /// A full replacement (PUT). Harbor overwrites description, disable and permissions with what is sent; the name must

@@ -115,7 +115,7 @@ async fn a_default_margin_longer_than_a_life_makes_no_storm() {
         for name in names {
             let account = scene.settled(name).await;
             let status = status_of(&account);
-            let (due, made) = (status.renewal_time.unwrap(), status.robot.unwrap().created_at);
+            let (due, made) = (status.renewal_time.unwrap(), status.robot.unwrap().creation_time);
             assert!(due >= made + SignedDuration::from_hours(15), "{strategy}: made at {made}, due at {due}");
             assert!(note(&account).contains("renewBefore"), "{}", note(&account));
         }

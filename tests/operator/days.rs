@@ -102,13 +102,13 @@ async fn overlap(login: LoginAs, spec: Value) -> u64 {
             .await;
         rotations += 1;
         assert_ne!(days.all_is_well(2).await, former);
-        let revoke_at = status.previous.unwrap().revoke_at;
-        let overlap = revoke_at.duration_since(days.now());
+        let revocation_time = status.previous.unwrap().revocation_time;
+        let overlap = revocation_time.duration_since(days.now());
         assert!(overlap > DAY - MARGIN * 2 && overlap < DAY + SECOND, "{overlap}");
-        days.go_to(revoke_at - MARGIN).await;
+        days.go_to(revocation_time - MARGIN).await;
         days.all_is_well(2).await;
-        assert!(days.works(&former).await, "{} has until {revoke_at}", former.name);
-        days.go_to(revoke_at + MARGIN).await;
+        assert!(days.works(&former).await, "{} has until {revocation_time}", former.name);
+        days.go_to(revocation_time + MARGIN).await;
         days.until("the overlap is over", |status| status.previous.is_none()).await;
         days.all_is_well(1).await;
         assert!(!days.works(&former).await);
@@ -162,7 +162,7 @@ async fn in_place_one_robot_is_renewed_for_400_days() {
         assert_ne!(login.secret, former.secret);
         assert!(!days.works(&former).await);
         // Harbor counts whole days from creation: the age is rounded up.
-        let left = status.robot.unwrap().expires_at.unwrap().duration_since(days.now());
+        let left = status.robot.unwrap().expiration_time.unwrap().duration_since(days.now());
         assert!(left > DAY * 30 - MARGIN * 2 && left < DAY * 31 + SECOND, "{left}");
     }
     assert!((17..=21).contains(&rotations), "{rotations}");
@@ -180,7 +180,7 @@ async fn in_place_a_login_that_may_not_update_says_so_and_replaces_the_robot_onc
     while days.now() < end {
         let status = days.status().await;
         let (due, robot) = (status.renewal_time.unwrap(), status.robot.unwrap());
-        let expiry = robot.expires_at.unwrap();
+        let expiry = robot.expiration_time.unwrap();
         days.go_to(due + MARGIN).await;
         let message = days.scene.reason_is("ci", "Synced", "False", "LoginCannotUpdate").await;
         assert!(message.contains("strategy: Overlap"), "{message}");

@@ -42,7 +42,7 @@ async fn a_renewal_in_place_keeps_robot_and_login_and_gives_a_whole_lifetime() {
         let left = expiry_of(&changed).unwrap().duration_since(scene.harbor_now().await);
         let day = SignedDuration::from_hours(24);
         assert!(left > day * 30 - SignedDuration::from_mins(1) && left <= day * 31, "{left:?} left: {changed}");
-        assert_eq!(status.robot.as_ref().unwrap().expires_at, expiry_of(&changed));
+        assert_eq!(status.robot.as_ref().unwrap().expiration_time, expiry_of(&changed));
         assert!(status.renewal_time.unwrap().duration_since(scene.harbor_now().await) > day * 20);
 
         assert!(scene.terminate().success());
@@ -164,7 +164,7 @@ async fn a_changed_strategy_leaves_a_running_overlap_as_it_is() {
 
 impl Scene {
     async fn advance_past_overlap(&self, account: &RobotAccount) -> RobotAccount {
-        self.advance_to(status_of(account).previous.expect("an overlap runs").revoke_at).await;
+        self.advance_to(status_of(account).previous.expect("an overlap runs").revocation_time).await;
         self.overlap_over("ci").await
     }
 }
@@ -190,7 +190,7 @@ async fn an_expiry_written_by_hand_is_put_right_and_the_secret_stays() {
         let account = scene.settled("ci").await;
         assert_eq!(scene.calls(PUT).await, puts + 1);
         assert_eq!(scene.logs_in("ci").await, login);
-        let told = |account: &RobotAccount| status_of(account).robot.and_then(|robot| robot.expires_at);
+        let told = |account: &RobotAccount| status_of(account).robot.and_then(|robot| robot.expiration_time);
         let shown = expiry_of(&scene.current_robot("ci").await);
         scene.account_is("status tells Harbor's expiry", "ci", |account| told(account) == shown).await;
         assert!(condition(&account, "Stalled").is_none());

@@ -19,7 +19,7 @@ async fn expiring(scene: &Scene) -> Option<String> {
 
 async fn said_expiry(scene: &Scene) -> Option<i64> {
     let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
-    status.login.unwrap().expires_at.map(RegistryTime::as_second)
+    status.login.unwrap().expiration_time.map(RegistryTime::as_second)
 }
 
 /// The metric's value.

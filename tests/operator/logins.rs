@@ -65,7 +65,7 @@ async fn the_documented_robots_are_enough_as_they_are_written() {
     lives(&of_project, json!({}), json!({"permissions": ["PullArtifacts", "PushArtifacts"]})).await;
     for scene in [of_system, of_project] {
         let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
-        assert!(status.login.unwrap().expires_at.is_some(), "it sees itself");
+        assert!(status.login.unwrap().expiration_time.is_some(), "it sees itself");
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_project_admin_is_a_login_for_its_own_projects() {
     scene.delete("ci").await;
     scene.gone("ci").await;
     let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
-    assert_eq!(status.login.map(|login| (login.kind, login.expires_at)), Some((LoginKind::User, None)));
+    assert_eq!(status.login.map(|login| (login.kind, login.expiration_time)), Some((LoginKind::User, None)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,8 +12,8 @@ fn with(login: LoginAs) -> Setting {
     Setting { login, ..Setting::default() }
 }
 
-fn revoke_at(account: &RobotAccount) -> RegistryTime {
-    status_of(account).previous.expect("the former robot lives on").revoke_at
+fn revocation_time(account: &RobotAccount) -> RegistryTime {
+    status_of(account).previous.expect("the former robot lives on").revocation_time
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,7 +30,7 @@ async fn a_renewal_makes_the_other_robot_and_retires_the_former_after_the_overla
             assert!(now.name.ends_with(slot), "{}", now.name);
             let status = status_of(&account);
             assert_eq!(status.previous.as_ref().map(|previous| &previous.name), Some(&former.name));
-            let overlap = revoke_at(&account).duration_since(status.last_rotation_time.unwrap());
+            let overlap = revocation_time(&account).duration_since(status.last_rotation_time.unwrap());
             assert!((overlap - SignedDuration::from_hours(24)).abs() < SignedDuration::from_mins(1), "{overlap:?}");
             assert!(!note(&account).contains("overlap"), "{}", note(&account));
 
@@ -43,7 +43,7 @@ async fn a_renewal_makes_the_other_robot_and_retires_the_former_after_the_overla
             scene.sweeps(2).await;
             assert!(scene.works(&former).await && scene.works(&now).await);
 
-            scene.advance_to(revoke_at(&account)).await;
+            scene.advance_to(revocation_time(&account)).await;
             let account = scene.overlap_over("ci").await;
             assert!(!scene.works(&former).await);
             assert_eq!(scene.logs_in("ci").await, now);
@@ -92,26 +92,29 @@ async fn an_overlap_that_cannot_be_kept_is_cut_and_status_says_so() {
         scene.annotate("ci", "refresh", Some("early")).await;
         let (account, second) = scene.replaced("ci", &first).await;
         let status = status_of(&account);
-        let expiry = status.robot.as_ref().unwrap().expires_at.unwrap();
-        assert!(revoke_at(&account) < first_expiry && expiry.duration_since(revoke_at(&account)).as_hours() >= 2);
+        let expiry = status.robot.as_ref().unwrap().expiration_time.unwrap();
+        assert!(
+            revocation_time(&account) < first_expiry
+                && expiry.duration_since(revocation_time(&account)).as_hours() >= 2
+        );
         assert!(note(&account).contains("cut short"), "{}", note(&account));
         assert!(note(&account).contains("the present credential has to be renewed before"), "{}", note(&account));
 
         // The timer alone waits for the end of the overlap, and tells then as the time of renewal.
-        assert_eq!(status.renewal_time.unwrap().as_second(), revoke_at(&account).as_second());
-        scene.advance_to(revoke_at(&account) - SignedDuration::from_mins(30)).await;
+        assert_eq!(status.renewal_time.unwrap().as_second(), revocation_time(&account).as_second());
+        scene.advance_to(revocation_time(&account) - SignedDuration::from_mins(30)).await;
         let waits = |account: &RobotAccount| note(account).contains("the renewal waits for the end of the overlap");
         scene.account_is("waits", "ci", waits).await;
         assert_eq!(changes(&scene.two_sweeps().await), 0);
         assert!(scene.works(&first).await && scene.works(&second).await);
-        scene.advance_to(revoke_at(&account)).await;
+        scene.advance_to(revocation_time(&account)).await;
         let (_, third) = scene.replaced("ci", &second).await;
         assert!(scene.works(&second).await && !scene.works(&first).await);
 
         // A renewal comes when the former robot has less left than the overlap.
         scene.harbor.advance(2 * MINUTE).await.unwrap();
         let account = scene.get("ci").await;
-        assert_eq!(revoke_at(&account), expiry);
+        assert_eq!(revocation_time(&account), expiry);
         assert!(note(&account).contains("the former credential expires before"), "{}", note(&account));
         scene.advance_to(expiry).await;
         let account = scene.overlap_over("ci").await;
@@ -138,13 +141,13 @@ async fn a_lifetime_that_is_cut_down_during_an_overlap_leaves_no_gap() {
         let short = |account: &RobotAccount| {
             let status = status_of(account);
             status.expires_after.as_deref() == Some("2d")
-                && status.previous.is_some_and(|p| p.revoke_at < status.robot.unwrap().expires_at.unwrap())
+                && status.previous.is_some_and(|p| p.revocation_time < status.robot.unwrap().expiration_time.unwrap())
         };
         let account = scene.account_is("the overlap ends before the new expiry", "ci", short).await;
         assert!(note(&account).contains("cut short"), "{}", note(&account));
         let current = scene.logs_in("ci").await;
         assert_eq!(current == second, login == LoginAs::Person);
-        scene.advance_to(revoke_at(&account)).await;
+        scene.advance_to(revocation_time(&account)).await;
         let (account, third) = scene.replaced("ci", &current).await;
         assert!(scene.works(&current).await && scene.works(&third).await);
         assert_eq!(ready_since(&account), ready_since(&made), "Ready never wavered");
@@ -160,17 +163,17 @@ async fn a_status_wiped_during_an_overlap_does_not_shorten_it() {
         let first = scene.logs_in("ci").await;
         scene.advance_to_renewal("ci").await;
         let (account, second) = scene.replaced("ci", &first).await;
-        let end = revoke_at(&account);
+        let end = revocation_time(&account);
         scene.harbor.advance(HOUR).await.unwrap();
         scene.harbor.reset_calls().await.unwrap();
         scene.wipe_status("ci").await;
         let account = scene.settled("ci").await;
-        assert!(revoke_at(&account) > end, "{} instead of {end}", revoke_at(&account));
+        assert!(revocation_time(&account) > end, "{} instead of {end}", revocation_time(&account));
         assert_eq!((scene.calls(POST).await, scene.logs_in("ci").await), (0, second));
         scene.advance_to(end).await;
         scene.sweeps(2).await;
         assert!(scene.works(&first).await);
-        scene.advance_to(revoke_at(&account)).await;
+        scene.advance_to(revocation_time(&account)).await;
         scene.overlap_over("ci").await;
         assert!(!scene.works(&first).await);
     }
@@ -228,11 +231,11 @@ async fn the_wide_columns_tell_login_expiry_and_renewal() {
         "True".to_owned(),
         now.name,
         "Published".to_owned(),
-        text(&status["robot"]["expiresAt"]),
+        text(&status["robot"]["expirationTime"]),
         text(&status["renewalTime"]),
     ];
     assert_eq!(told, wanted, "{table}");
-    let until = format!("{} is deleted at {}", former.name, revoke_at(&account));
+    let until = format!("{} is deleted at {}", former.name, revocation_time(&account));
     harbor_robot_world::eventually("an event tells of both robots", SOON, || async {
         let told = scene.events("ci").await;
         let found = told.iter().any(|(_, reason, text)| reason == "Replaced" && text.ends_with(&until));

@@ -108,12 +108,12 @@ async fn a_renewal_keeps_the_chosen_password() {
         scene.choose(FIRST).await;
         scene.account("ci", wish(strategy)).await;
         let before = scene.password_is("ci", FIRST).await;
-        let expiry = scene.get("ci").await.status.unwrap().robot.unwrap().expires_at;
+        let expiry = scene.get("ci").await.status.unwrap().robot.unwrap().expiration_time;
         scene.harbor.advance(25 * 86_400).await.unwrap();
         scene
             .account_is("renewed", "ci", |account| {
                 let robot = account.status.as_ref().and_then(|status| status.robot.as_ref());
-                robot.is_some_and(|robot| robot.expires_at > expiry)
+                robot.is_some_and(|robot| robot.expiration_time > expiry)
             })
             .await;
         let after = scene.password_is("ci", FIRST).await;

@@ -106,7 +106,7 @@ async fn a_renewal_never_fails_for_one_pair_that_an_upgraded_harbor_knows_no_mor
         let account = scene
             .account_is(&what, "ci", |account| {
                 let status = account.status.as_ref().unwrap();
-                let expiry = |status: &AccountStatus| status.robot.as_ref().and_then(|robot| robot.expires_at);
+                let expiry = |status: &AccountStatus| status.robot.as_ref().and_then(|robot| robot.expiration_time);
                 let later = expiry(status) > expiry(&before);
                 later && status.permissions == ["repository:pull"]
             })

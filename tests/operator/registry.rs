@@ -80,7 +80,7 @@ async fn the_registrys_defaults_hold_for_accounts_that_say_nothing() {
         scene.account("own", json!({"expiresAfter": "20d"})).await;
         let status = scene.settled("plain").await.status.unwrap();
         assert_eq!(status.expires_after.as_deref(), Some("9d"));
-        let expiry = status.robot.unwrap().expires_at.unwrap();
+        let expiry = status.robot.unwrap().expiration_time.unwrap();
         let before = expiry.duration_since(status.renewal_time.unwrap()).as_hours();
         assert!((48..=72).contains(&before), "{before} hours before the expiry");
         scene.settled("own").await;

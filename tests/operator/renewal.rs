@@ -15,7 +15,7 @@ fn with(login: LoginAs) -> Setting {
 /// How long before its expiry the account is renewed, in days.
 fn days_before_expiry(account: &RobotAccount) -> f64 {
     let status = status_of(account);
-    let expiry = status.robot.unwrap().expires_at.unwrap();
+    let expiry = status.robot.unwrap().expiration_time.unwrap();
     expiry.duration_since(status.renewal_time.unwrap()).as_secs_f64() / 86_400.0
 }
 
@@ -42,8 +42,8 @@ async fn renewal_times_are_spread_over_the_first_third_of_the_margin_and_survive
             let account = scene.settled(name).await;
             let status = status_of(&account);
             let robot = status.robot.clone().unwrap();
-            assert_eq!(robot.expires_at, expiry_of(&scene.robot(robot.id).await), "{name}: Harbor's own expiry");
-            let in_a_week = Some(robot.created_at + SignedDuration::from_hours(7 * 24));
+            assert_eq!(robot.expiration_time, expiry_of(&scene.robot(robot.id).await), "{name}: Harbor's own expiry");
+            let in_a_week = Some(robot.creation_time + SignedDuration::from_hours(7 * 24));
             let window = match name {
                 "margin" => Some(4.0..=6.0),
                 "long" => Some(20.0..=30.0),
@@ -106,7 +106,7 @@ async fn a_credential_is_renewed_when_harbors_clock_says_so_whatever_the_operato
             let (account, now) = scene.replaced("ci", &former).await;
             assert!(now.name.ends_with("+ci.b") && scene.works(&former).await);
             let (status, robot) = (status_of(&account), scene.current_robot("ci").await);
-            assert_eq!(status.robot.unwrap().expires_at, expiry_of(&robot));
+            assert_eq!(status.robot.unwrap().expiration_time, expiry_of(&robot));
             let harbor = scene.harbor_now().await;
             let since = harbor.duration_since(status.last_rotation_time.unwrap()).abs();
             assert!(since < SignedDuration::from_mins(1), "Harbor's time is told: {since:?}");
@@ -154,9 +154,9 @@ async fn a_credential_that_never_expires_is_renewed_by_interval_only() {
             scene.harbor.advance(HOUR).await.unwrap();
             let (account, now) = scene.replaced("hourly", &former).await;
             let status = status_of(&account);
-            assert_eq!(status.robot.unwrap().expires_at, None);
+            assert_eq!(status.robot.unwrap().expiration_time, None);
             // An interval shortens the usual overlap, and without a word.
-            let overlap = status.previous.unwrap().revoke_at.duration_since(status.last_rotation_time.unwrap());
+            let overlap = status.previous.unwrap().revocation_time.duration_since(status.last_rotation_time.unwrap());
             assert!(overlap.abs() <= SignedDuration::from_mins(61), "{overlap:?}");
             assert!(!crate::rotation::note(&account).contains("cut short"));
             former = now;

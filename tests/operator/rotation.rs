@@ -68,7 +68,7 @@ impl Scene {
             let account = self.accounts().get(name).await.map_err(|error| error.to_string())?;
             let recorded = status_of(&account).robot.ok_or("no robot in status")?;
             let written: RegistryTime = robot["update_time"].as_str().unwrap().parse().unwrap();
-            let up_to_date = recorded.updated_at.is_some_and(|at| at.duration_since(written).abs() < FRESH);
+            let up_to_date = recorded.update_time.is_some_and(|at| at.duration_since(written).abs() < FRESH);
             let in_order =
                 ["Ready", "Synced"].iter().all(|kind| condition(&account, kind).is_some_and(|c| c.0 == "True"));
             if robot["id"] == recorded.id && up_to_date && in_order { Ok(account) } else { Err(format!("{account:?}")) }

@@ -30,8 +30,8 @@ async fn labels_annotations_and_formats_come_and_go_with_the_spec() {
     assert_eq!(text(&secret, "password"), Some(login.secret.clone()));
     let file: Value = serde_json::from_str(&text(&secret, "robot.json").unwrap()).unwrap();
     let robot = &scene.robots().await[0];
-    let created_at = account.status.unwrap().robot.unwrap().created_at;
-    assert_eq!(file["creation_time"].as_str().unwrap().parse::<RegistryTime>().unwrap(), created_at);
+    let creation_time = account.status.unwrap().robot.unwrap().creation_time;
+    assert_eq!(file["creation_time"].as_str().unwrap().parse::<RegistryTime>().unwrap(), creation_time);
     let wanted = json!({
         "creation_time": file["creation_time"], "expires_at": robot["expires_at"], "id": robot["id"],
         "name": login.name, "secret": login.secret,

@@ -122,7 +122,7 @@ async fn ready_ends_with_the_credential_although_the_registry_is_gone() {
     scene.reason_is("ci", "Synced", "False", "RegistryNotFound").await;
     scene.reason_is("ci", "Ready", "True", "Published").await;
     let soon = harbor_robot_operator::clock::now() + jiff::SignedDuration::from_secs(6);
-    let patch = Patch::Merge(json!({"status": {"robot": {"expiresAt": soon}}}));
+    let patch = Patch::Merge(json!({"status": {"robot": {"expirationTime": soon}}}));
     scene.accounts().patch_status("ci", &PatchParams::default(), &patch).await.unwrap();
     // Has it look, and tells that it did.
     scene.edit("ci", json!({"description": "looked at"})).await;

@@ -37,7 +37,7 @@ async fn a_person_changes_the_robot_itself_and_its_secret_stays() {
     scene.edit("ci", json!({"expiresAfter": "Never"})).await;
     let account = scene.settled("ci").await;
     assert_eq!(scene.robots().await[0]["expires_at"], -1);
-    assert_eq!(account.status.unwrap().robot.unwrap().expires_at, None);
+    assert_eq!(account.status.unwrap().robot.unwrap().expiration_time, None);
 
     assert_eq!(scene.credential("ci").await.0, login);
     let calls = scene.harbor.calls().await.unwrap();

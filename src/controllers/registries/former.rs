@@ -162,7 +162,7 @@ struct Left {
 
 /// Tells a robot from another one of its name, and of its id after a restore.
 fn same(robot: &Robot) -> u64 {
-    digest((robot.id, robot.created_at, &robot.name))
+    digest((robot.id, robot.creation_time, &robot.name))
 }
 
 /// The robots of this registry's accounts that the former Harbor has and the present one has not.

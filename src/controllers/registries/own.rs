@@ -17,9 +17,9 @@ const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// What the login saw of its own robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnRobot {
-    created_at: RegistryTime,
+    creation_time: RegistryTime,
     /// When the login stops working; `None` = never.
-    pub expires_at: Option<RegistryTime>,
+    pub expiration_time: Option<RegistryTime>,
     /// It may list the robots of the system.
     pub lists_system: bool,
     /// It sees every project: by its right to list them, or since it holds something in all of them.
@@ -64,8 +64,8 @@ impl From<Robot> for OwnRobot {
             robot.permissions.get(&scope).is_some_and(|pairs| pairs.contains(&pair))
         };
         Self {
-            created_at: robot.created_at,
-            expires_at: robot.expires_at,
+            creation_time: robot.creation_time,
+            expiration_time: robot.expiration_time,
             lists_system: holds(Scope::System, "robot", "list"),
             lists_projects: holds(Scope::System, "project", "list")
                 || robot.permissions.contains_key(&Scope::AllProjects),
@@ -93,19 +93,19 @@ impl OwnRobot {
 
     /// From when on the expiry is announced: two weeks before, or a third of the robot's life if that is shorter.
     pub fn notice_at(&self) -> Option<RegistryTime> {
-        let expiry = self.expires_at?;
-        let life = expiry.duration_since(self.created_at).max(SignedDuration::ZERO);
+        let expiry = self.expiration_time?;
+        let life = expiry.duration_since(self.creation_time).max(SignedDuration::ZERO);
         Some(expiry - NOTICE.min(share(life, 1.0 / 3.0)))
     }
 
     /// When it expires, if that is to be announced now (registry time).
     pub fn expiring(&self, now: RegistryTime) -> Option<RegistryTime> {
-        self.expires_at.filter(|_| self.notice_at().is_some_and(|at| at <= now))
+        self.expiration_time.filter(|_| self.notice_at().is_some_and(|at| at <= now))
     }
 
     /// When it expired.
     pub fn expired(&self, now: RegistryTime) -> Option<RegistryTime> {
-        self.expires_at.filter(|&at| at <= now)
+        self.expiration_time.filter(|&at| at <= now)
     }
 }
 
@@ -130,8 +130,8 @@ mod tests {
 
     fn robot(days: Option<i64>) -> OwnRobot {
         OwnRobot {
-            created_at: day(0),
-            expires_at: days.map(day),
+            creation_time: day(0),
+            expiration_time: days.map(day),
             lists_system: true,
             lists_projects: true,
             updates_robots: false,

@@ -141,7 +141,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     // A name of a namespace's registry is nothing for whoever reads the metrics.
     if !state.is_tenants() {
         ctx.metrics.registry_up(name, state.trouble.is_none());
-        let expiry = state.own.as_ref().and_then(|own| own.expires_at);
+        let expiry = state.own.as_ref().and_then(|own| own.expiration_time);
         ctx.metrics.login_expiry(name, expiry.map(RegistryTime::as_second));
     }
     let next = match &state.trouble {

@@ -62,7 +62,7 @@ pub(super) async fn write_status(
             registry::LoginKind::User => LoginKind::User,
             registry::LoginKind::Robot => LoginKind::Robot,
         };
-        let expires_at = state.own.as_ref().and_then(|own| own.expires_at);
+        let expiration_time = state.own.as_ref().and_then(|own| own.expiration_time);
         // A start forgets what was learned, and the next try tells it again.
         let same = before.login.as_ref().filter(|login| login.name == state.login_name);
         let may_update = state.learned.may_update_projects();
@@ -71,7 +71,8 @@ pub(super) async fn write_status(
         let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
         let permissions = state.own.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
         let login = state.login_name.clone();
-        status.login = Some(LoginRecord { kind, name: login, may_update, may_update_system, permissions, expires_at });
+        status.login =
+            Some(LoginRecord { kind, name: login, may_update, may_update_system, permissions, expiration_time });
         status.permissions = known_permissions(state, info.version.as_deref());
         status.harbor_version.clone_from(&info.version);
         if info.robot_name_prefix.is_some() {

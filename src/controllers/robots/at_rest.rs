@@ -63,7 +63,7 @@ pub(super) fn state_of(account: &Account) -> State {
 
 /// When the published credential expires, in Unix seconds.
 pub(super) fn expiry_of(account: &Account) -> Option<i64> {
-    account.status.as_ref()?.robot.as_ref()?.expires_at.map(RegistryTime::as_second)
+    account.status.as_ref()?.robot.as_ref()?.expiration_time.map(RegistryTime::as_second)
 }
 
 /// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
@@ -141,8 +141,8 @@ fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
         entry.left_unfinished = false;
         entry.slots = Some(known.slots);
         // What status says; the first sweep finds the robot as expected, mark included, or has the account looked at.
-        let ((id, created_at), _) = known.published;
-        (entry.marked, entry.mark_seen) = ([robot_identity(id, created_at), 0], false);
+        let ((id, creation_time), _) = known.published;
+        (entry.marked, entry.mark_seen) = ([robot_identity(id, creation_time), 0], false);
         entry.secret.accept();
         entry.wake = wake;
     });
@@ -222,12 +222,12 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     };
     let now = registry.registry_now(ctx.now());
     let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
-    let due = [renewal, record.expires_at].into_iter().flatten().min();
+    let due = [renewal, record.expiration_time].into_iter().flatten().min();
     if due.is_some_and(|at| at <= now) {
         return None;
     }
     let slots = digest_of(&alone(robot));
-    let published = ((record.id, record.created_at), form.digest(record.expires_at));
+    let published = ((record.id, record.creation_time), form.digest(record.expiration_time));
     Some(Settled { registry: registry.key.clone(), slots, published, wake: due, now, desired })
 }
 
@@ -266,13 +266,13 @@ fn expected(desired: &Desired, record: &crate::api::RobotRecord) -> Robot {
         description: desired.description(),
         home: desired.home.clone(),
         lifetime: desired.lifetime,
-        expires_at: record.expires_at,
+        expiration_time: record.expiration_time,
         editable: true,
         disabled: false,
         permissions: desired.permissions.clone(),
         foreign_effect: false,
-        created_at: record.created_at,
-        updated_at: record.updated_at.unwrap_or(record.created_at),
+        creation_time: record.creation_time,
+        update_time: record.update_time.unwrap_or(record.creation_time),
     }
 }
 

@@ -26,7 +26,7 @@ impl Pass<'_> {
             Verdict::absent(kinds::STALLED),
         ];
         let now = self.registry_now();
-        let expiry = status.robot.as_ref().and_then(|robot| robot.expires_at);
+        let expiry = status.robot.as_ref().and_then(|robot| robot.expiration_time);
         if expiry.is_some_and(|at| at <= now) && self.desired.enabled {
             let message = format!("the credential has expired and is not renewed: {by} is set");
             verdicts.push(Verdict::new(kinds::READY, State::False, "Suspended", message));
@@ -123,7 +123,7 @@ impl Pass<'_> {
     fn failed_status(&self, failure: &Failure, lost: bool) -> AccountStatus {
         let status = self.account.status.clone().unwrap_or_default();
         let registry_now = self.registry_now();
-        let alive = status.robot.as_ref().is_some_and(|robot| robot.expires_at.is_none_or(|at| at > registry_now));
+        let alive = status.robot.as_ref().is_some_and(|robot| robot.expiration_time.is_none_or(|at| at > registry_now));
         let works = !lost && !self.is_deleting() && (alive || !self.desired.enabled);
         let ready = conditions::is_true(&status.conditions, kinds::READY) && works;
         let overdue = report::overdue(&status, self.desired.enabled, registry_now);
@@ -190,7 +190,7 @@ pub(super) async fn without_registry(
     let status = account.status.clone().unwrap_or_default();
     // Without a registry its clock is not known: ours is as good as any.
     let (now, enabled) = (ctx.now(), !account.disabled().copied().unwrap_or_default());
-    let expiry = status.robot.as_ref().and_then(|robot| robot.expires_at).filter(|_| enabled);
+    let expiry = status.robot.as_ref().and_then(|robot| robot.expiration_time).filter(|_| enabled);
     let alive = expiry.is_none_or(|at| at > now) && !objects::is_deleting(&account.metadata);
     let ready = conditions::is_true(&status.conditions, kinds::READY) && alive;
     let overdue = report::overdue(&status, enabled, now);

@@ -249,11 +249,11 @@ impl Run<'_, '_> {
     /// Finds out whether the new credential could be published, before anything is given up for it.
     async fn rehearse(&self, plan: &Plan) -> Result<(), Trouble> {
         let like = self.robots.iter().flatten().next();
-        let (id, created_at) = like.map_or((0, self.observed.now), |robot| (robot.id, robot.created_at));
+        let (id, creation_time) = like.map_or((0, self.observed.now), |robot| (robot.id, robot.creation_time));
         let name = like.map_or_else(|| self.pass.desired.base_name.clone(), |robot| robot.name.clone());
         let next = secrets::Expected {
-            robot: RobotRef { id, created_at, name },
-            expires_at: like.and_then(|robot| robot.expires_at),
+            robot: RobotRef { id, creation_time, name },
+            expiration_time: like.and_then(|robot| robot.expiration_time),
             password: self.gathered.own_password.as_ref(),
         };
         let (form, tokens) = (
@@ -280,8 +280,8 @@ impl Run<'_, '_> {
         let robot = self.robot(target)?.clone();
         let secret = self.secret.clone().ok_or(Trouble::Stale)?;
         let credential = Credential {
-            robot: RobotRef { id: robot.id, created_at: robot.created_at, name: robot.name },
-            expires_at: robot.expires_at,
+            robot: RobotRef { id: robot.id, creation_time: robot.creation_time, name: robot.name },
+            expiration_time: robot.expiration_time,
             secret,
         };
         let hosts = self.gathered.hosts.clone();

@@ -455,7 +455,7 @@ impl Pass<'_> {
                 let Some(robot) = robot.as_ref().filter(|robot| robot.home == self.desired.home) else { continue };
                 let owner = mark::read(&robot.description, &self.desired.identity);
                 if matches!(owner, Owner::Us | Owner::Predecessor) {
-                    entry.see_mark(slot, robot_identity(robot.id, robot.created_at));
+                    entry.see_mark(slot, robot_identity(robot.id, robot.creation_time));
                 }
             }
             known = entry.knows(robots);

@@ -89,5 +89,6 @@ fn former(before: &AccountStatus, after: &AccountStatus) -> String {
         let id = before.previous.as_ref().map(|previous| previous.id);
         id != Some(previous.id)
     });
-    previous.map_or_else(String::new, |previous| format!("; {} is deleted at {}", previous.name, previous.revoke_at))
+    previous
+        .map_or_else(String::new, |previous| format!("; {} is deleted at {}", previous.name, previous.revocation_time))
 }

@@ -339,7 +339,7 @@ fn a_robot_is_judged_by_what_it_holds_and_how_long_it_lives_on() {
     assert!(!cover_robot(&[grant()], from("team-b", None), &held, at(0)), "another namespace's entry");
     let more = Robot { permissions: project(&["repository:pull", "robot:create"]), ..held.clone() };
     assert!(!covered(&[grant()], &more, 0));
-    let for_ever = Robot { expires_at: None, ..held.clone() };
+    let for_ever = Robot { expiration_time: None, ..held.clone() };
     assert!(!covered(&[grant()], &for_ever, 0));
     assert!(covered(&[most("Never")], &for_ever, 0));
 }

@@ -88,9 +88,9 @@ pub struct Recorded {
     pub current: Named,
     /// `status.previous`.
     pub previous: Named,
-    /// `status.previous.revokeAt` has passed.
+    /// `status.previous.revocationTime` has passed.
     pub overlap_ended: bool,
-    /// `status.robot.updatedAt` is what Harbor says now: nobody wrote to the robot since we did.
+    /// `status.robot.updateTime` is what Harbor says now: nobody wrote to the robot since we did.
     pub untouched: bool,
 }
 

@@ -44,9 +44,10 @@ fn margin(facts: &Facts<'_>) -> Option<String> {
 fn short_life(facts: &Facts<'_>) -> Option<String> {
     let Facts { desired, outcome, .. } = facts;
     let robot = outcome.robot.as_ref().filter(|_| desired.enabled)?;
-    let (Lifetime::Days(days), Some(expiry)) = (desired.lifetime, robot.expires_at) else { return None };
-    let shorter = robot.lifetime == desired.lifetime && expiry + SLACK < robot.created_at + rotation::days(days);
-    shorter.then(|| "Harbor gave the robot a shorter life than was asked for, see status.robot.expiresAt".to_owned())
+    let (Lifetime::Days(days), Some(expiry)) = (desired.lifetime, robot.expiration_time) else { return None };
+    let shorter = robot.lifetime == desired.lifetime && expiry + SLACK < robot.creation_time + rotation::days(days);
+    shorter
+        .then(|| "Harbor gave the robot a shorter life than was asked for, see status.robot.expirationTime".to_owned())
 }
 
 fn overlap(facts: &Facts<'_>, status: &AccountStatus) -> Option<String> {
@@ -55,21 +56,21 @@ fn overlap(facts: &Facts<'_>, status: &AccountStatus) -> Option<String> {
     let previous = facts.observed.robot(Slot::of(&recorded.name))?;
     let due = situation::renewal_time(facts.desired, &as_read(status), current);
     let latest = ends::latest_end(facts.desired, due, Some(current));
-    let (_, cut) = rotation::overlap(rotation, previous.expires_at, latest, current.created_at);
-    let whole = current.created_at + rotation.overlap;
+    let (_, cut) = rotation::overlap(rotation, previous.expiration_time, latest, current.creation_time);
+    let whole = current.creation_time + rotation.overlap;
     // One that ends at once was asked for.
-    let cut = cut.filter(|_| recorded.revoke_at + SLACK < whole && recorded.revoke_at > facts.now)?;
+    let cut = cut.filter(|_| recorded.revocation_time + SLACK < whole && recorded.revocation_time > facts.now)?;
     let why = match cut {
         Cut::OldExpires => "the former credential expires before",
         Cut::NewExpires => "the present credential has to be renewed before",
         Cut::RenewBefore => "rotation.renewBefore is shorter",
         Cut::Interval => "rotation.interval is shorter",
     };
-    Some(format!("the overlap is cut short, see status.previous.revokeAt: {why}"))
+    Some(format!("the overlap is cut short, see status.previous.revocationTime: {why}"))
 }
 
 fn renewal(facts: &Facts<'_>) -> Option<String> {
-    let text = "the renewal waits for the end of the overlap, see status.previous.revokeAt";
+    let text = "the renewal waits for the end of the overlap, see status.previous.revocationTime";
     facts.plan.waits_for_overlap.then(|| text.to_owned())
 }
 

@@ -17,7 +17,7 @@ pub(super) fn latest_end(
     renewal: Option<RegistryTime>,
     current: Option<&Robot>,
 ) -> Option<RegistryTime> {
-    let expiry = current.and_then(|robot| robot.expires_at).filter(|_| desired.strategy == Strategy::Overlap);
+    let expiry = current.and_then(|robot| robot.expiration_time).filter(|_| desired.strategy == Strategy::Overlap);
     rotation::latest_overlap_end(renewal, expiry)
 }
 
@@ -32,16 +32,16 @@ pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTi
     let Facts { observed, desired, now, .. } = facts;
     if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) {
         // Not after the new robot was made: that tells an end at once from an overlap that ran its time.
-        return facts.outcome.robot.as_ref().map_or(*now, |current| current.created_at.min(*now));
+        return facts.outcome.robot.as_ref().map_or(*now, |current| current.creation_time.min(*now));
     }
     if let Some(record) = observed.recorded_previous(previous) {
         // No overlap that runs ends later than one that begins now, but for one noted while Harbor's clock was ahead.
         let whole = desired.rotation.overlap.max(rotation::DEFAULT_OVERLAP);
         let longest = whole_seconds(*now + whole + rotation::DAY);
-        let recorded = if observed.clocks_agree { record.revoke_at.min(longest) } else { record.revoke_at };
+        let recorded = if observed.clocks_agree { record.revocation_time.min(longest) } else { record.revocation_time };
         return latest.map_or(recorded, |latest| recorded.min(latest));
     }
-    let end = *now + rotation::overlap(&desired.rotation, previous.expires_at, latest, *now).0;
+    let end = *now + rotation::overlap(&desired.rotation, previous.expiration_time, latest, *now).0;
     // Rounded up: an overlap is never shorter than it says.
     whole_seconds(end + SignedDuration::from_nanos(999_999_999))
 }

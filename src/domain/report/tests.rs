@@ -107,7 +107,7 @@ fn the_first_pass_records_robot_tokens_and_what_is_in_effect() {
     let (status, wake) = pass(&view, &AccountStatus::default(), &wish, went_well(&view, 0));
     assert_eq!(conditions_of(&status), IN_ORDER);
     let made = status.robot.as_ref().unwrap();
-    assert_eq!((made.id, made.created_at, made.updated_at), (100, at(0), Some(at(0))));
+    assert_eq!((made.id, made.creation_time, made.update_time), (100, at(0), Some(at(0))));
     assert_eq!(status.permissions, ["repository:pull", "repository:push"]);
     assert_eq!(status.expires_after.as_deref(), Some("30d"));
     assert_eq!(status.handled_refresh.as_deref(), Some("t"));
@@ -127,14 +127,14 @@ fn a_second_pass_over_the_same_state_changes_nothing() {
     };
     let rotated_in_place = {
         let mut view = View { now: at(4_000), ..View::settled() };
-        view.first().updated_at = at(4_001);
+        view.first().update_time = at(4_001);
         (pass(&view, &settled_status(), &every_hour, went_well(&view, 0)).0, view.served(refresh("t")), every_hour)
     };
     let off = Desired { enabled: false, ..desired() };
     let disabled = {
         let mut view = View::settled();
         view.first().disabled = true;
-        view.first().updated_at = at(3_601);
+        view.first().update_time = at(3_601);
         let outcome = |plan: &Plan| Outcome { unproven: true, ..went_well(&view, 0)(plan) };
         (pass(&View::settled(), &settled_status(), &off, outcome).0, view, off)
     };
@@ -160,12 +160,12 @@ fn a_second_pass_over_the_same_state_changes_nothing() {
 fn the_overlap_counts_from_the_publish_and_the_pass_wakes_at_its_end() {
     let status = overlap_status();
     let previous = status.previous.clone().unwrap();
-    assert_eq!((previous.id, previous.revoke_at), (100, at(1_002 + days(1))));
+    assert_eq!((previous.id, previous.revocation_time), (100, at(1_002 + days(1))));
     assert_eq!(status.last_rotation_time, Some(at(1_002)));
-    assert_eq!(status.robot.as_ref().unwrap().created_at, at(1_000));
+    assert_eq!(status.robot.as_ref().unwrap().creation_time, at(1_000));
     let view = View::in_overlap();
     let (_, wake) = pass(&view, &status, &desired(), went_well(&view, 0));
-    assert_eq!(wake, Some(previous.revoke_at));
+    assert_eq!(wake, Some(previous.revocation_time));
 }
 
 #[test]
@@ -174,29 +174,29 @@ fn an_overlap_ends_before_the_old_robot_expires_and_within_the_margin() {
     let view = View { now: at(1_000), ..View::settled() };
     let short = rotation::Rotation { renew_before: Some(SignedDuration::from_hours(2)), ..desired().rotation };
     let (status, _) = pass(&view, &settled_status(), &wish(short), went_well(&view, 1_000));
-    assert_eq!(status.previous.unwrap().revoke_at, at(1_002 + 7_200));
+    assert_eq!(status.previous.unwrap().revocation_time, at(1_002 + 7_200));
     let late = View { now: at(days(30) - 100), ..View::settled() };
     let (status, _) = pass(&late, &settled_status(), &desired(), went_well(&late, days(30) - 100));
-    assert_eq!(status.previous.unwrap().revoke_at, at(days(30)));
+    assert_eq!(status.previous.unwrap().revocation_time, at(days(30)));
 }
 
 #[test]
 fn a_crash_before_status_makes_the_overlap_longer_and_never_shorter() {
     let view = View { now: at(5_000), ..View::in_overlap() };
     let (status, _) = pass(&view, &settled_status(), &desired(), went_well(&view, 0));
-    assert_eq!(status.robot.unwrap().created_at, at(1_000));
-    assert_eq!(status.previous.unwrap().revoke_at, at(5_002 + days(1)));
+    assert_eq!(status.robot.unwrap().creation_time, at(1_000));
+    assert_eq!(status.previous.unwrap().revocation_time, at(5_002 + days(1)));
 }
 
 #[test]
 fn the_end_of_a_running_overlap_stays_when_a_dead_robot_is_repaired() {
     let mut view = View::in_overlap();
-    view.robots[1].as_mut().unwrap().updated_at = at(1_005);
+    view.robots[1].as_mut().unwrap().update_time = at(1_005);
     view.login_works = Some(false);
     view.now = at(2_000);
     let (status, _) = pass(&view, &overlap_status(), &desired(), went_well(&view, 2_000));
-    assert_eq!(status.robot.unwrap().created_at, at(2_000));
-    assert_eq!(status.previous.unwrap().revoke_at, at(1_002 + days(1)));
+    assert_eq!(status.robot.unwrap().creation_time, at(2_000));
+    assert_eq!(status.previous.unwrap().revocation_time, at(1_002 + days(1)));
 }
 
 #[test]
@@ -205,11 +205,11 @@ fn a_revoke_token_leaves_the_older_robot_no_overlap_even_across_a_crash() {
     let view = View { now: at(1_000), ..View::settled() };
     let (status, wake) = pass(&view, &settled_status(), &wish, went_well(&view, 1_000));
     // When the new robot was made, which is before now: so it is told from an overlap that ran its time.
-    assert_eq!(status.previous.unwrap().revoke_at, at(1_000));
+    assert_eq!(status.previous.unwrap().revocation_time, at(1_000));
     assert_eq!((status.handled_revoke.as_deref(), wake), (Some("leak"), Some(at(1_000))));
     let crashed = View::in_overlap().served(revoke("leak"));
     let (status, wake) = pass(&crashed, &settled_status(), &wish, went_well(&crashed, 0));
-    assert_eq!(status.previous.unwrap().revoke_at, at(1_000));
+    assert_eq!(status.previous.unwrap().revocation_time, at(1_000));
     assert_eq!(status.handled_revoke.as_deref(), Some("leak"));
     assert!(wake.is_some_and(|at| at <= crashed.now + SignedDuration::from_secs(2)));
 }
@@ -230,16 +230,16 @@ fn a_served_token_is_mirrored_from_the_secret_after_a_crash() {
 fn the_update_time_is_recorded_only_after_a_login() {
     let touched = |login_works| {
         let mut view = View::settled();
-        view.first().updated_at = at(50);
+        view.first().update_time = at(50);
         View { login_works, ..view }
     };
-    let updated_at = |view: &View, unproven| {
+    let update_time = |view: &View, unproven| {
         let outcome = |plan: &Plan| Outcome { unproven, ..went_well(view, 0)(plan) };
-        pass(view, &settled_status(), &desired(), outcome).0.robot.unwrap().updated_at
+        pass(view, &settled_status(), &desired(), outcome).0.robot.unwrap().update_time
     };
-    assert_eq!(updated_at(&touched(Some(true)), false), Some(at(50)));
-    assert_eq!(updated_at(&touched(None), false), Some(at(0)), "no login, no record");
-    assert_eq!(updated_at(&touched(Some(true)), true), Some(at(0)), "written since, and not proven");
+    assert_eq!(update_time(&touched(Some(true)), false), Some(at(50)));
+    assert_eq!(update_time(&touched(None), false), Some(at(0)), "no login, no record");
+    assert_eq!(update_time(&touched(Some(true)), true), Some(at(0)), "written since, and not proven");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_plan_dropped_after_its_publish_records_what_is_published_and_proves_nothing
     let outcome = |plan: &Plan| Outcome { unproven: true, interrupted: true, ..went_well(&view, 0)(plan) };
     let (status, _) = pass(&view, &before, &wish, outcome);
     assert_eq!((status.handled_refresh.as_deref(), &status.conditions), (Some("t"), &before.conditions));
-    assert_eq!(status.robot.unwrap().updated_at, Some(at(0)));
+    assert_eq!(status.robot.unwrap().update_time, Some(at(0)));
 }
 
 #[test]
@@ -284,11 +284,11 @@ fn a_paused_repair_does_not_wake_for_an_overlap_that_ended() {
 #[test]
 fn an_expiry_moved_by_hand_is_not_forgotten_while_its_repair_has_to_wait() {
     let mut moved = View { may_update: false, ..View::settled() };
-    moved.first().expires_at = Some(at(days(3)));
+    moved.first().expiration_time = Some(at(days(3)));
     let wish = Desired { strategy: Strategy::InPlace, ..desired() };
     let (status, _) = pass(&moved, &settled_status(), &wish, went_well(&moved, 0));
     assert_eq!(conditions_of(&status)[1], "False/LoginCannotUpdate");
-    assert_eq!(status.robot.as_ref().unwrap().expires_at, Some(at(days(3))), "as Harbor has it");
+    assert_eq!(status.robot.as_ref().unwrap().expiration_time, Some(at(days(3))), "as Harbor has it");
     let later = View { recorded: recorded(&status), ..moved };
     assert!(later.situation(&wish).slots[0].unwrap().differs);
     let (again, _) = pass(&later, &status, &wish, went_well(&later, 0));
@@ -458,10 +458,10 @@ fn a_renewal_an_hour_late_is_reported_and_not_before() {
 #[test]
 fn a_renewal_that_waits_for_an_overlap_wakes_at_its_end() {
     let mut view = View::in_overlap();
-    view.robots[1].as_mut().unwrap().expires_at = Some(at(1_500));
+    view.robots[1].as_mut().unwrap().expiration_time = Some(at(1_500));
     let mut status = overlap_status();
-    status.robot.as_mut().unwrap().expires_at = Some(at(1_500));
-    status.previous.as_mut().unwrap().revoke_at = at(1_410);
+    status.robot.as_mut().unwrap().expiration_time = Some(at(1_500));
+    status.previous.as_mut().unwrap().revocation_time = at(1_410);
     view.now = at(1_400);
     let waits = |plan: &Plan| {
         assert!(plan.waits_for_overlap);
@@ -473,9 +473,9 @@ fn a_renewal_that_waits_for_an_overlap_wakes_at_its_end() {
     assert_eq!(told.renewal_time, Some(at(1_410)), "it will be replaced then");
     assert!(message_of(&told, kinds::SYNCED).contains("the renewal waits for the end of the overlap"));
 
-    status.previous.as_mut().unwrap().revoke_at = at(90_000);
+    status.previous.as_mut().unwrap().revocation_time = at(90_000);
     let (told, wake) = pass(&view, &status, &desired(), waits);
-    let cut = told.previous.as_ref().unwrap().revoke_at;
+    let cut = told.previous.as_ref().unwrap().revocation_time;
     assert!(at(1_400) < cut && cut < at(1_500), "time is left for the renewal: {cut}");
     assert_eq!(wake, Some(cut));
     assert!(message_of(&told, SYNCED).contains("the present credential has to be renewed before"));
@@ -525,7 +525,7 @@ fn the_permissions_in_effect_are_kept_while_a_blocker_stands_in_the_way() {
 fn without_a_grant_status_names_the_robot_that_is_left_since_its_secret_goes() {
     let view = View { permit: Permit::Refused, ..View::in_overlap() };
     let (status, wake) = pass(&view, &settled_status(), &desired(), went_well(&view, 0));
-    assert_eq!(status.robot.unwrap().created_at, at(1_000));
+    assert_eq!(status.robot.unwrap().creation_time, at(1_000));
     assert!(status.renewal_time.is_none() && wake.is_none_or(|wake| wake > view.now));
 }
 

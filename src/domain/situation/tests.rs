@@ -81,7 +81,7 @@ fn a_robot_of_ours_that_lost_its_secret_in_harbor_can_never_log_in_again() {
 #[test]
 fn a_record_names_a_robot_by_id_and_creation_time_together() {
     let mut view = View::settled();
-    view.first().created_at = at(1);
+    view.first().creation_time = at(1);
     let x = view.situation(&desired());
     assert_eq!((x.recorded.current, x.current()), (Named::Gone(Slot::A), None));
     assert_eq!(x.secret, SecretView::Ours { names: Named::Gone(Slot::A), intact: true, current_form: true });
@@ -106,7 +106,7 @@ fn the_newer_robot_is_the_one_made_later_then_the_one_with_the_larger_id() {
     restored.robots[1].as_mut().unwrap().id = 1;
     assert!(restored.situation(&desired()).second_is_newer, "ids run back when a Harbor is restored");
     let mut same = view;
-    same.robots[1].as_mut().unwrap().created_at = at(0);
+    same.robots[1].as_mut().unwrap().creation_time = at(0);
     assert!(same.situation(&desired()).second_is_newer);
     same.robots[1].as_mut().unwrap().id = 1;
     assert!(!same.situation(&desired()).second_is_newer);
@@ -144,12 +144,12 @@ fn a_lifetime_differs_by_wish_or_by_a_moved_expiry() {
     assert!(differs(&view, &wish("10d", Lifetime::Days(10))));
     assert!(differs(&view, &wish("Never", Lifetime::Never)));
     let mut moved = view.clone();
-    moved.first().expires_at = Some(at(days(31)));
+    moved.first().expiration_time = Some(at(days(31)));
     assert!(differs(&moved, &desired()));
-    moved.first().expires_at = Some(at(days(30) + 1));
+    moved.first().expiration_time = Some(at(days(30) + 1));
     assert!(!differs(&moved, &desired()), "Harbor's own rounding");
     let mut for_ever = view.clone();
-    for_ever.first().expires_at = None;
+    for_ever.first().expiration_time = None;
     assert!(differs(&for_ever, &desired()) && !differs(&for_ever, &wish("Never", Lifetime::Never)));
 }
 
@@ -159,7 +159,7 @@ fn a_lifetime_that_was_renewed_in_place_stays_as_wished() {
     let mut view = View::settled();
     view.now = at(days(20));
     view.first().lifetime = Lifetime::Days(50);
-    view.first().expires_at = Some(at(days(50)));
+    view.first().expiration_time = Some(at(days(50)));
     view.recorded.current = Some(record(view.robots[0].as_ref().unwrap()));
     let robot = view.robots[0].clone().unwrap();
     assert!(!view.observed().lifetime_differs(&desired(), &robot));
@@ -187,15 +187,15 @@ fn nobody_touched_a_robot_whose_update_time_is_the_recorded_one() {
         view.situation(&desired()).recorded.untouched
     };
     assert!(untouched(|_| {}));
-    assert!(untouched(|view| view.first().updated_at = at(0) + SignedDuration::from_millis(10)));
-    assert!(!untouched(|view| view.first().updated_at = at(0) + SignedDuration::from_millis(11)));
-    assert!(!untouched(|view| view.recorded.current.as_mut().unwrap().updated_at = None));
+    assert!(untouched(|view| view.first().update_time = at(0) + SignedDuration::from_millis(10)));
+    assert!(!untouched(|view| view.first().update_time = at(0) + SignedDuration::from_millis(11)));
+    assert!(!untouched(|view| view.recorded.current.as_mut().unwrap().update_time = None));
     assert!(!untouched(|view| view.first().id += 1));
     let mut later = View::settled();
-    later.first().updated_at = at(5);
-    later.recorded.current.as_mut().unwrap().updated_at = Some(at(5));
+    later.first().update_time = at(5);
+    later.recorded.current.as_mut().unwrap().update_time = Some(at(5));
     assert!(later.situation(&desired()).recorded.untouched);
-    later.first().updated_at = at(5) + SignedDuration::from_millis(1);
+    later.first().update_time = at(5) + SignedDuration::from_millis(1);
     assert!(!later.situation(&desired()).recorded.untouched);
 }
 
@@ -287,8 +287,8 @@ fn a_credential_works_if_its_robot_lives_and_nobody_refused_it() {
         view.situation(&desired()).credential_works()
     };
     assert!(works(|_| {}));
-    assert!(works(|view| (view.first().updated_at, view.login_works) = (at(9), Some(true))));
-    assert!(!works(|view| (view.first().updated_at, view.login_works) = (at(9), Some(false))));
+    assert!(works(|view| (view.first().update_time, view.login_works) = (at(9), Some(true))));
+    assert!(!works(|view| (view.first().update_time, view.login_works) = (at(9), Some(false))));
     assert!(!works(|view| view.first().disabled = true));
     assert!(!works(|view| view.now = at(days(30))));
     assert!(!works(|view| view.robots[0] = None));
@@ -298,8 +298,8 @@ fn a_credential_works_if_its_robot_lives_and_nobody_refused_it() {
 /// Made an hour of Harbor's 200 days ahead of now, for the usual 30 days.
 fn born_ahead() -> View {
     let mut view = View::settled();
-    let (created_at, expires_at) = (at(days(200)), Some(at(days(230))));
-    view.robots[0] = Some(Robot { created_at, expires_at, updated_at: created_at, ..robot(Slot::A, 0) });
+    let (creation_time, expiration_time) = (at(days(200)), Some(at(days(230))));
+    view.robots[0] = Some(Robot { creation_time, expiration_time, update_time: creation_time, ..robot(Slot::A, 0) });
     view.secret = secret_of(view.robots[0].as_ref().unwrap());
     view.recorded.current = Some(record(view.robots[0].as_ref().unwrap()));
     view
@@ -335,7 +335,7 @@ fn what_replaced_a_robot_from_ahead_counts_as_the_newer_one() {
     view.recorded.current = Some(record(&new));
     view.recorded.previous = Some(super::super::observed::PreviousRecord {
         robot: super::super::fixtures::reference(&ahead),
-        revoke_at: at(days(1)),
+        revocation_time: at(days(1)),
     });
     assert_eq!(plan::plan(&view.situation(&desired())).steps, [], "the former has its overlap and is no orphan");
 }
@@ -343,7 +343,7 @@ fn what_replaced_a_robot_from_ahead_counts_as_the_newer_one() {
 #[test]
 fn a_life_that_was_prolonged_while_harbors_clock_was_ahead_is_shortened() {
     let mut view = View::settled();
-    view.first().expires_at = Some(at(days(396)));
+    view.first().expiration_time = Some(at(days(396)));
     view.first().lifetime = Lifetime::Days(396);
     view.recorded.current = Some(record(view.robots[0].as_ref().unwrap()));
     let align = [plan::Step::Update(plan::Target::Seen(Slot::A), plan::Purpose::Align)];

@@ -105,15 +105,15 @@ proptest! {
     #[test]
     fn nothing_of_a_robot_is_lost(
         (id, name, description, disabled) in (any::<i64>(), short(), short(), any::<bool>()),
-        (created_at, updated_at) in (moments(), moments()),
-        expires_at in prop_oneof![Just(-1), 1..253_402_207_200_i64],
+        (creation_time, update_time) in (moments(), moments()),
+        expiration_time in prop_oneof![Just(-1), 1..253_402_207_200_i64],
         duration in prop_oneof![Just(-1), 0..=i64::from(u32::MAX)],
         pairs in proptest::collection::btree_set(("[a-z-]{1,12}", "[a-z]{1,8}"), 1..12),
     ) {
         let access: Vec<Value> = pairs.iter().map(|(resource, action)| json!({"resource": resource, "action": action})).collect();
         let answer = json!({
             "id": id, "name": name, "description": description, "level": "project", "disable": disabled,
-            "creation_time": created_at, "update_time": updated_at, "expires_at": expires_at, "duration": duration,
+            "creation_time": creation_time, "update_time": update_time, "expires_at": expiration_time, "duration": duration,
             "permissions": [{"kind": "project", "namespace": "library", "access": access}],
         });
         let row: RobotRow = serde_json::from_slice(answer.to_string().as_bytes()).unwrap();
@@ -122,9 +122,9 @@ proptest! {
         let set = pairs.iter().map(|(resource, action)| Access::new(resource, action)).collect();
         prop_assert_eq!((robot.id, robot.name, robot.description, robot.disabled), (id, name, description, disabled));
         prop_assert_eq!(robot.permissions, Permissions::from([(Scope::Project("library".into()), set)]));
-        let times = (RegistryTime::from(created_at), RegistryTime::from(updated_at));
-        prop_assert_eq!((robot.created_at, robot.updated_at), times);
-        prop_assert_eq!(robot.expires_at, Some(expires_at).filter(|at| *at != -1).map(RegistryTime::from_second));
+        let times = (RegistryTime::from(creation_time), RegistryTime::from(update_time));
+        prop_assert_eq!((robot.creation_time, robot.update_time), times);
+        prop_assert_eq!(robot.expiration_time, Some(expiration_time).filter(|at| *at != -1).map(RegistryTime::from_second));
         prop_assert_eq!(robot.lifetime, u32::try_from(duration).map_or(Lifetime::Never, Lifetime::Days));
     }
 

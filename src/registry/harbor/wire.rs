@@ -102,13 +102,13 @@ impl RobotRow {
             description: self.description.unwrap_or_default().0,
             home,
             lifetime: lifetime(self.duration.unwrap_or_default()),
-            expires_at: expiry(self.expires_at),
+            expiration_time: expiry(self.expires_at),
             editable: self.editable.unwrap_or(true),
             disabled: self.disable.unwrap_or_default(),
             permissions,
             foreign_effect,
-            created_at: self.creation_time.into(),
-            updated_at: self.update_time.unwrap_or(self.creation_time).into(),
+            creation_time: self.creation_time.into(),
+            update_time: self.update_time.unwrap_or(self.creation_time).into(),
         }
     }
 }
@@ -154,8 +154,8 @@ impl From<CreatedRow> for CreatedRobot {
             id: row.id,
             name: row.name.0,
             secret: row.secret,
-            created_at: row.creation_time.into(),
-            expires_at: expiry(row.expires_at),
+            creation_time: row.creation_time.into(),
+            expiration_time: expiry(row.expires_at),
         }
     }
 }
@@ -297,9 +297,9 @@ mod tests {
         assert_eq!(robot.home, Home::Project("library".into()));
         assert_eq!(robot.description, "");
         assert_eq!(robot.lifetime, Lifetime::Days(30));
-        assert_eq!(robot.expires_at.unwrap().as_second(), 1_790_000_000);
-        assert_eq!(robot.created_at.as_millisecond(), 1_720_705_664_261);
-        assert_eq!(robot.updated_at.as_millisecond(), 1_720_705_664_262);
+        assert_eq!(robot.expiration_time.unwrap().as_second(), 1_790_000_000);
+        assert_eq!(robot.creation_time.as_millisecond(), 1_720_705_664_261);
+        assert_eq!(robot.update_time.as_millisecond(), 1_720_705_664_262);
         let want = [(Scope::Project("library".into()), AccessSet::from([pair("repository:pull")]))];
         assert_eq!(robot.permissions, Permissions::from(want));
         assert!(robot.editable && !robot.disabled && !robot.foreign_effect);
@@ -308,11 +308,11 @@ mod tests {
     #[test]
     fn what_harbor_leaves_out_or_sends_as_null_has_its_meaning() {
         let robot = read(&json!({"permissions": null, "update_time": null, "expires_at": null, "description": null}));
-        assert_eq!(robot.updated_at, robot.created_at);
-        assert_eq!(robot.expires_at, Some(RegistryTime::MIN), "zero is in the past, not never");
+        assert_eq!(robot.update_time, robot.creation_time);
+        assert_eq!(robot.expiration_time, Some(RegistryTime::MIN), "zero is in the past, not never");
         assert!(robot.permissions.is_empty());
         let robot = read(&json!({"expires_at": -1, "duration": -1}));
-        assert_eq!((robot.expires_at, robot.lifetime), (None, Lifetime::Never));
+        assert_eq!((robot.expiration_time, robot.lifetime), (None, Lifetime::Never));
     }
 
     #[test]

@@ -101,15 +101,15 @@ async fn pinned_to_the_clusters(stage: &Stage) {
 
 fn record_of(robot: &Value) -> Value {
     json!({
-        "id": robot["id"], "name": robot["name"], "createdAt": robot["creation_time"],
-        "updatedAt": robot["update_time"], "expiresAt": "2099-01-01T00:00:00Z",
+        "id": robot["id"], "name": robot["name"], "creationTime": robot["creation_time"],
+        "updateTime": robot["update_time"], "expirationTime": "2099-01-01T00:00:00Z",
     })
 }
 
 fn previous_of(robot: &Value) -> Value {
     json!({
-        "id": robot["id"], "name": robot["name"], "createdAt": robot["creation_time"],
-        "revokeAt": "2020-01-01T00:00:00Z",
+        "id": robot["id"], "name": robot["name"], "creationTime": robot["creation_time"],
+        "revocationTime": "2020-01-01T00:00:00Z",
     })
 }
 

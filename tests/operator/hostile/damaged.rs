@@ -66,7 +66,7 @@ fn conditions(time: &str) -> Value {
 }
 
 fn robot(created: &str, id: i64) -> Value {
-    json!({"status": {"robot": {"id": id, "name": "robot$x+y", "createdAt": created, "updatedAt": LAST, "expiresAt": LAST}}})
+    json!({"status": {"robot": {"id": id, "name": "robot$x+y", "creationTime": created, "updateTime": LAST, "expirationTime": LAST}}})
 }
 
 pub fn damages() -> Vec<Damage> {
@@ -115,7 +115,7 @@ pub fn damages() -> Vec<Damage> {
         status(
             Kind::Account,
             "an account whose previous robot stays for ever",
-            json!({"status": {"previous": {"id": i64::MAX, "name": "robot$x", "createdAt": FIRST, "revokeAt": LAST}}}),
+            json!({"status": {"previous": {"id": i64::MAX, "name": "robot$x", "creationTime": FIRST, "revocationTime": LAST}}}),
         ),
         status(
             Kind::Account,
@@ -153,7 +153,7 @@ pub fn damages() -> Vec<Damage> {
         status(
             Kind::Registry,
             "a registry whose login expires in the year 9999",
-            json!({"status": {"login": {"kind": "Robot", "name": "x", "expiresAt": LATER}}}),
+            json!({"status": {"login": {"kind": "Robot", "name": "x", "expirationTime": LATER}}}),
         ),
         status(
             Kind::Registry,

@@ -91,7 +91,7 @@ pub(crate) async fn measure(report: &mut Report, release: bool, count: usize) ->
     let calls = harbor.call_counts().await?;
     let used = second.usage()?;
     let requests = counts::difference(&before, &counts::settled(&client).await?);
-    let made = moments(&api, "/robot/createdAt").await?;
+    let made = moments(&api, "/robot/creationTime").await?;
     let mut late: Vec<f64> = made
         .iter()
         .map(|(name, at)| Ok(seconds(at - due.get(name).context("an account that was not there before")?)))

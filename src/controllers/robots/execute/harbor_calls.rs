@@ -29,16 +29,16 @@ impl Run<'_, '_> {
             description: wish.description,
             home: wish.home,
             lifetime: wish.lifetime,
-            expires_at: created.expires_at,
+            expiration_time: created.expiration_time,
             editable: true,
             disabled: false,
             permissions: wish.permissions,
             foreign_effect: false,
-            created_at: created.created_at,
-            updated_at: created.created_at,
+            creation_time: created.creation_time,
+            update_time: created.creation_time,
         });
         self.created = Some(slot);
-        let identity = robot_identity(created.id, created.created_at);
+        let identity = robot_identity(created.id, created.creation_time);
         self.pass.ctx.index.update(self.pass.key, |entry| entry.see_mark(slot.index(), identity));
         self.secret = Some(created.secret);
         Ok(())
@@ -94,7 +94,7 @@ impl Run<'_, '_> {
         if purpose == Purpose::Align && !self.observed.lifetime_differs(&self.pass.desired, robot) {
             return robot.lifetime;
         }
-        rotation::lifetime_from_now(wanted, robot.created_at, self.observed.now)
+        rotation::lifetime_from_now(wanted, robot.creation_time, self.observed.now)
     }
 
     /// Learns from the answer to PUT or PATCH whether the login may send them. Much follows from a refusal (with

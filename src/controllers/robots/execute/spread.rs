@@ -170,7 +170,7 @@ impl Pass<'_> {
         held: &Credential,
     ) -> Went {
         let ctx = self.ctx;
-        let content = digest((primary.version(), form.digest(held.expires_at), &held.robot.name));
+        let content = digest((primary.version(), form.digest(held.expiration_time), &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
             return Went::Well(None);
         }

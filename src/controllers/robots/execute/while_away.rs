@@ -104,7 +104,7 @@ impl Pass<'_> {
         let here = status.registry.as_ref().and_then(|pinned| pinned.url.as_deref());
         let recorded = status.robot.as_ref().filter(|_| ready && !disabled)?;
         if here != Some(&self.registry.object.spec.url)
-            || recorded.expires_at.is_some_and(|at| at <= self.registry_now())
+            || recorded.expiration_time.is_some_and(|at| at <= self.registry_now())
         {
             return None;
         }
@@ -116,8 +116,8 @@ impl Pass<'_> {
             }
         };
         let held = live.credential.clone()?;
-        let same = held.robot.id == recorded.id && held.robot.created_at == recorded.created_at;
-        let held = Credential { expires_at: recorded.expires_at, ..held };
+        let same = held.robot.id == recorded.id && held.robot.creation_time == recorded.creation_time;
+        let held = Credential { expiration_time: recorded.expiration_time, ..held };
         same.then_some((live, held))
     }
 }

@@ -36,7 +36,8 @@ fn a_robot_that_keeps_its_password_is_renewed_once_per_lifetime() {
     for _ in 0..20 {
         view.now = status.renewal_time.unwrap();
         let now = view.now;
-        let renewed = Robot { updated_at: now, expires_at: Some(now + rotation::DAY * 30), ..view.first().clone() };
+        let renewed =
+            Robot { update_time: now, expiration_time: Some(now + rotation::DAY * 30), ..view.first().clone() };
         let outcome = |plan: &Plan| {
             assert_eq!(plan.steps, [plan::Step::Update(Target::Seen(Slot::A), plan::Purpose::Renew)]);
             Outcome { robot: Some(renewed.clone()), ..Outcome::default() }

@@ -148,9 +148,9 @@ impl Book {
         let mut inner = self.lock();
         let account = inner.accounts.entry(name.clone()).or_default();
         account.robot = seen.data["status"]["robot"]["id"].as_i64().map(|id| id.to_string());
-        if let Some(revoke_at) = accounts::moment(seen, "/previous/revokeAt") {
+        if let Some(revocation_time) = accounts::moment(seen, "/previous/revocationTime") {
             let name = seen.data["status"]["previous"]["name"].as_str().unwrap_or_default();
-            account.previous = Some((name.to_owned(), revoke_at));
+            account.previous = Some((name.to_owned(), revocation_time));
         }
     }
 
