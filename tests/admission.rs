@@ -486,8 +486,8 @@ async fn columns_of_registries(world: &ControlPlane, registries: &Table, own_reg
     let status = json!({
         "harborVersion": "v2.16.0",
         "login": {"kind": "Robot", "name": "robot$operator", "expirationTime": "2127-01-01T00:00:00Z"},
-        "accounts": 3,
-        "orphans": 1,
+        "accountCount": 3,
+        "orphanCount": 1,
         "conditions": ready("LoggedIn"),
     });
     let api: Api<ClusterHarborRegistry> = Api::all(registries.api.clone().into_client());

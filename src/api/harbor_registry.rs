@@ -45,7 +45,7 @@ use super::rules;
     printcolumn(
         name = "ACCOUNTS",
         type_ = "integer",
-        json_path = ".status.accounts",
+        json_path = ".status.accountCount",
         description = "How many accounts use it"
     ),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -66,7 +66,7 @@ use super::rules;
     printcolumn(
         name = "ORPHANS",
         type_ = "integer",
-        json_path = ".status.orphans",
+        json_path = ".status.orphanCount",
         description = "How many robots of this cluster have no account any more",
         priority = 1
     )
@@ -97,7 +97,7 @@ pub struct HarborRegistrySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::hosts())]
-    pub hosts: Option<Vec<String>>,
+    pub additional_hosts: Option<Vec<String>>,
     /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it, and
     /// not shorter than the operator allows (1m, unless it was started otherwise). Left out: 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,17 +117,46 @@ pub struct HarborRegistrySpec {
 
 impl From<HarborRegistrySpec> for ClusterHarborRegistrySpec {
     fn from(spec: HarborRegistrySpec) -> Self {
-        let HarborRegistrySpec { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, defaults, suspend } =
-            spec;
-        Self { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, defaults, suspend, ..Self::default() }
+        let HarborRegistrySpec {
+            url,
+            auth,
+            tls,
+            registry_host,
+            additional_hosts,
+            poll_interval,
+            rate_limit,
+            defaults,
+            suspend,
+        } = spec;
+        Self {
+            url,
+            auth,
+            tls,
+            registry_host,
+            additional_hosts,
+            poll_interval,
+            rate_limit,
+            defaults,
+            suspend,
+            ..Self::default()
+        }
     }
 }
 
 /// The other way round, for writing an object back; what only a cluster's registry has is dropped.
 impl From<ClusterHarborRegistrySpec> for HarborRegistrySpec {
     fn from(spec: ClusterHarborRegistrySpec) -> Self {
-        let ClusterHarborRegistrySpec { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, .. } = spec;
+        let ClusterHarborRegistrySpec {
+            url,
+            auth,
+            tls,
+            registry_host,
+            additional_hosts,
+            poll_interval,
+            rate_limit,
+            ..
+        } = spec;
         let (defaults, suspend) = (spec.defaults, spec.suspend);
-        Self { url, auth, tls, registry_host, hosts, poll_interval, rate_limit, defaults, suspend }
+        Self { url, auth, tls, registry_host, additional_hosts, poll_interval, rate_limit, defaults, suspend }
     }
 }

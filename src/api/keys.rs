@@ -22,7 +22,7 @@ pub const USE_LOGIN: &str = "login";
 /// [`LABEL_USE`] of a Secret with the own password of an account (`passwordSecretRef`).
 pub const USE_PASSWORD: &str = "password";
 
-/// [`LABEL_USE`] of a Secret with the certificates that a `HarborRegistry` trusts (`tls.caBundleRef`).
+/// [`LABEL_USE`] of a Secret with the certificates that a `HarborRegistry` trusts (`tls.caCertificatesRef`).
 pub const USE_CA: &str = "ca";
 
 /// Label on our Secret: UID of the account whose credential it holds.

@@ -37,8 +37,8 @@ pub use harbor_registry::{HarborRegistry, HarborRegistrySpec};
 pub use names::{InvalidName, ObjectName, RegistryKey};
 pub use permissions::{AccessRule, Permission};
 pub use registry::{
-    AccountDefaults, CaBundleKind, CaBundleRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant, GrantAdoption,
-    LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
+    AccountDefaults, CaCertificatesKind, CaCertificatesRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant,
+    GrantAdoption, LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
 };
 pub use registry_status::{CatalogueRecord, CatalogueSource, FormerUrl, LoginKind, LoginRecord, RegistryStatus};
 pub use registry_time::RegistryTime;

@@ -48,7 +48,7 @@ use super::rules;
     printcolumn(
         name = "ACCOUNTS",
         type_ = "integer",
-        json_path = ".status.accounts",
+        json_path = ".status.accountCount",
         description = "How many accounts use it"
     ),
     printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -69,7 +69,7 @@ use super::rules;
     printcolumn(
         name = "ORPHANS",
         type_ = "integer",
-        json_path = ".status.orphans",
+        json_path = ".status.orphanCount",
         description = "How many robots of this cluster have no account any more",
         priority = 1
     )
@@ -99,7 +99,7 @@ pub struct ClusterHarborRegistrySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::hosts())]
-    pub hosts: Option<Vec<String>>,
+    pub additional_hosts: Option<Vec<String>>,
     /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it.
     /// Left out: 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,17 +163,17 @@ pub struct RegistryTls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 131_072))]
     #[x_kube(validation = rules::pem())]
-    pub ca_bundle: Option<String>,
+    pub ca_certificates: Option<String>,
     /// A ConfigMap or Secret with the certificates, in the same namespace as the login. The Secret of a HarborRegistry needs
     /// the label `harbor-robots.io/use: ca`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_bundle_ref: Option<CaBundleRef>,
+    pub ca_certificates_ref: Option<CaCertificatesRef>,
 }
 
 /// What holds the certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
-pub enum CaBundleKind {
+pub enum CaCertificatesKind {
     /// A ConfigMap.
     ConfigMap,
     /// A Secret.
@@ -183,9 +183,9 @@ pub enum CaBundleKind {
 /// One key of a ConfigMap or Secret with certificates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct CaBundleRef {
+pub struct CaCertificatesRef {
     /// `ConfigMap` or `Secret`.
-    pub kind: CaBundleKind,
+    pub kind: CaCertificatesKind,
     /// Name of that object.
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = rules::object_name())]

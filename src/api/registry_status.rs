@@ -38,11 +38,11 @@ pub struct RegistryStatus {
     pub permissions: Option<CatalogueRecord>,
     /// How many accounts use this registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accounts: Option<i32>,
+    pub account_count: Option<i32>,
     /// How many robots in projects in use, and on the level of the system, carry a mark of this cluster and have no
     /// account any more. Robots that `deletionPolicy: Retain` left are not among them, if their mark says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub orphans: Option<i32>,
+    pub orphan_count: Option<i32>,
     /// Harbors that `spec.url` named before and in which robots of this registry's accounts are, or may be, left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]

@@ -239,10 +239,10 @@ pub(super) fn one_choice_of_projects() -> Rule {
 }
 
 /// Something to take from.
-pub(super) fn revoked_from_something() -> Rule {
+pub(super) fn except_from_something() -> Rule {
     rule(
-        "!has(self.revoked) || has(self.all) || has(self.matching) || has(self.selected)",
-        "revoked takes away from all, matching or selected: set one of them",
+        "!has(self.except) || has(self.all) || has(self.matching) || has(self.selected)",
+        "except takes away from all, matching or selected: set one of them",
     )
 }
 
@@ -323,7 +323,10 @@ pub(super) fn one_login() -> Rule {
 
 /// The CA has one source.
 pub(super) fn one_ca_source() -> Rule {
-    rule("!(has(self.caBundle) && has(self.caBundleRef))", "set caBundle or caBundleRef, not both")
+    rule(
+        "!(has(self.caCertificates) && has(self.caCertificatesRef))",
+        "set caCertificates or caCertificatesRef, not both",
+    )
 }
 
 /// A CA bundle is text.

@@ -33,7 +33,7 @@ fn registry() -> Value {
     json!({
         "observedGeneration": 3, "harborVersion": "v2.16.0", "registryHost": "h", "clusterName": "c", "robotNamePrefix": "robot$",
         "login": {"kind": "Robot", "name": "robot$op", "mayUpdate": true, "permissions": ["robot: list"], "expirationTime": "2026-02-01T00:00:00Z"},
-        "permissions": {"source": "Harbor", "project": ["tag: list"], "system": []}, "accounts": 3, "orphans": 1,
+        "permissions": {"source": "Harbor", "project": ["tag: list"], "system": []}, "accountCount": 3, "orphanCount": 1,
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "LoggedIn", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z",
         }],

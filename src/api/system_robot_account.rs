@@ -174,7 +174,7 @@ pub struct SystemRobotAccountSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_choice_of_projects())]
-#[x_kube(validation = rules::revoked_from_something())]
+#[x_kube(validation = rules::except_from_something())]
 pub struct ProjectAccess {
     /// In all projects, also in those to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,7 +193,7 @@ pub struct ProjectAccess {
     pub selected: Option<Vec<SelectedAccess>>,
     /// Taken away from every project above. Whoever may not pull cannot push, so that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoked: Option<ProjectSet>,
+    pub except: Option<ProjectSet>,
 }
 
 /// Permissions in projects. At least one, by either field.

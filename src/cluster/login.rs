@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::objects::{Partial, Version};
 use super::{Error, in_namespace, within};
-use crate::api::{CaBundleKind, CaBundleRef, InvalidName, LoginSecretRef, ObjectName, SecretKeyRef, keys};
+use crate::api::{CaCertificatesKind, CaCertificatesRef, InvalidName, LoginSecretRef, ObjectName, SecretKeyRef, keys};
 use crate::decode::Lenient;
 use crate::domain::password::{self, PasswordError, Shape};
 
@@ -109,21 +109,22 @@ pub async fn read(
 }
 
 /// Reads a CA bundle (PEM) from a ConfigMap or a Secret. A ConfigMap holds nothing secret, so it needs no mark.
-pub async fn read_ca_bundle(
+pub async fn read_ca_certificates(
     client: &Client,
     namespace: &ObjectName,
-    source: &CaBundleRef,
+    source: &CaCertificatesRef,
     trust: Trust,
 ) -> Result<String, LoginError> {
-    let CaBundleRef { kind, name, key } = source;
-    let name = ObjectName::new(name).map_err(|_| LoginError::Missing(no_name("spec.tls.caBundleRef.name", name)))?;
+    let CaCertificatesRef { kind, name, key } = source;
+    let name =
+        ObjectName::new(name).map_err(|_| LoginError::Missing(no_name("spec.tls.caCertificatesRef.name", name)))?;
     let text = match kind {
-        CaBundleKind::ConfigMap => {
+        CaCertificatesKind::ConfigMap => {
             let api: Api<Lenient<ConfigMap>> = in_namespace(client, namespace);
             let found = within(api.get_opt(&name)).await?.map(Lenient::into_result).transpose().map_err(Error::from)?;
             found.and_then(|map| map.data?.remove(key))
         }
-        CaBundleKind::Secret => {
+        CaCertificatesKind::Secret => {
             let secret = read_secret(client, namespace, &name).await?;
             let refusal = secret.as_ref().and_then(|secret| unmarked(secret, namespace, &name, keys::USE_CA));
             if let Some(text) = refusal.filter(|_| trust == Trust::Marked) {
@@ -134,8 +135,8 @@ pub async fn read_ca_bundle(
         }
     };
     let kind = match kind {
-        CaBundleKind::ConfigMap => "ConfigMap",
-        CaBundleKind::Secret => "Secret",
+        CaCertificatesKind::ConfigMap => "ConfigMap",
+        CaCertificatesKind::Secret => "Secret",
     };
     text.ok_or_else(|| {
         LoginError::Missing(format!("{kind} {name} in namespace {namespace} has no CA bundle under the key {key}"))

@@ -308,8 +308,8 @@ fn wish(object: &RegistryObject) -> impl PartialEq {
 
 /// What a probe's answers depend on.
 fn address(object: &RegistryObject) -> impl PartialEq {
-    let ClusterHarborRegistrySpec { url, auth, tls, rate_limit, registry_host, hosts, .. } = &object.spec;
-    (&object.metadata.uid, url, auth, tls, rate_limit, registry_host, hosts)
+    let ClusterHarborRegistrySpec { url, auth, tls, rate_limit, registry_host, additional_hosts, .. } = &object.spec;
+    (&object.metadata.uid, url, auth, tls, rate_limit, registry_host, additional_hosts)
 }
 
 /// What of a registry object its accounts depend on.
@@ -449,8 +449,8 @@ mod tests {
         let now = [By::Watch(Shown::Listed), By::Watch(Shown::Event), By::Watch(Shown::Event)];
         for (version, (by, spec)) in (400..).zip(now.into_iter().zip([
             json!({"suspend": true}),
-            json!({"suspend": true, "hosts": ["a"]}),
-            json!({"suspend": true, "hosts": ["b"], "grants": []}),
+            json!({"suspend": true, "additionalHosts": ["a"]}),
+            json!({"suspend": true, "additionalHosts": ["b"], "grants": []}),
         ])) {
             assert_eq!(registries.see(&name, object(version, &json!({}), &spec), by), Seen::Changed, "{spec}");
             assert_eq!(registries.get(&name).unwrap().object.spec.suspend, Some(true));

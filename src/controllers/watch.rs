@@ -213,7 +213,7 @@ pub async fn logins(ctx: Arc<Context>) {
         for state in ctx.registries.all().into_iter().filter(|state| !state.is_tenants()) {
             let spec = &state.object.spec;
             let login = spec.auth.secret_ref.as_ref().is_some_and(|secret| secret.name == name);
-            let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
+            let bundle = spec.tls.as_ref().and_then(|tls| tls.ca_certificates_ref.as_ref());
             let concerned = if listed {
                 // A probe has read another version, or none yet: then it is about to.
                 login && ![Version::NONE, version].contains(&state.login_version)

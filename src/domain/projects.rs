@@ -41,10 +41,10 @@ fn in_projects(projects: &ProjectAccess, existing: &BTreeSet<String>) -> Permiss
         let pairs = pairs(entry.permissions.as_deref(), entry.access.as_deref());
         add(Scope::Project(entry.project.clone()), &pairs);
     }
-    let revoked = projects.revoked.as_ref();
-    let revoked = revoked.map(|set| plain(set.permissions.as_deref(), set.access.as_deref())).unwrap_or_default();
+    let except = projects.except.as_ref();
+    let except = except.map(|set| plain(set.permissions.as_deref(), set.access.as_deref())).unwrap_or_default();
     for pairs in all.values_mut() {
-        pairs.retain(|pair| !revoked.contains(pair));
+        pairs.retain(|pair| !except.contains(pair));
         if !pairs.contains(&pull()) {
             pairs.remove(&push());
         }
@@ -147,28 +147,28 @@ mod tests {
         assert_eq!(of(by_pair, &[]), ["* repository:pull,repository:push"]);
         let no_pull = json!({"projects": {
             "all": {"permissions": ["PushArtifacts", "CreateTags"]},
-            "revoked": {"permissions": ["PullArtifacts"]},
+            "except": {"permissions": ["PullArtifacts"]},
         }});
         assert_eq!(of(no_pull, &[]), ["* tag:create"]);
         let no_push = json!({"projects": {
             "all": {"permissions": ["PushArtifacts"]},
-            "revoked": {"permissions": ["PushArtifacts"]},
+            "except": {"permissions": ["PushArtifacts"]},
         }});
         assert_eq!(of(no_push, &[]), ["* repository:pull"], "taking push away leaves pull");
     }
 
     #[test]
-    fn what_is_revoked_is_taken_from_every_project_and_nothing_may_be_left() {
-        let revoked = json!({"permissions": ["DeleteArtifacts"], "access": [{"resource": "tag", "action": "list"}]});
+    fn what_is_excepted_is_taken_from_every_project_and_nothing_may_be_left() {
+        let except = json!({"permissions": ["DeleteArtifacts"], "access": [{"resource": "tag", "action": "list"}]});
         let selected = json!([
             {"project": "a", "permissions": ["PullArtifacts", "DeleteArtifacts"]},
             {"project": "b", "access": [{"resource": "tag", "action": "list"}]},
         ]);
-        let spec = json!({"projects": {"selected": selected, "revoked": revoked}});
+        let spec = json!({"projects": {"selected": selected, "except": except}});
         assert_eq!(of(spec, &[]), ["a repository:pull"]);
         // What is not about projects stays.
         let spec = json!({"projects": {"selected": [{"project": "b", "access": [{"resource": "tag", "action": "list"}]}],
-                                       "revoked": revoked},
+                                       "except": except},
                           "systemAccess": [{"resource": "project", "action": "list"}]});
         assert_eq!(of(spec, &[]), ["/ project:list"]);
     }
@@ -185,7 +185,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_set_ever_holds_push_alone_or_anything_revoked(
+        fn no_set_ever_holds_push_alone_or_anything_excepted(
             given in proptest::collection::vec(0..Permission::ALL.len(), 1..10),
             taken in proptest::collection::vec(0..Permission::ALL.len(), 0..10),
         ) {
@@ -195,7 +195,7 @@ mod tests {
             };
             let mut projects = json!({"all": {"permissions": names(&given)}});
             if !taken.is_empty() {
-                projects["revoked"] = json!({"permissions": names(&taken)});
+                projects["except"] = json!({"permissions": names(&taken)});
             }
             let spec: SystemRobotAccountSpec = serde_json::from_value(json!({"projects": projects})).unwrap();
             for pairs in permissions(&spec, &BTreeSet::new()).values() {

@@ -238,9 +238,9 @@ async fn a_registry_that_cannot_be_read_serves_as_it_was_and_is_not_taken_for_go
     let login = scene.logs_in("ci").await;
     let name = scene.registry.clone();
     let registry = Place { kind: "clusterharborregistries", namespace: None, name: &name };
-    scene.patch_raw(&registry, Some("status"), &json!({"status": {"accounts": "many"}}));
+    scene.patch_raw(&registry, Some("status"), &json!({"status": {"accountCount": "many"}}));
     let message = scene.raw_reason_is(&registry, "Ready", "False", "Unreadable").await;
-    assert!(message.contains("status.accounts"), "{message}");
+    assert!(message.contains("status.accountCount"), "{message}");
     scene.serves_others("live").await;
     scene.terminate();
     scene.start();
@@ -250,7 +250,7 @@ async fn a_registry_that_cannot_be_read_serves_as_it_was_and_is_not_taken_for_go
     scene.delete("ci").await;
     scene.reason_is("ci", "Synced", "False", "RegistryUnreadable").await;
     assert!(scene.harbor.verify(&login.name, &login.secret).await.unwrap());
-    scene.patch_raw(&registry, Some("status"), &json!({"status": {"accounts": 2}}));
+    scene.patch_raw(&registry, Some("status"), &json!({"status": {"accountCount": 2}}));
     scene.settled("after").await;
     scene.gone("ci").await;
 }

@@ -17,7 +17,7 @@ async fn cluster(scene: &Scene) -> String {
 async fn orphans_are(scene: &Scene, wanted: i32) {
     eventually(&format!("{wanted} orphans"), SOON, || async {
         let status = scene.registries().get(&scene.registry).await.map_err(|error| error.to_string())?.status;
-        let said = status.and_then(|status| status.orphans);
+        let said = status.and_then(|status| status.orphan_count);
         let line = format!("harbor_robots_orphans{{registry=\"{}\"}} {wanted}", scene.registry);
         let metrics = scene.operator.as_ref().unwrap().metrics().await.map_err(|error| error.to_string())?;
         if said == Some(wanted) && metrics.contains(&line) { Ok(()) } else { Err(format!("{said:?}")) }

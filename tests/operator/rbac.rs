@@ -48,7 +48,7 @@ async fn the_installed_rights_are_enough_for_system_accounts_and_registries_of_n
         "metadata": {"name": "own", "namespace": own, "labels": {"scene": scene.registry}},
         "spec": {
             "url": scene.harbor.url, "auth": {"secretRef": {"name": "own-login"}},
-            "tls": {"caBundleRef": {"kind": "ConfigMap", "name": "own-ca", "key": "ca.crt"}},
+            "tls": {"caCertificatesRef": {"kind": "ConfigMap", "name": "own-ca", "key": "ca.crt"}},
         },
     }));
     scene.account("ci", json!({"registryRef": {"kind": "HarborRegistry", "name": "own"}})).await;

@@ -105,7 +105,7 @@ async fn the_registrys_defaults_hold_for_accounts_that_say_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_hosts_rewrite_the_secret_in_place_and_touch_no_robot() {
     for login in BOTH_LOGINS {
-        let registry = json!({"hosts": ["mirror.example.com:5000"]});
+        let registry = json!({"additionalHosts": ["mirror.example.com:5000"]});
         let scene = Scene::new(Setting { login, registry, ..Setting::default() }).await;
         scene.account("ci", json!({})).await;
         scene.settled("ci").await;
@@ -114,10 +114,11 @@ async fn changed_hosts_rewrite_the_secret_in_place_and_touch_no_robot() {
         let uid = scene.secret("ci").await.unwrap().metadata.uid;
         let robots = scene.robots().await;
 
-        let wanted = json!({"registryHost": "registry.example.com", "hosts": ["a.example.com", "b.example.com"]});
+        let wanted =
+            json!({"registryHost": "registry.example.com", "additionalHosts": ["a.example.com", "b.example.com"]});
         scene.edit_registry(wanted).await;
         hosts_are(&scene, "ci", &both_spellings(&["registry.example.com", "a.example.com", "b.example.com"])).await;
-        scene.edit_registry(json!({"registryHost": null, "hosts": null})).await;
+        scene.edit_registry(json!({"registryHost": null, "additionalHosts": null})).await;
         hosts_are(&scene, "ci", &[scene.harbor.host()]).await;
         assert_eq!(scene.credential("ci").await.0, credential);
         assert_eq!(scene.secret("ci").await.unwrap().metadata.uid, uid);
@@ -152,8 +153,7 @@ fn logins_for(scene: &Scene, secret: &str, image: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubelet_finds_the_login_whether_an_image_names_the_schemes_own_port_or_not() {
-    let hosts =
-        json!({"hosts": ["mirror.example.com:443", "Other.example.com", "[fd00::7]:5000", "far.example.com:5000"]});
+    let hosts = json!({"additionalHosts": ["mirror.example.com:443", "Other.example.com", "[fd00::7]:5000", "far.example.com:5000"]});
     let mut scene = Scene::without_operator(Setting { tls: true, registry: hosts, ..Setting::default() }).await;
     scene.faults(json!([says_host("Harbor.Example.com:443")])).await;
     scene.start();
@@ -246,7 +246,7 @@ async fn tls_trusts_the_given_authority_and_nothing_else() {
     let right = scene.harbor.ca.clone().unwrap();
     let wrong = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap().cert.pem();
 
-    scene.edit_registry(json!({"tls": {"caBundle": wrong}})).await;
+    scene.edit_registry(json!({"tls": {"caCertificates": wrong}})).await;
     let message = scene.registry_reason_is("Unreachable").await;
     assert!(message.contains("certificate not trusted") && message.contains("spec.tls"), "{message}");
     scene.account("waits", json!({})).await;
@@ -257,10 +257,10 @@ async fn tls_trusts_the_given_authority_and_nothing_else() {
         let mut holder =
             json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "ca", "namespace": scene.system}});
         holder[field] = json!({"ca.crt": right});
-        scene.edit_registry(json!({"tls": {"caBundle": wrong, "caBundleRef": null}})).await;
+        scene.edit_registry(json!({"tls": {"caCertificates": wrong, "caCertificatesRef": null}})).await;
         scene.registry_is("Ready", "False").await;
         let source = json!({"kind": kind, "name": "ca", "key": "ca.crt"});
-        scene.edit_registry(json!({"tls": {"caBundle": null, "caBundleRef": source}})).await;
+        scene.edit_registry(json!({"tls": {"caCertificates": null, "caCertificatesRef": source}})).await;
         let message = scene.registry_reason_is("CredentialsMissing").await;
         assert!(message.contains(&format!("{kind} ca in namespace {}", scene.system)), "{message}");
         scene.apply(holder);

@@ -133,7 +133,7 @@ fn loosened() -> Value {
     let loosen = |mut crd: Value| {
         let field = match crd["spec"]["names"]["kind"].as_str() {
             Some("RobotAccount") => "robot/properties/id",
-            Some("ClusterHarborRegistry") => "accounts",
+            Some("ClusterHarborRegistry") => "accountCount",
             _ => return crd,
         };
         *crd.pointer_mut(&format!("{status}/{field}")).expect("a field of the status") = text_or_number.clone();
@@ -246,7 +246,7 @@ impl Scene {
             }],
         });
         if let Some(ca) = &scene.harbor.ca {
-            spec["tls"] = json!({"caBundle": ca});
+            spec["tls"] = json!({"caCertificates": ca});
         }
         merge(&mut spec, &setting.registry);
         scene.apply(json!({

@@ -193,20 +193,20 @@ async fn selected_projects_each_get_their_own_permissions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_revoked_is_taken_from_every_project() {
+async fn what_is_excepted_is_taken_from_every_project() {
     let spec = json!({"projects": {
         "all": {"permissions": ["PushArtifacts", "DeleteArtifacts", "CreateTags"]},
-        "revoked": {"permissions": ["DeleteArtifacts"], "access": [{"resource": "tag", "action": "create"}]},
+        "except": {"permissions": ["DeleteArtifacts"], "access": [{"resource": "tag", "action": "create"}]},
     }});
     let (scene, robot) = settled(LoginAs::Person, spec).await;
     assert_eq!(rights_of(&robot), ["* repository:pull", "* repository:push"]);
-    scene.edit_system("puller", json!({"projects": {"revoked": {"permissions": ["PullArtifacts"]}}})).await;
+    scene.edit_system("puller", json!({"projects": {"except": {"permissions": ["PullArtifacts"]}}})).await;
     scene.system_settled("puller").await;
     scene
         .system_robots_are("whoever may not pull cannot push", |robots| rights_of(&robots[0]) == ["* artifact:delete"])
         .await;
     scene
-        .edit_system("puller", json!({"projects": {"revoked": {"permissions": ["PullArtifacts", "DeleteArtifacts"]}}}))
+        .edit_system("puller", json!({"projects": {"except": {"permissions": ["PullArtifacts", "DeleteArtifacts"]}}}))
         .await;
     scene.system_reason_is("puller", "Ready", "False", "NoPermissions").await;
 }
@@ -244,7 +244,7 @@ async fn a_system_credential_lives_its_whole_life() {
         assert!(scene.harbor.verify(&second.name, &second.secret).await.unwrap());
         // After a leak.
         scene.annotate_system("puller", "harbor-robots.io/revoke", "leak-1").await;
-        scene.system_is("revoked", "puller", |_, status| status.handled_revoke.as_deref() == Some("leak-1")).await;
+        scene.system_is("except", "puller", |_, status| status.handled_revoke.as_deref() == Some("leak-1")).await;
         scene.logs_in_from(&scene.system, &secret).await;
         scene.system_robots_are("the leaked one is gone", |robots| robots.len() == 1).await;
         assert!(!scene.harbor.verify(&second.name, &second.secret).await.unwrap());

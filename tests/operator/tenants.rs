@@ -76,7 +76,7 @@ async fn a_namespace_uses_a_registry_of_its_own() {
         scene.replaced("ci", &first).await;
         let status = eventually("it has an account", SOON, || async {
             let status = api(&scene).get("own").await.map_err(|error| error.to_string())?.status.unwrap_or_default();
-            if status.accounts == Some(1) { Ok(status) } else { Err(format!("{status:?}")) }
+            if status.account_count == Some(1) { Ok(status) } else { Err(format!("{status:?}")) }
         })
         .await;
         assert!(status.permissions.is_some_and(|known| !known.project.is_empty()));

@@ -133,7 +133,7 @@ impl Stage {
             registry["spec"][key] = value.clone();
         }
         if let Some(ca) = &self.harbor().ca {
-            registry["spec"]["tls"] = json!({"caBundle": ca});
+            registry["spec"]["tls"] = json!({"caCertificates": ca});
         }
         self.apply(&registry)
     }

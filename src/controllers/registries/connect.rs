@@ -138,11 +138,11 @@ fn trust(state: &RegistryState) -> Trust {
 /// Whose certificates are trusted; `None`: the system's.
 async fn roots(ctx: &Context, state: &RegistryState) -> Result<Option<String>, LoginError> {
     let tls = state.object.spec.tls.clone().unwrap_or_default();
-    match (tls.ca_bundle, &tls.ca_bundle_ref) {
+    match (tls.ca_certificates, &tls.ca_certificates_ref) {
         (Some(pem), _) => Ok(Some(pem)),
         (None, Some(source)) => {
             let namespace = state.secret_namespace(&ctx.settings);
-            login::read_ca_bundle(&ctx.client, namespace, source, trust(state)).await.map(Some)
+            login::read_ca_certificates(&ctx.client, namespace, source, trust(state)).await.map(Some)
         }
         (None, None) => Ok(None),
     }

@@ -98,11 +98,11 @@ impl Pin {
 }
 
 impl RegistryState {
-    /// The keys of the docker configuration: the host of images, then `spec.hosts`, each in all its spellings.
+    /// The keys of the docker configuration: the host of images, then `spec.additionalHosts`, each in all its spellings.
     pub fn hosts(&self) -> Option<Vec<String>> {
         let spec = &self.object.spec;
         let default_port = if spec.url.starts_with("http://") { 80 } else { 443 };
-        let further = spec.hosts.iter().flatten().filter_map(|host| ImageHost::parse(host));
+        let further = spec.additional_hosts.iter().flatten().filter_map(|host| ImageHost::parse(host));
         let mut keys = Vec::new();
         for host in std::iter::once(self.image_host()?).chain(further) {
             for key in host.spellings(default_port) {
@@ -257,7 +257,7 @@ mod tests {
             ),
             ("https://h", "[fd00::7]:443", json!([]), vec!["[fd00::7]:443"]),
         ] {
-            let state = registry(false, &json!({"url": url, "registryHost": first, "hosts": further}));
+            let state = registry(false, &json!({"url": url, "registryHost": first, "additionalHosts": further}));
             assert_eq!(state.hosts().unwrap(), keys, "{url} {first}");
         }
     }

@@ -51,10 +51,10 @@ pub(super) async fn write_status(
     };
     // After a start accounts become known one by one.
     if ctx.index.is_listed() && ctx.accounts.counts().queued == 0 {
-        status.accounts = i32::try_from(ctx.index.count(&state.key)).ok();
+        status.account_count = i32::try_from(ctx.index.count(&state.key)).ok();
     }
     if let Some(found) = &state.orphans {
-        status.orphans = i32::try_from(orphans::count(found)).ok();
+        status.orphan_count = i32::try_from(orphans::count(found)).ok();
     }
     if let Some(info) = &state.info {
         let kind = match info.login {

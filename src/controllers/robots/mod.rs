@@ -219,7 +219,7 @@ impl Pass<'_> {
         self.unknown =
             pairs::give_up(&mut self.desired, &self.registry, settled_on).or(missing).or(self.unknown.take());
         if projects_found && self.key.is_system() && self.desired.permissions.is_empty() && self.unknown.is_none() {
-            let message = "no project fits spec.projects, or spec.projects.revoked takes everything away, so that the robot \
+            let message = "no project fits spec.projects, or spec.projects.except takes everything away, so that the robot \
                            would have no permission; the account proceeds by itself when there is one";
             self.refused = Some(Failure { reason: "NoPermissions", message: message.to_owned(), permanent: true });
         }

@@ -106,12 +106,12 @@ fn registries() -> Vec<Case> {
     let host = "must be host or host:port";
     vec![
         // A kubelet takes the keys of a docker config as globs: the credential would go to any server.
-        ("a glob in hosts, *", json!({"hosts": ["*"]}), host),
-        ("a glob in hosts, *.example.com", json!({"hosts": ["*.example.com"]}), host),
-        ("a glob in hosts, registry.exampl?", json!({"hosts": ["registry.exampl?"]}), host),
-        ("a glob in hosts, [a-z].example", json!({"hosts": ["[a-z].example"]}), host),
+        ("a glob in additionalHosts, *", json!({"additionalHosts": ["*"]}), host),
+        ("a glob in additionalHosts, *.example.com", json!({"additionalHosts": ["*.example.com"]}), host),
+        ("a glob in additionalHosts, registry.exampl?", json!({"additionalHosts": ["registry.exampl?"]}), host),
+        ("a glob in additionalHosts, [a-z].example", json!({"additionalHosts": ["[a-z].example"]}), host),
         ("a glob in registryHost, *", json!({"registryHost": "*"}), host),
-        ("a host with a path", json!({"hosts": ["registry.example/victim"]}), host),
+        ("a host with a path", json!({"additionalHosts": ["registry.example/victim"]}), host),
         // One server for whoever checks, another for whoever connects.
         ("a URL with a user name", json!({"url": "https://good.example@evil.example"}), "must be scheme, host"),
         ("a URL with a path", json!({"url": "https://good.example/../x"}), "must be scheme, host"),
@@ -135,7 +135,7 @@ fn registries() -> Vec<Case> {
         ),
         (
             "a CA of another namespace",
-            json!({"tls": {"caBundleRef": {"kind": "Secret", "name": "system/ca", "key": "ca.crt"}}}),
+            json!({"tls": {"caCertificatesRef": {"kind": "Secret", "name": "system/ca", "key": "ca.crt"}}}),
             "must be the name of an object",
         ),
     ]

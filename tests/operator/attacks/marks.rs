@@ -57,7 +57,7 @@ async fn describe(stage: &Stage, name: &str, description: &str) {
 async fn orphans_are(stage: &Stage, wanted: i32) {
     eventually(&format!("{wanted} orphans"), SOON, || async {
         let registry = stage.scene.registries().get(&stage.scene.registry).await.map_err(|error| error.to_string())?;
-        let said = registry.status.and_then(|status| status.orphans);
+        let said = registry.status.and_then(|status| status.orphan_count);
         if said == Some(wanted) { Ok(()) } else { Err(format!("{said:?}")) }
     })
     .await;

@@ -326,7 +326,7 @@ pub async fn cases() -> Table {
         ("ready", json!({"conditions": ready})),
         ("admin", json!({"login": {"kind": "Administrator", "name": "admin", "mayUpdate": true}})),
         ("glob", json!({"registryHost": "*", "robotNamePrefix": "robot$"})),
-        ("cluster", json!({"clusterName": "c", "accounts": 0, "observedGeneration": 1})),
+        ("cluster", json!({"clusterName": "c", "accountCount": 0, "observedGeneration": 1})),
     ] {
         let text = format!("the status of a registry without a login says: {name}");
         table.row(text, registry_says_it_is_ready(&stage, name, status)).await;

@@ -67,7 +67,10 @@ async fn told(stage: &Stage, name: &str) -> Value {
         }
     }
     // After a start accounts become known one by one.
-    status.as_object_mut().unwrap().retain(|key, _| !["accounts", "clusterName", "orphans"].contains(&key.as_str()));
+    status
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| !["accountCount", "clusterName", "orphanCount"].contains(&key.as_str()));
     status
 }
 
@@ -291,7 +294,7 @@ async fn token_as_ca(stage: &Stage) {
         .scene
         .secret_is("filled", "sa-token", |secret| secret.data.as_ref().is_some_and(|data| data.contains_key("token")));
     let token = crate::hands::text(&filled.await, "token").unwrap();
-    let source = json!({"caBundleRef": {"kind": "Secret", "name": "sa-token", "key": "token"}});
+    let source = json!({"caCertificatesRef": {"kind": "Secret", "name": "sa-token", "key": "token"}});
     let spec = json!({"url": "https://localhost:1", "tls": source});
     stage.attack(&registry(stage, &stage.scene.namespace, "token-ca", &spec)).await;
     let status = told(stage, "token-ca").await.to_string();

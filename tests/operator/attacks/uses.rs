@@ -210,7 +210,7 @@ pub async fn cases() -> Table {
     for (n, (mark, labels)) in marks("ca").into_iter().enumerate() {
         let name = format!("ca-{n}");
         others_secret(&stage, &name, &labels);
-        let bundle = json!({"caBundleRef": {"kind": "Secret", "name": name, "key": "ca.crt"}});
+        let bundle = json!({"caCertificatesRef": {"kind": "Secret", "name": name, "key": "ca.crt"}});
         let auth = json!({"secretRef": {"name": "own-for-ca"}});
         let spec = json!({"url": url, "auth": auth, "tls": bundle, "pollInterval": "1h"});
         let attack = sent_to_a_server(&stage, &name, &spec, &connections, "ca");

@@ -164,7 +164,7 @@ pub fn damages() -> Vec<Damage> {
         status(
             Kind::ClusterRegistry,
             "a cluster's registry with more accounts than there are",
-            json!({"status": {"accounts": i32::MAX, "orphans": i32::MIN}}),
+            json!({"status": {"accountCount": i32::MAX, "orphanCount": i32::MIN}}),
         ),
         of(
             Kind::Credential,

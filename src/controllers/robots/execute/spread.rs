@@ -285,7 +285,7 @@ impl Pass<'_> {
     pub(in super::super) fn is_of_a_registry(&self, namespace: &str) -> bool {
         let (name, settings) = (&self.desired.secret.name, &self.ctx.settings);
         self.ctx.registries.all().iter().any(|registry| {
-            let bundle = registry.object.spec.tls.as_ref().and_then(|tls| tls.ca_bundle_ref.as_ref());
+            let bundle = registry.object.spec.tls.as_ref().and_then(|tls| tls.ca_certificates_ref.as_ref());
             let used = *name == registry.login_secret() || bundle.is_some_and(|source| *name == *source.name);
             used && registry.secret_namespace(settings) == namespace
         })
