@@ -129,8 +129,7 @@ impl Table {
             merge(&mut manifest["spec"], &unroll(&case.spec));
         }
         if !case.grant.is_null() {
-            let mut grant =
-                json!({"name": "teams", "namespaces": ["team-a"], "projects": ["team-a"], "permissions": []});
+            let mut grant = json!({"name": "teams", "namespaces": ["team-a"], "projects": ["team-a"], "permissions": ["PullArtifacts"]});
             merge(&mut grant, &unroll(&case.grant));
             manifest["spec"]["grants"] = json!([grant]);
         }
@@ -427,19 +426,30 @@ async fn columns_of_accounts(world: &ControlPlane, accounts: &Table) {
             "expirationTime": "2126-01-31T00:00:00Z",
         },
         "renewalTime": "2126-01-21T00:00:00Z",
+        "secretRefs": [{"namespace": "default", "name": "pull"}],
         "conditions": ready("Published"),
     });
     with_status(accounts, "ci", spec, status, typed::<RobotAccount>(accounts)).await;
     let spec = json!({"project": "team-b", "registryRef": {"kind": "HarborRegistry", "name": "second"}});
-    with_status(accounts, "other", spec, json!({"legacy": true}), typed::<RobotAccount>(accounts)).await;
+    with_status(
+        accounts,
+        "other",
+        spec,
+        json!({"legacy": true, "registry": {"kind": "HarborRegistry", "name": "second"}}),
+        typed::<RobotAccount>(accounts),
+    )
+    .await;
 
     let rows = printed(world, &["get", "ra", "ci"]);
     assert_eq!(rows[0], ["NAME", "READY", "LOGIN", "PROJECT", "EXPIRES", "AGE"]);
     assert_eq!(rows[1][..5], ["ci", "True", "robot$team-a+ci", "team-a", "2126-01-31T00:00:00Z"]);
     let rows = printed(world, &["get", "robotaccount", "ci", "--output=wide"]);
-    assert_eq!(rows[0][6..], ["REASON", "DISABLED", "RENEWS", "REGISTRY", "CREATED"]);
-    assert_eq!(rows[1][6..], ["Published", "false", "2126-01-21T00:00:00Z", "main", "2026-01-01T00:00:00.123Z"]);
-    for selector in ["spec.project=team-b", "spec.registryRef.name=second"] {
+    assert_eq!(rows[0][6..], ["REASON", "DISABLED", "RENEWS", "REGISTRY", "SECRET", "CREATED"]);
+    assert_eq!(
+        rows[1][6..],
+        ["Published", "false", "2126-01-21T00:00:00Z", "main", "pull", "2026-01-01T00:00:00.123Z"]
+    );
+    for selector in ["spec.project=team-b", "status.registry.name=second"] {
         let found = kubectl(world, &["get", "robotaccounts", "--output=name", "--field-selector", selector]);
         assert_eq!(found.trim(), "robotaccount.harbor-robots.io/other", "{selector}");
     }
@@ -464,6 +474,7 @@ async fn columns_of_system_accounts(world: &ControlPlane, accounts: &Table) {
         "projects": {"count": 2, "names": ["team-a", "team-b"]},
         "namespaceCount": 3,
         "namespaces": [{"name": "ci", "ready": true}],
+        "secretRefs": [{"namespace": "system", "name": "pull"}, {"namespace": "ci", "name": "pull"}],
         "conditions": ready("Disabled"),
     });
     let api: Api<SystemRobotAccount> = Api::all(accounts.api.clone().into_client());
@@ -473,10 +484,10 @@ async fn columns_of_system_accounts(world: &ControlPlane, accounts: &Table) {
     assert_eq!(rows[0], ["NAME", "READY", "LOGIN", "PROJECTS", "NAMESPACES", "EXPIRES", "AGE"]);
     assert_eq!(rows[1][..6], ["scanner", "True", "robot$scanner", "2", "3", "2126-01-31T00:00:00Z"]);
     let rows = printed(world, &["get", "systemrobotaccount", "--output=wide"]);
-    assert_eq!(rows[0][7..], ["REASON", "DISABLED", "RENEWS", "REGISTRY", "CREATED"]);
-    assert_eq!(rows[1][7..], ["Disabled", "true", "2126-01-21T00:00:00Z", "main", "2026-01-01T00:00:00.123Z"]);
+    assert_eq!(rows[0][7..], ["REASON", "DISABLED", "RENEWS", "REGISTRY", "SECRET", "CREATED"]);
+    assert_eq!(rows[1][7..], ["Disabled", "true", "2126-01-21T00:00:00Z", "main", "pull", "2026-01-01T00:00:00.123Z"]);
     for (registry, count) in [("main", 1), ("second", 0)] {
-        let selector = format!("spec.registryRef.name={registry}");
+        let selector = format!("status.registry.name={registry}");
         let found = kubectl(world, &["get", "sra", "--output=name", "--field-selector", &selector]);
         assert_eq!(found.lines().count(), count, "{selector}: {found}");
     }

@@ -111,15 +111,15 @@ async fn a_robot_lives_from_create_to_delete() {
     let robot = harbor.find(&lib(), &["ci", "ci.b"]).await.unwrap().remove(0);
     assert_eq!(Some(&robot), harbor.get(made.id).await.unwrap().as_ref());
     assert_eq!((&robot.home, &robot.permissions, robot.lifetime), (&lib(), &pull(), Lifetime::Days(30)));
-    assert_eq!((robot.created_at, robot.expires_at), (made.created_at, made.expires_at));
+    assert_eq!((robot.creation_time, robot.expiration_time), (made.creation_time, made.expiration_time));
 
     let more =
         Permissions::from([on(Scope::Project("lib".into()), &["repository:pull", "repository:push", "tag:list"])]);
     let wish = RobotUpdate { permissions: more.clone(), lifetime: Lifetime::Never, disabled: true, ..as_read(&robot) };
     harbor.update(made.id, &wish).await.unwrap();
     let changed = harbor.get(made.id).await.unwrap().unwrap();
-    assert_eq!((&changed.permissions, changed.disabled, changed.expires_at), (&more, true, None));
-    assert!(!changed.foreign_effect && changed.updated_at >= robot.updated_at);
+    assert_eq!((&changed.permissions, changed.disabled, changed.expiration_time), (&more, true, None));
+    assert!(!changed.foreign_effect && changed.update_time >= robot.update_time);
     assert_eq!(harbor.verify(&made.name, &made.secret).await, Ok(false));
 
     harbor.update(made.id, &RobotUpdate { disabled: false, ..wish }).await.unwrap();

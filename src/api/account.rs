@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration::DurationString;
+use super::duration::{DurationString, Interval};
 use super::rules;
 use super::schema::{AnnotationMap, LabelMap};
 
@@ -32,6 +32,7 @@ impl std::fmt::Display for RegistryKind {
 /// The registry object that says where Harbor is and how the operator logs in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct RegistryRef {
     /// `ClusterHarborRegistry`, or `HarborRegistry` for one in the account's own namespace.
     pub kind: RegistryKind,
@@ -71,16 +72,17 @@ pub struct Rotation {
     /// or the new one has to be renewed; `status.previous.revocationTime` tells its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<DurationString>,
-    /// Rotate at least this often, even if the robot lives longer, like `7d`. At least `1h`. Left out: only before
-    /// the expiry.
+    /// Rotate at least this often, even if the robot lives longer, like `7d`. At least `1h`. `Never`, or left out
+    /// where the registry has no default either: only before the expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = rules::interval_minimum())]
-    pub interval: Option<DurationString>,
+    pub interval: Option<Interval>,
 }
 
 /// One key of a Secret: in the account's own namespace, or in the operator's for a SystemRobotAccount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct SecretKeyRef {
     /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]

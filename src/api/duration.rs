@@ -1,6 +1,6 @@
-//! The two spellings of a span of time in our kinds.
+//! The spellings of a span of time in our kinds.
 //!
-//! Both stay strings in the types: an object stored under an older schema must still be readable, so parsing is a
+//! All stay strings in the types: an object stored under an older schema must still be readable, so parsing is a
 //! separate step that can fail.
 
 use std::borrow::Cow;
@@ -20,6 +20,16 @@ pub struct DurationString(pub String);
 #[serde(transparent)]
 pub struct ExpiresAfter(pub String);
 
+/// A span of time as [`DurationString`] has it, or `Never`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Interval(pub String);
+
+/// A span of time as [`DurationString`] has it, or `0s`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Delay(pub String);
+
 /// A text that is not in the grammar of its field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {expected}")]
@@ -29,22 +39,32 @@ pub struct InvalidDuration {
 }
 
 const DURATION: &str = "a duration: write a whole number and one unit (d, h, m or s), like 30d, 36h, 10m or 90s";
+const INTERVAL: &str = "an interval: write a whole number and one unit (d, h, m or s), like 30d or 36h, or Never";
+const DELAY: &str = "a delay: write a whole number and one unit (d, h, m or s), like 10m or 90s, or 0s for none";
 const EXPIRES_AFTER: &str = "a lifetime: write whole days, like 30d, or Never";
 
 impl DurationString {
     /// The span of time. Fails on a text outside the grammar.
     pub fn parse(&self) -> Result<Duration, InvalidDuration> {
-        let invalid = || InvalidDuration { text: self.0.clone(), expected: DURATION };
-        let unit = self.0.chars().last().ok_or_else(invalid)?;
-        let seconds = match unit {
-            'd' => 86_400,
-            'h' => 3_600,
-            'm' => 60,
-            's' => 1,
-            _ => return Err(invalid()),
-        };
-        let count = number(&self.0[..self.0.len() - 1]).ok_or_else(invalid)?;
-        Ok(Duration::from_secs(u64::from(count) * seconds))
+        span(&self.0).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: DURATION })
+    }
+}
+
+impl Interval {
+    /// The span of time, `None` for `Never`. Fails on a text outside the grammar.
+    pub fn parse(&self) -> Result<Option<Duration>, InvalidDuration> {
+        if self.0 == "Never" {
+            return Ok(None);
+        }
+        span(&self.0).map(Some).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: INTERVAL })
+    }
+}
+
+impl Delay {
+    /// The span of time, which may be none. Fails on a text outside the grammar.
+    pub fn parse(&self) -> Result<Duration, InvalidDuration> {
+        let none = (self.0 == "0s").then_some(Duration::ZERO);
+        none.or_else(|| span(&self.0)).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: DELAY })
     }
 }
 
@@ -57,6 +77,18 @@ impl ExpiresAfter {
         let days = self.0.strip_suffix('d').and_then(number);
         days.map(Some).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: EXPIRES_AFTER })
     }
+}
+
+/// `[1-9][0-9]{0,4}(d|h|m|s)`.
+fn span(text: &str) -> Option<Duration> {
+    let seconds = match text.chars().last()? {
+        'd' => 86_400,
+        'h' => 3_600,
+        'm' => 60,
+        's' => 1,
+        _ => return None,
+    };
+    Some(Duration::from_secs(u64::from(number(&text[..text.len() - 1])?) * seconds))
 }
 
 /// `[1-9][0-9]{0,4}`.
@@ -90,35 +122,30 @@ fn text_schema(rule: Rule) -> Schema {
     schema
 }
 
-impl JsonSchema for DurationString {
-    fn inline_schema() -> bool {
-        true
-    }
+/// Declares the schema of a text that has a pattern.
+macro_rules! text {
+    ($name:ident, $pattern:literal, $expected:ident) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
 
-    fn schema_name() -> Cow<'static, str> {
-        "DurationString".into()
-    }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let rule = Rule::new("self.matches('^[1-9][0-9]{0,4}(d|h|m|s)$')");
-        text_schema(rule.message(format!("must be {DURATION}").as_str()))
-    }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let rule = Rule::new(concat!("self.matches('", $pattern, "')"));
+                text_schema(rule.message(format!("must be {}", $expected).as_str()))
+            }
+        }
+    };
 }
 
-impl JsonSchema for ExpiresAfter {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "ExpiresAfter".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let rule = Rule::new("self.matches('^([1-9][0-9]{0,4}d|Never)$')");
-        text_schema(rule.message(format!("must be {EXPIRES_AFTER}").as_str()))
-    }
-}
+text!(DurationString, "^[1-9][0-9]{0,4}(d|h|m|s)$", DURATION);
+text!(Interval, "^([1-9][0-9]{0,4}(d|h|m|s)|Never)$", INTERVAL);
+text!(Delay, "^([1-9][0-9]{0,4}(d|h|m|s)|0s)$", DELAY);
+text!(ExpiresAfter, "^([1-9][0-9]{0,4}d|Never)$", EXPIRES_AFTER);
 
 #[cfg(test)]
 mod tests {
@@ -146,6 +173,16 @@ mod tests {
         for text in ["", "never", "0d", "d", "24h", "-1d", "100000d", "1d "] {
             assert_eq!(days(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_interval_may_be_never_and_a_delay_none() {
+        let interval = |text: &str| Interval(text.into()).parse().ok();
+        assert_eq!((interval("Never"), interval("1h")), (Some(None), Some(Some(Duration::from_hours(1)))));
+        assert_eq!((interval("0s"), interval("never"), interval("")), (None, None, None));
+        let delay = |text: &str| Delay(text.into()).parse().ok();
+        assert_eq!((delay("0s"), delay("5m")), (Some(Duration::ZERO), Some(Duration::from_mins(5))));
+        assert_eq!((delay("0m"), delay("Never"), delay("00s")), (None, None, None));
     }
 
     #[test]

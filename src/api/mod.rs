@@ -31,14 +31,14 @@ pub use account::{
 pub use account_status::{
     AccountStatus, NamespaceRecord, PinnedRegistry, PreviousRobot, ProjectsRecord, RobotRecord, SecretRecord,
 };
-pub use duration::{DurationString, ExpiresAfter, InvalidDuration};
+pub use duration::{Delay, DurationString, ExpiresAfter, Interval, InvalidDuration};
 pub use either::{Account, AccountSpec, RegistryObject};
 pub use harbor_registry::{HarborRegistry, HarborRegistrySpec};
 pub use names::{InvalidName, ObjectName, RegistryKey};
 pub use permissions::{AccessRule, Permission};
 pub use registry::{
     AccountDefaults, CaCertificatesKind, CaCertificatesRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant,
-    GrantAdoption, LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
+    GrantAdoption, GrantRetention, LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
 };
 pub use registry_status::{CatalogueRecord, CatalogueSource, FormerUrl, LoginKind, LoginRecord, RegistryStatus};
 pub use registry_time::RegistryTime;

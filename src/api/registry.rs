@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::Rotation;
-use super::duration::{DurationString, ExpiresAfter};
+use super::duration::{Delay, DurationString, ExpiresAfter};
 use super::permissions::{AccessRule, Permission};
 use super::registry_status::RegistryStatus;
 use super::rules;
@@ -116,9 +116,9 @@ pub struct ClusterHarborRegistrySpec {
     #[schemars(length(max = 100))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub grants: Option<Vec<Grant>>,
-    /// How long an account that lost its grant keeps working, like `5m`. Renewals stop at once. Left out: 5m.
+    /// How long an account that lost its grant keeps working, like `5m`, or `0s`. Renewals stop at once. Left out: 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grant_revocation_delay: Option<DurationString>,
+    pub grant_revocation_delay: Option<Delay>,
     /// Harbor's own settings for robots, written to Harbor. Needs the login of an administrator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_settings: Option<ServerSettings>,
@@ -147,6 +147,7 @@ pub struct RegistryAuth {
 /// The Secret with the operator's login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LoginSecretRef {
     /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
@@ -183,6 +184,7 @@ pub enum CaCertificatesKind {
 /// One key of a ConfigMap or Secret with certificates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct CaCertificatesRef {
     /// `ConfigMap` or `Secret`.
     pub kind: CaCertificatesKind,
@@ -233,10 +235,21 @@ pub enum GrantAdoption {
     Allowed,
 }
 
+/// Whether robots of a grant may outlive their accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum GrantRetention {
+    /// They may not.
+    Denied,
+    /// They may, with `deletionPolicy: Retain`.
+    Allowed,
+}
+
 /// What some namespaces may ask for in some projects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::one_namespace_source())]
+#[x_kube(validation = rules::names_a_permission())]
 pub struct Grant {
     /// Name of the grant, which messages cite.
     #[schemars(length(min = 1, max = 63))]
@@ -247,17 +260,23 @@ pub struct Grant {
     #[schemars(length(max = 100), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::namespace_names())]
     pub namespaces: Option<Vec<String>>,
-    /// The namespaces, by their labels. An empty selector means every namespace. Either this or `namespaces`.
+    /// The namespaces, by their labels. Either this or `namespaces`. Every namespace is written as
+    /// `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`: a selector without terms is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+    #[x_kube(validation = rules::selects_something())]
     pub namespace_selector: Option<LabelSelector>,
     /// The projects: names in which `*` stands for any text and `$(namespace)` for the account's namespace. Next to the
     /// latter there must be a `.` or `_`, like `$(namespace).prod` or `$(namespace).*`.
     #[schemars(length(max = 50), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::project_patterns(), validation = rules::project_pattern_edges())]
     pub projects: Vec<String>,
-    /// The most an account may ask for, by the names of Harbor's web page. May be empty, if `access` says it all.
+    /// The most an account may ask for, by the names of Harbor's web page, without those of Helm charts: these are
+    /// artifacts. At least one pair must be given here or in `access`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
-    pub permissions: Vec<Permission>,
+    #[x_kube(validation = rules::names_no_charts())]
+    pub permissions: Option<Vec<Permission>>,
     /// Further resource and action pairs that an account may ask for. `*` stands for any, but never for pairs that
     /// could widen a robot's own rights, like `robot:create`: those must be written out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,6 +290,10 @@ pub struct Grant {
     /// `Allowed`: accounts may take over robots that nobody's mark is on. Left out: `Denied`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<GrantAdoption>,
+    /// `Allowed`: accounts may have `deletionPolicy: Retain`, so that their robots live on without them until they expire.
+    /// Left out: `Denied`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<GrantRetention>,
 }
 
 /// Harbor's own settings for robots.

@@ -25,7 +25,7 @@ use super::rules;
     derive = "PartialEq",
     doc = "A robot account of one Harbor project. The operator makes it, keeps its credential in a Secret of type kubernetes.io/dockerconfigjson in the same namespace, and replaces that credential before it expires.",
     selectable = ".spec.project",
-    selectable = ".spec.registryRef.name",
+    selectable = ".status.registry.name",
     printcolumn(
         name = "READY",
         type_ = "string",
@@ -72,6 +72,13 @@ use super::rules;
         type_ = "string",
         json_path = ".status.registry.name",
         description = "The registry object in use",
+        priority = 1
+    ),
+    printcolumn(
+        name = "SECRET",
+        type_ = "string",
+        json_path = ".status.secretRefs[0].name",
+        description = "The Secret with the credential",
         priority = 1
     ),
     printcolumn(

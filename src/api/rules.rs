@@ -138,12 +138,15 @@ pub(super) fn interval_minimum() -> Rule {
     rule(format!("{} || {} >= 3600", is_no_span("self"), seconds("self")), "interval must be at least 1h")
 }
 
-/// A renewal that is due when the robot is made is due for ever.
+/// A renewal that is due when the robot is made is due for ever, and one before an end that never comes is never due.
 pub(super) fn renewal_within_lifetime() -> Rule {
     let compared = compared("self.rotation.renewBefore", "<", "self.expiresAfter");
     rule(
-        format!("!has(self.expiresAfter) || !has(self.rotation) || !has(self.rotation.renewBefore) || {compared}"),
-        "rotation.renewBefore must be shorter than expiresAfter",
+        format!(
+            "!has(self.expiresAfter) || !has(self.rotation) || !has(self.rotation.renewBefore) \
+             || (self.expiresAfter != 'Never' && ({compared}))"
+        ),
+        "rotation.renewBefore must be shorter than expiresAfter; with expiresAfter: Never leave it out, and set rotation.interval to rotate",
     )
     .field_path(".rotation.renewBefore")
 }
@@ -254,6 +257,23 @@ pub(super) fn names_a_permission() -> Rule {
     )
 }
 
+/// The condition on a list of names that it holds none of Helm charts.
+fn no_charts(names: &str) -> String {
+    format!("{names}.all(p, !(p in ['ReadHelmCharts', 'CreateHelmChartVersions', 'DeleteHelmChartVersions']))")
+}
+
+const NO_CHARTS: &str = "Helm charts are artifacts: write PullArtifacts for ReadHelmCharts, PushArtifacts for CreateHelmChartVersions and DeleteArtifacts for DeleteHelmChartVersions";
+
+/// A name of Harbor's page that says less than it gives, or takes, is for accounts only.
+pub(super) fn names_no_charts() -> Rule {
+    rule(no_charts("self"), NO_CHARTS)
+}
+
+/// The same for what holds such a list.
+pub(super) fn names_no_charts_within() -> Rule {
+    rule(format!("!has(self.permissions) || {}", no_charts("self.permissions")), NO_CHARTS).field_path(".permissions")
+}
+
 /// The pattern of a project's name.
 pub(super) fn pattern() -> Rule {
     rule(
@@ -266,7 +286,7 @@ pub(super) fn pattern() -> Rule {
 pub(super) fn selects_something() -> Rule {
     rule(
         "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
-        "a selector without terms would mean every namespace: name a label, or list the namespaces",
+        "a selector without terms would mean every namespace: name a label, list the namespaces, or, where every namespace is meant, write matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]",
     )
 }
 
@@ -339,10 +359,7 @@ pub(super) fn pem() -> Rule {
 
 /// A grant says whom it means in one way.
 pub(super) fn one_namespace_source() -> Rule {
-    rule(
-        "has(self.namespaces) != has(self.namespaceSelector)",
-        "set exactly one of namespaces and namespaceSelector; an empty namespaceSelector means every namespace",
-    )
+    rule("has(self.namespaces) != has(self.namespaceSelector)", "set exactly one of namespaces and namespaceSelector")
 }
 
 /// Project patterns.

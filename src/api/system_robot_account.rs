@@ -27,7 +27,7 @@ use super::schema::{AnnotationMap, LabelMap};
     status = "AccountStatus",
     derive = "PartialEq",
     doc = "A robot account of a whole Harbor: for all projects, for those whose names match, for some by name, or for Harbor's own administration. The operator makes it, keeps its credential in Secrets of type kubernetes.io/dockerconfigjson in the namespaces that are asked for, and replaces it before it expires. Whoever may create one has the power of the registry's login: give that right to administrators of the cluster only.",
-    selectable = ".spec.registryRef.name",
+    selectable = ".status.registry.name",
     printcolumn(
         name = "READY",
         type_ = "string",
@@ -85,6 +85,13 @@ use super::schema::{AnnotationMap, LabelMap};
         type_ = "string",
         json_path = ".status.registry.name",
         description = "The registry object in use",
+        priority = 1
+    ),
+    printcolumn(
+        name = "SECRET",
+        type_ = "string",
+        json_path = ".status.secretRefs[0].name",
+        description = "The Secret with the credential",
         priority = 1
     ),
     printcolumn(
@@ -191,8 +198,10 @@ pub struct ProjectAccess {
     #[schemars(length(min = 1, max = 100))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["project"]))]
     pub selected: Option<Vec<SelectedAccess>>,
-    /// Taken away from every project above. Whoever may not pull cannot push, so that goes with it.
+    /// Taken away from every project above. Whoever may not pull cannot push, so that goes with it. Without the names of
+    /// Helm charts, which are artifacts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::names_no_charts_within())]
     pub except: Option<ProjectSet>,
 }
 
@@ -275,6 +284,7 @@ pub struct SystemSecretOutput {
     /// Namespaces that get a copy, by their labels; they are followed as they come, change and go. A selector without
     /// terms would mean every namespace and is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     #[x_kube(validation = rules::selects_something())]
     pub namespace_selector: Option<LabelSelector>,
     /// Labels for the Secrets, beside the operator's own.

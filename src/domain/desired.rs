@@ -238,7 +238,7 @@ fn rotation_of(account: &Account, defaults: Option<&AccountDefaults>) -> Result<
         Some(RotationStrategy::Overlap) | None => Strategy::Overlap,
     };
     let renew_before = parse(own.renew_before, default.renew_before)?;
-    let interval = parse(own.interval, default.interval)?;
+    let interval = own.interval.or(default.interval).map(|text| text.parse()).transpose()?.flatten().map(signed);
     let overlap = parse(own.overlap, default.overlap)?;
     let shortest = renew_before.into_iter().chain(interval).min().unwrap_or(SignedDuration::MAX);
     let rotation =

@@ -3,7 +3,7 @@
 //!
 //! Grants add up, as roles do: an entry counts when its namespaces and its projects both fit in that same entry and it
 //! admits the lifetime; the request must lie within the pairs of all entries that count, and one of them must allow
-//! adoption where one is wished for. Pairs are compared, not names.
+//! adoption where one is wished for, and retention where that is. Pairs are compared, not names.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::desired::Desired;
 use super::permissions::{self, Access, AccessSet};
 use super::robot::{Home, Lifetime, Robot};
 use super::{catalogue, patterns};
-use crate::api::{AccessRule, ExpiresAfter, Grant, GrantAdoption, RegistryTime};
+use crate::api::{AccessRule, ExpiresAfter, Grant, GrantAdoption, GrantRetention, RegistryTime};
 
 /// Stands for the account's namespace in `projects`.
 const NAMESPACE: &str = "$(namespace)";
@@ -87,6 +87,13 @@ pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<
             ceiling(&long_enough)
         )));
     }
+    let retention = |grant: &&Grant| grant.retention == Some(GrantRetention::Allowed);
+    if desired.retain && !long_enough.iter().any(retention) {
+        return Err(Refusal(format!(
+            "deletionPolicy: Retain not granted; {} no robot to outlive its account (retention: Denied)",
+            cite(&long_enough)
+        )));
+    }
     Ok(Granted { adoption: long_enough.iter().any(|grant| grant.adoption == Some(GrantAdoption::Allowed)) })
 }
 
@@ -139,7 +146,7 @@ fn cite(grants: &[&Grant]) -> String {
 
 fn ceiling(grants: &[&Grant]) -> String {
     let named: AccessSet =
-        grants.iter().flat_map(|grant| grant.permissions.iter().copied().map(permissions::pair)).collect();
+        grants.iter().flat_map(|grant| grant.permissions.iter().flatten().copied().map(permissions::pair)).collect();
     let raw = grants.iter().flat_map(|grant| grant.access.as_deref().unwrap_or_default());
     let pairs: std::collections::BTreeSet<String> = named
         .iter()
@@ -169,8 +176,8 @@ fn admits(grant: &Grant, lifetime: Lifetime) -> bool {
 fn covers_namespace(grant: &Grant, origin: Origin<'_>) -> bool {
     let by_name = grant.namespaces.as_ref().is_some_and(|names| names.iter().any(|name| name == origin.namespace));
     let by_selector = match (&grant.namespace_selector, origin.labels) {
-        (Some(selector), Some(labels)) => selects(selector, labels),
-        (Some(selector), None) => selects_all(selector),
+        (Some(selector), Some(labels)) => !selects_all(selector) && selects(selector, labels),
+        (Some(selector), None) => selects_by_name(selector, origin.namespace),
         (None, _) => false,
     };
     by_name || by_selector
@@ -205,7 +212,7 @@ fn dead_patterns<'g>(grants: &'g [Grant], origin: Origin<'_>) -> Vec<&'g str> {
 }
 
 fn covers_pair(grant: &Grant, pair: &Access) -> bool {
-    let named = grant.permissions.iter().any(|name| permissions::pair(*name) == *pair);
+    let named = grant.permissions.iter().flatten().any(|name| permissions::pair(*name) == *pair);
     named || grant.access.iter().flatten().any(|rule| covers(rule, pair))
 }
 
@@ -223,6 +230,18 @@ fn covers(rule: &AccessRule, pair: &Access) -> bool {
         && catalogue::known(catalogue::Version::LAST_KNOWN, catalogue::Kind::Project, pair)
 }
 
+/// The label that each namespace has, with its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Whether a selector that asks for nothing but the name fits a namespace whose labels cannot be known.
+fn selects_by_name(selector: &LabelSelector, namespace: &str) -> bool {
+    let keys = selector.match_labels.iter().flatten().map(|(key, _)| key.as_str());
+    let mut keys = keys.chain(selector.match_expressions.iter().flatten().map(|term| term.key.as_str())).peekable();
+    let labels = BTreeMap::from([(NAME_LABEL.to_owned(), namespace.to_owned())]);
+    keys.peek().is_some() && keys.all(|key| key == NAME_LABEL) && selects(selector, &labels)
+}
+
+/// A selector without terms, stored before the API server refused it: it may be an accident and gives nothing to anybody.
 fn selects_all(selector: &LabelSelector) -> bool {
     let no_labels = selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty);
     no_labels && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)

@@ -8,7 +8,7 @@ use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::installation::Rights;
-use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting};
+use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, everyone};
 
 /// The same account in a second namespace.
 async fn account_elsewhere(scene: &Scene) -> (String, Api<RobotAccount>) {
@@ -46,7 +46,7 @@ async fn has_a_robot(accounts: &Api<RobotAccount>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_namespaces_all_of_them_are_kept() {
     let scene = Scene::new(Setting { all_namespaces: true, ..Setting::default() }).await;
-    let grant = json!({"grants": [{"name": "all", "namespaceSelector": {}, "projects": ["*"], "permissions": ["PullArtifacts"]}]});
+    let grant = json!({"grants": [{"name": "all", "namespaceSelector": everyone(), "projects": ["*"], "permissions": ["PullArtifacts"]}]});
     scene.edit_registry(grant).await;
     let (_, accounts) = account_elsewhere(&scene).await;
     has_a_robot(&accounts).await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::hands::changes;
-use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, condition, pairs};
+use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, condition, everyone, pairs};
 
 /// The mark of an account of another cluster.
 const OTHER_MARK: &str = "theirs [harbor-robots.io/v1 0a1b2c3d-0000-4000-8000-000000000000 elsewhere/team/ci]";
@@ -108,7 +108,7 @@ async fn an_unowned_robot_is_taken_over_where_that_is_wished_for_and_granted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_robot_is_not_taken_over_against_grant_mark_or_wish() {
     let denied = json!({"grants": [{
-        "name": "all", "namespaceSelector": {"matchLabels": {}}, "projects": ["*"], "permissions": [],
+        "name": "all", "namespaceSelector": everyone(), "projects": ["*"],
         "access": [{"resource": "*", "action": "*"}], "adoption": "Denied",
     }]});
     let cases: [(&str, LoginAs, Value, &str, Value); 3] = [

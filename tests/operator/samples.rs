@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, Setting};
+use crate::scene::{Scene, Setting, everyone};
 
 /// What stands in the samples for a reader's own.
 const URL: &str = "https://harbor.example.com";
@@ -50,8 +50,8 @@ fn objects(scene: &Scene, file: &Path) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_form_is_applied_as_it_is_and_becomes_ready() {
     let everything = json!({"grants": [{
-        "name": "all", "namespaceSelector": {}, "projects": ["*"], "permissions": [],
-        "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "Never", "adoption": "Allowed",
+        "name": "all", "namespaceSelector": everyone(), "projects": ["*"],
+        "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "Never", "adoption": "Allowed", "retention": "Allowed",
     }]});
     let args = vec!["--private-registry-hosts=127.0.0.1".to_owned()];
     let scene = Scene::of_the_system(Setting { registry: everything, args, ..Setting::default() }).await;

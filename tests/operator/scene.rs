@@ -125,6 +125,11 @@ pub struct Scene {
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
+/// The selector of a grant that means every namespace.
+pub fn everyone() -> Value {
+    json!({"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "Exists"}]})
+}
+
 /// Our kinds. Two fields of their statuses, which only the operator writes, also take a text: what an object may hold that was
 /// stored under another schema.
 fn loosened() -> Value {
@@ -241,8 +246,9 @@ impl Scene {
             "auth": {"secretRef": {"name": "login"}},
             "pollInterval": "1s",
             "grants": [{
-                "name": "all", "namespaces": [scene.namespace], "projects": ["*"], "permissions": [],
-                "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "Never", "adoption": "Allowed",
+                "name": "all", "namespaces": [scene.namespace], "projects": ["*"],
+                "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "Never",
+                "adoption": "Allowed", "retention": "Allowed",
             }],
         });
         if let Some(ca) = &scene.harbor.ca {

@@ -25,11 +25,11 @@ async fn kubectl_shows_what_harbors_page_shows() {
     assert_eq!(row[..4], ["ci", "True", &robot.name, &scene.namespace]);
     assert_eq!(row[4].parse::<RegistryTime>().ok(), robot.expiration_time);
     let (head, row) = get(&["-o", "wide"]);
-    assert_eq!(head[6..], ["REASON", "DISABLED", "RENEWS", "REGISTRY", "CREATED"]);
+    assert_eq!(head[6..], ["REASON", "DISABLED", "RENEWS", "REGISTRY", "SECRET", "CREATED"]);
     // DISABLED is empty where the spec says nothing.
     assert_eq!((row[6].as_str(), row[8].as_str()), ("Published", scene.registry.as_str()));
     assert_eq!(row[7].parse::<RegistryTime>().ok(), status.renewal_time);
-    assert_eq!(row[9].parse::<RegistryTime>().unwrap(), robot.creation_time);
+    assert_eq!((row[9].as_str(), row[10].parse().ok()), ("ci", Some(robot.creation_time)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,10 +122,10 @@ impl Stage {
                     "name": "everything",
                     "namespaceSelector": {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "Exists"}]},
                     "projects": ["*"],
-                    "permissions": [],
                     "access": [{"resource": "*", "action": "*"}],
                     "maxExpiresAfter": "Never",
                     "adoption": "Allowed",
+                    "retention": "Allowed",
                 }],
             },
         });

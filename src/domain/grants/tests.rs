@@ -12,10 +12,11 @@ fn grant() -> Grant {
         namespaces: Some(vec!["team-a".into()]),
         namespace_selector: None,
         projects: vec!["$(namespace)".into()],
-        permissions: vec![Permission::PushArtifacts, Permission::PullArtifacts],
+        permissions: Some(vec![Permission::PushArtifacts, Permission::PullArtifacts]),
         access: None,
         max_expires_after: None,
         adoption: None,
+        retention: None,
     }
 }
 
@@ -161,7 +162,6 @@ fn a_selector_fits_labels_as_kubernetes_does() {
         selector(serde_json::json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]}))
     };
     for (selector, expected) in [
-        (selector(serde_json::json!({})), true),
         (selector(serde_json::json!({"matchLabels": {"team": "a"}})), true),
         (selector(serde_json::json!({"matchLabels": {"team": "b"}})), false),
         (selector(serde_json::json!({"matchLabels": {"team": "a", "x": "y"}})), false),
@@ -184,23 +184,45 @@ fn a_selector_fits_labels_as_kubernetes_does() {
 }
 
 #[test]
-fn labels_that_are_not_known_fit_only_a_selector_without_terms() {
-    let team = LabelSelector {
-        match_labels: Some(BTreeMap::from([("team".to_owned(), "a".to_owned())])),
-        ..LabelSelector::default()
+fn of_a_namespace_whose_labels_are_not_known_the_name_is() {
+    let fits = |selector: serde_json::Value| {
+        let selector = Some(serde_json::from_value(selector).unwrap());
+        granted(&[Grant { namespaces: None, namespace_selector: selector, ..grant() }], &desired())
     };
-    for (selector, expected) in [(LabelSelector::default(), true), (team, false)] {
-        let grant = Grant { namespaces: None, namespace_selector: Some(selector), ..grant() };
-        assert_eq!(granted(&[grant], &desired()), expected);
+    let term = |operator: &str, values: &[&str]| serde_json::json!({"matchExpressions": [{"key": NAME_LABEL, "operator": operator, "values": values}]});
+    assert!(fits(term("Exists", &[])), "everyone");
+    assert!(fits(term("In", &["team-a", "team-b"])) && !fits(term("NotIn", &["team-a"])));
+    assert!(!fits(serde_json::json!({"matchLabels": {"team": "a"}})));
+    let exists = serde_json::json!({"key": NAME_LABEL, "operator": "Exists"});
+    assert!(!fits(serde_json::json!({"matchLabels": {"team": "a"}, "matchExpressions": [exists]})), "both");
+    assert!(!granted(&[Grant { namespaces: None, ..grant() }], &desired()));
+}
+
+#[test]
+fn a_selector_without_terms_is_an_accident_and_gives_nothing() {
+    let labels = BTreeMap::from([(NAME_LABEL.to_owned(), "team-a".to_owned())]);
+    for selector in [serde_json::json!({}), serde_json::json!({"matchLabels": {}, "matchExpressions": []})] {
+        let selector = Some(serde_json::from_value(selector).unwrap());
+        let grant = [Grant { namespaces: None, namespace_selector: selector, ..grant() }];
+        for origin in [from("team-a", Some(&labels)), from("team-a", None)] {
+            assert!(check(&grant, origin, &desired()).is_err());
+        }
     }
-    let neither = Grant { namespaces: None, ..grant() };
-    assert!(!granted(&[neither], &desired()));
+}
+
+#[test]
+fn a_robot_may_outlive_its_account_only_where_that_is_granted() {
+    let keeps = Desired { retain: true, ..desired() };
+    let allowed = Grant { name: "keep".into(), retention: Some(GrantRetention::Allowed), ..grant() };
+    let denied = Grant { retention: Some(GrantRetention::Denied), ..grant() };
+    assert!(refusal(&[grant()], &keeps).contains("deletionPolicy: Retain not granted; grant teams allows no robot"));
+    assert!(!granted(&[denied], &keeps) && granted(&[grant(), allowed], &keeps));
 }
 
 #[test]
 fn the_pairs_of_all_entries_that_count_add_up() {
-    let pull = Grant { name: "pull".into(), permissions: vec![Permission::PullArtifacts], ..grant() };
-    let push = Grant { name: "push".into(), permissions: vec![Permission::PushArtifacts], ..grant() };
+    let pull = Grant { name: "pull".into(), permissions: Some(vec![Permission::PullArtifacts]), ..grant() };
+    let push = Grant { name: "push".into(), permissions: Some(vec![Permission::PushArtifacts]), ..grant() };
     assert!(granted(&[pull.clone(), push.clone()], &desired()));
     assert!(!granted(std::slice::from_ref(&pull), &desired()));
     let elsewhere = Grant { projects: vec!["team-b".into()], ..push };
@@ -212,15 +234,16 @@ fn the_pairs_of_all_entries_that_count_add_up() {
 
 #[test]
 fn pairs_are_compared_and_not_names() {
-    let helm = Grant { permissions: vec![Permission::ReadHelmCharts, Permission::CreateHelmChartVersions], ..grant() };
+    let helm =
+        Grant { permissions: Some(vec![Permission::ReadHelmCharts, Permission::CreateHelmChartVersions]), ..grant() };
     assert!(granted(&[helm], &desired()));
     let raw = Grant {
-        permissions: vec![],
+        permissions: Some(vec![]),
         access: Some(vec![rule("repository", "pull"), rule("repository", "push")]),
         ..grant()
     };
     assert!(granted(&[raw], &desired()));
-    let nothing = Grant { permissions: vec![], ..grant() };
+    let nothing = Grant { permissions: Some(vec![]), ..grant() };
     assert!(refusal(&[nothing], &desired()).ends_with("grant teams allows nothing"));
 }
 
@@ -305,9 +328,9 @@ fn a_lifetime_longer_than_an_entry_admits_does_not_count_there() {
 
 #[test]
 fn an_entry_that_admits_the_lifetime_lends_no_pairs_to_one_that_does_not() {
-    let long_pull = Grant { permissions: vec![Permission::PullArtifacts], ..grant() };
+    let long_pull = Grant { permissions: Some(vec![Permission::PullArtifacts]), ..grant() };
     let short_push = Grant {
-        permissions: vec![Permission::PushArtifacts],
+        permissions: Some(vec![Permission::PushArtifacts]),
         max_expires_after: Some(ExpiresAfter("1d".into())),
         ..grant()
     };

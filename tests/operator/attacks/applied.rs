@@ -181,7 +181,8 @@ pub async fn cases() -> Table {
         table.row(format!("refused at apply: {name}"), stage.is_refused(&manifest, says)).await;
     }
     for (name, spec, says) in grants() {
-        let mut grant = json!({"name": "all", "namespaces": ["team"], "projects": ["x"], "permissions": []});
+        let mut grant =
+            json!({"name": "all", "namespaces": ["team"], "projects": ["x"], "permissions": ["PullArtifacts"]});
         crate::scene::merge(&mut grant, &spec);
         let manifest = json!({
             "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",

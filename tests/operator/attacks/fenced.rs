@@ -24,15 +24,16 @@ fn grants(stage: &Stage, number: &str) -> Value {
             "permissions": ["PushArtifacts"], "maxExpiresAfter": "1d",
         },
         {
-            "name": "wide", "namespaces": [attacker], "projects": [stage.project("wide")], "permissions": [],
+            "name": "wide", "namespaces": [attacker], "projects": [stage.project("wide")],
             "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "90d",
         },
         {
-            "name": "robots", "namespaces": [attacker], "projects": [stage.project("robots")], "permissions": [],
+            "name": "robots", "namespaces": [attacker], "projects": [stage.project("robots")],
             "access": [{"resource": "robot", "action": "*"}, {"resource": "*", "action": "update"}],
         },
         {
-            "name": "none", "namespaces": [attacker], "projects": [stage.project("none")], "permissions": [],
+            "name": "none", "namespaces": [attacker], "projects": [stage.project("none")],
+            "access": [{"resource": "nothing", "action": "list"}],
         },
         {
             "name": "victims", "namespaces": [victim], "projects": ["*"],
@@ -40,7 +41,7 @@ fn grants(stage: &Stage, number: &str) -> Value {
         },
         {
             "name": "labelled", "namespaceSelector": {"matchLabels": {"team": "trusted"}},
-            "projects": [stage.project("labelled")], "permissions": ["PullArtifacts"],
+            "projects": [stage.project("labelled")], "permissions": ["PullArtifacts"], "retention": "Allowed",
         },
     ])
 }
@@ -95,7 +96,8 @@ fn outside(stage: &Stage) -> Vec<Case> {
             json!({"permissions": ["DeleteHelmChartVersions"]}),
             "artifact:delete not granted",
         ),
-        case("anything where the grant allows nothing", project("none"), "not granted; grant none allows nothing"),
+        case("what a grant does not name", project("none"), "not granted; grant none allows nothing:list"),
+        case("to leave a robot behind", json!({"deletionPolicy": "Retain"}), "deletionPolicy: Retain not granted"),
         // A credential that outlives its grant.
         case("a longer life than granted", json!({"expiresAfter": "91d"}), "expiresAfter 91d is longer than the 90d"),
         case("a life for ever", json!({"expiresAfter": "Never"}), "expiresAfter Never is longer than the 90d"),
