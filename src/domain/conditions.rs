@@ -1,6 +1,6 @@
 //! Conditions as a function of the state: no times, counters or ids in them, so an unchanged state writes nothing.
 
-use crate::api::RegistryTime;
+use crate::api::{RegistryTime, conditions as kinds};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The status of a condition. `Absent` conditions are removed: `Reconciling` and `Stalled` exist only while true.
@@ -94,6 +94,15 @@ pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
     find(conditions, kind).is_some_and(|condition| condition.status == "True")
 }
 
+/// True if the object was once as its spec of this generation asks for, whatever became of that since. What is tried again
+/// then is a repair: whoever waits for the spec to be applied, as `helm --wait` and Flux do, has nothing to wait for.
+pub fn is_applied(before: &[Condition], generation: Option<i64>) -> bool {
+    let Some(synced) = find(before, kinds::SYNCED).filter(|synced| synced.observed_generation == generation) else {
+        return false;
+    };
+    synced.status == "True" || [kinds::RECONCILING, kinds::STALLED].iter().all(|kind| find(before, kind).is_none())
+}
+
 /// Since when the condition has had its status, if its reason is `reason`.
 pub fn since(conditions: &[Condition], kind: &str, reason: &str) -> Option<RegistryTime> {
     find(conditions, kind)
@@ -107,6 +116,23 @@ mod tests {
 
     fn at(seconds: i64) -> RegistryTime {
         RegistryTime::from_second(seconds)
+    }
+
+    #[test]
+    fn a_spec_is_applied_once_it_was_in_sync_at_its_generation() {
+        let verdict = |kind, state| Verdict::new(kind, state, "R", "m");
+        let (synced, reconciling) = (kinds::SYNCED, kinds::RECONCILING);
+        assert!(!is_applied(&[], Some(1)));
+        let waiting = [verdict(synced, State::False), verdict(reconciling, State::True)];
+        let first = apply(&[], &waiting, Some(1), at(10));
+        assert!(!is_applied(&first, Some(1)));
+        let done = apply(&first, &[verdict(synced, State::True), verdict(reconciling, State::Absent)], Some(1), at(20));
+        assert!(is_applied(&done, Some(1)) && !is_applied(&done, Some(2)), "an edit is to be applied");
+        let outage = apply(&done, &[verdict(synced, State::False)], Some(1), at(30));
+        assert!(is_applied(&outage, Some(1)) && !is_applied(&outage, Some(2)));
+        let stalled =
+            apply(&[], &[verdict(synced, State::False), verdict(kinds::STALLED, State::True)], Some(1), at(40));
+        assert!(!is_applied(&stalled, Some(1)), "never");
     }
 
     #[test]

@@ -282,7 +282,11 @@ fn verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
         verdicts.push(Verdict::absent(kinds::RECONCILING));
     } else {
         verdicts.push(Verdict::absent(kinds::STALLED));
-        verdicts.push(Verdict::new(kinds::RECONCILING, State::True, reason, message));
+        verdicts.push(if conditions::is_applied(&facts.status.conditions, facts.generation) {
+            Verdict::absent(kinds::RECONCILING)
+        } else {
+            Verdict::new(kinds::RECONCILING, State::True, reason, message)
+        });
     }
     verdicts.push(overdue(status, desired.enabled, facts.now));
     verdicts

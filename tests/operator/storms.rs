@@ -18,7 +18,7 @@ async fn a_robot_that_is_deleted_again_and_again_is_made_again_more_and_more_slo
                 let message = scene.reason_is("ci", "Ready", "False", "RepairsPaused").await;
                 assert!(message.contains("find out who"), "{message}");
                 let account = scene.get("ci").await;
-                assert_eq!(condition(&account, "Reconciling").unwrap().1, "RepairsPaused");
+                assert!(condition(&account, "Reconciling").is_none(), "the spec was applied before");
                 assert!(condition(&account, "Stalled").is_none(), "it goes on by itself");
                 assert_eq!(changes(&scene.two_sweeps().await), 0);
                 scene.harbor.advance(wait - 20).await.unwrap();

@@ -25,6 +25,10 @@ impl Pass<'_> {
             Verdict::absent(kinds::RECONCILING),
             Verdict::absent(kinds::STALLED),
         ];
+        if !status.conditions.iter().any(|condition| condition.type_ == kinds::READY) {
+            let message = format!("no credential was made yet, and none is: {by} is set");
+            verdicts.push(Verdict::new(kinds::READY, State::False, "Suspended", message));
+        }
         let now = self.registry_now();
         let expiry = status.robot.as_ref().and_then(|robot| robot.expiration_time);
         if expiry.is_some_and(|at| at <= now) && self.desired.enabled {
@@ -167,7 +171,7 @@ fn with_failure(
     if !ready {
         verdicts.push(Verdict::new(kinds::READY, State::False, reason, message.clone()));
     }
-    let (stalled, reconciling) = (*permanent, !*permanent);
+    let (stalled, reconciling) = (*permanent, !*permanent && !conditions::is_applied(&status.conditions, generation));
     let when = |kind, yes| {
         if yes { Verdict::new(kind, State::True, reason, message.clone()) } else { Verdict::absent(kind) }
     };
