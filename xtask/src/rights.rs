@@ -16,7 +16,10 @@ pub(crate) enum Rights {
 }
 
 /// Tests that cannot pass with certain rights, with the reason: a part of their names, as `cargo test -- --skip` takes it.
-const NOT_APPLICABLE: [(Rights, &str, &str); 5] = [
+const NOT_APPLICABLE: [(Rights, &str, &str); 8] = [
+    (Rights::Hardened, "namespaces::a_namespace_that_refuses_from_the_start_disturbs_nobody", NO_WATCH),
+    (Rights::Hardened, "network::what_went_while_a_watch_had_lost_its_place_is_noticed", NO_WATCH),
+    (Rights::Hardened, "restored::after_a_restore_of_the_cluster", NO_WATCH),
     (
         Rights::Namespaced,
         "modes::accounts_of_other_namespaces_are_left_alone",
@@ -27,6 +30,8 @@ const NOT_APPLICABLE: [(Rights, &str, &str); 5] = [
     (Rights::Namespaced, "system::", OF_THE_CLUSTER),
     (Rights::Namespaced, "system_robots::", OF_THE_CLUSTER),
 ];
+
+const NO_WATCH: &str = "it waits for what the watch on Secrets tells long before a poll does";
 
 const OF_THE_CLUSTER: &str = "its operator serves the whole cluster, which no Role allows";
 

@@ -49,9 +49,10 @@ pub(super) async fn write_status(
         cluster_name: Some(ctx.settings.cluster_name.clone()),
         ..before.clone()
     };
-    // After a start accounts become known one by one.
-    if ctx.index.is_listed() && ctx.accounts.counts().queued == 0 {
-        status.account_count = i32::try_from(ctx.index.count(&state.key)).ok();
+    // After a start accounts become known one by one, each by its first pass: fewer than before may be those alone.
+    let (count, waiting) = (i32::try_from(ctx.index.count(&state.key)).ok(), ctx.accounts.counts());
+    if ctx.index.is_listed() && waiting.queued == 0 && (waiting.in_progress == 0 || count >= before.account_count) {
+        status.account_count = count;
     }
     if let Some(found) = &state.orphans {
         status.orphan_count = i32::try_from(orphans::count(found)).ok();

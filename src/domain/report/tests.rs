@@ -393,11 +393,19 @@ fn a_withdrawn_grant_is_not_ready_at_once_and_keeps_the_record_until_the_robots_
 fn a_failure_is_told_by_its_class_and_ready_says_what_was_found() {
     let view = View::settled();
     let (status, _) = pass(&view, &settled_status(), &desired(), failed("Unreachable", false));
-    assert_eq!(conditions_of(&status), ["True/Published", "False/Unreachable", "-", "-"], "the spec was applied before");
+    assert_eq!(
+        conditions_of(&status),
+        ["True/Published", "False/Unreachable", "-", "-"],
+        "the spec was applied before"
+    );
     let mut edited = settled_status();
     edited.conditions.iter_mut().for_each(|condition| condition.observed_generation = Some(0));
     let (status, _) = pass(&view, &edited, &desired(), failed("Unreachable", false));
-    assert_eq!(conditions_of(&status), ["True/Published", "False/Unreachable", "-", "True/Unreachable"], "not this one");
+    assert_eq!(
+        conditions_of(&status),
+        ["True/Published", "False/Unreachable", "-", "True/Unreachable"],
+        "not this one"
+    );
     let (status, _) = pass(&view, &settled_status(), &desired(), failed("PermissionUnknown", true));
     assert_eq!(conditions_of(&status), ["True/Published", "False/PermissionUnknown", "True/PermissionUnknown", "-"]);
     assert_eq!(message_of(&status, kinds::SYNCED), "it broke");
