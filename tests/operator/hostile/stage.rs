@@ -127,6 +127,8 @@ impl Stage {
             played.liar.tell_the_truth();
         }
         let scene = &self.world.scene;
+        // Repairs are paced by Harbor's clock, the third one two minutes after the second.
+        scene.harbor.advance(121).await.unwrap();
         let served = self.rows.iter().map(|played| async move {
             let result = poll("served again", SERVED, || async {
                 let said = played.said(scene, &[OLD, NEW]).await;
