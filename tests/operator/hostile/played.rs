@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use harbor_robot_faults::{Liar, Server};
+use harbor_robot_faults::{Asked, Liar, Server};
 use harbor_robot_operator::api::{HarborRegistry, RobotAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -139,7 +139,8 @@ impl Played {
         Calls {
             all: calls.len(),
             in_a_second: (0..calls.len()).map(in_second).max().unwrap_or(0),
-            late: late().count(),
+            late: late().filter(|call| !is_login(call)).count(),
+            late_logins: late().filter(|call| is_login(call)).count(),
             late_changes: late().filter(|call| call.method != "GET" && call.operation.contains(" robots")).count(),
             late_by: late().fold(BTreeMap::new(), |mut by, call| {
                 *by.entry(call.operation.clone()).or_default() += 1;
@@ -149,13 +150,19 @@ impl Played {
     }
 }
 
-/// How much a row was asked.
+fn is_login(call: &Asked) -> bool {
+    call.operation == "POST /c/login"
+}
+
+/// How much a row was asked, logins by form aside.
 pub struct Calls {
     pub all: usize,
     /// The most within a second.
     pub in_a_second: usize,
     /// Those at the end, when whoever fails waits longer and longer.
     pub late: usize,
+    /// Logins by form at the end.
+    pub late_logins: usize,
     /// Of these, those that change a robot.
     pub late_changes: usize,
     /// Those at the end by operation.
