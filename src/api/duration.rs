@@ -10,6 +10,8 @@ use kube::core::Rule;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::schema::inline_schema;
+
 /// A span of time: a whole number of at most five digits and one unit, `d`, `h`, `m` or `s`. `36h`, not `1d12h`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -116,36 +118,17 @@ pub(super) fn compared(left: &str, operator: &str, right: &str) -> String {
     format!("{} || {} || {} {operator} {}", is_no_span(left), is_no_span(right), seconds(left), seconds(right))
 }
 
-fn text_schema(rule: Rule) -> Schema {
+fn text_schema(pattern: &str, expected: &str) -> Schema {
     let mut schema = json_schema!({"type": "string", "maxLength": 6});
+    let rule = Rule::new(format!("self.matches('{pattern}')")).message(format!("must be {expected}").as_str());
     kube::core::validate(&mut schema, rule).expect("the schema is an object without rules");
     schema
 }
 
-/// Declares the schema of a text that has a pattern.
-macro_rules! text {
-    ($name:ident, $pattern:literal, $expected:ident) => {
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                let rule = Rule::new(concat!("self.matches('", $pattern, "')"));
-                text_schema(rule.message(format!("must be {}", $expected).as_str()))
-            }
-        }
-    };
-}
-
-text!(DurationString, "^[1-9][0-9]{0,4}(d|h|m|s)$", DURATION);
-text!(Interval, "^([1-9][0-9]{0,4}(d|h|m|s)|Never)$", INTERVAL);
-text!(Delay, "^([1-9][0-9]{0,4}(d|h|m|s)|0s)$", DELAY);
-text!(ExpiresAfter, "^([1-9][0-9]{0,4}d|Never)$", EXPIRES_AFTER);
+inline_schema!(DurationString, text_schema("^[1-9][0-9]{0,4}(d|h|m|s)$", DURATION));
+inline_schema!(Interval, text_schema("^([1-9][0-9]{0,4}(d|h|m|s)|Never)$", INTERVAL));
+inline_schema!(Delay, text_schema("^([1-9][0-9]{0,4}(d|h|m|s)|0s)$", DELAY));
+inline_schema!(ExpiresAfter, text_schema("^([1-9][0-9]{0,4}d|Never)$", EXPIRES_AFTER));
 
 #[cfg(test)]
 mod tests {

@@ -6,12 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::rules;
 
-/// Declares a type that exists only as the schema of fields of another type.
-macro_rules! schema_only {
-    ($(#[$doc:meta])* $name:ident, $schema:expr) => {
-        $(#[$doc])*
-        pub(super) enum $name {}
-
+/// Gives a type a schema that stands in each field of that type.
+macro_rules! inline_schema {
+    ($name:ident, $schema:expr) => {
         impl JsonSchema for $name {
             fn inline_schema() -> bool {
                 true
@@ -25,6 +22,18 @@ macro_rules! schema_only {
                 $schema
             }
         }
+    };
+}
+
+pub(super) use inline_schema;
+
+/// Declares a type that exists only as the schema of fields of another type.
+macro_rules! schema_only {
+    ($(#[$doc:meta])* $name:ident, $schema:expr) => {
+        $(#[$doc])*
+        pub(super) enum $name {}
+
+        inline_schema!($name, $schema);
     };
 }
 
