@@ -25,7 +25,7 @@ impl Pass<'_> {
             Verdict::absent(kinds::RECONCILING),
             Verdict::absent(kinds::STALLED),
         ];
-        if !status.conditions.iter().any(|condition| condition.type_ == kinds::READY) {
+        if conditions::find(&status.conditions, kinds::READY).is_none() {
             let message = format!("no credential was made yet, and none is: {by} is set");
             verdicts.push(Verdict::new(kinds::READY, State::False, "Suspended", message));
         }

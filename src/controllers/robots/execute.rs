@@ -382,11 +382,12 @@ impl Run<'_, '_> {
         let Err(trouble) = result else { return done };
         let not_leading = trouble.class() == Class::NotLeading;
         let (failure, next) = match trouble {
-            Trouble::Stale if self.pass.again => {
+            Trouble::Learned => (None, Outcome::Again),
+            Trouble::Stale => {
+                let next = self.pass.once(Outcome::Again);
                 let failure = Failure { reason: "Conflict", message: CONTRADICTED.to_owned(), permanent: false };
-                (Some(failure), Outcome::Failed { not_before: None })
+                ((next != Outcome::Again).then_some(failure), next)
             }
-            Trouble::Stale | Trouble::Learned => (None, Outcome::Again),
             Trouble::Kube(error) => {
                 let permanent = error.class() == Class::UserFix;
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent };
