@@ -370,7 +370,7 @@ async fn no_more_requests_are_in_flight_than_allowed() {
 }
 
 #[tokio::test]
-async fn a_url_with_more_than_a_host_and_a_ca_certificates_without_certificates_are_refused() {
+async fn a_url_with_more_than_a_host_and_an_authority_without_certificates_are_refused() {
     for url in ["ftp://h", "http://h/path", "http://h/?q", "http://h/#f", "http://u:p@h", "unix:/x"] {
         assert_eq!(Client::new(config(url)).err(), Some(ConfigError::Url), "{url}");
     }

@@ -42,7 +42,7 @@ async fn no_secret_is_in_the_log_the_metrics_an_event_or_a_status() {
         scene.settled("ci").await;
         let token = json!({"metadata": {"annotations": {"harbor-robots.io/revoke": "1"}}});
         scene.accounts().patch("ci", &PatchParams::default(), &Patch::Merge(token)).await.unwrap();
-        scene.account_is("except", "ci", |a| a.status.as_ref().unwrap().handled_revoke.as_deref() == Some("1")).await;
+        scene.account_is("revoked", "ci", |a| a.status.as_ref().unwrap().handled_revoke.as_deref() == Some("1")).await;
         secrets.extend(forms(&scene.logs_in("ci").await));
         // Failures: of a call, of a login, of a Secret without its credential.
         scene.account("astray", json!({"project": "no-such-project"})).await;

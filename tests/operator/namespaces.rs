@@ -252,7 +252,7 @@ async fn a_leaked_credential_ends_at_once_whatever_a_namespace_refuses() {
     let leaked = scene.logs_in_from(&bad, "pull").await;
     let policy = freeze(&scene, &bad, "UPDATE").await;
     scene.annotate_system("puller", "harbor-robots.io/revoke", "leak").await;
-    scene.system_is("except", "puller", |_, status| status.handled_revoke.as_deref() == Some("leak")).await;
+    scene.system_is("revoked", "puller", |_, status| status.handled_revoke.as_deref() == Some("leak")).await;
     scene.system_robots_are("only the new one is left", |robots| robots.len() == 1).await;
     assert!(!scene.harbor.verify(&leaked.name, &leaked.secret).await.unwrap());
     scene.system_reason_is("puller", "Synced", "False", "NamespacesFailed").await;

@@ -244,7 +244,7 @@ async fn a_system_credential_lives_its_whole_life() {
         assert!(scene.harbor.verify(&second.name, &second.secret).await.unwrap());
         // After a leak.
         scene.annotate_system("puller", "harbor-robots.io/revoke", "leak-1").await;
-        scene.system_is("except", "puller", |_, status| status.handled_revoke.as_deref() == Some("leak-1")).await;
+        scene.system_is("revoked", "puller", |_, status| status.handled_revoke.as_deref() == Some("leak-1")).await;
         scene.logs_in_from(&scene.system, &secret).await;
         scene.system_robots_are("the leaked one is gone", |robots| robots.len() == 1).await;
         assert!(!scene.harbor.verify(&second.name, &second.secret).await.unwrap());

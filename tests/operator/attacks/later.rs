@@ -73,30 +73,30 @@ async fn empties_its_lists(stage: &Stage) {
 
 /// Whoever may read the Secret keeps what is in it: but nothing new comes, whatever is asked for.
 async fn revoked(stage: &Stage) {
-    let robot = works(stage, "except").await;
+    let robot = works(stage, "revoked").await;
     stage.scene.harbor.advance(61).await.unwrap();
     let all = stage.scene.registries().get(&stage.scene.registry).await.unwrap().spec.grants;
     stage.scene.edit_registry(json!({"grants": [], "grantRevocationDelay": "1h"})).await;
-    stage.says("except", "Ready", "False", "NotPermitted").await;
+    stage.says("revoked", "Ready", "False", "NotPermitted").await;
     let before = stage.look().await;
     for token in ["harbor-robots.io/refresh", "harbor-robots.io/revoke"] {
-        stage.edit("except", json!({"metadata": {"annotations": {token: "now"}}})).await;
+        stage.edit("revoked", json!({"metadata": {"annotations": {token: "now"}}})).await;
     }
-    stage.edit("except", json!({"spec": {"description": "again", "rotation": {"strategy": "InPlace"}}})).await;
-    stage.says("except", "Ready", "False", "NotPermitted").await;
-    stage.scene.delete_secret("except").await;
-    stage.edit("except", json!({"spec": {"description": "and again"}})).await;
-    stage.says("except", "Ready", "False", "NotPermitted").await;
-    assert!(stage.scene.secret("except").await.is_none(), "a lost credential does not come back");
+    stage.edit("revoked", json!({"spec": {"description": "again", "rotation": {"strategy": "InPlace"}}})).await;
+    stage.says("revoked", "Ready", "False", "NotPermitted").await;
+    stage.scene.delete_secret("revoked").await;
+    stage.edit("revoked", json!({"spec": {"description": "and again"}})).await;
+    stage.says("revoked", "Ready", "False", "NotPermitted").await;
+    assert!(stage.scene.secret("revoked").await.is_none(), "a lost credential does not come back");
     stage.nothing_happened(&before).await;
     // What is left after the delay is switched off, and the grant given again makes a new one.
     stage.scene.edit_registry(json!({"grantRevocationDelay": "1s"})).await;
     is_disabled(stage, &robot).await;
     stage.scene.edit_registry(json!({"grants": all})).await;
-    stage.scene.settled("except").await;
-    stage.scene.logs_in("except").await;
+    stage.scene.settled("revoked").await;
+    stage.scene.logs_in("revoked").await;
     let robots = stage.scene.harbor.robots(&format!("{}.used", stage.scene.namespace)).await.unwrap();
-    assert!(ids(&robots).len() <= 6 && condition(&stage.scene.get("except").await, "Stalled").is_none());
+    assert!(ids(&robots).len() <= 6 && condition(&stage.scene.get("revoked").await, "Stalled").is_none());
     stage.tells_nothing(&stage.all_that_is_told().await);
 }
 

@@ -1,7 +1,6 @@
 //! Robots and Secrets of others, reached for by names, marks and whatever a tenant may write on the own Secret.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::Table;
@@ -270,8 +269,7 @@ async fn forges(stage: &Stage, name: &str, forged: Forged) {
     patch["metadata"]["annotations"] = annotations;
     stage.scene.edit_secret(&name, patch).await;
     // Where no watch tells of Secrets, the next look at the registry does.
-    let nudge = Patch::Merge(json!({"metadata": {"annotations": {"nudged": name}}}));
-    stage.scene.registries().patch(&stage.scene.registry, &PatchParams::default(), &nudge).await.unwrap();
+    stage.scene.nudge().await;
     let is_own = |robot: &Value| robot["name"].as_str().unwrap().contains(&own);
     let whole = |secret: &Secret| {
         let annotations = secret.metadata.annotations.as_ref().unwrap();
