@@ -52,7 +52,16 @@ pub struct RunArgs {
     #[arg(long, env = "WATCH_SECRETS", default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
     pub watch_secrets: bool,
     /// Accept registries with http:// URLs. Credentials then travel in the clear.
-    #[arg(long, env = "ALLOW_HTTP")]
+    #[arg(
+        long,
+        env = "ALLOW_HTTP",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
     pub allow_http: bool,
     /// Hosts that HarborRegistry objects of namespaces may name although their addresses are not on the internet, like
     /// harbor.corp.example, harbor.corp.example:8443, *.svc.cluster.local:443, 10.1.* or [fd00::7]:443; `*` stands for any
@@ -96,7 +105,16 @@ pub struct RunArgs {
     #[arg(long, env = "CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024), value_name = "N")]
     pub concurrency: u16,
     /// Let only one of several replicas act at a time, by a Lease in the cluster resource namespace.
-    #[arg(long, env = "LEADER_ELECT")]
+    #[arg(
+        long,
+        env = "LEADER_ELECT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set,
+        value_name = "BOOL"
+    )]
     pub leader_elect: bool,
     /// How long a Lease that is not renewed keeps the other replicas away: what a leader that died leaves undone waits so
     /// long. Below 15s calls get less time, too.
@@ -185,6 +203,15 @@ mod tests {
             Command::Run(args) => Ok(*args),
             Command::Crds => Err("not run".to_owned()),
         }
+    }
+
+    #[test]
+    fn switches_are_turned_on_by_their_name_and_off_by_a_value() {
+        let on = |args: &[&str]| run(args).map(|args| (args.leader_elect, args.allow_http));
+        assert_eq!(on(&[]), Ok((false, false)));
+        assert_eq!(on(&["--leader-elect", "--allow-http"]), Ok((true, true)));
+        assert_eq!(on(&["--leader-elect=true", "--allow-http=false"]), Ok((true, false)));
+        assert!(on(&["--leader-elect", "false"]).is_err());
     }
 
     #[test]

@@ -45,7 +45,10 @@ impl Restorable {
         tokio::task::block_in_place(|| install_kinds(plane));
         // No sweep finds what a watch should have told.
         let registry = json!({"pollInterval": "1h"});
-        let mut scene = Scene::without_operator(Setting { plane: Some(plane), registry, ..Setting::default() }).await;
+        // With a lease it would end when the control plane is away for ten seconds, and a new one lists everything.
+        let args = vec!["--leader-elect=false".to_owned()];
+        let mut scene =
+            Scene::without_operator(Setting { plane: Some(plane), registry, args, ..Setting::default() }).await;
         let door = Door::open(Side::Kubernetes, server(plane), &Faults::new()).await.unwrap();
         scene.kubeconfig = scratch().unwrap().join("kubeconfig");
         door.write_kubeconfig(&scene.kubeconfig).unwrap();
