@@ -55,7 +55,7 @@ const MAY_POISON: &str = "src/engine/driver.rs";
 
 /// The only places that look at the bytes of a secret.
 const SEES_SECRETS: [&str; 4] =
-    ["src/cluster/secrets.rs", "src/cluster/secret_form.rs", "src/cluster/login.rs", "src/registry/harbor/"];
+    ["src/cluster/secrets.rs", "src/cluster/secret_form", "src/cluster/login.rs", "src/registry/harbor/"];
 
 struct Source {
     /// Relative to the package.

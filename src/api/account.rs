@@ -94,22 +94,73 @@ pub struct SecretKeyRef {
     pub key: String,
 }
 
-/// A further form of the credential in the Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+/// What a key of the Secret holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
-pub enum SecretFormatType {
-    /// The keys `username` and `password`.
-    BasicAuth,
-    /// The key `robot.json`, the file that Harbor's web page offers for download.
+pub enum SecretKeyFormat {
+    /// The docker configuration, as in `.dockerconfigjson`.
+    DockerConfigJson,
+    /// The login's user name.
+    Username,
+    /// The login's password.
+    Password,
+    /// The JSON file that Harbor's web page offers for download.
     RobotFile,
+    /// The host of images, with its port if it has one, like `registry.example.com:5000`.
+    RegistryHost,
+    /// The URL of Harbor as the registry object has it, like `https://registry.example.com`.
+    RegistryUrl,
+    /// The text in `value`.
+    Literal,
 }
 
-/// A further form of the credential in the Secret.
+/// A further key of the Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rules::value_of_a_literal())]
+pub struct SecretKey {
+    /// Name of the key, as the program that reads the Secret wants it. `.dockerconfigjson` is always there, and keys that
+    /// begin with `harbor-robots.` are the operator's.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::data_key())]
+    #[x_kube(validation = rules::free_data_key())]
+    pub key: String,
+    /// `DockerConfigJson`: the docker configuration, as in `.dockerconfigjson`. `Username`, `Password`: the login.
+    /// `RobotFile`: the JSON file that Harbor's web page offers for download. `RegistryHost`: the host of images, like
+    /// `registry.example.com:5000`. `RegistryUrl`: the URL of Harbor, like `https://registry.example.com`. `Literal`: the
+    /// text in `value`.
+    pub format: SecretKeyFormat,
+    /// With `Literal`: the text, which never holds anything secret: whoever may read the account reads it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4096))]
+    pub value: Option<String>,
+}
+
+/// Where a ServiceAccount names the Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct SecretFormat {
-    /// `BasicAuth` adds the keys `username` and `password`, `RobotFile` adds the key `robot.json`.
-    #[serde(rename = "type")]
-    pub type_: SecretFormatType,
+#[schemars(description = "")]
+pub enum ServiceAccountUse {
+    /// In `imagePullSecrets`: pods of the ServiceAccount pull with it.
+    ImagePullSecrets,
+    /// In `secrets`: Tekton, OpenShift builds and others look there for what to push with.
+    Secrets,
+    /// In both.
+    Both,
+}
+
+/// A ServiceAccount that names the Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAccountRef {
+    /// Name of the ServiceAccount, in the Secret's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::object_name())]
+    pub name: String,
+    /// `ImagePullSecrets`: pods of the ServiceAccount pull with the Secret. `Secrets`: it is in the ServiceAccount's list
+    /// `secrets`, where Tekton and OpenShift builds look for what to push with. `Both`: both. Left out:
+    /// `ImagePullSecrets`.
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    pub use_: Option<ServiceAccountUse>,
 }
 
 /// The Secret that the operator writes.
@@ -130,11 +181,12 @@ pub struct SecretOutput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<AnnotationMap>")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// Further forms of the credential, in the same Secret. `.dockerconfigjson` is always there.
+    /// Further keys of the Secret, for programs that want the credential in another form. `.dockerconfigjson` is always
+    /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2))]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub additional_formats: Option<Vec<SecretFormat>>,
+    #[schemars(length(max = 20))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    pub keys: Option<Vec<SecretKey>>,
 }
 
 /// What happens in Harbor when the account is deleted.

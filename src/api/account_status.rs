@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::RegistryKind;
+use super::permissions::PermissionRecord;
 use super::schema::DateTime;
 
 /// The registry an account uses. It is decided once and kept.
@@ -146,11 +147,11 @@ pub struct AccountStatus {
     #[schemars(length(max = 5000))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namespace", "name"]))]
     pub secret_refs: Vec<SecretRecord>,
-    /// What the robot may do in effect, as `resource:action`; of a SystemRobotAccount in any of its projects, and with
-    /// `system ` before what is not about projects.
+    /// What the robot may do in effect: for each resource its actions. Of a SystemRobotAccount by project or pattern, and at
+    /// most 500 rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5000), inner(length(max = 1024)))]
-    pub permissions: Vec<String>,
+    #[schemars(length(max = 500), extend("x-kubernetes-list-type" = "atomic"))]
+    pub permissions: Vec<PermissionRecord>,
     /// The lifetime in effect: whole days, like `30d`, or `Never`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

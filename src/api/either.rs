@@ -4,7 +4,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
-use super::account::{AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, Rotation, SecretKeyRef, SecretOutput};
+use super::account::{
+    AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, Rotation, SecretKeyRef, SecretOutput, ServiceAccountRef,
+};
 use super::account_status::AccountStatus;
 use super::duration::ExpiresAfter;
 use super::harbor_registry::HarborRegistry;
@@ -98,7 +100,7 @@ impl Account {
     shared!(/// `spec.passwordSecretRef`.
         password_secret_ref: Option<&SecretKeyRef>);
     shared!(/// `spec.serviceAccounts`.
-        service_accounts: Option<&Vec<String>>);
+        service_accounts: Option<&Vec<ServiceAccountRef>>);
     shared!(/// `spec.deletionPolicy`.
         deletion_policy: Option<&DeletionPolicy>);
     shared!(/// `spec.adoptionPolicy`.
@@ -145,7 +147,7 @@ impl Account {
                     name: secret.name,
                     labels: secret.labels,
                     annotations: secret.annotations,
-                    additional_formats: secret.additional_formats,
+                    keys: secret.keys,
                 }
             }
         }
@@ -240,8 +242,8 @@ mod tests {
 
     #[test]
     fn what_both_kinds_have_is_read_alike() {
-        let shared = json!({"suspend": true, "expiresAfter": "7d", "serviceAccounts": ["default"],
-                            "secret": {"additionalFormats": [{"type": "BasicAuth"}]}});
+        let shared = json!({"suspend": true, "expiresAfter": "7d", "serviceAccounts": [{"name": "default"}],
+                            "secret": {"keys": [{"key": "user", "format": "Username"}]}});
         let (mut project, mut system) = (shared.clone(), shared);
         project["project"] = json!("team-a");
         system["systemAccess"] = json!([{"resource": "project", "action": "list"}]);

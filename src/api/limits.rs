@@ -3,22 +3,25 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{AccountStatus, RegistryStatus, conditions};
+use super::{AccountStatus, PermissionRecord, RegistryStatus, conditions};
 
 /// Names and versions that come from Harbor, and tokens.
 const NAME: usize = 512;
 /// Hosts, with a port.
 const HOST: usize = 300;
-/// A line that tells permissions.
-const LINE: usize = 1024;
+/// A word of Harbor's permission catalogue, and how many actions a resource has.
+const WORD: usize = 256;
+const ACTIONS: usize = 100;
 /// Names of the cluster's objects.
 const OBJECT_NAME: usize = 253;
 const NAMESPACE: usize = 63;
 const URL: usize = 2048;
-/// Lines of what a login holds, projects and namespaces that are told of by name.
+/// Rows of what a login holds, projects and namespaces that are told of by name.
 const FEW: usize = 100;
-/// Lines of what a Harbor knows, for each of its lists.
-const LINES: usize = 200;
+/// Rows of what a Harbor knows, for each of its lists.
+const KNOWN: usize = 200;
+/// Rows of what an account's robot may do.
+const ROWS: usize = 500;
 const MANY: usize = 5000;
 /// Former URLs, and names of robots at each.
 const FORMER: usize = 5;
@@ -40,15 +43,13 @@ fn cut_some(text: Option<&mut String>, most: usize) {
     }
 }
 
-/// Cuts a list of lines for people, and says that it was cut.
-fn cut_lines(lines: &mut Vec<String>, most: usize) {
-    let more = lines.len().saturating_sub(most);
-    if more > 0 {
-        lines.truncate(most - 1);
-        lines.push(format!("… and {} more", more + 1));
-    }
-    for line in lines {
-        cut(line, LINE);
+fn cut_rows(rows: &mut Vec<PermissionRecord>, most: usize) {
+    rows.truncate(most);
+    for row in rows {
+        cut_some(row.project.as_mut(), NAME);
+        cut(&mut row.resource, WORD);
+        row.actions.truncate(ACTIONS);
+        row.actions.iter_mut().for_each(|action| cut(action, WORD));
     }
 }
 
@@ -86,8 +87,7 @@ impl AccountStatus {
             cut(&mut secret.namespace, NAMESPACE);
             cut(&mut secret.name, OBJECT_NAME);
         }
-        self.permissions.truncate(MANY);
-        self.permissions.iter_mut().for_each(|line| cut(line, LINE));
+        cut_rows(&mut self.permissions, ROWS);
         if let Some(projects) = &mut self.projects {
             projects.names.truncate(FEW);
             projects.names.iter_mut().for_each(|name| cut(name, NAME));
@@ -112,11 +112,11 @@ impl RegistryStatus {
         cut_some(self.robot_name_prefix.as_mut(), NAME);
         if let Some(login) = &mut self.login {
             cut(&mut login.name, NAME);
-            cut_lines(&mut login.permissions, FEW);
+            cut_rows(&mut login.permissions, FEW);
         }
         if let Some(known) = &mut self.permissions {
-            cut_lines(&mut known.project, LINES);
-            cut_lines(&mut known.system, LINES);
+            cut_rows(&mut known.project, KNOWN);
+            cut_rows(&mut known.system, KNOWN);
         }
         self.former_urls.truncate(FORMER);
         for former in &mut self.former_urls {
@@ -218,6 +218,12 @@ mod tests {
         })
     }
 
+    fn rows(texts: &[String]) -> Value {
+        let row = |text: &String| json!({"kind": "Project", "project": text, "resource": text, "actions": [text]});
+        let wide = json!({"resource": "r", "actions": texts.iter().take(300).collect::<Vec<_>>()});
+        texts.iter().map(row).chain([wide]).collect()
+    }
+
     fn conditions_of(texts: &[String], message: &str) -> Value {
         let ours = conditions::ALL.map(ToOwned::to_owned);
         let all = texts.iter().take(60).chain(&ours).map(|kind| {
@@ -234,8 +240,8 @@ mod tests {
         fn whatever_a_harbor_says_fits_into_a_registrys_status(text in text(), list in texts()) {
             let status: RegistryStatus = serde_json::from_value(json!({
                 "harborVersion": text, "registryHost": text, "clusterName": text, "robotNamePrefix": text,
-                "login": {"kind": "Robot", "name": text, "permissions": list},
-                "permissions": {"source": "Harbor", "project": list, "system": [text]},
+                "login": {"kind": "Robot", "name": text, "permissions": rows(&list)},
+                "permissions": {"source": "Harbor", "project": rows(&list), "system": rows(&[text.clone()])},
                 "formerUrls": list.iter().take(9).map(|url| json!({"url": url, "names": list})).collect::<Vec<_>>(),
                 "conditions": conditions_of(&list, &text),
             })).unwrap();
@@ -256,7 +262,7 @@ mod tests {
             let robot = json!({"id": 1, "name": text, "creationTime": "2026-01-01T00:00:00Z", "revocationTime": "2026-01-01T00:00:00Z"});
             let status: AccountStatus = serde_json::from_value(json!({
                 "registry": {"kind": "HarborRegistry", "name": text, "url": text}, "robot": robot, "previous": robot,
-                "handledRefresh": text, "handledRevoke": text, "expiresAfter": text, "permissions": list,
+                "handledRefresh": text, "handledRevoke": text, "expiresAfter": text, "permissions": rows(&list),
                 "secretRefs": list.iter().map(named).collect::<Vec<_>>(), "projects": {"names": list},
                 "namespaces": list.iter().take(300).map(row).collect::<Vec<_>>(),
                 "conditions": conditions_of(&list, &text),
@@ -268,14 +274,5 @@ mod tests {
                 prop_assert_eq!(refused(&schema(kind), &value, "status"), Vec::<String>::new());
             }
         }
-    }
-
-    #[test]
-    fn a_list_that_was_cut_says_so() {
-        let mut lines: Vec<String> = (0..203).map(|at| at.to_string()).collect();
-        cut_lines(&mut lines, 200);
-        assert_eq!((lines.len(), lines[198].as_str(), lines[199].as_str()), (200, "198", "… and 4 more"));
-        cut_lines(&mut lines, 200);
-        assert_eq!(lines.len(), 200);
     }
 }

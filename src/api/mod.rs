@@ -25,8 +25,8 @@ mod stored_properties;
 pub mod system_robot_account;
 
 pub use account::{
-    AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, Rotation, RotationStrategy, SecretFormat,
-    SecretFormatType, SecretKeyRef, SecretOutput,
+    AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, Rotation, RotationStrategy, SecretKey, SecretKeyFormat,
+    SecretKeyRef, SecretOutput, ServiceAccountRef, ServiceAccountUse,
 };
 pub use account_status::{
     AccountStatus, NamespaceRecord, PinnedRegistry, PreviousRobot, ProjectsRecord, RobotRecord, SecretRecord,
@@ -35,7 +35,7 @@ pub use duration::{Delay, DurationString, ExpiresAfter, Interval, InvalidDuratio
 pub use either::{Account, AccountSpec, RegistryObject};
 pub use harbor_registry::{HarborRegistry, HarborRegistrySpec};
 pub use names::{InvalidName, ObjectName, RegistryKey};
-pub use permissions::{AccessRule, Permission};
+pub use permissions::{AccessRule, Permission, PermissionKind, PermissionRecord};
 pub use registry::{
     AccountDefaults, CaCertificatesKind, CaCertificatesRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant,
     GrantAdoption, GrantRetention, LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,

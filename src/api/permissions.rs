@@ -1,4 +1,5 @@
-//! What a user may ask for: the ten names of Harbor's web page, and single resource/action pairs.
+//! What a user may ask for: the ten names of Harbor's web page, and single resource/action pairs; and how a status tells
+//! what somebody may do.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,4 +54,34 @@ pub struct AccessRule {
     /// Harbor's name of the action, like `list` or `create`.
     #[schemars(length(min = 1, max = 64))]
     pub action: String,
+}
+
+/// What a permission is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum PermissionKind {
+    /// What is in projects.
+    Project,
+    /// Harbor itself.
+    System,
+}
+
+/// What may be done with one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PermissionRecord {
+    /// `Project`, or `System` for what is not about projects. Absent where nothing but one project is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<PermissionKind>,
+    /// With `Project`: the name of a project, a pattern of names, or `*` for all projects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub project: Option<String>,
+    /// Harbor's name of the resource, like `repository`.
+    #[schemars(length(max = 256))]
+    pub resource: String,
+    /// Harbor's names of the actions, like `pull`.
+    #[serde(default)]
+    #[schemars(length(max = 100), inner(length(max = 256)), extend("x-kubernetes-list-type" = "set"))]
+    pub actions: Vec<String>,
 }

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::permissions::PermissionRecord;
 use super::schema::DateTime;
 
 /// What the operator found.
@@ -99,11 +100,10 @@ pub struct LoginRecord {
     /// Whether Harbor lets this login update robots of the system; absent until it was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_update_system: Option<bool>,
-    /// What a robot login holds, if it may look: `robot: create, delete, list, read` after `system: `, `all projects: ` or
-    /// the project's name.
+    /// What a robot login holds, if it may look: at most 100 rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), inner(length(max = 1024)))]
-    pub permissions: Vec<String>,
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
+    pub permissions: Vec<PermissionRecord>,
     /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<DateTime>")]
@@ -126,12 +126,12 @@ pub enum CatalogueSource {
 pub struct CatalogueRecord {
     /// `Harbor`, or `BuiltIn` if the login may not ask.
     pub source: CatalogueSource,
-    /// Those about projects, one line for each resource, like `tag: create, delete, list`.
+    /// Those about projects: for each resource its actions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 200), inner(length(max = 1024)))]
-    pub project: Vec<String>,
+    #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "atomic"))]
+    pub project: Vec<PermissionRecord>,
     /// Those about the system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 200), inner(length(max = 1024)))]
-    pub system: Vec<String>,
+    #[schemars(length(max = 200), extend("x-kubernetes-list-type" = "atomic"))]
+    pub system: Vec<PermissionRecord>,
 }

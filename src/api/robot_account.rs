@@ -3,7 +3,9 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::account::{AdoptionPolicy, DeletionPolicy, RegistryRef, Rotation, SecretKeyRef, SecretOutput};
+use super::account::{
+    AdoptionPolicy, DeletionPolicy, RegistryRef, Rotation, SecretKeyRef, SecretOutput, ServiceAccountRef,
+};
 use super::account_status::AccountStatus;
 use super::duration::ExpiresAfter;
 use super::permissions::{AccessRule, Permission};
@@ -148,12 +150,12 @@ pub struct RobotAccountSpec {
     /// The Secret that the operator writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretOutput>,
-    /// ServiceAccounts of this namespace that get the Secret in their `imagePullSecrets`. One that does not exist yet
-    /// gets it when it appears.
+    /// ServiceAccounts of this namespace that get the Secret in their `imagePullSecrets`, or where `use` says. One that does
+    /// not exist yet gets it when it appears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 50), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
-    #[x_kube(validation = rules::object_names())]
-    pub service_accounts: Option<Vec<String>>,
+    #[schemars(length(max = 50))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub service_accounts: Option<Vec<ServiceAccountRef>>,
     /// `Delete`: deleting this object deletes the robot and the Secret. `Retain`: both stay, unless they are more than is
     /// granted, and an account of the same namespace and name takes both back. Left out: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

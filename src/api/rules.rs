@@ -28,14 +28,6 @@ pub(super) fn object_name() -> Rule {
     )
 }
 
-/// Names of other objects.
-pub(super) fn object_names() -> Rule {
-    rule(
-        format!("self.all(n, n.matches('{OBJECT_NAME}'))"),
-        "each must be the name of an object: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
-    )
-}
-
 /// Names of namespaces.
 pub(super) fn namespace_names() -> Rule {
     rule(
@@ -47,6 +39,22 @@ pub(super) fn namespace_names() -> Rule {
 /// A key in the data of a Secret or ConfigMap.
 pub(super) fn data_key() -> Rule {
     rule("self.matches('^[-._a-zA-Z0-9]+$')", "must be a key of the data: letters, digits, '-', '_' and '.'")
+}
+
+/// A key that the operator's own are not in the way of, and that Kubernetes takes.
+pub(super) fn free_data_key() -> Rule {
+    rule(
+        "self != '.dockerconfigjson' && !self.startsWith('harbor-robots.') && self != '.' && !self.startsWith('..')",
+        "must not be '.dockerconfigjson', which is always there, nor begin with 'harbor-robots.', which is the operator's, or with '..', nor be '.', which Kubernetes refuses: choose another key",
+    )
+}
+
+/// A text of one's own, where one is asked for.
+pub(super) fn value_of_a_literal() -> Rule {
+    rule(
+        "(self.format == 'Literal') == has(self.value)",
+        "value belongs to format Literal, which needs it: set value there, and leave it out with every other format",
+    )
 }
 
 /// Keys that do not belong to the operator.

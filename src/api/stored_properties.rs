@@ -19,7 +19,7 @@ fn account() -> Value {
         },
         "previous": {"id": 6, "name": "robot$p+ci.b", "creationTime": "2026-01-01T00:00:00Z", "revocationTime": "2026-01-02T00:00:00Z"},
         "renewalTime": "2026-01-20T00:00:00Z", "lastRotationTime": "2026-01-01T00:00:00Z", "handledRefresh": "1",
-        "handledRevoke": "2", "secretRefs": [{"namespace": "n", "name": "ci"}], "permissions": ["repository:pull"],
+        "handledRevoke": "2", "secretRefs": [{"namespace": "n", "name": "ci"}], "permissions": [{"kind": "Project", "project": "p-*", "resource": "repository", "actions": ["pull"]}],
         "expiresAfter": "30d", "projects": {"all": true, "count": 3, "names": ["a"]}, "namespaceCount": 2,
         "namespaces": [{"name": "a", "ready": false, "reason": "SecretNotOwned", "message": "m"}], "legacy": true,
         "conditions": [{
@@ -32,8 +32,8 @@ fn account() -> Value {
 fn registry() -> Value {
     json!({
         "observedGeneration": 3, "harborVersion": "v2.16.0", "registryHost": "h", "clusterName": "c", "robotNamePrefix": "robot$",
-        "login": {"kind": "Robot", "name": "robot$op", "mayUpdate": true, "permissions": ["robot: list"], "expirationTime": "2026-02-01T00:00:00Z"},
-        "permissions": {"source": "Harbor", "project": ["tag: list"], "system": []}, "accountCount": 3, "orphanCount": 1,
+        "login": {"kind": "Robot", "name": "robot$op", "mayUpdate": true, "permissions": [{"kind": "System", "resource": "robot", "actions": ["list"]}], "expirationTime": "2026-02-01T00:00:00Z"},
+        "permissions": {"source": "Harbor", "project": [{"resource": "tag", "actions": ["list"]}], "system": []}, "accountCount": 3, "orphanCount": 1,
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "LoggedIn", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z",
         }],

@@ -6,7 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::account::{AdoptionPolicy, DeletionPolicy, RegistryRef, Rotation, SecretFormat, SecretKeyRef};
+use super::account::{
+    AdoptionPolicy, DeletionPolicy, RegistryRef, Rotation, SecretKey, SecretKeyRef, ServiceAccountRef,
+};
 use super::account_status::AccountStatus;
 use super::duration::ExpiresAfter;
 use super::permissions::{AccessRule, Permission};
@@ -157,12 +159,12 @@ pub struct SystemRobotAccountSpec {
     /// The Secrets that the operator writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SystemSecretOutput>,
-    /// ServiceAccounts that get the Secret in their `imagePullSecrets`, in each of the Secret's namespaces. One that does
-    /// not exist yet gets it when it appears.
+    /// ServiceAccounts that get the Secret in their `imagePullSecrets`, or where `use` says, in each of the Secret's
+    /// namespaces. One that does not exist yet gets it when it appears.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 50), inner(length(min = 1, max = 253)), extend("x-kubernetes-list-type" = "set"))]
-    #[x_kube(validation = rules::object_names())]
-    pub service_accounts: Option<Vec<String>>,
+    #[schemars(length(max = 50))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub service_accounts: Option<Vec<ServiceAccountRef>>,
     /// `Delete`: deleting this object deletes the robot and the Secrets. `Retain`: all stay, and an account of the same
     /// name takes them back. Left out: `Delete`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -295,9 +297,10 @@ pub struct SystemSecretOutput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<AnnotationMap>")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// Further forms of the credential, in the same Secrets. `.dockerconfigjson` is always there.
+    /// Further keys of the Secrets, for programs that want the credential in another form. `.dockerconfigjson` is always
+    /// there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2))]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub additional_formats: Option<Vec<SecretFormat>>,
+    #[schemars(length(max = 20))]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    pub keys: Option<Vec<SecretKey>>,
 }

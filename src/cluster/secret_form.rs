@@ -1,5 +1,7 @@
 //! What our Secret looks like: rendering it, and reading one back. No calls.
 
+mod data_keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::RegistryTime;
@@ -14,16 +16,14 @@ use serde_json::{Value, json};
 
 use super::objects::Version;
 use super::secret_owner::{MadeFor, account_text};
-use crate::api::{ObjectName, keys};
+use crate::api::keys;
 use crate::domain::desired::SecretWish;
 use crate::domain::observed::{RobotRef, Tokens};
+use crate::domain::secret_entries::SecretEntry;
 
 /// The only type we write.
 pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
-const USERNAME: &str = "username";
-const PASSWORD: &str = "password";
-const ROBOT_FILE: &str = "robot.json";
 /// Whoever sees annotations but no data could try passwords against a plain checksum. One that a person chose may be found
 /// so: its checksum has a key, here. A Secret keeps it, also when the account does not ask for a chosen password any more.
 const CHECKSUM_KEY: &str = "harbor-robots.checksum-key";
@@ -44,31 +44,45 @@ pub struct Credential {
 pub struct Form<'a> {
     /// The account: kind, name and UID for the owner reference.
     pub owner: &'a OwnerReference,
-    /// Name, labels, annotations, formats.
+    /// Name, labels, annotations, keys.
     pub wish: &'a SecretWish,
-    /// Keys of the docker configuration, in order.
-    pub hosts: &'a [String],
-    /// ServiceAccounts that are to carry our entry: recorded before they are changed.
-    pub service_accounts: &'a [ObjectName],
-    /// Those of them, not on record yet, that list the Secret already or do not exist: the entry there is not ours.
-    pub untouched: &'a [ObjectName],
+    /// Where the registry is.
+    pub endpoint: &'a Endpoint,
+    /// Entries in ServiceAccounts: recorded before they are made.
+    pub entries: &'a [SecretEntry],
+    /// Those of them, not on record yet, that are there already or whose ServiceAccount does not exist: they are not ours.
+    pub untouched: &'a [SecretEntry],
 }
 
-impl Form<'_> {
+/// Where clients find a registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Keys of the docker configuration, in order. The first is the host of images.
+    pub hosts: Vec<String>,
+    /// The URL of Harbor, as the registry object has it.
+    pub url: String,
+}
+
+impl<'a> Form<'a> {
     /// A digest of everything but the credential: after a start it tells whether the Secret has the wanted form without
     /// rendering it. See [`at_rest`] for its counterpart.
     pub fn digest(&self, expiration_time: Option<RegistryTime>) -> u64 {
-        let SecretWish { labels, annotations, basic_auth, robot_file, .. } = self.wish;
+        let SecretWish { labels, annotations, .. } = self.wish;
         Outline {
-            hosts: self.hosts.iter().map(String::as_str).collect(),
+            hosts: self.endpoint.hosts.iter().map(String::as_str).collect(),
             labels: outline(labels),
             annotations: outline(annotations),
-            basic_auth: *basic_auth,
-            robot_file: robot_file.then_some(expiry(expiration_time)),
+            keys: data_keys::wanted(self, expiration_time),
             owner: &self.owner.uid,
-            service_accounts: self.service_accounts.iter().map(ObjectName::as_str).collect(),
+            entries: self.entries.iter().map(SecretEntry::record).collect(),
         }
         .digest()
+    }
+}
+
+impl Endpoint {
+    fn host(&self) -> &str {
+        self.hosts.first().map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -78,11 +92,9 @@ struct Outline<'a> {
     hosts: BTreeSet<&'a str>,
     labels: BTreeMap<&'a str, &'a str>,
     annotations: BTreeMap<&'a str, &'a str>,
-    basic_auth: bool,
-    /// The expiry in it.
-    robot_file: Option<i64>,
+    keys: BTreeMap<&'a str, data_keys::Held<'a>>,
     owner: &'a str,
-    service_accounts: BTreeSet<&'a str>,
+    entries: BTreeSet<String>,
 }
 
 impl Outline<'_> {
@@ -135,14 +147,7 @@ pub fn at_rest(secret: &Secret) -> Option<(MadeFor, AtRest)> {
 /// The digest of the form that a Secret has; `None` if it is none that we write.
 fn found(secret: &Secret, owner: &str, credential: &Credential) -> Option<u64> {
     let data = secret.data.as_ref()?;
-    let is = |key: &str, text: &str| data.get(key).is_some_and(|value| value.0 == text.as_bytes());
-    let ours = owned_keys(secret);
-    let has = |key: &str| ours.iter().any(|ours| ours == key);
     let (login, password) = (&credential.robot.name, credential.secret.expose_secret());
-    let file: Option<Value> = data.get(ROBOT_FILE).and_then(|file| serde_json::from_slice(&file.0).ok());
-    let said = file.as_ref().and_then(|file| file.get("expires_at")?.as_i64());
-    let expiration_time = said.filter(|said| *said >= 0).map(RegistryTime::from_second);
-    let in_file = Credential { expiration_time, ..credential.clone() };
     let config: Value = serde_json::from_slice(&data.get(DOCKER_CONFIG)?.0).ok()?;
     let auths = config.get("auths")?.as_object()?;
     let meta = &secret.metadata;
@@ -155,18 +160,15 @@ fn found(secret: &Secret, owner: &str, credential: &Credential) -> Option<u64> {
     let by_label = meta.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ACCOUNT_UID)).map(String::as_str);
     let whole = auths.values().all(|entry| *entry == docker_entry(login, password))
         && by_label == Some(owner)
-        && annotation(secret, keys::ANNOTATION_ACCOUNT).is_some()
-        && (!has(USERNAME) || is(USERNAME, login) && is(PASSWORD, password))
-        && (!has(ROBOT_FILE) || file == Some(robot_file(&in_file)));
+        && annotation(secret, keys::ANNOTATION_ACCOUNT).is_some();
     let recorded = listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS));
     let outline = Outline {
         hosts: auths.keys().map(String::as_str).collect(),
         labels: labels.iter().map(|(key, value)| (*key, value.as_str())).collect(),
         annotations: annotations.iter().map(|(key, value)| (*key, value.as_str())).collect(),
-        basic_auth: has(USERNAME),
-        robot_file: said.filter(|_| has(ROBOT_FILE)),
+        keys: data_keys::found(secret, credential)?,
         owner,
-        service_accounts: recorded.into_iter().collect(),
+        entries: recorded.into_iter().map(ToOwned::to_owned).collect(),
     };
     whole.then(|| outline.digest())
 }
@@ -175,20 +177,14 @@ fn listed(record: Option<&str>) -> Vec<&str> {
     record.unwrap_or_default().split(',').filter(|name| !name.is_empty()).collect()
 }
 
-/// Names on a record of ours. Whoever may edit the Secret may write there: what is no name was not written by us, and no more
-/// are called for than we could have written.
-fn names(secret: &Secret, record: &str) -> Vec<ObjectName> {
-    let named = listed(annotation(secret, record)).into_iter();
-    named.filter_map(|name| ObjectName::new(name).ok()).take(SERVICE_ACCOUNTS).collect()
+/// Entries on a record of ours. Whoever may edit the Secret may write there: what cannot be read was not written by us, and no
+/// more are called for than we could have written.
+fn recorded(secret: &Secret, record: &str) -> Vec<SecretEntry> {
+    listed(annotation(secret, record)).into_iter().filter_map(SecretEntry::read).take(ENTRIES).collect()
 }
 
 fn docker_entry(login: &str, password: &str) -> Value {
     json!({"username": login, "password": password, "auth": STANDARD.encode(format!("{login}:{password}"))})
-}
-
-/// As Harbor writes it.
-fn expiry(expiration_time: Option<RegistryTime>) -> i64 {
-    expiration_time.map_or(-1, RegistryTime::as_second)
 }
 
 /// Puts form and credential into a Secret, keeping whatever others added to it.
@@ -196,25 +192,22 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
     let login = &credential.robot.name;
     let password = credential.secret.expose_secret();
     let entry = docker_entry(login, password);
-    let auths: serde_json::Map<String, Value> = form.hosts.iter().map(|host| (host.clone(), entry.clone())).collect();
-    let mut data = BTreeMap::from([(DOCKER_CONFIG.to_owned(), bytes(&json!({"auths": auths})))]);
-    if form.wish.basic_auth {
-        data.insert(USERNAME.to_owned(), ByteString(login.clone().into_bytes()));
-        data.insert(PASSWORD.to_owned(), ByteString(password.as_bytes().to_vec()));
-    }
-    if form.wish.robot_file {
-        data.insert(ROBOT_FILE.to_owned(), bytes(&robot_file(credential)));
-    }
+    let hosts = &form.endpoint.hosts;
+    let auths: serde_json::Map<String, Value> = hosts.iter().map(|host| (host.clone(), entry.clone())).collect();
+    let config = bytes(&json!({"auths": auths}));
+    let mut data = data_keys::rendered(form, credential, &config);
+    let mut records = data_keys::records(form.wish);
+    data.insert(DOCKER_CONFIG.to_owned(), config);
+    records.push(DOCKER_CONFIG.to_owned());
     let chosen = form.wish.chosen_password;
     let key = checksum_key(secret).map(<[u8]>::to_vec).or_else(|| chosen.then(|| rand::random::<[u8; 32]>().to_vec()));
     if let Some(key) = &key {
         data.insert(CHECKSUM_KEY.to_owned(), ByteString(key.clone()));
+        records.push(CHECKSUM_KEY.to_owned());
     }
-    let ours_before = owned_keys(secret);
+    let ours_before = data_keys::owned(secret);
     let all = secret.data.get_or_insert_default();
     all.retain(|key, _| !ours_before.iter().any(|ours| ours == key));
-    let keys_now: Vec<&str> = data.keys().map(String::as_str).collect();
-    let keys_now = keys_now.join(",");
     all.extend(data);
     secret.type_ = Some(TYPE.to_owned());
     let mut notes = vec![
@@ -222,20 +215,20 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
         (keys::ANNOTATION_ROBOT_NAME, credential.robot.name.clone()),
         (keys::ANNOTATION_ROBOT_CREATED, credential.robot.creation_time.to_string()),
         (keys::ANNOTATION_CHECKSUM, checksum(&form.owner.uid, credential, key.as_deref())),
-        (keys::ANNOTATION_KEYS, keys_now),
+        (keys::ANNOTATION_KEYS, records.join(",")),
     ];
-    let (mut recorded, mut others) = (service_accounts(secret), untouched(secret));
-    let wanted = form.service_accounts;
-    let new: Vec<ObjectName> = wanted.iter().filter(|name| !recorded.contains(name)).cloned().collect();
-    if recorded.len() + new.len() > SERVICE_ACCOUNTS {
+    let (mut recorded, mut others) = (entries(secret), untouched(secret));
+    let wanted = form.entries;
+    let new: Vec<SecretEntry> = wanted.iter().filter(|entry| !recorded.contains(entry)).cloned().collect();
+    if recorded.len() + new.len() > ENTRIES {
         // Whoever filled the record must not push those out that are to be served.
-        recorded.retain(|name| !wanted.contains(name));
-        recorded.truncate(SERVICE_ACCOUNTS.saturating_sub(wanted.len()));
+        recorded.retain(|entry| !wanted.contains(entry));
+        recorded.truncate(ENTRIES.saturating_sub(wanted.len()));
     }
-    others.extend(new.iter().filter(|name| form.untouched.contains(name)).cloned());
-    recorded.extend(wanted.iter().filter(|name| !recorded.contains(name)).cloned().collect::<Vec<_>>());
+    others.extend(new.iter().filter(|entry| form.untouched.contains(entry)).cloned());
+    recorded.extend(wanted.iter().filter(|entry| !recorded.contains(entry)).cloned().collect::<Vec<_>>());
     let lists = [(keys::ANNOTATION_SERVICE_ACCOUNTS, recorded), (keys::ANNOTATION_UNTOUCHED, others)];
-    notes.extend(lists.iter().filter(|(_, names)| !names.is_empty()).map(|(key, names)| (*key, joined(names))));
+    notes.extend(lists.iter().filter(|(_, entries)| !entries.is_empty()).map(|(key, entries)| (*key, joined(entries))));
     if let Some(Tokens { refresh, revoke }) = tokens {
         let served = [(keys::ANNOTATION_HANDLED_REFRESH, refresh), (keys::ANNOTATION_HANDLED_REVOKE, revoke)];
         notes.extend(served.into_iter().filter_map(|(key, token)| Some((key, token.clone()?))));
@@ -298,22 +291,6 @@ fn bytes(value: &Value) -> ByteString {
     ByteString(value.to_string().into_bytes())
 }
 
-/// Exactly the five keys of the file that Harbor's page offers for download, with its types and its form of time.
-fn robot_file(credential: &Credential) -> Value {
-    json!({
-        "creation_time": credential.robot.creation_time.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        "expires_at": expiry(credential.expiration_time),
-        "id": credential.robot.id,
-        "name": credential.robot.name,
-        "secret": credential.secret.expose_secret(),
-    })
-}
-
-/// The data keys that our last write put there: those are ours to remove.
-fn owned_keys(secret: &Secret) -> Vec<String> {
-    listed(annotation(secret, keys::ANNOTATION_KEYS)).into_iter().map(ToOwned::to_owned).collect()
-}
-
 /// The key of the checksum, if it has one.
 fn checksum_key(secret: &Secret) -> Option<&[u8]> {
     secret.data.as_ref()?.get(CHECKSUM_KEY).map(|key| key.0.as_slice())
@@ -340,22 +317,22 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A spec names 50, and those of the last one are kept until they are served.
-const SERVICE_ACCOUNTS: usize = 200;
+/// A spec names 50 ServiceAccounts with two lists each, and those of the last one are kept until they are served.
+const ENTRIES: usize = 200;
 
-/// The ServiceAccounts that carry (or are about to carry) our entry, as recorded on the Secret.
-pub fn service_accounts(secret: &Secret) -> Vec<ObjectName> {
-    names(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)
+/// Our entries in ServiceAccounts (or those that we are about to make), as recorded on the Secret.
+pub fn entries(secret: &Secret) -> Vec<SecretEntry> {
+    recorded(secret, keys::ANNOTATION_SERVICE_ACCOUNTS)
 }
 
-/// Names as they are recorded.
-pub(super) fn joined(names: &[ObjectName]) -> String {
-    names.iter().map(ObjectName::as_str).collect::<Vec<_>>().join(",")
+/// Entries as they are recorded.
+pub(super) fn joined(entries: &[SecretEntry]) -> String {
+    entries.iter().map(SecretEntry::record).collect::<Vec<_>>().join(",")
 }
 
-/// Those of [`service_accounts`] whose entry is not ours.
-pub fn untouched(secret: &Secret) -> Vec<ObjectName> {
-    names(secret, keys::ANNOTATION_UNTOUCHED)
+/// Those of [`entries`] that are not ours.
+pub fn untouched(secret: &Secret) -> Vec<SecretEntry> {
+    recorded(secret, keys::ANNOTATION_UNTOUCHED)
 }
 
 pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {

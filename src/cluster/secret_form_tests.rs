@@ -6,6 +6,10 @@ fn owner() -> OwnerReference {
     OwnerReference { kind: "RobotAccount".into(), name: "ci".into(), uid: "uid-1".into(), ..OwnerReference::default() }
 }
 
+fn endpoint() -> Endpoint {
+    Endpoint { hosts: vec!["h.example:5000".into(), "h.example".into()], url: "https://h.example".into() }
+}
+
 fn credential_of(password: &str) -> Credential {
     let creation_time = RegistryTime::from_second(1_800_000_000);
     let robot = RobotRef { id: 7, name: "robot$p+ci".into(), creation_time };
@@ -15,14 +19,14 @@ fn credential_of(password: &str) -> Credential {
 /// A Secret written for an account that wishes this.
 fn written(from: &Secret, wish: &SecretWish, password: &str) -> Secret {
     let (owner, mut secret) = (owner(), from.clone());
-    let form = Form { owner: &owner, wish, hosts: &["h.example".into()], service_accounts: &[], untouched: &[] };
+    let form = Form { owner: &owner, wish, endpoint: &endpoint(), entries: &[], untouched: &[] };
     write(&mut secret, &form, &credential_of(password), None);
     secret
 }
 
 fn is_settled(secret: &Secret, wish: &SecretWish) -> bool {
     let owner = owner();
-    let form = Form { owner: &owner, wish, hosts: &["h.example".into()], service_accounts: &[], untouched: &[] };
+    let form = Form { owner: &owner, wish, endpoint: &endpoint(), entries: &[], untouched: &[] };
     is_current(secret, &form, &credential(secret, "uid-1").expect("the Secret is whole"))
 }
 
@@ -31,8 +35,7 @@ fn wish(chosen_password: bool) -> SecretWish {
         name: "ci".parse().unwrap(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        basic_auth: false,
-        robot_file: false,
+        keys: BTreeMap::new(),
         chosen_password,
     }
 }

@@ -10,11 +10,12 @@ use proptest::sample::select;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::secret_form::{self, Credential, Form};
+use super::secret_form::{self, Credential, Endpoint, Form};
 use super::secret_owner::{Ownership, ownership};
-use crate::api::{ObjectName, RegistryTime, keys};
-use crate::domain::desired::SecretWish;
+use crate::api::{RegistryTime, keys};
+use crate::domain::desired::{KeyContent, SecretWish};
 use crate::domain::observed::{RobotRef, Tokens};
+use crate::domain::secret_entries::{SecretEntry, SecretList};
 use crate::test_properties::{answers, config, moments, text};
 
 const OUR_ANNOTATIONS: &[&str] = &[
@@ -80,13 +81,24 @@ fn secrets() -> impl Strategy<Value = Secret> {
 
 fn wishes() -> impl Strategy<Value = SecretWish> {
     let pairs = || btree_map("[a-z]{1,8}", "[a-z]{0,8}", 0..4);
-    (pairs(), pairs(), any::<[bool; 3]>()).prop_map(
-        |(labels, annotations, [basic_auth, robot_file, chosen_password])| SecretWish {
+    let contents = prop_oneof![
+        Just(KeyContent::DockerConfigJson),
+        Just(KeyContent::Username),
+        Just(KeyContent::Password),
+        Just(KeyContent::RobotFile),
+        Just(KeyContent::RegistryHost),
+        Just(KeyContent::RegistryUrl),
+        text().prop_map(KeyContent::Literal),
+    ];
+    // An account cannot fill the operator's own keys, whatever let it name them.
+    let names =
+        prop_oneof![8 => "[-._a-zA-Z0-9]{1,8}".prop_map(String::from), 1 => select(DATA).prop_map(str::to_owned)];
+    (pairs(), pairs(), btree_map(names, contents, 0..6), any::<bool>()).prop_map(
+        |(labels, annotations, keys, chosen_password)| SecretWish {
             name: "ci".parse().unwrap(),
             labels,
             annotations,
-            basic_auth,
-            robot_file,
+            keys,
             chosen_password,
         },
     )
@@ -114,8 +126,8 @@ proptest! {
         drop(secret_form::credential(&secret, "u-1"));
         drop(secret_form::handled(&secret));
         let _either = ownership(&secret, &owner());
-        let names = secret_form::service_accounts(&secret);
-        prop_assert!(names.iter().map(|name| name.len()).sum::<usize>() < 100_000);
+        let entries = secret_form::entries(&secret);
+        prop_assert!(entries.iter().map(|entry| entry.service_account.len()).sum::<usize>() < 100_000);
         if let Some(robot) = secret_form::robot(&secret) {
             prop_assert!(robot.name.len() <= 70_000);
         }
@@ -124,12 +136,16 @@ proptest! {
     #[test]
     fn what_was_written_is_read_and_what_others_wrote_is_kept(
         before in secrets(), wish in wishes(), credential in credentials(),
-        hosts in vec("[a-z.]{1,12}(:[0-9]{1,5})?", 1..3), service_accounts in vec("[a-z]{1,8}", 0..3),
+        hosts in vec("[a-z.]{1,12}(:[0-9]{1,5})?", 1..3), entries in vec(("[a-z]{1,8}", any::<bool>()), 0..3),
         tokens in (proptest::option::of(text()), proptest::option::of(text())),
     ) {
         let owner = owner();
-        let service_accounts: Vec<ObjectName> = service_accounts.iter().map(|name| name.parse().unwrap()).collect();
-        let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &service_accounts, untouched: &[] };
+        let entries: Vec<SecretEntry> = entries.into_iter().map(|(name, pulls)| SecretEntry {
+            service_account: name.parse().unwrap(),
+            list: if pulls { SecretList::ImagePullSecrets } else { SecretList::Secrets },
+        }).collect();
+        let endpoint = Endpoint { hosts, url: "https://h".to_owned() };
+        let form = Form { owner: &owner, wish: &wish, endpoint: &endpoint, entries: &entries, untouched: &[] };
         let (refresh, revoke) = tokens;
         let tokens = Tokens { refresh, revoke };
         let mut after = before.clone();
@@ -140,17 +156,18 @@ proptest! {
         prop_assert_eq!(read.secret.expose_secret(), credential.secret.expose_secret());
         prop_assert!(secret_form::is_current(&after, &form, &credential));
         prop_assert_eq!(ownership(&after, &owner), Ownership::Ours);
-        let recorded = secret_form::service_accounts(&after);
-        prop_assert!(service_accounts.iter().all(|name| recorded.contains(name)));
+        let recorded = secret_form::entries(&after);
+        prop_assert!(entries.iter().all(|entry| recorded.contains(entry)));
         let handled = secret_form::handled(&after);
         prop_assert!(tokens.refresh.is_none() || handled.refresh == tokens.refresh);
         prop_assert!(tokens.revoke.is_none() || handled.revoke == tokens.revoke);
 
-        let ours = listed(&before, keys::ANNOTATION_KEYS);
+        let ours: Vec<String> = listed(&before, keys::ANNOTATION_KEYS);
+        let ours: Vec<&str> = ours.iter().map(|record| record.split('=').next().unwrap_or_default()).collect();
         let once_ours = (listed(&before, keys::ANNOTATION_ANNOTATIONS), listed(&before, keys::ANNOTATION_LABELS));
         let now = after.data.as_ref().unwrap();
         for (key, value) in before.data.as_ref().unwrap() {
-            if !ours.contains(key) && !DATA.contains(&key.as_str()) {
+            if !ours.contains(&key.as_str()) && !DATA.contains(&key.as_str()) && !wish.keys.contains_key(key) {
                 prop_assert_eq!(now.get(key), Some(value), "{}", key);
             }
         }
@@ -172,7 +189,8 @@ proptest! {
         wish in wishes(), credential in credentials(), hosts in vec("[a-z.]{1,12}", 1..3), seconds in 0..221_845_392_000_i64,
     ) {
         let owner = owner();
-        let form = Form { owner: &owner, wish: &wish, hosts: &hosts, service_accounts: &[], untouched: &[] };
+        let endpoint = Endpoint { hosts, url: "https://h".to_owned() };
+        let form = Form { owner: &owner, wish: &wish, endpoint: &endpoint, entries: &[], untouched: &[] };
         let expiration_time = Some(RegistryTime::from_second(seconds));
         let credential = Credential { expiration_time, ..credential };
         let mut secret = Secret::default();

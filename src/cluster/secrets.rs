@@ -16,6 +16,7 @@ use crate::api::{ObjectName, RegistryTime, keys};
 use crate::decode::Lenient;
 use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
 use crate::domain::robot::Robot;
+use crate::domain::secret_entries::SecretEntry;
 
 /// `fieldManager` of everything the operator writes.
 pub const MANAGER: &str = "harbor-robot-operator";
@@ -75,13 +76,13 @@ impl Live {
         self.credential.as_ref().filter(|_| named).map(|credential| with_facts_of(credential, robot))
     }
 
-    /// The ServiceAccounts that carry our entry, as recorded on the Secret.
-    pub fn service_accounts(&self) -> Vec<ObjectName> {
-        self.object.as_ref().filter(|_| self.ours).map(secret_form::service_accounts).unwrap_or_default()
+    /// Our entries in ServiceAccounts, as recorded on the Secret.
+    pub fn entries(&self) -> Vec<SecretEntry> {
+        self.object.as_ref().filter(|_| self.ours).map(secret_form::entries).unwrap_or_default()
     }
 
-    /// Those of them whose entry is not ours.
-    pub fn untouched(&self) -> Vec<ObjectName> {
+    /// Those of them that are not ours.
+    pub fn untouched(&self) -> Vec<SecretEntry> {
         self.object.as_ref().filter(|_| self.ours).map(secret_form::untouched).unwrap_or_default()
     }
 
@@ -175,18 +176,18 @@ pub async fn fence(client: &Client, namespace: &ObjectName, live: &Live, form: &
     .await
 }
 
-/// Records which ServiceAccounts are to list the Secret, and in which of them the entry is not ours.
-pub async fn record_service_accounts(
+/// Records which ServiceAccounts are to list the Secret where, and which of these entries are not ours.
+pub async fn record_entries(
     client: &Client,
     namespace: &ObjectName,
     live: &Live,
     form: &Form<'_>,
-    names: &[ObjectName],
-    untouched: &[ObjectName],
+    entries: &[SecretEntry],
+    untouched: &[SecretEntry],
 ) -> Result<Live, Error> {
     save(client, namespace, live, form, |secret| {
         let annotations = secret.metadata.annotations.get_or_insert_default();
-        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), secret_form::joined(names));
+        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), secret_form::joined(entries));
         annotations.remove(keys::ANNOTATION_UNTOUCHED);
         if !untouched.is_empty() {
             annotations.insert(keys::ANNOTATION_UNTOUCHED.to_owned(), secret_form::joined(untouched));
@@ -224,7 +225,7 @@ pub async fn copy(
         return Ok(Copied::Unchanged(live));
     }
     let write = |secret: &mut Secret| secret_form::write(secret, form, credential, None);
-    let (from, served) = (live.version(), live.service_accounts());
+    let (from, served) = (live.version(), live.entries());
     Ok(Copied::Changed { from, served, to: save(client, namespace, &live, form, write).await? })
 }
 
@@ -236,8 +237,8 @@ pub enum Copied {
     Changed {
         /// The version before; none if there was no Secret.
         from: Version,
-        /// The ServiceAccounts that were on record before.
-        served: Vec<ObjectName>,
+        /// The entries in ServiceAccounts that were on record before.
+        served: Vec<SecretEntry>,
         /// As it is now.
         to: Live,
     },

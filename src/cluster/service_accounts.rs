@@ -1,23 +1,24 @@
-//! Our entry in the `imagePullSecrets` of ServiceAccounts.
+//! Our entries in the `imagePullSecrets` and `secrets` of ServiceAccounts.
 //!
-//! Not server-side apply: the list is atomic, one manager would own it whole. We read, then add or remove our one entry
-//! in a write that is conditional on the version read; nobody else's entry is moved.
+//! Not server-side apply: of `imagePullSecrets`, which is atomic, one manager would own the whole. We read, then add or remove
+//! our one entry in a write that is conditional on the version read; nobody else's entry is moved.
 
-use k8s_openapi::api::core::v1::{LocalObjectReference, ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::objects::{Partial, Version, other_manager};
 use super::secrets::MANAGER;
 use super::{Error, in_namespace, within};
 use crate::api::ObjectName;
 use crate::decode::Lenient;
+use crate::domain::secret_entries::{SecretEntry, SecretList};
 
-/// What became of one ServiceAccount.
+/// What became of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum Found {
     /// It was as wanted, in this version.
     Unchanged(Version),
     /// It was changed.
@@ -41,72 +42,94 @@ pub enum Entry {
 /// Attempts against a ServiceAccount that others change at the same time.
 const ATTEMPTS: usize = 5;
 
-/// Whether the ServiceAccount lists the Secret.
-pub async fn look(client: &Client, namespace: &ObjectName, name: &ObjectName, secret: &str) -> Result<Entry, Error> {
-    add(client, namespace, name, secret, true).await
+/// Whether the entry is there.
+pub async fn look(client: &Client, namespace: &ObjectName, entry: &SecretEntry, secret: &str) -> Result<Found, Error> {
+    add(client, namespace, entry, secret, true).await
 }
 
-/// Makes sure that the ServiceAccount lists the Secret. One that was `served` before and does not is left as it is.
+/// Makes sure that the entry is there. One that was `served` before and is not there is left out.
 pub async fn add(
     client: &Client,
     namespace: &ObjectName,
-    name: &ObjectName,
+    entry: &SecretEntry,
     secret: &str,
     served: bool,
-) -> Result<Entry, Error> {
-    change(client, namespace, name, |entries| {
-        if entries.iter().any(|entry| entry.name == secret) {
-            Err(|meta: &ObjectMeta| Entry::Unchanged(Version::of(meta)))
+) -> Result<Found, Error> {
+    change(client, namespace, entry, |listed| {
+        if listed.iter().any(|item| names(item, secret)) {
+            Err(|meta: &ObjectMeta| Found::Unchanged(Version::of(meta)))
         } else if served {
-            Err(|meta: &ObjectMeta| Entry::TakenOut {
+            Err(|meta: &ObjectMeta| Found::TakenOut {
                 version: Version::of(meta),
                 by: other_manager(meta).map(ToOwned::to_owned),
             })
         } else {
-            Ok(entries.iter().cloned().chain([LocalObjectReference { name: secret.to_owned() }]).collect())
+            Ok(listed.iter().cloned().chain([json!({"name": secret})]).collect())
         }
     })
     .await
 }
 
-/// Makes sure that the ServiceAccount does not list the Secret.
-pub async fn remove(client: &Client, namespace: &ObjectName, name: &ObjectName, secret: &str) -> Result<Entry, Error> {
-    change(client, namespace, name, |entries| {
-        if entries.iter().any(|entry| entry.name == secret) {
-            Ok(entries.iter().filter(|entry| entry.name != secret).cloned().collect())
+/// Makes sure that the entry is not there.
+pub async fn remove(
+    client: &Client,
+    namespace: &ObjectName,
+    entry: &SecretEntry,
+    secret: &str,
+) -> Result<Found, Error> {
+    change(client, namespace, entry, |listed| {
+        if listed.iter().any(|item| names(item, secret)) {
+            Ok(listed.iter().filter(|item| !names(item, secret)).cloned().collect())
         } else {
-            Err(|meta: &ObjectMeta| Entry::Unchanged(Version::of(meta)))
+            Err(|meta: &ObjectMeta| Found::Unchanged(Version::of(meta)))
         }
     })
     .await
+}
+
+fn names(item: &Value, secret: &str) -> bool {
+    item.get("name").and_then(Value::as_str) == Some(secret)
+}
+
+/// True if a list of the ServiceAccount names the Secret.
+pub fn lists(account: &ServiceAccount, list: SecretList, secret: &str) -> bool {
+    match list {
+        SecretList::ImagePullSecrets => account.image_pull_secrets.iter().flatten().any(|listed| listed.name == secret),
+        SecretList::Secrets => account.secrets.iter().flatten().any(|listed| listed.name.as_deref() == Some(secret)),
+    }
 }
 
 /// Writes the list that `next` makes of the present one, unless it answers what to say instead.
 async fn change(
     client: &Client,
     namespace: &ObjectName,
-    name: &ObjectName,
-    next: impl Fn(&[LocalObjectReference]) -> Result<Vec<LocalObjectReference>, fn(&ObjectMeta) -> Entry>,
-) -> Result<Entry, Error> {
+    entry: &SecretEntry,
+    next: impl Fn(&[Value]) -> Result<Vec<Value>, fn(&ObjectMeta) -> Found>,
+) -> Result<Found, Error> {
     let api: Api<Lenient<ServiceAccount>> = in_namespace(client, namespace);
     let metadata: Api<Partial<ServiceAccount>> = in_namespace(client, namespace);
+    let name = &entry.service_account;
     for _ in 0..ATTEMPTS {
-        let Some(account) = within(api.get_opt(name)).await? else { return Ok(Entry::Missing) };
+        let Some(account) = within(api.get_opt(name)).await? else { return Ok(Found::Missing) };
         let account = account.into_result()?;
         let from = Version::of(&account.metadata);
-        let list = match next(account.image_pull_secrets.as_deref().unwrap_or_default()) {
+        let listed: Vec<Value> = match entry.list {
+            SecretList::ImagePullSecrets => {
+                account.image_pull_secrets.iter().flatten().map(|item| json!(item)).collect()
+            }
+            SecretList::Secrets => account.secrets.iter().flatten().map(|item| json!(item)).collect(),
+        };
+        let list = match next(&listed) {
             Ok(list) => list,
-            Err(entry) => return Ok(entry(&account.metadata)),
+            Err(found) => return Ok(found(&account.metadata)),
         };
         // The resourceVersion in a merge patch makes it conditional.
-        let patch = json!({
-            "metadata": {"resourceVersion": account.metadata.resource_version},
-            "imagePullSecrets": list,
-        });
+        let mut patch = json!({"metadata": {"resourceVersion": account.metadata.resource_version}});
+        patch[entry.list.to_string()] = list.into();
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         match within(metadata.patch(name, &params, &Patch::Merge(&patch))).await {
-            Ok(changed) => return Ok(Entry::Changed { from, to: Version::of(changed.meta()) }),
-            Err(Error::NotFound) => return Ok(Entry::Missing),
+            Ok(changed) => return Ok(Found::Changed { from, to: Version::of(changed.meta()) }),
+            Err(Error::NotFound) => return Ok(Found::Missing),
             Err(Error::Conflict) => {}
             Err(error) => return Err(error),
         }

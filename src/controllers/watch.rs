@@ -22,6 +22,7 @@ use crate::api::{
 };
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_form;
+use crate::cluster::service_accounts::lists;
 use crate::decode::Unreadable;
 use stream::{Events, Listing, Seen, config, feed, in_namespaces, mapped, open};
 
@@ -233,17 +234,20 @@ pub async fn logins(ctx: Arc<Context>) {
 pub async fn service_accounts(ctx: Arc<Context>) {
     let streams = in_namespaces::<ServiceAccount>(&ctx, &config());
     let see = |seen: Seen<ServiceAccount>| {
-        let (meta, entries, shown) = match seen {
-            Seen::Is(account, shown) => (account.metadata, account.image_pull_secrets.unwrap_or_default(), shown),
-            Seen::Gone(account) => (account.metadata, Vec::new(), Shown::Deleted),
-            Seen::GoneUnread(account) => (account.metadata, Vec::new(), Shown::Deleted),
+        let (account, shown) = match seen {
+            Seen::Is(account, shown) => (account, shown),
+            Seen::Gone(account) => (account, Shown::Deleted),
+            Seen::GoneUnread(account) => {
+                (ServiceAccount { metadata: account.metadata, ..ServiceAccount::default() }, Shown::Deleted)
+            }
             Seen::Unreadable(account) => return unreadable::found(&ctx, *account),
         };
-        readable(&ctx, "ServiceAccount", &meta);
+        let meta = &account.metadata;
+        readable(&ctx, "ServiceAccount", meta);
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-        let names = |secret: &str| entries.iter().any(|entry| entry.name == secret);
-        for user in ctx.index.see_service_account(namespace, name, Version::of(&meta), shown, names) {
+        let names = |list, secret: &str| lists(&account, list, secret);
+        for user in ctx.index.see_service_account(namespace, name, Version::of(meta), shown, names) {
             wake(&ctx, user);
         }
     };

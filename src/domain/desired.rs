@@ -12,9 +12,11 @@ use super::plan::Strategy;
 use super::projects;
 use super::robot::{Home, Lifetime, Permissions, Scope};
 use super::rotation::{self, Rotation};
+use super::secret_entries::{SecretEntry, SecretList};
 use crate::api::{
     Account, AccountDefaults, AccountSpec, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter,
-    InvalidDuration, InvalidName, ObjectName, ProjectsRecord, RotationStrategy, SecretFormatType, SecretKeyRef, keys,
+    InvalidDuration, InvalidName, ObjectName, PermissionRecord, ProjectsRecord, RotationStrategy, SecretKey,
+    SecretKeyFormat, SecretKeyRef, keys,
 };
 
 /// `expiresAfter` when neither the account nor its registry says one (Harbor's own default).
@@ -51,6 +53,8 @@ pub struct Desired {
     pub enabled: bool,
     /// Everything the robot may do.
     pub permissions: Permissions,
+    /// The same for people: a pattern stands for its projects.
+    pub told: Permissions,
     /// What was asked for besides, but this Harbor does not know.
     pub unknown: Unknown,
     /// Days or never.
@@ -63,8 +67,8 @@ pub struct Desired {
     pub rotation: Rotation,
     /// The Secret.
     pub secret: SecretWish,
-    /// Pull through these without naming the Secret in each pod.
-    pub service_accounts: Vec<ObjectName>,
+    /// Where ServiceAccounts name the Secret.
+    pub entries: Vec<SecretEntry>,
     /// `deletionPolicy: Retain`.
     pub retain: bool,
     /// `adoptionPolicy: IfUnowned`.
@@ -86,12 +90,43 @@ pub struct SecretWish {
     pub labels: BTreeMap<String, String>,
     /// Annotations to keep on it.
     pub annotations: BTreeMap<String, String>,
-    /// Keys `username` and `password`.
-    pub basic_auth: bool,
-    /// Key `robot.json`.
-    pub robot_file: bool,
+    /// Keys beside the docker configuration, each with what it holds.
+    pub keys: BTreeMap<String, KeyContent>,
     /// A person chose the password: others might guess it.
     pub chosen_password: bool,
+}
+
+/// What a key of the Secret holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum KeyContent {
+    /// The docker configuration.
+    DockerConfigJson,
+    /// The user name.
+    Username,
+    /// The password.
+    Password,
+    /// The file that Harbor's page offers for download.
+    RobotFile,
+    /// The host of images.
+    RegistryHost,
+    /// The URL of Harbor.
+    RegistryUrl,
+    /// A text of the account's own.
+    Literal(String),
+}
+
+impl From<SecretKey> for KeyContent {
+    fn from(key: SecretKey) -> Self {
+        match key.format {
+            SecretKeyFormat::DockerConfigJson => Self::DockerConfigJson,
+            SecretKeyFormat::Username => Self::Username,
+            SecretKeyFormat::Password => Self::Password,
+            SecretKeyFormat::RobotFile => Self::RobotFile,
+            SecretKeyFormat::RegistryHost => Self::RegistryHost,
+            SecretKeyFormat::RegistryUrl => Self::RegistryUrl,
+            SecretKeyFormat::Literal => Self::Literal(key.value.unwrap_or_default()),
+        }
+    }
 }
 
 impl Desired {
@@ -104,6 +139,7 @@ impl Desired {
     /// means nothing any more and is not taken for a difference.
     pub fn give_up(&mut self, unknown: Unknown) {
         self.permissions = without(&self.permissions, &unknown);
+        self.told = without(&self.told, &unknown);
         self.unknown = unknown;
     }
 
@@ -117,14 +153,17 @@ impl Desired {
         self.permissions.values().flatten().cloned().collect()
     }
 
-    /// What the robot may do, for status: each pair once, however many projects it is for.
-    pub fn permission_texts(&self) -> Vec<String> {
-        let system = self.permissions.get(&Scope::System).into_iter().flatten().map(|pair| format!("system {pair}"));
-        let others = self.permissions.iter().filter(|(scope, _)| **scope != Scope::System);
-        let others: AccessSet = others.flat_map(|(_, pairs)| pairs).cloned().collect();
-        others.iter().map(ToString::to_string).chain(system).collect()
+    /// What the robot may do, for status.
+    pub fn permission_records(&self) -> Vec<PermissionRecord> {
+        match &self.home {
+            Home::Project(_) => permissions::records(&self.pairs(), None, None),
+            Home::System => permissions::records_by_scope(&self.told).take(RECORDS).collect(),
+        }
     }
 }
+
+/// So many rows of what a robot may do are in a status.
+const RECORDS: usize = 500;
 
 fn without(permissions: &Permissions, pairs: &Unknown) -> Permissions {
     let none = AccessSet::new();
@@ -152,21 +191,19 @@ pub fn of_account(
         .cloned()
         .or_else(|| defaults.and_then(|defaults| defaults.expires_after.clone()))
         .unwrap_or_else(|| ExpiresAfter(DEFAULT_LIFETIME.to_owned()));
-    let (home, permissions, record) = match &account.spec {
+    let (home, permissions, told, record) = match &account.spec {
         AccountSpec::Project(spec) => {
             let access = permissions::wanted(spec.permissions.as_deref(), spec.access.as_deref());
             let permissions = Permissions::from([(Scope::Project(spec.project.clone()), access)]);
-            (Home::Project(spec.project.clone()), permissions, None)
+            (Home::Project(spec.project.clone()), permissions.clone(), permissions, None)
         }
         AccountSpec::System(spec) => {
             let permissions = projects::permissions(spec, existing);
             let record = spec.projects.is_some().then(|| projects::record(&permissions));
-            (Home::System, permissions, record)
+            (Home::System, permissions, projects::by_pattern(spec), record)
         }
     };
     let output = account.secret();
-    let formats = output.additional_formats.unwrap_or_default();
-    let has_format = |wanted| formats.iter().any(|format| format.type_ == wanted);
     let deleting = meta.deletion_timestamp.is_some();
     let (strategy, rotation) = match rotation_of(account, defaults) {
         Err(_) if deleting => (Strategy::Overlap, Rotation::default()),
@@ -181,14 +218,19 @@ pub fn of_account(
         Err(_) if deleting => name_in("metadata.name", account.name())?,
         name => name?,
     };
-    let named = account.service_accounts().into_iter().flatten().map(|name| name_in("spec.serviceAccounts", name));
-    let service_accounts = named.filter(|name| !deleting || name.is_ok()).collect::<Result<_, _>>()?;
+    let named = account.service_accounts().into_iter().flatten();
+    let named = named.map(|named| Ok((name_in("spec.serviceAccounts", &named.name)?, SecretList::of(named.use_))));
+    let named: Vec<_> = named.filter(|named| !deleting || named.is_ok()).collect::<Result<_, InvalidSpec>>()?;
+    let entries = named.into_iter().flat_map(|(service_account, lists)| {
+        lists.iter().map(move |list| SecretEntry { service_account: service_account.clone(), list: *list })
+    });
     Ok(Desired {
         home,
         base_name: account.robot_name(),
         text: account.description().cloned().unwrap_or_default(),
         enabled: !account.disabled().copied().unwrap_or_default(),
         permissions,
+        told,
         unknown: Unknown::new(),
         lifetime,
         expires_after: expires_after.0,
@@ -198,11 +240,10 @@ pub fn of_account(
             name: secret_name,
             labels: output.labels.unwrap_or_default(),
             annotations: output.annotations.unwrap_or_default(),
-            basic_auth: has_format(SecretFormatType::BasicAuth),
-            robot_file: has_format(SecretFormatType::RobotFile),
+            keys: output.keys.into_iter().flatten().map(|key| (key.key.clone(), key.into())).collect(),
             chosen_password: account.password_secret_ref().is_some(),
         },
-        service_accounts,
+        entries: entries.collect(),
         retain: account.deletion_policy() == Some(&DeletionPolicy::Retain),
         adopt: account.adoption_policy() == Some(&AdoptionPolicy::IfUnowned),
         own_password: account.password_secret_ref().cloned(),

@@ -23,6 +23,7 @@ pub mod refused_pairs;
 pub mod report;
 pub mod robot;
 pub mod rotation;
+pub mod secret_entries;
 pub mod situation;
 pub mod slots;
 pub mod spread;

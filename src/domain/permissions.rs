@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{AccessRule, Permission};
+use super::robot::{Permissions, Scope};
+use crate::api::{AccessRule, Permission, PermissionKind, PermissionRecord};
 
 /// One resource/action pair, e.g. `repository:pull`. Ordered, because lists are always sent in one sorted order:
 /// concurrent creates with differently ordered lists deadlock Harbor's database.
@@ -66,6 +67,33 @@ pub fn lines(pairs: &AccessSet) -> Vec<String> {
         by_resource.entry(&pair.resource).or_default().push(&pair.action);
     }
     by_resource.into_iter().map(|(resource, actions)| format!("{resource}: {}", actions.join(", "))).collect()
+}
+
+/// A row for each resource, for a status: `kind` and `project` where there may be others.
+pub fn records(pairs: &AccessSet, kind: Option<PermissionKind>, project: Option<&str>) -> Vec<PermissionRecord> {
+    let mut rows: Vec<PermissionRecord> = Vec::new();
+    // Pairs come sorted by resource.
+    for pair in pairs {
+        match rows.last_mut().filter(|row| row.resource == pair.resource) {
+            Some(row) => row.actions.push(pair.action.clone()),
+            None => rows.push(PermissionRecord {
+                kind,
+                project: project.map(ToOwned::to_owned),
+                resource: pair.resource.clone(),
+                actions: vec![pair.action.clone()],
+            }),
+        }
+    }
+    rows
+}
+
+/// The rows of everything that a robot of any level holds, for a status.
+pub fn records_by_scope(permissions: &Permissions) -> impl Iterator<Item = PermissionRecord> + '_ {
+    permissions.iter().flat_map(|(scope, pairs)| match scope {
+        Scope::System => records(pairs, Some(PermissionKind::System), None),
+        Scope::AllProjects => records(pairs, Some(PermissionKind::Project), Some("*")),
+        Scope::Project(name) => records(pairs, Some(PermissionKind::Project), Some(name)),
+    })
 }
 
 /// Pairs that widen their holder's own power, change who may do what, or reach outside the project. No `*` in a grant

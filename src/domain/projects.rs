@@ -18,14 +18,23 @@ pub fn depend_on_names(spec: &SystemRobotAccountSpec) -> bool {
 
 /// The permissions that a spec comes to while Harbor has these projects.
 pub fn permissions(spec: &SystemRobotAccountSpec, existing: &BTreeSet<String>) -> Permissions {
-    let mut all = spec.projects.as_ref().map(|projects| in_projects(projects, existing)).unwrap_or_default();
+    of_spec(spec, |pattern| existing.iter().filter(|name| patterns::fits(pattern, name)).cloned().collect())
+}
+
+/// The same as the spec has it, for people: each pattern stands for the projects that fit it.
+pub fn by_pattern(spec: &SystemRobotAccountSpec) -> Permissions {
+    of_spec(spec, |pattern| vec![pattern.to_owned()])
+}
+
+fn of_spec(spec: &SystemRobotAccountSpec, fitting: impl Fn(&str) -> Vec<String>) -> Permissions {
+    let mut all = spec.projects.as_ref().map(|projects| in_projects(projects, fitting)).unwrap_or_default();
     let system = spec.system_access.as_deref().unwrap_or_default();
     all.insert(Scope::System, pairs(None, Some(system)));
     all.retain(|_, pairs| !pairs.is_empty());
     all
 }
 
-fn in_projects(projects: &ProjectAccess, existing: &BTreeSet<String>) -> Permissions {
+fn in_projects(projects: &ProjectAccess, fitting: impl Fn(&str) -> Vec<String>) -> Permissions {
     let mut all = Permissions::new();
     let mut add = |scope, pairs: &AccessSet| all.entry(scope).or_default().extend(pairs.iter().cloned());
     if let Some(set) = &projects.all {
@@ -33,8 +42,8 @@ fn in_projects(projects: &ProjectAccess, existing: &BTreeSet<String>) -> Permiss
     }
     for entry in projects.matching.iter().flatten() {
         let pairs = pairs(entry.permissions.as_deref(), entry.access.as_deref());
-        for name in existing.iter().filter(|name| patterns::fits(&entry.pattern, name)) {
-            add(Scope::Project(name.clone()), &pairs);
+        for name in fitting(&entry.pattern) {
+            add(Scope::Project(name), &pairs);
         }
     }
     for entry in projects.selected.iter().flatten() {
@@ -125,6 +134,21 @@ mod tests {
             ["team-a repository:pull", "team-prod repository:pull,tag:list", "x-prod tag:list"]
         );
         assert_eq!(of(spec, &["other"]), [""; 0]);
+    }
+
+    #[test]
+    fn people_are_told_of_patterns_and_what_is_taken_from_them() {
+        let spec = json!({"projects": {
+            "matching": [{"pattern": "team-*", "permissions": ["PushArtifacts", "CreateTags"]}],
+            "except": {"permissions": ["CreateTags"]},
+        }, "systemAccess": [{"resource": "project", "action": "list"}]});
+        let spec: SystemRobotAccountSpec = serde_json::from_value(spec).unwrap();
+        let rows: Vec<_> = permissions::records_by_scope(&by_pattern(&spec)).collect();
+        let wanted = json!([
+            {"kind": "System", "resource": "project", "actions": ["list"]},
+            {"kind": "Project", "project": "team-*", "resource": "repository", "actions": ["pull", "push"]},
+        ]);
+        assert_eq!(serde_json::to_value(rows).unwrap(), wanted);
     }
 
     #[test]

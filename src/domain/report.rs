@@ -159,7 +159,7 @@ fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
     } else if robot.is_some() {
         // Without a record of the wish that is in effect, the next pass sends the PUT that this one owes.
         status.expires_after = Some(desired.expires_after.clone()).filter(|_| !owes_update(facts));
-        status.permissions = desired.permission_texts();
+        status.permissions = desired.permission_records();
         status.secret_refs = secret_refs(facts);
     } else {
         status.permissions.clear();

@@ -29,8 +29,8 @@ async fn no_secret_is_in_the_log_the_metrics_an_event_or_a_status() {
             Scene::new(Setting { login, args: vec!["--log-level=trace".to_owned()], ..Setting::default() }).await;
         let mut secrets: BTreeSet<String> = forms(&scene.login).into_iter().collect();
         let mut shown = String::new();
-        let formats = json!([{"type": "BasicAuth"}, {"type": "RobotFile"}]);
-        scene.account("ci", json!({"secret": {"additionalFormats": formats}})).await;
+        let formats = json!([{"key": "username", "format": "Username"}, {"key": "password", "format": "Password"}, {"key": "robot.json", "format": "RobotFile"}]);
+        scene.account("ci", json!({"secret": {"keys": formats}})).await;
         scene.settled("ci").await;
         secrets.extend(forms(&scene.logs_in("ci").await));
         // An edit, and a new credential after a lost one.

@@ -93,7 +93,7 @@ async fn everything() -> Scene {
         "metadata": {"name": "own", "namespace": namespace, "labels": {"scene": scene.registry}},
         "spec": {"url": scene.harbor.url, "auth": {"secretRef": {"name": "own-login"}}, "pollInterval": "1s"},
     }));
-    scene.account("ci", json!({"serviceAccounts": ["default"]})).await;
+    scene.account("ci", json!({"serviceAccounts": [{"name": "default"}]})).await;
     scene.account("own", json!({"registryRef": {"kind": "HarborRegistry", "name": "own"}, "name": "by-own"})).await;
     let spec = json!({
         "projects": {"all": {"permissions": ["PullArtifacts"]}}, "secret": {"name": "pull", "namespaces": [namespace]},

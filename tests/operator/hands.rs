@@ -126,34 +126,59 @@ impl Scene {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Makes a ServiceAccount that names these Secrets.
+    /// Makes a ServiceAccount with these `imagePullSecrets`.
     pub async fn service_account(&self, name: &str, pull_secrets: &[&str]) {
-        let secrets: Vec<Value> = pull_secrets.iter().map(|name| json!({"name": name})).collect();
-        let account = serde_json::from_value(json!({"metadata": {"name": name}, "imagePullSecrets": secrets}));
+        self.service_account_with(name, PULL, pull_secrets).await;
+    }
+
+    /// Makes a ServiceAccount that names these Secrets in a list.
+    pub async fn service_account_with(&self, name: &str, list: &str, secrets: &[&str]) {
+        let account = serde_json::from_value(json!({"metadata": {"name": name}, list: named(secrets)}));
         self.service_accounts().create(&PostParams::default(), &account.unwrap()).await.unwrap();
     }
 
-    /// Overwrites what a ServiceAccount names.
+    /// Overwrites the `imagePullSecrets` of a ServiceAccount.
     pub async fn set_pull_secrets(&self, name: &str, pull_secrets: &[&str]) {
-        let secrets: Vec<Value> = pull_secrets.iter().map(|name| json!({"name": name})).collect();
-        let patch = Patch::Merge(json!({"imagePullSecrets": secrets}));
+        self.set_listed(name, PULL, pull_secrets).await;
+    }
+
+    /// Overwrites a list of a ServiceAccount.
+    pub async fn set_listed(&self, name: &str, list: &str, secrets: &[&str]) {
+        let patch = Patch::Merge(json!({list: named(secrets)}));
         self.service_accounts().patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
-    /// The Secrets that a ServiceAccount names, in order.
+    /// The `imagePullSecrets` of a ServiceAccount, in order.
     pub async fn pull_secrets(&self, name: &str) -> Vec<String> {
-        let account = self.service_accounts().get(name).await.unwrap();
-        account.image_pull_secrets.unwrap_or_default().into_iter().map(|entry| entry.name).collect()
+        self.listed(name, PULL).await
     }
 
-    /// Waits until a ServiceAccount names exactly these Secrets, in order.
+    /// The Secrets that a list of a ServiceAccount names, in order.
+    pub async fn listed(&self, name: &str, list: &str) -> Vec<String> {
+        let account = serde_json::to_value(self.service_accounts().get(name).await.unwrap()).unwrap();
+        let entries = account[list].as_array().into_iter().flatten();
+        entries.map(|entry| entry["name"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Waits until the `imagePullSecrets` of a ServiceAccount are exactly these, in order.
     pub async fn pull_secrets_are(&self, name: &str, wanted: &[&str]) {
-        eventually(&format!("ServiceAccount {name} names {wanted:?}"), SOON, || async {
-            let found = self.pull_secrets(name).await;
+        self.listed_are(name, PULL, wanted).await;
+    }
+
+    /// Waits until a list of a ServiceAccount names exactly these Secrets, in order.
+    pub async fn listed_are(&self, name: &str, list: &str, wanted: &[&str]) {
+        eventually(&format!("the {list} of ServiceAccount {name} are {wanted:?}"), SOON, || async {
+            let found = self.listed(name, list).await;
             if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
         })
         .await;
     }
+}
+
+const PULL: &str = "imagePullSecrets";
+
+fn named(secrets: &[&str]) -> Value {
+    secrets.iter().map(|name| json!({"name": name})).collect()
 }
 
 /// How many calls changed something in Harbor; a person's login is none.

@@ -10,6 +10,7 @@ mod attacks;
 mod bulk;
 mod canary;
 mod clocks;
+mod consumers;
 mod crash;
 mod damaged;
 mod days;

@@ -134,7 +134,7 @@ async fn sigterm_ends_it_soon_and_a_restart_leaves_settled_accounts_alone() {
     for login in BOTH_LOGINS {
         let mut scene = Scene::new(Setting { login, ..Setting::default() }).await;
         for at in 0..5 {
-            scene.account(&format!("ci-{at}"), json!({"serviceAccounts": ["default"]})).await;
+            scene.account(&format!("ci-{at}"), json!({"serviceAccounts": [{"name": "default"}]})).await;
         }
         for at in 0..5 {
             scene.settled(&format!("ci-{at}")).await;
@@ -195,7 +195,7 @@ async fn own_world(scene: &Scene, namespace: &str) -> Api<RobotAccount> {
         "metadata": {"name": "elsewhere", "namespace": namespace},
         "spec": {
             "registryRef": {"kind": "HarborRegistry", "name": "own"}, "project": scene.namespace, "name": namespace,
-            "permissions": ["PullArtifacts"], "serviceAccounts": ["default"],
+            "permissions": ["PullArtifacts"], "serviceAccounts": [{"name": "default"}],
         },
     });
     accounts.create(&PostParams::default(), &serde_json::from_value(account).unwrap()).await.unwrap();

@@ -40,8 +40,8 @@ async fn a_secret_follows_namespaces_by_name_and_label() {
         let other = scene.namespace_with("other", &json!({}));
         let later = format!("{}-later", scene.namespace);
         let secret = json!({"name": "pull", "namespaces": [named, later], "namespaceSelector": {"matchLabels": {"pull": team}},
-                            "additionalFormats": [{"type": "BasicAuth"}]});
-        scene.system_account("puller", pull(secret, json!(["default"]))).await;
+                            "keys": [{"key": "username", "format": "Username"}, {"key": "password", "format": "Password"}]});
+        scene.system_account("puller", pull(secret, json!([{"name": "default"}]))).await;
         let status = scene.system_settled("puller").await;
         let first = scene.logs_in_from(&scene.system, "pull").await;
         for namespace in [&named, &labelled] {
@@ -108,7 +108,7 @@ async fn namespaces_are_served_while_harbor_cannot_be_asked() {
     let team = scene.system_name("team");
     let first = scene.namespace_with("first", &json!({"pull": team}));
     let secret = json!({"name": "pull", "namespaceSelector": {"matchLabels": {"pull": team}}});
-    scene.system_account("puller", pull(secret, json!(["default"]))).await;
+    scene.system_account("puller", pull(secret, json!([{"name": "default"}]))).await;
     scene.system_settled("puller").await;
     let login = scene.logs_in_from(&first, "pull").await;
 
@@ -326,7 +326,9 @@ async fn the_former_credential_lives_until_each_namespace_has_the_new_one() {
 async fn copies_that_others_change_or_delete_are_put_right() {
     let mut scene = Scene::of_the_system(Setting::default()).await;
     let here = scene.namespace_with("here", &json!({}));
-    scene.system_account("puller", pull(json!({"name": "pull", "namespaces": [here]}), json!(["default"]))).await;
+    scene
+        .system_account("puller", pull(json!({"name": "pull", "namespaces": [here]}), json!([{"name": "default"}])))
+        .await;
     scene.system_settled("puller").await;
     let login = scene.logs_in_from(&here, "pull").await;
     let secrets: Api<Secret> = Api::namespaced(scene.client.clone(), &here);

@@ -54,7 +54,7 @@ impl Scene {
 fn wish(strategy: &str) -> Value {
     json!({
         "passwordSecretRef": {"name": "chosen", "key": "password"}, "rotation": {"strategy": strategy},
-        "secret": {"additionalFormats": [{"type": "RobotFile"}]},
+        "secret": {"keys": [{"key": "robot.json", "format": "RobotFile"}]},
     })
 }
 

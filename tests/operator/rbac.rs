@@ -7,7 +7,7 @@ use crate::scene::{Scene, Setting};
 #[tokio::test(flavor = "multi_thread")]
 async fn the_installed_rights_are_enough_for_a_whole_life() {
     let scene = Scene::new(Setting::default()).await;
-    scene.account("ci", json!({"serviceAccounts": ["default"]})).await;
+    scene.account("ci", json!({"serviceAccounts": [{"name": "default"}]})).await;
     scene.settled("ci").await;
     scene.edit("ci", json!({"permissions": ["PushArtifacts", "PullArtifacts"]})).await;
     scene.settled("ci").await;
@@ -26,7 +26,7 @@ async fn the_installed_rights_are_enough_for_system_accounts_and_registries_of_n
     let here = scene.namespace_with("here", &json!({}));
     let spec = json!({
         "projects": {"matching": [{"pattern": "*", "permissions": ["PullArtifacts"]}]},
-        "secret": {"name": "pull", "namespaces": [here]}, "serviceAccounts": ["default"],
+        "secret": {"name": "pull", "namespaces": [here]}, "serviceAccounts": [{"name": "default"}],
     });
     scene.system_account("puller", spec).await;
     scene.system_settled("puller").await;

@@ -185,12 +185,12 @@ async fn a_first_secret_that_is_refused_leaves_one_robot_and_makes_no_more() {
 async fn a_service_account_that_may_not_be_changed_holds_nobody() {
     let scene = Scene::new(Setting { args: vec!["--settle-after=1".to_owned()], ..Setting::default() }).await;
     scene.service_account("builder", &["z"]).await;
-    scene.account("ci", json!({"serviceAccounts": ["builder"]})).await;
+    scene.account("ci", json!({"serviceAccounts": [{"name": "builder"}]})).await;
     scene.settled("ci").await;
     let rule = Rule::begin(&scene, "serviceaccounts", "UPDATE").await;
     // One that is to get an entry says so; the rest goes on.
     scene
-        .edit("ci", json!({"serviceAccounts": ["default", "builder"], "permissions": ["PullArtifacts", "CreateTags"]}))
+        .edit("ci", json!({"serviceAccounts": [{"name": "default"}, {"name": "builder"}], "permissions": ["PullArtifacts", "CreateTags"]}))
         .await;
     let message = scene.reason_is("ci", "Synced", "False", "KubernetesRefused").await;
     assert!(message.contains("ServiceAccount default") && message.contains("frozen by the platform team"), "{message}");
@@ -221,7 +221,7 @@ async fn a_service_account_that_may_not_be_changed_holds_nobody() {
 async fn an_entry_that_could_not_be_taken_out_goes_when_the_rule_does() {
     let scene = Scene::new(Setting::default()).await;
     scene.service_account("builder", &["z"]).await;
-    scene.account("ci", json!({"serviceAccounts": ["builder"]})).await;
+    scene.account("ci", json!({"serviceAccounts": [{"name": "builder"}]})).await;
     scene.settled("ci").await;
     let rule = Rule::begin(&scene, "serviceaccounts", "UPDATE").await;
     scene.edit("ci", json!({"serviceAccounts": null})).await;

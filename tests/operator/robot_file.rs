@@ -25,7 +25,7 @@ async fn whole_file(scene: &Scene, name: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_robot_file_has_the_five_keys_of_harbors_export_through_every_rotation() {
-    let file = json!({"additionalFormats": [{"type": "RobotFile"}]});
+    let file = json!({"keys": [{"key": "robot.json", "format": "RobotFile"}]});
     let in_place = json!({"secret": file, "rotation": {"strategy": "InPlace"}});
     let cases = [
         (LoginAs::Person, json!({"secret": file})),
@@ -62,7 +62,7 @@ async fn the_robot_file_of_a_refresh_in_place_is_that_of_the_same_robot() {
     let scene = Scene::new(Setting::default()).await;
     let spec = json!({
         "expiresAfter": "Never", "rotation": {"strategy": "InPlace"},
-        "secret": {"additionalFormats": [{"type": "RobotFile"}]},
+        "secret": {"keys": [{"key": "robot.json", "format": "RobotFile"}]},
     });
     scene.account("ci", spec).await;
     let made = whole_file(&scene, "ci").await;

@@ -14,7 +14,7 @@ const SYSTEM: &str = "harbor-robots";
 const REGISTRY: &str = "main";
 
 /// The objects of a file, made to fit the scene.
-fn objects(scene: &Scene, file: &Path) -> Vec<Value> {
+pub fn objects(scene: &Scene, file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap();
     let text = text
         .replace(URL, &scene.harbor.url)
@@ -47,14 +47,18 @@ fn objects(scene: &Scene, file: &Path) -> Vec<Value> {
     objects
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_form_is_applied_as_it_is_and_becomes_ready() {
-    let everything = json!({"grants": [{
+/// A registry's grant of everything to everyone.
+pub fn everything() -> Value {
+    json!({"grants": [{
         "name": "all", "namespaceSelector": everyone(), "projects": ["*"],
         "access": [{"resource": "*", "action": "*"}], "maxExpiresAfter": "Never", "adoption": "Allowed", "retention": "Allowed",
-    }]});
+    }]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_form_is_applied_as_it_is_and_becomes_ready() {
     let args = vec!["--private-registry-hosts=127.0.0.1".to_owned()];
-    let scene = Scene::of_the_system(Setting { registry: everything, args, ..Setting::default() }).await;
+    let scene = Scene::of_the_system(Setting { registry: everything(), args, ..Setting::default() }).await;
     for team in ["a", "b"] {
         let name = scene.namespace_with(team, &json!({"harbor-robots.example.com/pull": "true"}));
         scene.harbor.create_project(&name).await.unwrap();

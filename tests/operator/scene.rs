@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use harbor_robot_operator::api::crds::crds;
-use harbor_robot_operator::api::{ClusterHarborRegistry, RobotAccount};
+use harbor_robot_operator::api::{ClusterHarborRegistry, PermissionKind, PermissionRecord, RobotAccount};
 use harbor_robot_world::{ControlPlane, Harbor, HarborOptions, Login, Operator, OperatorOptions, eventually, scratch};
 use harbor_stand_in::version::Version;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -553,6 +553,19 @@ pub fn pairs(robot: &Value) -> Vec<String> {
         .collect();
     pairs.sort();
     pairs
+}
+
+/// `resource:action` pairs of a status, each after its project or `/` for the system, if that is said.
+pub fn permissions_in(rows: &[PermissionRecord]) -> Vec<String> {
+    let pairs = rows.iter().flat_map(|row| {
+        let place = match (row.kind, &row.project) {
+            (Some(PermissionKind::System), _) => "/ ".to_owned(),
+            (_, Some(project)) => format!("{project} "),
+            (_, None) => String::new(),
+        };
+        row.actions.iter().map(move |action| format!("{place}{}:{action}", row.resource))
+    });
+    pairs.collect()
 }
 
 /// Applies a JSON merge patch.

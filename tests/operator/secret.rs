@@ -14,11 +14,15 @@ use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, condition};
 const PUT_RIGHT: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn labels_annotations_and_formats_come_and_go_with_the_spec() {
+async fn labels_annotations_and_keys_come_and_go_with_the_spec() {
     let scene = Scene::new(Setting::default()).await;
-    let formats = json!([{"type": "BasicAuth"}, {"type": "RobotFile"}]);
-    let output =
-        json!({"labels": {"team": "a", "tier": "1"}, "annotations": {"note": "x"}, "additionalFormats": formats});
+    let keys = json!([
+        {"key": "user", "format": "Username"}, {"key": "password", "format": "Password"},
+        {"key": "robot.json", "format": "RobotFile"}, {"key": "config.json", "format": "DockerConfigJson"},
+        {"key": "host", "format": "RegistryHost"}, {"key": "harbor", "format": "RegistryUrl"},
+        {"key": "enableOCI", "format": "Literal", "value": "true"}, {"key": "empty", "format": "Literal", "value": ""},
+    ]);
+    let output = json!({"labels": {"team": "a", "tier": "1"}, "annotations": {"note": "x"}, "keys": keys});
     scene.account("ci", json!({"secret": output})).await;
     let account = scene.settled("ci").await;
     let secret = scene.secret("ci").await.unwrap();
@@ -26,7 +30,11 @@ async fn labels_annotations_and_formats_come_and_go_with_the_spec() {
     assert_eq!((label(&secret, "team"), annotation(&secret, "note")), (Some("a"), Some("x")));
     let (login, hosts) = scene.credential("ci").await;
     assert_eq!(hosts, [scene.harbor.host()]);
-    assert_eq!(text(&secret, "username"), Some(login.name.clone()));
+    assert_eq!(text(&secret, "user"), Some(login.name.clone()));
+    assert_eq!(text(&secret, "config.json"), text(&secret, ".dockerconfigjson"));
+    assert_eq!(text(&secret, "host"), Some(scene.harbor.host().to_owned()));
+    assert_eq!(text(&secret, "harbor"), Some(scene.harbor.url.clone()));
+    assert_eq!((text(&secret, "enableOCI"), text(&secret, "empty")), (Some("true".into()), Some(String::new())));
     assert_eq!(text(&secret, "password"), Some(login.secret.clone()));
     let file: Value = serde_json::from_str(&text(&secret, "robot.json").unwrap()).unwrap();
     let robot = &scene.robots().await[0];
@@ -42,7 +50,7 @@ async fn labels_annotations_and_formats_come_and_go_with_the_spec() {
         "metadata": {"labels": {"foreign": "kept"}, "annotations": {"foreign": "kept"}}, "stringData": {"foreign": "kept"},
     });
     scene.edit_secret("ci", foreign).await;
-    let fewer = json!({"labels": {"tier": null}, "annotations": null, "additionalFormats": null});
+    let fewer = json!({"labels": {"tier": null}, "annotations": null, "keys": null});
     scene.edit("ci", json!({"secret": fewer})).await;
     scene.settled("ci").await;
     let secret = scene.secret("ci").await.unwrap();
@@ -79,7 +87,7 @@ async fn an_edited_credential_is_replaced_by_a_new_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_around_the_credential_is_put_right_without_a_call_that_changes_harbor() {
     let scene = Scene::new(Setting::default()).await;
-    let output = json!({"labels": {"team": "a"}, "additionalFormats": [{"type": "BasicAuth"}]});
+    let output = json!({"labels": {"team": "a"}, "keys": [{"key": "username", "format": "Username"}, {"key": "password", "format": "Password"}]});
     let managed = "app.kubernetes.io/managed-by";
     let uid = "harbor-robots.io/account-uid";
     let own_annotations = json!({"harbor-robots.io/account": null, "harbor-robots.io/keys": null});
@@ -168,7 +176,7 @@ async fn what_was_edited_while_the_operator_was_away_is_put_right_after_its_star
     let mut scene = Scene::new(Setting::default()).await;
     let output = json!({
         "labels": {"team": "a"}, "annotations": {"note": "x"},
-        "additionalFormats": [{"type": "BasicAuth"}, {"type": "RobotFile"}],
+        "keys": [{"key": "username", "format": "Username"}, {"key": "password", "format": "Password"}, {"key": "robot.json", "format": "RobotFile"}],
     });
     let edits = [
         ("label", json!({"metadata": {"labels": {"team": "b"}}})),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::hands::changes;
-use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting};
+use crate::scene::{BOTH_LOGINS, LoginAs, Scene, Setting, permissions_in};
 use crate::system::rights_of;
 
 /// A scene in which one system account asks for `spec`, settled; with the robot.
@@ -30,7 +30,7 @@ async fn a_system_robot_reaches_all_projects() {
         assert_eq!(rights_of(&robot), ["* repository:pull", "* repository:push"], "push never without pull");
         let status = scene.system_settled("puller").await;
         assert_eq!(status.projects.unwrap().all, Some(true));
-        assert_eq!(status.permissions, ["repository:pull", "repository:push"]);
+        assert_eq!(permissions_in(&status.permissions), ["* repository:pull", "* repository:push"]);
         let login = scene.logs_in_from(&scene.system, &scene.system_name("puller")).await;
         assert_eq!(login.name, "robot$puller");
         scene.delete_system("puller").await;
@@ -218,7 +218,7 @@ async fn system_access_is_granted() {
         let (scene, robot) = settled(login, json!({"systemAccess": access})).await;
         assert_eq!(rights_of(&robot), ["/ label:read", "/ project:list"]);
         let status = scene.system_settled("puller").await;
-        assert_eq!(status.permissions, ["system label:read", "system project:list"]);
+        assert_eq!(permissions_in(&status.permissions), ["/ label:read", "/ project:list"]);
         // A pair of projects is none of the system.
         scene.edit_system("puller", json!({"systemAccess": [{"resource": "repositry", "action": "pull"}]})).await;
         let message = scene.system_reason_is("puller", "Synced", "False", "PermissionUnknown").await;

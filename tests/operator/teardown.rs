@@ -77,7 +77,7 @@ async fn delete_namespace(scene: &Scene) {
 async fn scene_of(login: LoginAs, further: &[&str]) -> Scene {
     let args = [args(&[QUICK]), args(further)].concat();
     let scene = Scene::new(Setting { login, args, ..Setting::default() }).await;
-    scene.account("ci", json!({"serviceAccounts": ["default"]})).await;
+    scene.account("ci", json!({"serviceAccounts": [{"name": "default"}]})).await;
     scene.settled("ci").await;
     scene
 }

@@ -64,9 +64,9 @@ async fn a_create_is_one_normal_event_and_each_failure_one_warning() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_settled_account_costs_no_write_and_no_call_that_changes() {
     let scene = Scene::new(Setting::default()).await;
-    let output = json!({"labels": {"team": "a"}, "additionalFormats": [{"type": "RobotFile"}]});
+    let output = json!({"labels": {"team": "a"}, "keys": [{"key": "robot.json", "format": "RobotFile"}]});
     scene.service_account("builder", &[]).await;
-    scene.account("ci", json!({"secret": output, "serviceAccounts": ["builder"]})).await;
+    scene.account("ci", json!({"secret": output, "serviceAccounts": [{"name": "builder"}]})).await;
     scene.account("edited", json!({})).await;
     scene.settled("edited").await;
     scene.edit("edited", json!({"description": "by PUT"})).await;

@@ -65,7 +65,7 @@ async fn a_namespace_uses_a_registry_of_its_own() {
         let scene = scene(Setting { login, registry: json!({"grants": []}), ..Setting::default() }).await;
         own_is(&scene, "True", "LoggedIn").await;
         // No grant is needed: the login is the namespace's own.
-        scene.account("ci", of_own(json!({"serviceAccounts": ["default"]}))).await;
+        scene.account("ci", of_own(json!({"serviceAccounts": [{"name": "default"}]}))).await;
         let account = scene.settled("ci").await;
         let pinned = account.status.unwrap().registry.unwrap();
         assert_eq!((pinned.kind.to_string().as_str(), pinned.name.as_str()), ("HarborRegistry", "own"));

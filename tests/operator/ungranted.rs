@@ -119,7 +119,7 @@ async fn a_forged_status_keeps_nothing_alive() {
     scene.reason_is("ci", "Ready", "True", "Published").await;
     let pull =
         json!([{"name": "pull", "namespaces": [scene.namespace], "projects": ["*"], "permissions": ["PullArtifacts"]}]);
-    let forged = Patch::Merge(json!({"status": {"permissions": ["repository:pull"]}}));
+    let forged = Patch::Merge(json!({"status": {"permissions": [{"resource": "repository", "actions": ["pull"]}]}}));
     scene.accounts().patch_status("ci", &PatchParams::default(), &forged).await.unwrap();
     scene.edit("ci", json!({"permissions": ["PullArtifacts"]})).await;
     scene.edit_registry(json!({"grants": pull})).await;

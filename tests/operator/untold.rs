@@ -25,7 +25,6 @@ async fn a_harbor_that_says_more_than_a_status_holds_is_served() {
     scene.settled("ci").await;
     let known = scene.registry_is("Ready", "True").await.status.unwrap().permissions.unwrap();
     assert_eq!((known.project.len(), known.system.len()), (200, 200));
-    assert!(known.project[199].starts_with("… and "), "{}", known.project[199]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +95,7 @@ async fn an_object_that_nobody_has_looked_at_says_so() {
         assert_eq!(status(&scene, kind, name), (fresh.clone(), 1), "{kind}");
         let table =
             scene.plane.kubectl(["get", kind, name, "--namespace", &scene.namespace, "--output=wide"]).ok().unwrap();
-        assert!(!table.contains("-1"), "{table}");
+        assert!(table.split_whitespace().all(|cell| cell != "-1"), "{table}");
     }
     scene.start();
     scene.settled("ci").await;

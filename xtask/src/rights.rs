@@ -16,8 +16,9 @@ pub(crate) enum Rights {
 }
 
 /// Tests that cannot pass with certain rights, with the reason: a part of their names, as `cargo test -- --skip` takes it.
-const NOT_APPLICABLE: [(Rights, &str, &str); 10] = [
+const NOT_APPLICABLE: [(Rights, &str, &str); 11] = [
     (Rights::Namespaced, "teardown::a_namespace_with_a_registry_of_its_own_goes_with_its_robots", GOES_WITH_ITS_ROLE),
+    (Rights::Namespaced, "trouble::a_namespace_is_not_held_for_ever_by_a_harbor_that_is_gone", GOES_WITH_ITS_ROLE),
     (Rights::Namespaced, "teardown::after_a_restart_a_namespace_without_a_login_is_given_up", GOES_WITH_ITS_ROLE),
     (Rights::Hardened, "namespaces::a_namespace_that_refuses_from_the_start_disturbs_nobody", NO_WATCH),
     (Rights::Hardened, "network::what_went_while_a_watch_had_lost_its_place_is_noticed", NO_WATCH),

@@ -6,49 +6,67 @@ use super::{Index, Inner, Key};
 use crate::api::ObjectName;
 use crate::cluster::objects::Version;
 use crate::controllers::tracked::{Shown, Tracked};
+use crate::domain::secret_entries::{SecretEntry, SecretList};
 
 /// A ServiceAccount that accounts name.
 #[derive(Default)]
 pub(super) struct Named {
-    /// Each with the ServiceAccount as its last pass left it.
-    users: Vec<(Key, Tracked)>,
+    users: Vec<User>,
     /// The version that the watch showed last.
     seen: Version,
     /// A pass missed it, and its account says so.
     missed: bool,
 }
 
+/// An account that names a ServiceAccount.
+struct User {
+    account: Key,
+    /// The lists that are to name its Secret.
+    lists: Vec<SecretList>,
+    /// The ServiceAccount as the account's last pass left it.
+    tracked: Tracked,
+}
+
 impl Named {
+    fn user(&mut self, account: &Key) -> Option<&mut User> {
+        self.users.iter_mut().find(|user| user.account == *account)
+    }
+
     /// It was changed since the account's last pass.
     pub(super) fn is_news_to(&self, account: &Key) -> bool {
-        self.users.iter().any(|(user, tracked)| user == account && !tracked.is_quiet())
+        self.users.iter().any(|user| user.account == *account && !user.tracked.is_quiet())
     }
 }
 
 impl Index {
-    /// Notes which ServiceAccounts an account names in a namespace.
-    pub fn set_service_accounts(&self, account: &Key, namespace: &ObjectName, names: &[ObjectName]) {
+    /// Notes in which lists of which ServiceAccounts of a namespace an account's Secret is to be.
+    pub fn set_secret_entries(&self, account: &Key, namespace: &ObjectName, entries: &[SecretEntry]) {
         let mut inner = self.lock();
-        if names.is_empty() {
+        if entries.is_empty() {
             inner.forget_service_accounts(account, namespace);
             return;
         }
         let here = inner.service_accounts.entry(namespace.clone()).or_default();
         here.retain(|name, named| {
-            if !names.contains(name) {
-                named.users.retain(|(user, _)| user != account);
+            if !entries.iter().any(|entry| entry.service_account == *name) {
+                named.users.retain(|user| user.account != *account);
+            }
+            if let Some(user) = named.user(account) {
+                user.lists.clear();
             }
             !named.users.is_empty()
         });
-        for name in names {
-            let Named { users, seen, .. } = here.entry(name.clone()).or_default();
-            if !users.iter().any(|(user, _)| user == account) {
-                let mut tracked = Tracked::default();
-                if *seen != Version::NONE {
-                    tracked.observe(*seen, Shown::Listed);
-                }
-                users.push((account.clone(), tracked));
+        for SecretEntry { service_account, list } in entries {
+            let named = here.entry(service_account.clone()).or_default();
+            if let Some(user) = named.user(account) {
+                user.lists.push(*list);
+                continue;
             }
+            let mut tracked = Tracked::default();
+            if named.seen != Version::NONE {
+                tracked.observe(named.seen, Shown::Listed);
+            }
+            named.users.push(User { account: account.clone(), lists: vec![*list], tracked });
         }
     }
 
@@ -58,7 +76,7 @@ impl Index {
         let mut inner = self.lock();
         let here = inner.service_accounts.get_mut(namespace);
         let Some(named) = here.and_then(|here| here.get_mut(name)) else { return };
-        for (user, tracked) in &mut named.users {
+        for User { account: user, tracked, .. } in &mut named.users {
             // Found as it should be by whoever names it only now: the watch may have shown this version long ago, and then
             // never does again.
             if user == account && found == left && tracked.seen() == Version::NONE {
@@ -79,19 +97,20 @@ impl Index {
         let mut inner = self.lock();
         let Some(named) = inner.service_accounts.get_mut(namespace).and_then(|here| here.get_mut(name)) else { return };
         named.missed = true;
-        let users = named.users.iter_mut().filter(|(user, _)| user == account);
-        users.for_each(|(_, tracked)| *tracked = Tracked::default());
+        if let Some(user) = named.user(account) {
+            user.tracked = Tracked::default();
+        }
     }
 
     /// True if a pass of this process left the account's entry in a ServiceAccount.
     pub fn has_served(&self, account: &Key, namespace: &str, name: &str) -> bool {
         let inner = self.lock();
         let named = inner.service_accounts.get(namespace).and_then(|here| here.get(name));
-        named.is_some_and(|named| named.users.iter().any(|(user, tracked)| user == account && tracked.is_left()))
+        named.is_some_and(|named| named.users.iter().any(|user| user.account == *account && user.tracked.is_left()))
     }
 
-    /// Notes what the watch showed of a ServiceAccount: its version, and which Secrets it names. Answers with the accounts
-    /// that should look. One whose Secret is named has nothing to do there, whoever wrote and although no pass of this process
+    /// Notes what the watch showed of a ServiceAccount: its version, and whether a list of it names a Secret. Answers with the
+    /// accounts that should look. One whose Secret is in every list that it asks for has nothing to do there, whoever wrote and although no pass of this process
     /// looked before: so a start asks nobody about thousands of them.
     pub fn see_service_account(
         &self,
@@ -99,7 +118,7 @@ impl Index {
         name: &str,
         version: Version,
         shown: Shown,
-        names: impl Fn(&str) -> bool,
+        names: impl Fn(SecretList, &str) -> bool,
     ) -> Vec<Key> {
         let mut inner = self.lock();
         let Inner { entries, service_accounts, .. } = &mut *inner;
@@ -108,12 +127,15 @@ impl Index {
         named.seen = version;
         let missed = std::mem::take(&mut named.missed);
         let mut look = Vec::new();
-        for (user, tracked) in &mut named.users {
+        for User { account: user, lists, tracked } in &mut named.users {
             if !tracked.observe(version, shown) {
                 continue;
             }
             let secret = entries.get(user).map(|entry| entry.secret_name.as_deref().unwrap_or(&user.name));
-            if !missed && shown != Shown::Deleted && secret.is_some_and(&names) {
+            if !missed
+                && shown != Shown::Deleted
+                && secret.is_some_and(|secret| lists.iter().all(|list| names(*list, secret)))
+            {
                 tracked.accept();
             } else {
                 look.push(user.clone());
@@ -135,7 +157,7 @@ impl Inner {
     pub(super) fn forget_service_accounts(&mut self, account: &Key, namespace: &str) {
         let Some(here) = self.service_accounts.get_mut(namespace) else { return };
         here.retain(|_, named| {
-            named.users.retain(|(user, _)| user != account);
+            named.users.retain(|user| user.account != *account);
             !named.users.is_empty()
         });
         if here.is_empty() {
@@ -157,7 +179,8 @@ mod tests {
         let index = Index::default();
         for name in accounts {
             index.set(key(name), entry("p"));
-            index.set_service_accounts(&key(name), &"n".parse().unwrap(), &["default".parse().unwrap()]);
+            let entry = SecretEntry { service_account: "default".parse().unwrap(), list: SecretList::ImagePullSecrets };
+            index.set_secret_entries(&key(name), &"n".parse().unwrap(), &[entry]);
         }
         index
     }
@@ -167,24 +190,27 @@ mod tests {
         let index = index(&["a"]);
         // The watch showed this version before the account named it, and will not again.
         index.leave_service_account(&key("a"), "n", "default", v(5), v(5));
-        assert_eq!(index.see_service_account("n", "default", v(6), Shown::Event, |_| false), [key("a")]);
+        assert_eq!(index.see_service_account("n", "default", v(6), Shown::Event, |_, _| false), [key("a")]);
         // One of our own writes is waited for.
         index.leave_service_account(&key("a"), "n", "default", v(6), v(7));
-        assert!(index.see_service_account("n", "default", v(7), Shown::Event, |_| true).is_empty());
+        assert!(index.see_service_account("n", "default", v(7), Shown::Event, |_, _| true).is_empty());
     }
 
     #[test]
     fn only_accounts_whose_secret_is_not_named_look() {
         let index = index(&["a", "b"]);
-        assert_eq!(index.see_service_account("n", "default", v(5), Shown::Event, |name| name == "a"), [key("b")]);
+        assert_eq!(index.see_service_account("n", "default", v(5), Shown::Event, |_, name| name == "a"), [key("b")]);
         assert!(index.has_served(&key("a"), "n", "default") && index.places_with_news(&key("a")).is_empty());
         index.leave_service_account(&key("b"), "n", "default", v(5), v(6));
         // Our own write comes back, and somebody else's that keeps both.
-        assert!(index.see_service_account("n", "default", v(6), Shown::Event, |_| true).is_empty());
-        assert!(index.see_service_account("n", "default", v(7), Shown::Event, |_| true).is_empty());
+        assert!(index.see_service_account("n", "default", v(6), Shown::Event, |_, _| true).is_empty());
+        assert!(index.see_service_account("n", "default", v(7), Shown::Event, |_, _| true).is_empty());
         // It goes, and with it both.
-        assert_eq!(index.see_service_account("n", "default", v(8), Shown::Deleted, |_| false), [key("a"), key("b")]);
-        assert!(index.see_service_account("n", "other", v(9), Shown::Event, |_| false).is_empty(), "nobody names it");
+        assert_eq!(index.see_service_account("n", "default", v(8), Shown::Deleted, |_, _| false), [key("a"), key("b")]);
+        assert!(
+            index.see_service_account("n", "other", v(9), Shown::Event, |_, _| false).is_empty(),
+            "nobody names it"
+        );
     }
 
     #[test]
@@ -192,11 +218,11 @@ mod tests {
         let index = index(&["a"]);
         index.miss_service_account(&key("a"), "n", "default");
         assert_eq!(
-            index.see_service_account("n", "default", v(5), Shown::Event, |_| true),
+            index.see_service_account("n", "default", v(5), Shown::Event, |_, _| true),
             [key("a")],
             "its status says that it is missing"
         );
         index.leave_service_account(&key("a"), "n", "default", v(5), v(5));
-        assert!(index.see_service_account("n", "default", v(6), Shown::Event, |_| true).is_empty());
+        assert!(index.see_service_account("n", "default", v(6), Shown::Event, |_, _| true).is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! What the index keeps, and that it does not keep it for ever.
 
 use super::*;
+use crate::domain::secret_entries::{SecretEntry, SecretList};
 
 pub(super) fn key(name: &str) -> Key {
     Key { namespace: Some("n".parse().unwrap()), name: name.parse().unwrap() }
@@ -49,7 +50,8 @@ fn with_its_accounts_everything_goes() {
         let registry = RegistryKey::namespaced(&namespace, "own").unwrap();
         index.set(key.clone(), Entry { home, registry, deleting: n == 7, ..entry(&namespace) });
         let here = key.namespace.clone().unwrap();
-        index.set_service_accounts(&key, &here, &["default".parse().unwrap()]);
+        let entry = SecretEntry { service_account: "default".parse().unwrap(), list: SecretList::ImagePullSecrets };
+        index.set_secret_entries(&key, &here, &[entry]);
     }
     let own = |namespace| RegistryKey::namespaced(namespace, "own").unwrap();
     assert!(index.has_deleting(&own("team-7")) && !index.has_deleting(&own("team-8")));

@@ -14,6 +14,7 @@ use std::fmt;
 
 use super::RegistryState;
 use crate::api::keys;
+use crate::cluster::secret_form::Endpoint;
 
 /// Kubernetes' own limit of names; Harbor's answer can be of any length.
 const LONGEST: usize = 253;
@@ -112,6 +113,11 @@ impl RegistryState {
             }
         }
         Some(keys)
+    }
+
+    /// Where clients find it; `None` before the host of images is known.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint { hosts: self.hosts()?, url: self.object.spec.url.clone() })
     }
 
     /// The host that images are pulled from.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::api::{RegistryTime, registry_time::share};
+use crate::api::{PermissionRecord, RegistryTime, registry_time::share};
 
 use crate::controllers::index::digest;
 use crate::domain::permissions::{self, Access, AccessSet};
@@ -26,15 +26,15 @@ pub struct OwnRobot {
     pub lists_projects: bool,
     /// It may update the robots of all projects.
     pub updates_robots: bool,
-    /// What it holds, for people: the first hundred lines.
-    pub holds: Vec<String>,
+    /// What it holds, for people: the first hundred rows.
+    pub holds: Vec<PermissionRecord>,
     /// Changes with its permissions.
     pub rights: u64,
     permissions: Arc<Permissions>,
 }
 
-/// So many lines of what a login holds are in a status.
-const LINES_TOLD: usize = 100;
+/// So many rows of what a login holds are in a status.
+const ROWS_TOLD: usize = 100;
 
 /// A scope in a sentence.
 pub fn place(scope: &Scope) -> String {
@@ -43,18 +43,6 @@ pub fn place(scope: &Scope) -> String {
         Scope::AllProjects => "all projects".to_owned(),
         Scope::Project(name) => format!("project {name}"),
     }
-}
-
-fn told(permissions: &Permissions) -> Vec<String> {
-    let lines = permissions.iter().flat_map(|(scope, pairs)| {
-        let place = match scope {
-            Scope::System => "system",
-            Scope::AllProjects => "all projects",
-            Scope::Project(name) => name,
-        };
-        permissions::lines(pairs).into_iter().map(move |line| format!("{place}: {line}"))
-    });
-    lines.take(LINES_TOLD).collect()
 }
 
 impl From<Robot> for OwnRobot {
@@ -70,7 +58,7 @@ impl From<Robot> for OwnRobot {
             lists_projects: holds(Scope::System, "project", "list")
                 || robot.permissions.contains_key(&Scope::AllProjects),
             updates_robots: holds(Scope::AllProjects, "project", "update"),
-            holds: told(&robot.permissions),
+            holds: permissions::records_by_scope(&robot.permissions).take(ROWS_TOLD).collect(),
             rights: digest((&robot.permissions, robot.foreign_effect)),
             permissions: Arc::new(robot.permissions),
         }

@@ -112,8 +112,8 @@ fn known_permissions(state: &RegistryState, version: Option<&str>) -> Option<Cat
         (None, Some(version)) => (CatalogueSource::BuiltIn, Catalogue::built_in(version)),
         (None, None) => return None,
     };
-    let lines = |pairs| permissions::lines(pairs);
-    Some(CatalogueRecord { source, project: lines(&known.project), system: lines(&known.system) })
+    let rows = |pairs| permissions::records(pairs, None, None);
+    Some(CatalogueRecord { source, project: rows(&known.project), system: rows(&known.system) })
 }
 
 /// Publishes an event beside the pass: nobody waits for it.

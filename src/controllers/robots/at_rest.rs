@@ -134,7 +134,7 @@ fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
     }
     remember(ctx, key, account, &known.registry, Version::NONE);
     if let Some(namespace) = &key.namespace {
-        ctx.index.set_service_accounts(key, namespace, &known.desired.service_accounts);
+        ctx.index.set_secret_entries(key, namespace, &known.desired.entries);
     }
     let wake = known.wake.map(|at| ctx.instant_of(at, known.now));
     ctx.index.update(key, |entry| {
@@ -195,7 +195,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     let record = status.robot.as_ref().filter(|_| quiet)?;
     let registry = ctx.registries.get(&registry_of::resolve(&ctx.registries, account).ok()?)?;
     let spec = &registry.object.spec;
-    let hosts = registry.hosts()?;
+    let endpoint = registry.endpoint()?;
     let pinned_here = status.registry.as_ref().is_some_and(|pinned| pinned.url.as_deref() == Some(spec.url.as_str()));
     let desired =
         desired::of_account(account, &ctx.settings.cluster_name, spec.defaults.as_ref(), &BTreeSet::new()).ok()?;
@@ -204,7 +204,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     let granted =
         registry.is_tenants() || grants::check(spec.grants.as_deref().unwrap_or_default(), origin, &desired).is_ok();
     let as_wished = status.expires_after.as_ref() == Some(&desired.expires_after)
-        && status.permissions == desired.permission_texts()
+        && status.permissions == desired.permission_records()
         && status.handled_refresh == desired.tokens.refresh
         && status.handled_revoke == desired.tokens.revoke
         && desired.enabled;
@@ -213,13 +213,8 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     }
     let robot = expected(&desired, record);
     let owner = account.owner_reference();
-    let form = Form {
-        owner: &owner,
-        wish: &desired.secret,
-        hosts: &hosts,
-        service_accounts: &desired.service_accounts,
-        untouched: &[],
-    };
+    let form =
+        Form { owner: &owner, wish: &desired.secret, endpoint: &endpoint, entries: &desired.entries, untouched: &[] };
     let now = registry.registry_now(ctx.now());
     let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
     let due = [renewal, record.expiration_time].into_iter().flatten().min();

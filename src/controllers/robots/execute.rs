@@ -164,8 +164,8 @@ impl Run<'_, '_> {
         }
         self.confirm(plan).await?;
         if plan.blocker.is_none() && !self.observed.deleting && !self.live.is_absent() {
-            let wanted = self.pass.first_service_accounts().to_vec();
-            self.service_accounts(&wanted).await?;
+            let wanted = self.pass.first_entries().to_vec();
+            self.enter_service_accounts(&wanted).await?;
         }
         // A namespace that comes gets the credential that works now, unless the first Secret is not to be relied on.
         let held =
@@ -203,7 +203,7 @@ impl Run<'_, '_> {
     async fn step(&mut self, step: Step) -> Result<(), Trouble> {
         let ctx = Arc::clone(self.pass.ctx);
         let namespace = self.pass.secret_namespace.clone();
-        let hosts = self.gathered.hosts.clone();
+        let endpoint = self.gathered.endpoint.clone();
         match step {
             Step::AddFinalizer => {
                 ctx.metrics.kube_write("finalizer");
@@ -216,7 +216,7 @@ impl Run<'_, '_> {
             Step::Delete(slot, _) => self.delete(slot).await?,
             Step::Fence => {
                 ctx.metrics.kube_write("secret");
-                let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
+                let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
                 self.live = secrets::fence(&ctx.client, &namespace, &self.live, &form).await?;
             }
             Step::Publish(target) => self.publish(target).await?,
@@ -226,19 +226,19 @@ impl Run<'_, '_> {
                 let robot =
                     self.robots.iter().flatten().find(|robot| named.as_ref().is_some_and(|named| named.is(robot)));
                 let Some(robot) = robot else { return Err(Trouble::Stale) };
-                let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
+                let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
                 self.live = secrets::reform(&ctx.client, &namespace, &self.live, &form, robot).await?;
             }
             Step::DeleteSecret => {
                 self.withdraw(false).await?;
-                self.service_accounts(&[]).await?;
+                self.enter_service_accounts(&[]).await?;
                 ctx.metrics.kube_write("secret");
                 self.live = secrets::delete(&ctx.client, &namespace, &self.live).await?;
             }
             Step::ReleaseSecret => {
                 self.withdraw(true).await?;
                 ctx.metrics.kube_write("secret");
-                let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
+                let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
                 self.live = secrets::release(&ctx.client, &namespace, &self.live, &form).await?;
             }
             Step::RemoveFinalizer => self.remove_finalizer().await?,
@@ -257,7 +257,7 @@ impl Run<'_, '_> {
             password: self.gathered.own_password.as_ref(),
         };
         let (form, tokens) = (
-            self.pass.form(&self.gathered.owner, &self.gathered.hosts, &self.gathered.untouched),
+            self.pass.form(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched),
             &self.pass.desired.tokens,
         );
         let (client, namespace) = (&self.pass.ctx.client, &self.pass.secret_namespace);
@@ -284,8 +284,8 @@ impl Run<'_, '_> {
             expiration_time: robot.expiration_time,
             secret,
         };
-        let hosts = self.gathered.hosts.clone();
-        let form = self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched);
+        let endpoint = self.gathered.endpoint.clone();
+        let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
         let tokens = &self.pass.desired.tokens;
         ctx.metrics.kube_write("secret");
         self.live =
@@ -298,7 +298,7 @@ impl Run<'_, '_> {
         let ctx = Arc::clone(self.pass.ctx);
         if !self.pass.desired.retain {
             self.withdraw(false).await?;
-            self.service_accounts(&[]).await?;
+            self.enter_service_accounts(&[]).await?;
             if self.pass.key.is_system() {
                 // Its Secrets lie in namespaces of others: none waits for the garbage collector.
                 ctx.metrics.kube_write("secret");
@@ -356,7 +356,7 @@ impl Run<'_, '_> {
         let robot = target.and_then(|slot| self.robots[slot.index()].clone());
         let known = !self.observed.unreachable;
         let secret_outdated = self.written.is_some() && {
-            let form = self.pass.form(&self.gathered.owner, &self.gathered.hosts, &self.gathered.untouched);
+            let form = self.pass.form(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched);
             let seen = self.live.seen(&form, self.robots.iter().flatten());
             matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
         };

@@ -12,7 +12,7 @@ use super::{Pass, at_rest};
 use crate::api::{ExpiresAfter, ObjectName, RegistryTime, conditions as kinds, keys};
 use crate::cluster::login::{self, PasswordProblem};
 use crate::cluster::objects::Version;
-use crate::cluster::secret_form::Form;
+use crate::cluster::secret_form::{Endpoint, Form};
 use crate::cluster::secrets::{self, Live};
 use crate::cluster::{self, namespaces, objects};
 use crate::controllers::index::{PasswordSeen, robot_identity};
@@ -27,6 +27,7 @@ use crate::domain::permissions::Access;
 use crate::domain::plan::{Own, Permit, Situation};
 use crate::domain::report::{self, Failure};
 use crate::domain::robot::{Lifetime, Robot};
+use crate::domain::secret_entries::SecretEntry;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
 use crate::domain::spread;
@@ -65,7 +66,7 @@ impl From<cluster::Error> for Stop {
 pub(super) struct Gathered {
     pub(super) client: Option<Arc<dyn Registry>>,
     pub(super) owner: OwnerReference,
-    pub(super) hosts: Vec<String>,
+    pub(super) endpoint: Endpoint,
     pub(super) robots: [Option<Robot>; 2],
     /// Which of them were seen with the account's mark before.
     pub(super) known: [bool; 2],
@@ -93,7 +94,7 @@ pub(super) struct Gathered {
     /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
     pub(super) service_accounts_contested: Option<Instant>,
     /// See [`Form::untouched`].
-    pub(super) untouched: Vec<ObjectName>,
+    pub(super) untouched: Vec<SecretEntry>,
     /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
     pub(super) paced_until: Option<RegistryTime>,
     /// It was renewed lately: the next renewal by timer waits until then (registry time).
@@ -154,7 +155,7 @@ impl Pass<'_> {
         let mut gathered = Gathered {
             client: self.registry.client.clone(),
             owner: self.account.owner_reference(),
-            hosts: self.registry.hosts().unwrap_or_default(),
+            endpoint: self.registry.endpoint().unwrap_or_default(),
             robots: report::NO_ROBOTS,
             known: [false; 2],
             from_memory: false,
@@ -207,12 +208,12 @@ impl Pass<'_> {
         }
         let gave_up = self.ctx.index.get(self.key).is_some_and(|entry| entry.gave_up);
         gathered.unreachable |= deleting && self.desired.retain && gave_up;
-        let (owner, hosts) = (gathered.owner.clone(), gathered.hosts.clone());
-        let form = self.form(&owner, &hosts, &[]);
+        let (owner, endpoint) = (gathered.owner.clone(), gathered.endpoint.clone());
+        let form = self.form(&owner, &endpoint, &[]);
         let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
         gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &form).await?;
         if !deleting && (gathered.live.is_absent() || gathered.live.is_ours()) {
-            let (namespace, wanted) = (&self.secret_namespace, self.first_service_accounts());
+            let (namespace, wanted) = (&self.secret_namespace, self.first_entries());
             gathered.untouched = self.untouched(namespace, &gathered.live, wanted).await?;
         }
         if !deleting && gathered.permit == Permit::Granted {
@@ -247,11 +248,11 @@ impl Pass<'_> {
     pub(super) fn form<'a>(
         &'a self,
         owner: &'a OwnerReference,
-        hosts: &'a [String],
-        untouched: &'a [ObjectName],
+        endpoint: &'a Endpoint,
+        untouched: &'a [SecretEntry],
     ) -> Form<'a> {
-        let (wish, service_accounts) = (&self.desired.secret, self.first_service_accounts());
-        Form { owner, wish, hosts, service_accounts, untouched }
+        let (wish, entries) = (&self.desired.secret, self.first_entries());
+        Form { owner, wish, endpoint, entries, untouched }
     }
 
     fn check_grants(&self, gathered: &mut Gathered) {
@@ -296,8 +297,8 @@ impl Pass<'_> {
     /// of whoever lost the grant, must not keep that alive.
     pub(super) fn exceeds_grants(&self) -> bool {
         let status = self.account.status.clone().unwrap_or_default();
-        let pairs = status.permissions.iter().filter_map(|text| text.split_once(':'));
-        let pairs = pairs.map(|(resource, action)| Access::new(resource, action)).collect();
+        let pairs = status.permissions.iter();
+        let pairs = pairs.flat_map(|row| row.actions.iter().map(|action| Access::new(&row.resource, action))).collect();
         let mut held = self.desired.clone();
         held.permissions.values_mut().for_each(|wished| wished.clone_from(&pairs));
         if let Some(Ok(days)) = status.expires_after.map(|text| ExpiresAfter(text).days()) {

@@ -31,6 +31,7 @@ use crate::domain::observed::Recorded;
 use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
+use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread;
 use crate::engine::{Cause, Outcome};
 
@@ -169,7 +170,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
         by_timer,
         from_event,
     };
-    pass.note_service_accounts();
+    pass.note_secret_entries();
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
     }
@@ -226,22 +227,22 @@ impl Pass<'_> {
     }
 
     /// Notes for the watch which ServiceAccounts concern this account.
-    fn note_service_accounts(&self) {
-        let names = &self.desired.service_accounts;
+    fn note_secret_entries(&self) {
+        let entries = &self.desired.entries;
         match &self.spread {
-            None => self.ctx.index.set_service_accounts(self.key, &self.secret_namespace, names),
+            None => self.ctx.index.set_secret_entries(self.key, &self.secret_namespace, entries),
             Some(spread) => {
                 for (namespace, _) in spread {
-                    self.ctx.index.set_service_accounts(self.key, namespace, names);
+                    self.ctx.index.set_secret_entries(self.key, namespace, entries);
                 }
             }
         }
     }
 
-    /// The ServiceAccounts beside the first Secret: a system account's own namespace is one of many.
-    fn first_service_accounts(&self) -> &[ObjectName] {
+    /// The entries in ServiceAccounts beside the first Secret: a system account's own namespace is one of many.
+    fn first_entries(&self) -> &[SecretEntry] {
         let here = self.spread.as_ref().is_none_or(|all| all.iter().any(|(name, _)| *name == self.secret_namespace));
-        if here { &self.desired.service_accounts } else { &[] }
+        if here { &self.desired.entries } else { &[] }
     }
 
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.

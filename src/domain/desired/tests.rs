@@ -41,7 +41,7 @@ fn an_account_that_names_only_its_project_gets_every_default() {
     let day = SignedDuration::from_hours(24);
     assert_eq!(wish.rotation, Rotation { renew_before: None, overlap: day, interval: None });
     assert_eq!(wish.secret, secret("ci"));
-    assert!(wish.service_accounts.is_empty() && !wish.retain && !wish.adopt);
+    assert!(wish.entries.is_empty() && !wish.retain && !wish.adopt);
     assert_eq!(wish.tokens, Tokens::default());
     let pairs: Vec<String> = wish.pairs().iter().map(ToString::to_string).collect();
     assert_eq!(pairs.len(), 7, "all ten names of Harbor's page: {pairs:?}");
@@ -62,9 +62,9 @@ fn every_field_of_the_spec_is_taken_over() {
             "name": "login",
             "labels": {"a": "b"},
             "annotations": {"c": "d"},
-            "additionalFormats": [{"type": "BasicAuth"}, {"type": "RobotFile"}],
+            "keys": [{"key": "user", "format": "Username"}, {"key": "type", "format": "Literal", "value": "helm"}],
         },
-        "serviceAccounts": ["default"],
+        "serviceAccounts": [{"name": "default"}, {"name": "builder", "use": "Both"}],
         "passwordSecretRef": {"name": "chosen", "key": "password"},
         "deletionPolicy": "Retain",
         "adoptionPolicy": "IfUnowned",
@@ -85,12 +85,13 @@ fn every_field_of_the_spec_is_taken_over() {
         name: ObjectName::new("login").unwrap(),
         labels: [("a".to_owned(), "b".to_owned())].into(),
         annotations: [("c".to_owned(), "d".to_owned())].into(),
-        basic_auth: true,
-        robot_file: true,
+        keys: [("user".to_owned(), KeyContent::Username), ("type".to_owned(), KeyContent::Literal("helm".to_owned()))]
+            .into(),
         chosen_password: true,
     };
     assert_eq!(wish.secret, expected);
-    assert_eq!(wish.service_accounts, ["default"]);
+    let entries: Vec<String> = wish.entries.iter().map(SecretEntry::record).collect();
+    assert_eq!(entries, ["default", "builder", "builder/secrets"]);
     assert!(wish.retain && wish.adopt);
 }
 
@@ -158,7 +159,7 @@ fn no_text_that_cannot_be_read_holds_a_deletion() {
         json!({"rotation": {"renewBefore": "-1d"}}),
         json!({"rotation": {"overlap": ""}}),
         json!({"secret": {"name": "a/b"}}),
-        json!({"serviceAccounts": ["default", "../x"]}),
+        json!({"serviceAccounts": [{"name": "default"}, {"name": "../x"}]}),
     ] {
         let mut account = account(unread.clone());
         let of = |account: &Account| of_account(account, "c", None, &BTreeSet::new());
@@ -166,6 +167,6 @@ fn no_text_that_cannot_be_read_holds_a_deletion() {
         account.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
         let wish = of(&account).unwrap_or_else(|error| panic!("{unread}: {error}"));
         assert_eq!((wish.home, wish.base_name.as_str()), (Home::Project("team-a".into()), "ci"), "{unread}");
-        assert!(wish.service_accounts.iter().all(|name| name.as_str() == "default"));
+        assert!(wish.entries.iter().all(|entry| entry.record() == "default"));
     }
 }

@@ -1,8 +1,8 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::api::RegistryKind;
 use crate::api::conditions::SYNCED;
+use crate::api::{PermissionRecord, RegistryKind};
 use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, revoke, robot, secret_of};
 use crate::domain::plan::{self, Permit, Strategy};
 use crate::domain::rotation;
@@ -108,7 +108,9 @@ fn the_first_pass_records_robot_tokens_and_what_is_in_effect() {
     assert_eq!(conditions_of(&status), IN_ORDER);
     let made = status.robot.as_ref().unwrap();
     assert_eq!((made.id, made.creation_time, made.update_time), (100, at(0), Some(at(0))));
-    assert_eq!(status.permissions, ["repository:pull", "repository:push"]);
+    let actions = vec!["pull".to_owned(), "push".to_owned()];
+    let row = PermissionRecord { kind: None, project: None, resource: "repository".into(), actions };
+    assert_eq!(status.permissions, [row]);
     assert_eq!(status.expires_after.as_deref(), Some("30d"));
     assert_eq!(status.handled_refresh.as_deref(), Some("t"));
     assert_eq!(status.secret_refs, [SecretRecord { namespace: "team-a".into(), name: "ci".into() }]);

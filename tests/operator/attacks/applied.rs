@@ -88,7 +88,7 @@ fn accounts() -> Vec<Case> {
         ),
         (
             "a ServiceAccount of another namespace",
-            json!({"serviceAccounts": ["victim/default"]}),
+            json!({"serviceAccounts": [{"name": "victim/default"}]}),
             "must be the name of an object",
         ),
         // The whole system instead of one project.

@@ -147,7 +147,7 @@ async fn takes_a_robot_by_hand(stage: &Stage, name: &str, slot: &str, as_previou
     let status = if as_previous {
         json!({"previous": previous_of(&robot)})
     } else {
-        json!({"robot": record_of(&robot), "expiresAfter": "30d", "permissions": ["repository:pull"]})
+        json!({"robot": record_of(&robot), "expiresAfter": "30d", "permissions": [{"resource": "repository", "actions": ["pull"]}]})
     };
     stage.forge(name, status).await;
     stage.says(name, "Ready", "True", "Published").await;
@@ -215,7 +215,7 @@ async fn pasts(stage: &Stage) -> Vec<(&'static str, Value)> {
         ("all tokens were served", json!({"handledRefresh": "x", "handledRevoke": "y"})),
         (
             "it may do everything for ever",
-            json!({"permissions": ["repository:push", "robot:create"],
+            json!({"permissions": [{"resource": "repository", "actions": ["push"]}, {"resource": "robot", "actions": ["create"]}],
             "expiresAfter": "Never"}),
         ),
         ("it reaches all projects", json!({"projects": {"all": true, "count": 1000, "names": ["library"]}})),
@@ -235,7 +235,7 @@ async fn says_it_is_ready(stage: &Stage) {
     let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "message": "x", "lastTransitionTime": "2020-01-01T00:00:00Z"});
     let status = json!({"status": {
         "conditions": [condition("Ready", "Published"), condition("Synced", "InSync")],
-        "robot": record_of(&named(stage, "shared+ci").await), "permissions": ["repository:pull"],
+        "robot": record_of(&named(stage, "shared+ci").await), "permissions": [{"resource": "repository", "actions": ["pull"]}],
     }});
     let api = stage.of_attacker();
     api.patch_status("pretends", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();

@@ -233,7 +233,7 @@ impl Damage {
                 metadata(NAME),
                 json!({
                     "registryRef": {"kind": "HarborRegistry", "name": "own"}, "project": namespace,
-                    "permissions": ["PullArtifacts"], "serviceAccounts": ["builder"],
+                    "permissions": ["PullArtifacts"], "serviceAccounts": [{"name": "builder"}],
                 }),
             ),
         ];

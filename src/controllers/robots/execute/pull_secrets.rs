@@ -1,4 +1,4 @@
-//! Our entry in the `imagePullSecrets` of the ServiceAccounts that an account names.
+//! Our entries in the lists of the ServiceAccounts that an account names.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -9,9 +9,10 @@ use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::secret_form::Form;
 use crate::cluster::secrets::{self, Live};
-use crate::cluster::service_accounts::{self, Entry};
+use crate::cluster::service_accounts::{self, Found};
 use crate::deadline;
 use crate::domain::report::Failure;
+use crate::domain::secret_entries::SecretEntry;
 
 /// The Secret whose entry is wanted in ServiceAccounts.
 pub(super) struct Place<'a> {
@@ -21,8 +22,8 @@ pub(super) struct Place<'a> {
     pub(super) live: Live,
     /// As it should be.
     pub(super) form: Form<'a>,
-    /// The ServiceAccounts that carried the entry before this pass.
-    pub(super) served: Vec<ObjectName>,
+    /// The entries that were on record before this pass.
+    pub(super) served: Vec<SecretEntry>,
 }
 
 /// A ServiceAccount that goes on naming a Secret of ours: its namespace, its name, and what refuses to change it.
@@ -35,23 +36,23 @@ pub(super) struct Served {
     pub(super) live: Live,
     /// What a user should know.
     pub(super) notes: Vec<String>,
-    /// Somebody keeps taking the entry out.
+    /// Somebody keeps taking an entry out.
     pub(super) contested: Option<Failure>,
-    /// ServiceAccounts that a rule of the cluster does not let us change, and its words.
-    pub(super) refused: Vec<(ObjectName, String)>,
+    /// Entries that a rule of the cluster does not let us change, and its words.
+    pub(super) refused: Vec<(SecretEntry, String)>,
     /// When to look again.
     pub(super) wake: Option<Instant>,
 }
 
 impl Run<'_, '_> {
-    /// Puts our entry into the wanted ServiceAccounts of the Secret's namespace.
-    pub(super) async fn service_accounts(&mut self, wanted: &[ObjectName]) -> Result<(), Trouble> {
-        let hosts = self.gathered.hosts.clone();
+    /// Makes the wanted entries in ServiceAccounts of the Secret's namespace.
+    pub(super) async fn enter_service_accounts(&mut self, wanted: &[SecretEntry]) -> Result<(), Trouble> {
+        let endpoint = self.gathered.endpoint.clone();
         let place = Place {
             namespace: &self.pass.secret_namespace,
             live: self.live.clone(),
-            form: self.pass.form(&self.gathered.owner, &hosts, &self.gathered.untouched),
-            served: self.gathered.live.service_accounts(),
+            form: self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched),
+            served: self.gathered.live.entries(),
         };
         let served = self.pass.serve(place, wanted).await?;
         let namespace = self.pass.secret_namespace.to_string();
@@ -66,62 +67,65 @@ impl Run<'_, '_> {
         if served.contested.is_some() {
             self.undone.clone_from(&served.contested);
         }
-        if let Some((name, why)) = served.refused.first() {
+        if let Some((entry, why)) = served.refused.first() {
             let message = format!(
-                "the imagePullSecrets of ServiceAccount {name}{} are not as they should be: Kubernetes refuses the change: {why}",
+                "{entry}{} are not as they should be: Kubernetes refuses the change: {why}",
                 self.pass.place(namespace)
             );
             self.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
         }
-        let left = served.refused.iter().map(|(name, why)| (namespace.to_owned(), name.to_string(), why.clone()));
+        let left = served
+            .refused
+            .iter()
+            .map(|(entry, why)| (namespace.to_owned(), entry.service_account.to_string(), why.clone()));
         self.left.extend(left);
         self.wake = [self.wake, served.wake].into_iter().flatten().min();
     }
 }
 
 impl Pass<'_> {
-    /// Puts our entry into the wanted ServiceAccounts and takes it out of those that carried it before.
-    pub(super) async fn serve(&self, place: Place<'_>, wanted: &[ObjectName]) -> Result<Served, cluster::Error> {
+    /// Makes the wanted entries, and takes those out that were wanted before.
+    pub(super) async fn serve(&self, place: Place<'_>, wanted: &[SecretEntry]) -> Result<Served, cluster::Error> {
         let ctx = self.ctx;
         let Place { namespace, live, form, served } = place;
         let secret = &self.desired.secret.name;
         let mut done = Served { live, ..Served::default() };
-        let mut recorded = done.live.service_accounts();
+        let mut recorded = done.live.entries();
         let untouched = done.live.untouched();
         // The record goes with the Secret; then the spec is what is left to go by.
         if done.live.is_absent() {
-            recorded.extend(self.desired.service_accounts.iter().cloned());
+            recorded.extend(self.desired.entries.iter().cloned());
         }
-        let dropped: BTreeSet<ObjectName> = recorded.into_iter().filter(|name| !wanted.contains(name)).collect();
-        for name in dropped.iter().filter(|name| !untouched.contains(name)) {
-            match service_accounts::remove(&ctx.client, namespace, name, secret).await {
-                Ok(Entry::Changed { from, to }) => {
-                    ctx.index.leave_service_account(self.key, namespace, name, from, to);
+        let dropped: BTreeSet<SecretEntry> = recorded.into_iter().filter(|entry| !wanted.contains(entry)).collect();
+        for entry in dropped.iter().filter(|entry| !untouched.contains(entry)) {
+            match service_accounts::remove(&ctx.client, namespace, entry, secret).await {
+                Ok(Found::Changed { from, to }) => {
+                    ctx.index.leave_service_account(self.key, namespace, &entry.service_account, from, to);
                     ctx.metrics.kube_write("service-account");
                 }
                 Ok(_) => {}
-                Err(error) => self.refused(name, error, &mut done)?,
+                Err(error) => self.refused(entry, error, &mut done)?,
             }
         }
-        // Those that still carry the entry stay on record.
-        let kept: Vec<ObjectName> =
-            done.refused.iter().map(|(name, _)| name.clone()).chain(wanted.iter().cloned()).collect();
+        // Those that are still there stay on record.
+        let kept: Vec<SecretEntry> =
+            done.refused.iter().map(|(entry, _)| entry.clone()).chain(wanted.iter().cloned()).collect();
         self.enter(namespace, &form, wanted, &served, &mut done).await?;
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             ctx.metrics.kube_write("secret");
-            let untouched: Vec<ObjectName> =
-                done.live.untouched().into_iter().filter(|name| wanted.contains(name)).collect();
+            let untouched: Vec<SecretEntry> =
+                done.live.untouched().into_iter().filter(|entry| wanted.contains(entry)).collect();
             let (client, live) = (&ctx.client, &done.live);
-            done.live = secrets::record_service_accounts(client, namespace, live, &form, &kept, &untouched).await?;
+            done.live = secrets::record_entries(client, namespace, live, &form, &kept, &untouched).await?;
         }
         Ok(done)
     }
 
     /// A rule of the cluster that keeps us from one ServiceAccount holds up nothing else. What it says of this one it may
     /// not say later, and nothing tells when.
-    fn refused(&self, name: &ObjectName, error: cluster::Error, done: &mut Served) -> Result<(), cluster::Error> {
+    fn refused(&self, entry: &SecretEntry, error: cluster::Error, done: &mut Served) -> Result<(), cluster::Error> {
         let cluster::Error::Refused(why) = error else { return Err(error) };
-        done.refused.push((name.clone(), why));
+        done.refused.push((entry.clone(), why));
         let again = deadline::from_now(self.registry.poll_interval(&self.ctx.settings));
         done.wake = done.wake.into_iter().chain([again]).min();
         Ok(())
@@ -132,30 +136,34 @@ impl Pass<'_> {
         if self.key.is_system() { format!(" in namespace {namespace}") } else { String::new() }
     }
 
-    /// Puts our entry into the wanted ServiceAccounts. Those that were `served` before carried it then.
+    /// Makes the wanted entries. Those that were `served` before were there then.
     pub(super) async fn enter(
         &self,
         namespace: &ObjectName,
         form: &Form<'_>,
-        wanted: &[ObjectName],
-        served: &[ObjectName],
+        wanted: &[SecretEntry],
+        served: &[SecretEntry],
         done: &mut Served,
     ) -> Result<(), cluster::Error> {
         let ctx = self.ctx;
         let secret = &self.desired.secret.name;
-        for name in wanted {
-            // One that is to come is on the record, too: taken out is what this process has seen in there.
-            let served = served.contains(name) && ctx.index.has_served(self.key, namespace, name);
-            let theirs = done.live.untouched().contains(name);
-            let add = |served| service_accounts::add(&ctx.client, namespace, name, secret, served);
-            let mut entry = add(served || theirs).await;
-            if let Ok(Entry::TakenOut { by, .. }) = &entry {
-                match served.then(|| self.stand_back(namespace, name, by.as_deref())).flatten() {
+        // One that is to come is on the record, too: taken out is what a former pass of this process has seen in there.
+        let was_there = |entry: &SecretEntry| {
+            served.contains(entry) && ctx.index.has_served(self.key, namespace, &entry.service_account)
+        };
+        let served: Vec<bool> = wanted.iter().map(was_there).collect();
+        for (entry, served) in wanted.iter().zip(served) {
+            let name = &entry.service_account;
+            let theirs = done.live.untouched().contains(entry);
+            let add = |served| service_accounts::add(&ctx.client, namespace, entry, secret, served);
+            let mut found = add(served || theirs).await;
+            if let Ok(Found::TakenOut { by, .. }) = &found {
+                match served.then(|| self.stand_back(namespace, entry, by.as_deref())).flatten() {
                     None => {
                         if theirs {
-                            done.live = self.touch(namespace, form, &done.live, name).await?;
+                            done.live = self.touch(namespace, form, &done.live, entry).await?;
                         }
-                        entry = add(false).await;
+                        found = add(false).await;
                     }
                     Some((until, failure)) => {
                         done.contested = Some(failure);
@@ -163,42 +171,45 @@ impl Pass<'_> {
                     }
                 }
             }
-            match entry {
-                Err(error) => self.refused(name, error, done)?,
-                Ok(Entry::Unchanged(version) | Entry::TakenOut { version, .. }) => {
+            match found {
+                Err(error) => self.refused(entry, error, done)?,
+                Ok(Found::Unchanged(version) | Found::TakenOut { version, .. }) => {
                     ctx.index.leave_service_account(self.key, namespace, name, version, version);
                 }
-                Ok(Entry::Changed { from, to }) => {
+                Ok(Found::Changed { from, to }) => {
                     ctx.index.leave_service_account(self.key, namespace, name, from, to);
                     ctx.metrics.kube_write("service-account");
                 }
-                Ok(Entry::Missing) => {
+                Ok(Found::Missing) => {
                     ctx.index.miss_service_account(self.key, namespace, name);
-                    done.notes.push(format!("ServiceAccount {name} does not exist yet{}", self.place(namespace)));
+                    let note = format!("ServiceAccount {name} does not exist yet{}", self.place(namespace));
+                    if !done.notes.contains(&note) {
+                        done.notes.push(note);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// Which of these ServiceAccounts, of those that are not on the Secret's record yet, list it already or do not exist. An
-    /// entry that is there before ours is somebody else's, and stays when the account does not ask for it any more.
+    /// Which of these entries, of those that are not on the Secret's record yet, are there already or have no ServiceAccount.
+    /// An entry that is there before ours is somebody else's, and stays when the account does not ask for it any more.
     pub(in super::super) async fn untouched(
         &self,
         namespace: &ObjectName,
         live: &Live,
-        wanted: &[ObjectName],
-    ) -> Result<Vec<ObjectName>, cluster::Error> {
-        let (recorded, secret) = (live.service_accounts(), &self.desired.secret.name);
+        wanted: &[SecretEntry],
+    ) -> Result<Vec<SecretEntry>, cluster::Error> {
+        let (recorded, secret) = (live.entries(), &self.desired.secret.name);
         let mut untouched = Vec::new();
         // With a lost Secret its record went: entries from then count as ours.
         if live.is_absent() && self.had_secret_in(namespace) {
             return Ok(untouched);
         }
-        for name in wanted.iter().filter(|name| !recorded.contains(name)) {
-            let entry = service_accounts::look(&self.ctx.client, namespace, name, secret).await?;
-            if !matches!(entry, Entry::TakenOut { .. }) {
-                untouched.push(name.clone());
+        for entry in wanted.iter().filter(|entry| !recorded.contains(entry)) {
+            let found = service_accounts::look(&self.ctx.client, namespace, entry, secret).await?;
+            if !matches!(found, Found::TakenOut { .. }) {
+                untouched.push(entry.clone());
             }
         }
         Ok(untouched)
@@ -210,19 +221,19 @@ impl Pass<'_> {
         recorded.any(|secret| secret.namespace == namespace)
     }
 
-    /// Records that the entry of a ServiceAccount is ours from now on, before it is put there.
+    /// Records that an entry is ours from now on, before it is made.
     async fn touch(
         &self,
         namespace: &ObjectName,
         form: &Form<'_>,
         live: &Live,
-        name: &ObjectName,
+        entry: &SecretEntry,
     ) -> Result<Live, cluster::Error> {
         let ctx = self.ctx;
-        let untouched: Vec<ObjectName> = live.untouched().into_iter().filter(|other| other != name).collect();
+        let untouched: Vec<SecretEntry> = live.untouched().into_iter().filter(|other| other != entry).collect();
         ctx.metrics.kube_write("secret");
-        let (client, recorded) = (&ctx.client, live.service_accounts());
-        let live = secrets::record_service_accounts(client, namespace, live, form, &recorded, &untouched).await?;
+        let (client, recorded) = (&ctx.client, live.entries());
+        let live = secrets::record_entries(client, namespace, live, form, &recorded, &untouched).await?;
         let version = live.version();
         if *namespace == *self.secret_namespace {
             ctx.index.update(self.key, |entry| entry.secret.leave(version));
@@ -232,9 +243,9 @@ impl Pass<'_> {
         Ok(live)
     }
 
-    /// Notes that somebody took our entry out of a ServiceAccount; until when and why it is left alone if that happens too
+    /// Notes that somebody took an entry of ours out; until when and why it is left alone if that happens too
     /// often.
-    fn stand_back(&self, namespace: &ObjectName, name: &str, by: Option<&str>) -> Option<(Instant, Failure)> {
+    fn stand_back(&self, namespace: &ObjectName, entry: &SecretEntry, by: Option<&str>) -> Option<(Instant, Failure)> {
         let now = Instant::now();
         let mut contested = None;
         if self.key.is_system() && *namespace != self.secret_namespace {
@@ -258,7 +269,7 @@ impl Pass<'_> {
         let until = contested?;
         let place = self.place(namespace);
         let message = format!(
-            "Secret {} was taken out of the imagePullSecrets of ServiceAccount {name}{place} three times within 10 minutes, \
+            "Secret {} was taken out of {entry}{place} three times within 10 minutes, \
              last by {}; it is left alone until 10 minutes have passed or the account is edited: find out who does that and \
              stop it",
             self.desired.secret.name,

@@ -44,14 +44,14 @@ impl Run<'_, '_> {
         let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
         let home = self.pass.secret_namespace.clone();
         let credential = self.robots.iter().flatten().find_map(|robot| self.live.credential_of(robot));
-        let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
+        let (endpoint, owner) = (self.gathered.endpoint.clone(), self.gathered.owner.clone());
         let (pass, primary) = (&*self.pass, &self.live);
         let names: BTreeSet<&ObjectName> = wanted.iter().map(|(name, _)| name).collect();
         let form = Form {
             owner: &owner,
             wish: &pass.desired.secret,
-            hosts: &hosts,
-            service_accounts: &pass.desired.service_accounts,
+            endpoint: &endpoint,
+            entries: &pass.desired.entries,
             untouched: &[],
         };
         let stale: Vec<ObjectName> =
@@ -115,9 +115,9 @@ impl Run<'_, '_> {
         if !self.pass.key.is_system() {
             return Ok(());
         }
-        let (hosts, owner) = (self.gathered.hosts.clone(), self.gathered.owner.clone());
+        let (endpoint, owner) = (self.gathered.endpoint.clone(), self.gathered.owner.clone());
         let wish = &self.pass.desired.secret;
-        let form = Form { owner: &owner, wish, hosts: &hosts, service_accounts: &[], untouched: &[] };
+        let form = Form { owner: &owner, wish, endpoint: &endpoint, entries: &[], untouched: &[] };
         for name in self.pass.places() {
             if name == self.pass.secret_namespace {
                 continue;
@@ -206,7 +206,7 @@ impl Pass<'_> {
     ) -> Result<Went, cluster::Error> {
         let ctx = self.ctx;
         let live = secrets::read(&ctx.client, namespace, form).await?;
-        let untouched = self.untouched(namespace, &live, form.service_accounts).await?;
+        let untouched = self.untouched(namespace, &live, form.entries).await?;
         let form = &Form { untouched: &untouched, ..form.clone() };
         let copied = secrets::copy(&ctx.client, namespace, live, held, form).await?;
         let (live, served) = match copied {
@@ -222,7 +222,7 @@ impl Pass<'_> {
                 return Ok(Went::Wrong(problem, Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)))));
             }
             Copied::Unchanged(live) => {
-                let served = live.service_accounts();
+                let served = live.entries();
                 (live, served)
             }
             Copied::Changed { from, served, to } => {
@@ -240,7 +240,7 @@ impl Pass<'_> {
         let version = live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.read(version, before.seen()));
         let place = Place { namespace, live, form: form.clone(), served };
-        let served = self.serve(place, form.service_accounts).await?;
+        let served = self.serve(place, form.entries).await?;
         let version = served.live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.leave(version));
         Ok(Went::Well(Some(Box::new(served))))
@@ -263,13 +263,15 @@ impl Pass<'_> {
             // Entries may be left of a Secret that somebody deleted.
             let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
             let Served { live, refused, .. } = self.serve(place, &[]).await?;
-            left.extend(refused.into_iter().map(|(name, why)| (namespace.to_string(), name.to_string(), why)));
+            left.extend(
+                refused.into_iter().map(|(entry, why)| (namespace.to_string(), entry.service_account.to_string(), why)),
+            );
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
                 secrets::delete(&ctx.client, namespace, &live).await?;
             }
         }
-        ctx.index.set_service_accounts(self.key, namespace, &[]);
+        ctx.index.set_secret_entries(self.key, namespace, &[]);
         ctx.index.drop_copy(self.key, namespace);
         Ok(left)
     }

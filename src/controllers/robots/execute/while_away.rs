@@ -11,6 +11,7 @@ use crate::api::{AccountStatus, ObjectName, conditions as kinds};
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::{self, secrets};
 use crate::domain::conditions;
+use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread::{self, Row};
 
 impl Pass<'_> {
@@ -22,15 +23,15 @@ impl Pass<'_> {
         }
         // Of an unknown host no Secret can be made, nor told whether one is as it should be. What is not asked for any more goes
         // all the same.
-        let hosts = self.registry.hosts();
-        let works = works && hosts.is_some();
-        let hosts = hosts.unwrap_or_default();
+        let endpoint = self.registry.endpoint();
+        let works = works && endpoint.is_some();
+        let endpoint = endpoint.unwrap_or_default();
         let owner = self.account.owner_reference();
         let form = Form {
             owner: &owner,
             wish: &self.desired.secret,
-            hosts: &hosts,
-            service_accounts: &self.desired.service_accounts,
+            endpoint: &endpoint,
+            entries: &self.desired.entries,
             untouched: &[],
         };
         self.follow_namespaces(status, &form, works).await;
@@ -80,13 +81,13 @@ impl Pass<'_> {
         for namespace in self.ctx.index.places_with_news(self.key) {
             let wanted = match &self.spread {
                 Some(wanted) if !wanted.iter().any(|(name, _)| *name == namespace) => continue,
-                _ => &self.desired.service_accounts,
+                _ => &self.desired.entries,
             };
             let entered = async {
                 let live = secrets::read(&self.ctx.client, &namespace, form).await?;
                 // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
-                let served: Vec<ObjectName> = live.service_accounts();
-                let wanted: Vec<ObjectName> = wanted.iter().filter(|name| served.contains(name)).cloned().collect();
+                let served: Vec<SecretEntry> = live.entries();
+                let wanted: Vec<SecretEntry> = wanted.iter().filter(|entry| served.contains(entry)).cloned().collect();
                 self.enter(&namespace, form, &wanted, &served, &mut Served { live, ..Served::default() }).await?;
                 Ok::<_, cluster::Error>(())
             };
