@@ -241,7 +241,7 @@ mod tests {
             let status: RegistryStatus = serde_json::from_value(json!({
                 "harborVersion": text, "registryHost": text, "clusterName": text, "robotNamePrefix": text,
                 "login": {"kind": "Robot", "name": text, "permissions": rows(&list)},
-                "permissions": {"source": "Harbor", "project": rows(&list), "system": rows(&[text.clone()])},
+                "permissions": {"source": "Harbor", "project": rows(&list), "system": rows(std::slice::from_ref(&text))},
                 "formerUrls": list.iter().take(9).map(|url| json!({"url": url, "names": list})).collect::<Vec<_>>(),
                 "conditions": conditions_of(&list, &text),
             })).unwrap();

@@ -63,7 +63,7 @@ pub struct Endpoint {
     pub url: String,
 }
 
-impl<'a> Form<'a> {
+impl Form<'_> {
     /// A digest of everything but the credential: after a start it tells whether the Secret has the wanted form without
     /// rendering it. See [`at_rest`] for its counterpart.
     pub fn digest(&self, expiration_time: Option<RegistryTime>) -> u64 {

@@ -457,7 +457,7 @@ mod tests {
 
     /// How long after its API server came back a watch lists, which was away for an hour.
     async fn listed_after() -> Duration {
-        let back = tokio::time::Instant::now() + Duration::from_secs(3600);
+        let back = tokio::time::Instant::now() + Duration::from_hours(1);
         let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
             let there = tokio::time::Instant::now() >= back;
             let body = json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []});
