@@ -50,7 +50,7 @@ pub const ANNOTATION_HANDLED_REFRESH: &str = "harbor-robots.io/handled-refresh";
 /// Annotation on our Secret: the revoke token whose credential it holds.
 pub const ANNOTATION_HANDLED_REVOKE: &str = "harbor-robots.io/handled-revoke";
 
-/// Annotation on our Secret: names of the ServiceAccounts that list it through us.
+/// Annotation on our Secret: names of the ServiceAccounts that list it through us, with `/secrets` where it is in that list.
 pub const ANNOTATION_SERVICE_ACCOUNTS: &str = "harbor-robots.io/service-accounts";
 
 /// Annotation on our Secret: those of [`ANNOTATION_SERVICE_ACCOUNTS`] into which the operator never put the entry, since they
@@ -92,7 +92,8 @@ pub const ANNOTATION_ROBOT_NAME: &str = "harbor-robots.io/robot-name";
 /// Annotation on our Secret: when that robot was created (RFC 3339, milliseconds). Ids run again after a restore.
 pub const ANNOTATION_ROBOT_CREATED: &str = "harbor-robots.io/robot-created";
 
-/// Annotation on our Secret: the data keys that the operator wrote, separated by commas.
+/// Annotation on our Secret: the data keys that the operator wrote, separated by commas, each with `=` and its format where the
+/// account asked for it.
 pub const ANNOTATION_KEYS: &str = "harbor-robots.io/keys";
 
 /// Annotation on our Secret: changes whenever a former leader has to be kept from writing.

@@ -316,14 +316,14 @@ impl Run<'_, '_> {
                 }
             }
         }
-        if let Some((namespace, name, why)) = self.left.first() {
+        if let Some((namespace, entry, why)) = self.left.first() {
             // An entry for a Secret that is gone is harmless, and no reason to hold the account.
             let others = match self.left.len() - 1 {
                 0 => String::new(),
                 more => format!(" and of {more} more"),
             };
             let text = format!(
-                "Secret {} is left in the imagePullSecrets of ServiceAccount {name}{}{others}, to be taken out by hand: \
+                "Secret {} is left in {entry}{}{others}, to be taken out by hand: \
                  Kubernetes refuses the change: {why}",
                 self.pass.desired.secret.name,
                 self.pass.place(namespace)

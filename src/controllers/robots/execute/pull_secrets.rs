@@ -26,8 +26,8 @@ pub(super) struct Place<'a> {
     pub(super) served: Vec<SecretEntry>,
 }
 
-/// A ServiceAccount that goes on naming a Secret of ours: its namespace, its name, and what refuses to change it.
-pub(super) type EntryLeft = (String, String, String);
+/// An entry that stays, though nobody asks for it: its namespace, the entry, and what refuses to change it.
+pub(super) type EntryLeft = (String, SecretEntry, String);
 
 /// What came of it.
 #[derive(Default)]
@@ -74,10 +74,7 @@ impl Run<'_, '_> {
             );
             self.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
         }
-        let left = served
-            .refused
-            .iter()
-            .map(|(entry, why)| (namespace.to_owned(), entry.service_account.to_string(), why.clone()));
+        let left = served.refused.iter().map(|(entry, why)| (namespace.to_owned(), entry.clone(), why.clone()));
         self.left.extend(left);
         self.wake = [self.wake, served.wake].into_iter().flatten().min();
     }

@@ -263,9 +263,7 @@ impl Pass<'_> {
             // Entries may be left of a Secret that somebody deleted.
             let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
             let Served { live, refused, .. } = self.serve(place, &[]).await?;
-            left.extend(
-                refused.into_iter().map(|(entry, why)| (namespace.to_string(), entry.service_account.to_string(), why)),
-            );
+            left.extend(refused.into_iter().map(|(entry, why)| (namespace.to_string(), entry, why)));
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
                 secrets::delete(&ctx.client, namespace, &live).await?;
