@@ -142,9 +142,9 @@ pub struct AccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub handled_revoke: Option<String>,
-    /// The Secrets that hold the credential.
+    /// The Secrets that hold the credential: the first one, and of copies in other namespaces the first 99.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5000))]
+    #[schemars(length(max = 100))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["namespace", "name"]))]
     pub secret_refs: Vec<SecretRecord>,
     /// What the robot may do in effect: for each resource its actions. Of a SystemRobotAccount by project or pattern, and at

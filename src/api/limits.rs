@@ -16,13 +16,12 @@ const ACTIONS: usize = 100;
 const OBJECT_NAME: usize = 253;
 const NAMESPACE: usize = 63;
 const URL: usize = 2048;
-/// Rows of what a login holds, projects and namespaces that are told of by name.
+/// Rows of what a login holds; projects, Secrets and namespaces that are told of by name.
 const FEW: usize = 100;
 /// Rows of what a Harbor knows, for each of its lists.
 const KNOWN: usize = 200;
 /// Rows of what an account's robot may do.
 const ROWS: usize = 500;
-const MANY: usize = 5000;
 /// Former URLs, and names of robots at each.
 const FORMER: usize = 5;
 const LEFT: usize = 20;
@@ -82,7 +81,7 @@ impl AccountStatus {
         cut_some(self.handled_refresh.as_mut(), NAME);
         cut_some(self.handled_revoke.as_mut(), NAME);
         cut_some(self.expires_after.as_mut(), NAMESPACE);
-        self.secret_refs.truncate(MANY);
+        self.secret_refs.truncate(FEW);
         for secret in &mut self.secret_refs {
             cut(&mut secret.namespace, NAMESPACE);
             cut(&mut secret.name, OBJECT_NAME);

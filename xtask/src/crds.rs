@@ -1,4 +1,4 @@
-//! `cargo xtask crds`: the generated CustomResourceDefinitions.
+//! `cargo xtask crds`: the generated CustomResourceDefinitions, and the page about their fields.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,6 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use harbor_robot_world::{Operator, Profile, workspace_root};
+
+use crate::reference;
+
+/// Where every field is described.
+const PAGE: &str = "docs/reference.md";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -33,6 +38,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 fs::remove_file(&path)?;
                 println!("removed {shown}");
             }
+        }
+    }
+    let (page, path) = (reference::render(&files)?, workspace_root().join(PAGE));
+    if fs::read_to_string(&path).ok().as_ref() != Some(&page) {
+        if options.check {
+            stale.push(PAGE.to_owned());
+        } else {
+            fs::write(&path, page)?;
+            println!("wrote {PAGE}");
         }
     }
     if !stale.is_empty() {

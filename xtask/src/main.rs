@@ -9,6 +9,7 @@ mod explore;
 mod fuzz;
 mod harbor;
 mod objects;
+mod reference;
 mod rights;
 mod samples;
 mod stage;
@@ -38,7 +39,7 @@ enum Command {
     Up(up::Options),
     /// Run the Harbor stand-in alone
     Harbor(harbor::Options),
-    /// Write crds/ from the types
+    /// Write crds/ and docs/reference.md from the types
     Crds(crds::Options),
     /// Explore every order of events around one account, against the decision table that ships
     Explore(explore::Options),
