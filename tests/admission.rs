@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "admission/appliers.rs"]
+mod appliers;
+
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 use std::path::Path;
@@ -333,6 +336,7 @@ async fn the_api_server_takes_the_kinds_and_refuses_what_the_tables_say() {
     assert!(without.is_empty(), "rules without a case that breaks them: {without:#?}");
     assert_eq!(crds::crds().len(), TABLES.len(), "a kind has no table");
 
+    appliers::two_of_them(&world, &tables).await;
     explain_tells_what_each_field_means(&world).await;
     let [accounts, system_accounts, registries, own_registries] = &tables;
     columns_of_accounts(&world, accounts).await;
