@@ -22,6 +22,7 @@ mod hands;
 mod hostile;
 mod in_place;
 mod installation;
+mod kstatus;
 mod leading;
 mod lessons;
 mod life;

@@ -23,6 +23,7 @@ const usage = `usage: rig COMMAND [ARGUMENTS]
   push --image I ...        push a small image
   kubectl ...               Kubernetes' command line
   crane ...                 go-containerregistry's command line
+  kstatus                   what tools that wait take the object (JSON) on stdin for
   etcd, kube-apiserver, kube-controller-manager, registry
                             the servers that "up" starts
   version                   print the versions this program is made of
@@ -38,6 +39,7 @@ var commands = map[string]func(args []string) int{
 	"registry":       func(args []string) int { return fail("registry", registry(interrupted(), args)) },
 	"pull":           func(args []string) int { return pull(interrupted(), args) },
 	"push":           func(args []string) int { return fail("push", push(interrupted(), args)) },
+	"kstatus":        kstatus,
 	"version":        func([]string) int { return version() },
 	"kube-controller-manager": func([]string) int {
 		return cli.Run(controllermanager.NewControllerManagerCommand())
