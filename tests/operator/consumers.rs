@@ -63,6 +63,15 @@ impl Kitchen {
         if output.status.success() { Ok(read(&output.stdout)) } else { Err(read(&output.stderr)) }
     }
 
+    /// What Helm's registry client finds with the login in the Secret.
+    fn digest_by_helm(&self, secret: &Secret) -> Result<String, String> {
+        let config = scratch().unwrap().join("config.json");
+        std::fs::write(&config, text(secret, ".dockerconfigjson").unwrap()).unwrap();
+        let config = format!("--registry-config={}", config.display());
+        let found = self.scene.plane.rig("helm", [config.as_str(), "--reference", &self.image], "");
+        found.ok().map(|digest| digest.trim().to_owned()).map_err(|error| error.to_string())
+    }
+
     async fn logs_in(&self, secret: &Secret, username: &str, password: &str) -> bool {
         let (name, password) = (text(secret, username).unwrap(), text(secret, password).unwrap());
         self.scene.harbor.verify(&name, &password).await.unwrap()
@@ -81,10 +90,15 @@ async fn each_program_finds_the_credential_where_it_looks() {
     assert_eq!(refused, Err("no .dockerconfigjson".to_owned()));
     let nobody = serde_json::from_value(json!({"data": {"config.json": "e30="}})).unwrap();
     assert!(kitchen.digest_with(&nobody, "config.json").is_err(), "the project is private");
+    let nobody = serde_json::from_value(json!({"data": {".dockerconfigjson": "e30="}})).unwrap();
+    assert!(kitchen.digest_by_helm(&nobody).is_err(), "the project is private");
     for sample in &samples {
         let secret = kitchen.secret_of(sample).await;
         // Whatever else is asked for, pods pull with it.
         assert_eq!(kitchen.digest_with(&secret, ".dockerconfigjson"), Ok(kitchen.digest.clone()), "{sample}");
+        let name = secret.metadata.name.as_deref().unwrap();
+        let pulled = kitchen.scene.plane.pull(&kitchen.team, &[name], &kitchen.image);
+        assert_eq!(pulled.map_err(|error| error.to_string()), Ok(kitchen.digest.clone()), "{sample}, by a kubelet");
         match sample.as_str() {
             "kaniko.yaml" | "buildkit.yaml" | "github-runners.yaml" | "compose-host.yaml" => {
                 assert_eq!(kitchen.digest_with(&secret, "config.json"), Ok(kitchen.digest.clone()), "{sample}");
@@ -106,7 +120,10 @@ async fn each_program_finds_the_credential_where_it_looks() {
                 let named = json!([{"name": "tekton"}]);
                 assert_eq!((&builder["secrets"], &builder["imagePullSecrets"]), (&named, &named));
             }
-            "flux-sources.yaml" => assert_eq!(secret.data.unwrap().len(), 1, "the Secret as it is"),
+            "flux-sources.yaml" => {
+                assert_eq!(kitchen.digest_by_helm(&secret), Ok(kitchen.digest.clone()));
+                assert_eq!(secret.data.unwrap().len(), 1, "the Secret as it is");
+            }
             other => panic!("nobody says how the program of {other} reads its Secret"),
         }
     }

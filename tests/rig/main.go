@@ -23,6 +23,8 @@ const usage = `usage: rig COMMAND [ARGUMENTS]
   push --image I ...        push a small image
   kubectl ...               Kubernetes' command line
   crane ...                 go-containerregistry's command line
+  helm --registry-config F --reference R
+                            the digest that Helm's registry client finds
   kstatus                   what tools that wait take the object (JSON) on stdin for
   etcd, kube-apiserver, kube-controller-manager, registry
                             the servers that "up" starts
@@ -39,6 +41,7 @@ var commands = map[string]func(args []string) int{
 	"registry":       func(args []string) int { return fail("registry", registry(interrupted(), args)) },
 	"pull":           func(args []string) int { return pull(interrupted(), args) },
 	"push":           func(args []string) int { return fail("push", push(interrupted(), args)) },
+	"helm":           helm,
 	"kstatus":        kstatus,
 	"version":        func([]string) int { return version() },
 	"kube-controller-manager": func([]string) int {
