@@ -130,7 +130,7 @@ pub struct SecretKey {
     /// `registry.example.com:5000`. `RegistryUrl`: the URL of Harbor, like `https://registry.example.com`. `Literal`: the
     /// text in `value`.
     pub format: SecretKeyFormat,
-    /// With `Literal`: the text, which never holds anything secret: whoever may read the account reads it.
+    /// With `Literal`: the text. Put nothing secret there: whoever may read the account reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub value: Option<String>,
