@@ -286,12 +286,10 @@ async fn of_system_accounts() {
     scene.faults(json!([])).await;
     accounts.is("ready", "Synced=True/InSync", CURRENT).await;
     // They outlive the scene's namespace.
-    for account in accounts.api.list(&kube::api::ListParams::default()).await.unwrap() {
-        let name = account.metadata.name.unwrap_or_default();
-        if name.starts_with(&format!("{}-", scene.namespace)) {
-            accounts.api.delete(&name, &DeleteParams::default()).await.unwrap();
-        }
+    for (name, ..) in rows.iter().filter(|(name, ..)| *name != "switched-off") {
+        accounts.api.delete(&accounts.name(name), &DeleteParams::default()).await.unwrap();
     }
+    accounts.api.delete(&accounts.name("new"), &DeleteParams::default()).await.unwrap();
     accounts.end(20);
 }
 

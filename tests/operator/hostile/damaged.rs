@@ -73,7 +73,7 @@ pub fn damages() -> Vec<Damage> {
     const OURS: &str = "harbor-robots.io/v1alpha1";
     let of = |kind, name, patch| Damage { name, kind, patch, of_status: false };
     let status = |kind, name, patch| Damage { name, kind, patch, of_status: true };
-    let refs: Vec<Value> = (0..3_000).map(|n| json!({"namespace": format!("n{n}"), "name": "x"})).collect();
+    let refs: Vec<Value> = (0..100).map(|n| json!({"namespace": format!("n{n}"), "name": "x"})).collect();
     let pull_secrets: Vec<Value> = (0..2_000).map(|n| json!({"name": format!("s{n}")})).collect();
     let labels: serde_json::Map<String, Value> = (0..1_000).map(|n| (format!("l{n}"), json!("x"))).collect();
     vec![
@@ -122,7 +122,11 @@ pub fn damages() -> Vec<Damage> {
             "an account of a lifetime that is none",
             json!({"status": {"expiresAfter": "999999999999999999999d"}}),
         ),
-        status(Kind::Account, "an account with three thousand Secrets", json!({"status": {"secretRefs": refs}})),
+        status(
+            Kind::Account,
+            "an account with as many Secrets as there may be",
+            json!({"status": {"secretRefs": refs}}),
+        ),
         status(Kind::Account, "an account of another generation", json!({"status": {"observedGeneration": i64::MAX}})),
         status(
             Kind::Account,
