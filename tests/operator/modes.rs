@@ -140,6 +140,14 @@ async fn sigterm_ends_it_soon_and_a_restart_leaves_settled_accounts_alone() {
             scene.settled(&format!("ci-{at}")).await;
         }
         scene.sweeps(2).await;
+        // What the last sweep found is written after it.
+        eventually("all accounts are counted", SOON, || async {
+            let registry = scene.registries().get(&scene.registry).await.map_err(|error| error.to_string())?;
+            let count = registry.status.and_then(|status| status.account_count);
+            if count == Some(5) { Ok(()) } else { Err(format!("{count:?}")) }
+        })
+        .await;
+        let told = scene.registries().get(&scene.registry).await.unwrap().status;
         let asked = Instant::now();
         let status = scene.terminate();
         assert!(status.success(), "{status}");
@@ -156,7 +164,8 @@ async fn sigterm_ends_it_soon_and_a_restart_leaves_settled_accounts_alone() {
             assert_eq!(operator.get(path).await.unwrap().0, 404, "{path}");
         }
         let metrics = operator.metrics().await.unwrap();
-        assert!(!metrics.contains("kube_writes_total{"), "{metrics}");
+        let now = scene.registries().get(&scene.registry).await.unwrap().status;
+        assert!(!metrics.contains("kube_writes_total{"), "{metrics}\nof the registry: {told:?}\nnow: {now:?}");
         assert_eq!(versions(&scene).await, before, "a restart writes nothing");
         let calls = scene.harbor.calls().await.unwrap();
         let writes: Vec<_> =
