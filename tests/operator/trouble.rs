@@ -419,8 +419,11 @@ async fn retry_after_is_obeyed() {
     scene.settled("ci").await;
     let calls = scene.harbor.calls().await.unwrap().calls;
     let asked = calls.iter().position(|call| call.status == 429).unwrap();
-    let next = calls[asked + 1..].iter().find(|call| call.login == scene.login.name).unwrap();
-    assert!(next.at - calls[asked].at >= 2990, "the next call came after {} ms", next.at - calls[asked].at);
+    let after = calls[asked + 1..].iter().filter(|call| call.login == scene.login.name);
+    let after: Vec<_> = after.map(|call| call.at - calls[asked].at).collect();
+    // What was on its way when the answer came is not held back.
+    let too_soon: Vec<_> = after.iter().filter(|later| (500..2990).contains(*later)).collect();
+    assert!(too_soon.is_empty() && after.iter().any(|later| *later >= 2990), "the next calls came after {after:?} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
