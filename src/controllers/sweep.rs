@@ -36,6 +36,9 @@ const MOST_STRAYS: usize = 1_000;
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
 
+/// After so long it is said that a registry has no accounts any more: the pass of the last one has ended then.
+pub const RECOUNT: Duration = Duration::from_secs(2);
+
 /// The operator is to end, or another replica leads: nobody asks any more what comes next.
 const ENDING: Outcome = Outcome::Settled { wake: None };
 
@@ -190,7 +193,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     // Whoever began to wait for the registry just after it was released.
     ctx.accounts.release(tag(name));
     ctx.accounts.release(poll_tag(name));
-    Outcome::Settled { wake: Some(next(ctx, &state, started)) }
+    Outcome::Settled { wake: Some(next(ctx, name, &state, started)) }
 }
 
 /// The homes to visit although no account is there: those that had robots of ours, and the next few of all projects.
@@ -253,9 +256,13 @@ impl Census {
     }
 }
 
-/// Sweeps keep their rhythm however long one takes.
-fn next(ctx: &Context, state: &RegistryState, started: Instant) -> Instant {
-    deadline::after(started, state.poll_interval(&ctx.settings)).max(Instant::now())
+/// Sweeps keep their rhythm however long one takes. One that could not say yet that the last account went is followed soon.
+fn next(ctx: &Context, name: &RegistryKey, state: &RegistryState, started: Instant) -> Instant {
+    let told =
+        ctx.registries.get(name).and_then(|state| state.object.status.as_ref()?.account_count).unwrap_or_default();
+    let outdated = told > 0 && ctx.index.is_listed() && ctx.index.count(name) == 0;
+    let poll = state.poll_interval(&ctx.settings);
+    deadline::after(started, if outdated { poll.min(RECOUNT) } else { poll }).max(Instant::now())
 }
 
 /// What robots are compared with beside what the last passes left.

@@ -371,3 +371,86 @@ async fn at_another_harbor_the_robots_are_made_again_and_those_left_are_deleted_
 async fn what_a_move_left_is_deleted_by_a_restarted_operator_as_well() {
     moves(true).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_host_that_could_not_be_written_down_is_as_soon_as_it_can_be() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    let pin = async || {
+        let annotations = scene.registries().get(&scene.registry).await.unwrap().metadata.annotations;
+        annotations.unwrap_or_default().remove("harbor-robots.io/pinned-host")
+    };
+    eventually("the host is pinned", SOON, || async { pin().await.ok_or("not yet") }).await;
+    // Stands for whatever makes one write fail: another one that came first as well as a rule of the cluster.
+    let rule = scene.system_name("no-pin");
+    scene.apply(json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": rule},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": ["harbor-robots.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
+                "resources": ["clusterharborregistries"],
+            }]},
+            "matchConditions": [{"name": "this-one", "expression": format!("object.metadata.name == '{}'", scene.registry)}],
+            "validations": [{"expression": "!('harbor-robots.io/pinned-host' in object.metadata.?annotations.orValue({}))"}],
+        },
+    }));
+    scene.apply(json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": rule}, "spec": {"policyName": rule, "validationActions": ["Deny"]},
+    }));
+    let params = PatchParams { dry_run: true, ..PatchParams::default() };
+    let probe = Patch::Merge(json!({"metadata": {"labels": {"probe": "1"}}}));
+    eventually("the rule is in force", SOON, || async {
+        scene.registries().patch(&scene.registry, &params, &probe).await.err().map(drop).ok_or("not yet")
+    })
+    .await;
+    let unpinned =
+        json!({"metadata": {"annotations": {"harbor-robots.io/pinned-host": null}}, "spec": {"pollInterval": "2s"}});
+    scene.registries().patch(&scene.registry, &PatchParams::default(), &Patch::Merge(unpinned)).await.unwrap();
+    eventually("the operator has looked at it", SOON, || async {
+        let registry = scene.registries().get(&scene.registry).await.unwrap();
+        let seen = registry.status.and_then(|status| status.observed_generation);
+        if seen == registry.metadata.generation { Ok(()) } else { Err(format!("{seen:?}")) }
+    })
+    .await;
+    assert_eq!(pin().await, None, "the rule holds");
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        scene.plane.kubectl(["delete", kind, &rule]).ok().unwrap();
+    }
+    eventually("the pin is put back", 3 * SOON, || async { pin().await.ok_or("not yet") }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_says_soon_that_its_last_account_went_however_rarely_it_is_polled() {
+    let args = vec!["--settle-after=1".to_owned()];
+    let mut scene = Scene::new(Setting { registry: json!({"pollInterval": "1h"}), args, ..Setting::default() }).await;
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    let counted = async |scene: &Scene, count: i32| {
+        eventually(&format!("{count} accounts are counted"), SOON, || async {
+            let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
+            if status.account_count == Some(count) { Ok(()) } else { Err(format!("{:?}", status.account_count)) }
+        })
+        .await;
+    };
+    // Any edit has the operator write what it knows.
+    scene.edit_registry(json!({"pollInterval": "59m"})).await;
+    counted(&scene, 1).await;
+    scene.delete("ci").await;
+    scene.gone("ci").await;
+    counted(&scene, 0).await;
+
+    // The same by an operator that found the account there.
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    scene.edit_registry(json!({"pollInterval": "1h"})).await;
+    counted(&scene, 1).await;
+    scene.terminate();
+    scene.start();
+    scene.registry_is("Ready", "True").await;
+    scene.delete("ci").await;
+    scene.gone("ci").await;
+    counted(&scene, 0).await;
+}

@@ -134,10 +134,10 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     if overtaken {
         return Outcome::Again;
     }
-    pin_host(ctx, name).await;
+    let unpinned = pin_host(ctx, name).await.err();
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
     // What cannot be said keeps nobody from being served.
-    let unsaid = write_status(ctx, name, &state).await.err();
+    let unsaid = write_status(ctx, name, &state).await.err().or(unpinned);
     // A name of a namespace's registry is nothing for whoever reads the metrics.
     if !state.is_tenants() {
         ctx.metrics.registry_up(name, state.trouble.is_none());
@@ -187,7 +187,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     match unsaid {
         None => next,
         Some(error) if error.class() == Class::UserFix => {
-            tracing::warn!(registry = %name, %error, "the registry's status was not written");
+            tracing::warn!(registry = %name, %error, "the registry object was not updated");
             Outcome::Failed { not_before: Some(deadline::from_now(REFUSED_STATUS)) }
         }
         Some(error) => failed(ctx, name, &error).await,
@@ -195,17 +195,14 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
 }
 
 /// Writes down which host of images is kept, where the object does not say so. Until that succeeds this process keeps it.
-async fn pin_host(ctx: &Context, name: &RegistryKey) {
-    let Some(state) = ctx.registries.get(name).filter(|state| !state.is_deleting()) else { return };
-    let Some(pin) = state.unwritten_pin() else { return };
+async fn pin_host(ctx: &Context, name: &RegistryKey) -> Result<(), crate::cluster::Error> {
+    let Some(state) = ctx.registries.get(name).filter(|state| !state.is_deleting()) else { return Ok(()) };
+    let Some(pin) = state.unwritten_pin() else { return Ok(()) };
     let (key, value) = (keys::ANNOTATION_PINNED_HOST, pin.text());
-    match registry_objects::annotate(&ctx.client, &state.object, key, &value).await {
-        Ok(metadata) => {
-            let object = RegistryObject { metadata, ..(*state.object).clone() };
-            ctx.registries.wrote(name, &state.object, object);
-        }
-        Err(error) => tracing::debug!(registry = %name, %error, "the host of images was not written down"),
-    }
+    let metadata = registry_objects::annotate(&ctx.client, &state.object, key, &value).await?;
+    let object = RegistryObject { metadata, ..(*state.object).clone() };
+    ctx.registries.wrote(name, &state.object, object);
+    Ok(())
 }
 
 /// True if an account that may have robots uses the registry. At a start accounts become known later than registries.

@@ -99,6 +99,10 @@ fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outcome {
             }
             if state.is_deleting() {
                 ctx.registry_work.change(super::RegistryWork::Probe(registry), None);
+            } else if ctx.index.count(&registry) == 0 {
+                // A registry that nobody uses may be deleted by hand, and its status says so.
+                ctx.registry_work
+                    .wake_at(super::RegistryWork::Sweep(registry), deadline::from_now(super::sweep::RECOUNT));
             }
         }
         None if ctx.index.count(&registry) == 0 => ctx.registries.miss_no_more(&registry),
