@@ -68,7 +68,7 @@ impl Kitchen {
         let config = scratch().unwrap().join("config.json");
         std::fs::write(&config, text(secret, ".dockerconfigjson").unwrap()).unwrap();
         let config = format!("--registry-config={}", config.display());
-        let found = self.scene.plane.rig("helm", [config.as_str(), "--reference", &self.image], "");
+        let found = self.scene.plane.rig("helm-resolve", [config.as_str(), "--reference", &self.image], "");
         found.ok().map(|digest| digest.trim().to_owned()).map_err(|error| error.to_string())
     }
 

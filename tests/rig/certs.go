@@ -92,7 +92,7 @@ func newCredentials(dir string) (*credentials, error) {
 		c.certFile:              pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
 		c.keyFile:               pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}),
 		c.serviceAccountKeyFile: pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: serviceAccountDER}),
-		c.tokenFile:             []byte(c.token + `,admin,admin,"system:masters"` + "\n"),
+		c.tokenFile:             []byte(c.token + `,admin,admin,"system:masters,harbor-robots:break-glass"` + "\n"),
 	} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
 			return nil, err

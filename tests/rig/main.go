@@ -23,7 +23,8 @@ const usage = `usage: rig COMMAND [ARGUMENTS]
   push --image I ...        push a small image
   kubectl ...               Kubernetes' command line
   crane ...                 go-containerregistry's command line
-  helm --registry-config F --reference R
+  helm ...                  Helm's command line
+  helm-resolve --registry-config F --reference R
                             the digest that Helm's registry client finds
   kstatus                   what tools that wait take the object (JSON) on stdin for
   etcd, kube-apiserver, kube-controller-manager, registry
@@ -42,6 +43,7 @@ var commands = map[string]func(args []string) int{
 	"pull":           func(args []string) int { return pull(interrupted(), args) },
 	"push":           func(args []string) int { return fail("push", push(interrupted(), args)) },
 	"helm":           helm,
+	"helm-resolve":   helmResolve,
 	"kstatus":        kstatus,
 	"version":        func([]string) int { return version() },
 	"kube-controller-manager": func([]string) int {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -163,7 +164,7 @@ func startAll(parts *children, dir string, manager, withRegistry bool, auditLog 
 			"--kubeconfig=" + w.Kubeconfig,
 			"--service-account-private-key-file=" + creds.serviceAccountKeyFile,
 			"--use-service-account-credentials=false",
-			"--controllers=garbage-collector-controller,namespace-controller,serviceaccount-controller,serviceaccount-token-controller",
+			"--controllers=" + strings.Join(controllers, ","),
 			"--leader-elect=false",
 			"--secure-port=0",
 			"--kube-api-qps=1000",
@@ -173,6 +174,13 @@ func startAll(parts *children, dir string, manager, withRegistry bool, auditLog 
 		}
 	}
 	return w, wait, nil
+}
+
+// controllers keep namespaces, ServiceAccounts and owned objects as everywhere, and make pods of Deployments, which no kubelet
+// runs here.
+var controllers = []string{
+	"garbage-collector-controller", "namespace-controller", "serviceaccount-controller", "serviceaccount-token-controller",
+	"clusterrole-aggregation-controller", "deployment-controller", "replicaset-controller", "disruption-controller",
 }
 
 // auditPolicy notes who asked for what and whether that was allowed; bodies may hold secrets. A watch is noted when it
