@@ -26,6 +26,32 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print the custom resource definitions as YAML.
     Crds,
+    /// End all accounts and registries in order, before the operator goes: with the rights of whoever runs it, by the
+    /// operator that still runs in the cluster. Says first what it would do.
+    Uninstall(UninstallArgs),
+}
+
+/// Flags of `uninstall`.
+#[derive(Clone, Debug, Args)]
+pub struct UninstallArgs {
+    /// Delete the robots in Harbor, the Secrets and the entries in ServiceAccounts.
+    #[arg(long, required_unless_present = "retain", conflicts_with = "retain")]
+    pub delete: bool,
+    /// Leave robots, Secrets and entries as they are. Nobody renews the credentials from then on.
+    #[arg(long)]
+    pub retain: bool,
+    /// Do it. Without this it only says what it would do.
+    #[arg(long)]
+    pub yes: bool,
+    /// Only end accounts and registries of these namespaces, and none of the cluster.
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub namespaces: Vec<ObjectName>,
+    /// The operator's namespace.
+    #[arg(long, env = "CLUSTER_RESOURCE_NAMESPACE", default_value = "harbor-robots", value_name = "NAMESPACE")]
+    pub cluster_resource_namespace: ObjectName,
+    /// How long to wait for the operator.
+    #[arg(long, default_value = "10m", value_parser = duration, value_name = "DURATION")]
+    pub timeout: Duration,
 }
 
 /// Flags of `run`; each can be given as an environment variable, too.
@@ -201,7 +227,7 @@ mod tests {
         let all = ["harbor-robot-operator", "run"].iter().chain(args);
         match Cli::try_parse_from(all).map_err(|error| error.to_string())?.command {
             Command::Run(args) => Ok(*args),
-            Command::Crds => Err("not run".to_owned()),
+            _ => Err("not run".to_owned()),
         }
     }
 

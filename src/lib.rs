@@ -26,3 +26,4 @@ pub mod run;
 pub mod server;
 #[cfg(test)]
 mod test_properties;
+pub mod uninstall;

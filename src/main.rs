@@ -5,13 +5,20 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use harbor_robot_operator::cli::{Cli, Command};
-use harbor_robot_operator::{api, logging, run};
+use harbor_robot_operator::{api, logging, run, uninstall};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Crds => match std::io::stdout().write_all(api::crds::crds_yaml().as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
+        },
+        Command::Uninstall(args) => match uninstall::block_on(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
         },
         Command::Run(args) => {
             if let Err(error) = logging::init(args.log_format, args.log_level) {

@@ -105,7 +105,7 @@ impl From<kube::Error> for Error {
 }
 
 /// Objects of a namespace: the one way to them, since a path holds names and no other text.
-fn in_namespace<K>(client: &Client, namespace: &ObjectName) -> Api<K>
+pub(crate) fn in_namespace<K>(client: &Client, namespace: &ObjectName) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
