@@ -16,7 +16,7 @@ fn the_files_equal_the_types() {
             std::fs::write(folder.join(&file), &yaml).unwrap();
         }
         let found = std::fs::read_to_string(folder.join(&file)).unwrap_or_default();
-        assert!(found == yaml, "crds/{file} is out of date: run `cargo xtask crds`");
+        assert!(found == yaml, "crds/{file} is out of date: run `cargo xtask generate`");
         expected.push(file);
     }
     let mut found: Vec<String> =

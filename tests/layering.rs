@@ -247,7 +247,7 @@ fn the_wall_clock_judges_no_robot() {
         paths.sort();
         paths
     };
-    assert_eq!(reads("clock::now"), ["src/controllers/mod.rs", "src/run.rs"]);
+    assert_eq!(reads("clock::now"), ["src/controllers/mod.rs", "src/run.rs", "src/uninstall.rs"]);
     let told = ["registries/status.rs", "robots/early.rs", "robots/tell.rs", "unreadable.rs"];
     assert_eq!(reads("wall_time()"), told.map(|file| format!("src/controllers/{file}")));
 }

@@ -222,8 +222,9 @@ fn renamed(scene: &Scene, manifest: &str) -> String {
 /// A kubeconfig of the ServiceAccount of a manifest.
 fn as_service_account(scene: &Scene, manifest: &str) -> std::path::PathBuf {
     let install = renamed(scene, manifest);
-    let documents =
-        install.split("---\n").filter(|text| !text.contains("kind: Deployment") && !text.contains("kind: Namespace"));
+    let others =
+        ["kind: Deployment", "kind: Namespace", "kind: PodDisruptionBudget", "kind: ValidatingAdmissionPolicy"];
+    let documents = install.split("---\n").filter(|text| !others.iter().any(|kind| text.contains(kind)));
     scene.plane.apply(&documents.collect::<Vec<_>>().join("---\n")).unwrap();
     let name = format!("{}-op", scene.namespace);
     let token = scene.plane.kubectl(["create", "token", &name, "-n", &scene.system]).ok().unwrap();

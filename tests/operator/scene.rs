@@ -14,7 +14,7 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::installation::{Installation, Plan, Rights, apply_cluster_roles};
+use crate::installation::{Installation, Plan, Rights, apply_shared};
 
 /// How long anything may take that should happen at once; generous, since the tests share two cores.
 pub const SOON: Duration = Duration::from_secs(30);
@@ -156,11 +156,11 @@ fn plane() -> &'static ControlPlane {
     plane
 }
 
-/// Brings our kinds and the cluster roles to a control plane.
+/// Brings our kinds, the cluster roles and the policies to a control plane.
 pub fn install_kinds(plane: &ControlPlane) {
     plane.apply(&loosened().to_string()).expect("the CRDs are accepted");
     plane.kubectl(["wait", "--for=condition=Established", "crd", "--all"]).ok().expect("the kinds are served");
-    apply_cluster_roles(plane);
+    apply_shared(plane);
 }
 
 impl Scene {

@@ -2,13 +2,10 @@
 //! account and status are in the hands of whoever lost the grant.
 
 use harbor_robot_world::eventually;
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use serde_json::{Value, json};
 
-use crate::attacks::stage::Stage;
 use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting};
 
 /// A scene whose grants act two seconds after they went.
@@ -124,56 +121,4 @@ async fn a_forged_status_keeps_nothing_alive() {
     scene.edit("ci", json!({"permissions": ["PullArtifacts"]})).await;
     scene.edit_registry(json!({"grants": pull})).await;
     ended(&scene, LoginAs::Person).await;
-}
-
-/// Who the scene's operator is to the API server.
-async fn operator_of(scene: &Scene) -> String {
-    let config = Kubeconfig::read_from(&scene.kubeconfig).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-    let reviews: Api<SelfSubjectReview> = Api::all(kube::Client::try_from(config).unwrap());
-    let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.unwrap();
-    review.status.unwrap().user_info.unwrap().username.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_sample_policy_keeps_others_from_taking_our_finalizer_off() {
-    let scene = Scene::new(Setting::default()).await;
-    scene.account("ci", json!({})).await;
-    scene.settled("ci").await;
-    // Policies hold in the whole cluster: this one is bound to the scene's namespace only, with the operator of the scene. A
-    // selector of namespaces leaves no object of the cluster out, so those are none of its resources.
-    let policy = include_str!("../../deploy/samples/policies/finalizers.yaml");
-    let name = format!("{}-finalizers", scene.namespace);
-    let here = format!(
-        "spec:\n  matchResources:\n    namespaceSelector:\n      matchLabels: {{kubernetes.io/metadata.name: {}}}\n    \
-         resourceRules:\n    - {{apiGroups: [harbor-robots.io], apiVersions: ['*'], operations: [UPDATE], resources: \
-         [robotaccounts, harborregistries]}}\n  policyName: {name}",
-        scene.namespace
-    );
-    let operator = operator_of(&scene).await;
-    let policy = policy
-        .replace("harbor-robots-finalizers", &name)
-        .replace(&format!("spec:\n  policyName: {name}"), &here)
-        .replace("system:serviceaccount:harbor-robots:harbor-robot-operator", &operator);
-    scene.plane.apply(&policy).unwrap();
-    let stage = Stage::new(scene).await;
-    let (accounts, scene) = (stage.of_attacker(), &stage.scene);
-    let unheld = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    eventually("the policy is in force", SOON, || async {
-        match accounts.patch("ci", &PatchParams::default(), &unheld).await {
-            Err(error) if error.to_string().contains("only the operator takes its finalizers off") => Ok(()),
-            Err(error) => Err(error.to_string()),
-            Ok(_) => {
-                // It was not yet: the operator puts it back.
-                scene.settled("ci").await;
-                Err("it was taken off".to_owned())
-            }
-        }
-    })
-    .await;
-    let labelled = Patch::Merge(json!({"metadata": {"labels": {"team": "a"}}}));
-    accounts.patch("ci", &PatchParams::default(), &labelled).await.expect("any other edit");
-    scene.delete("ci").await;
-    scene.gone("ci").await;
-    assert!(scene.robots().await.is_empty());
 }

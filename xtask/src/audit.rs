@@ -54,20 +54,29 @@ struct ObjectRef {
     name: String,
 }
 
-/// A role of a manifest; the others are of no concern here.
+/// A role of a manifest, or a binding of one to the operator; the others are of no concern here.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Document {
     kind: String,
     #[serde(default)]
     metadata: Metadata,
     #[serde(default)]
     rules: Vec<Rule>,
+    role_ref: Option<RoleRef>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Metadata {
     namespace: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct RoleRef {
+    kind: String,
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -202,11 +211,20 @@ fn granted_by(manifests: &[PathBuf]) -> Result<BTreeSet<Right>> {
     Ok(all)
 }
 
-/// Every single right in a manifest.
+/// Every single right that a manifest gives the operator: roles without a binding are for people.
 fn granted(manifest: &str) -> Result<BTreeSet<Right>> {
+    let documents = manifest.split("\n---\n").map(serde_saphyr::from_str::<Document>);
+    let documents: Vec<Document> = documents.collect::<std::result::Result<_, _>>()?;
+    let bound: BTreeSet<(String, String, String)> = documents
+        .iter()
+        .filter_map(|binding| Some((&binding.metadata, binding.role_ref.as_ref()?)))
+        .map(|(metadata, role)| (role.kind.clone(), metadata.namespace.clone(), role.name.clone()))
+        .collect();
     let mut granted = BTreeSet::new();
-    for document in manifest.split("\n---\n") {
-        let Document { kind, metadata, rules } = serde_saphyr::from_str(document)?;
+    for Document { kind, metadata, rules, .. } in documents {
+        if !bound.contains(&(kind.clone(), metadata.namespace.clone(), metadata.name.clone())) {
+            continue;
+        }
         let scope = match (kind.as_str(), metadata.namespace.as_str()) {
             ("ClusterRole", _) => Scope::Cluster,
             ("Role", namespace) if namespace == OWN => Scope::Own,
@@ -247,6 +265,7 @@ mod tests {
     use super::*;
 
     const MANIFEST: &str = "kind: ClusterRole
+metadata: {name: all}
 rules:
 - apiGroups: [harbor-robots.io]
   resources: [robotaccounts, robotaccounts/finalizers]
@@ -255,13 +274,28 @@ rules:
   resources: [secrets]
   verbs: [get, list]
 ---
+kind: ClusterRoleBinding
+metadata: {name: other}
+roleRef: {kind: ClusterRole, name: all}
+---
+kind: ClusterRole
+metadata: {name: for-people}
+rules:
+- apiGroups: [harbor-robots.io]
+  resources: [robotaccounts]
+  verbs: [create]
+---
 kind: Role
-metadata: {namespace: harbor-robots}
+metadata: {namespace: harbor-robots, name: own}
 rules:
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [harbor-robot-operator]
   verbs: [watch]
+---
+kind: RoleBinding
+metadata: {namespace: harbor-robots, name: own}
+roleRef: {kind: Role, name: own}
 ---
 kind: Deployment
 ";

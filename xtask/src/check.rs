@@ -197,7 +197,7 @@ fn against(version: &str) -> Result<Outcome> {
 /// A process of its own, so that it takes the operator that the tests were built with.
 fn generated() -> Result<Outcome> {
     let mut check = Command::new(std::env::current_exe()?);
-    run_command(check.args(["crds", "--check"]).env(PROGRAMS, programs()))
+    run_command(check.args(["generate", "--check"]).env(PROGRAMS, programs()))
 }
 
 fn deny() -> Result<Outcome> {

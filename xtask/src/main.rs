@@ -3,13 +3,12 @@
 mod audit;
 mod bench;
 mod check;
-mod crds;
 mod demo;
 mod explore;
 mod fuzz;
+mod generate;
 mod harbor;
 mod objects;
-mod reference;
 mod rights;
 mod samples;
 mod stage;
@@ -39,8 +38,8 @@ enum Command {
     Up(up::Options),
     /// Run the Harbor stand-in alone
     Harbor(harbor::Options),
-    /// Write crds/ and docs/reference.md from the types
-    Crds(crds::Options),
+    /// Write what is made from the types and from the chart: crds/, deploy/, docs/reference.md
+    Generate(generate::Options),
     /// Explore every order of events around one account, against the decision table that ships
     Explore(explore::Options),
     /// Try the property tests with new cases, for as long as wanted
@@ -65,7 +64,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(options) => check::run(&options),
         Command::Audit(options) => audit::run(&options),
         Command::Harbor(options) => harbor::run(&options),
-        Command::Crds(options) => crds::run(&options),
+        Command::Generate(options) => generate::run(&options),
         Command::Explore(options) => explore::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Demo => runtime()?.block_on(demo::run()),

@@ -11,7 +11,7 @@ pub(crate) enum Rights {
     Shipped,
     /// `deploy/hardened.yaml`: no list or watch on others' Secrets
     Hardened,
-    /// `deploy/namespaced.yaml` and `deploy/cluster-registries.yaml`: Roles in the namespaces that are served
+    /// `deploy/namespaced-with-cluster-registries.yaml`: Roles in the namespaces that are served
     Namespaced,
 }
 
@@ -55,7 +55,7 @@ impl Rights {
         let files: &[&str] = match self {
             Self::Shipped => &["install.yaml"],
             Self::Hardened => &["hardened.yaml"],
-            Self::Namespaced => &["namespaced.yaml", "cluster-registries.yaml"],
+            Self::Namespaced => &["namespaced-with-cluster-registries.yaml"],
         };
         files.iter().map(|file| workspace_root().join("deploy").join(file)).collect()
     }

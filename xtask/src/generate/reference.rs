@@ -1,16 +1,20 @@
 //! `docs/reference.md`: every field of every kind, from the CustomResourceDefinitions.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::crds::Definitions;
+
+/// Where every field is described.
+pub(super) const PAGE: &str = "docs/reference.md";
+
 const HEAD: &str = "# Fields\n\nEvery field of every kind, as `kubectl explain` tells them. Generated from the types by `cargo xtask \
-                    crds`. `[]` is an item of a list, `*` a field that is required where its parent is given.\n";
+                    generate`. `[]` is an item of a list, `*` a field that is required where its parent is given.\n";
 
 /// The page for these CustomResourceDefinitions: file name to YAML.
-pub(crate) fn render(files: &BTreeMap<String, String>) -> Result<String> {
+pub(super) fn render(files: &Definitions) -> Result<String> {
     let mut page = HEAD.to_owned();
     for (file, yaml) in files {
         let crd: Value = serde_saphyr::from_str(yaml).with_context(|| format!("read {file}"))?;
@@ -108,7 +112,7 @@ mod tests {
         let yaml = "spec:\n  scope: Namespaced\n  names: {kind: A, shortNames: [a]}\n  versions:\n  - name: v1\n    schema:\n      \
                     openAPIV3Schema:\n        description: An A.\n        properties:\n          spec:\n            required: [b]\n            \
                     properties:\n              b: {type: array, maxItems: 3, description: B., items: {type: object, properties: {c: {type: string, enum: [X, Z]}}}}\n";
-        let page = render(&BTreeMap::from([("a.yaml".to_owned(), yaml.to_owned())])).unwrap();
+        let page = render(&Definitions::from([("a.yaml".to_owned(), yaml.to_owned())])).unwrap();
         assert!(page.contains("## A (v1, namespaced, `a`)\n\nAn A.\n"), "{page}");
         assert!(page.contains("| `b` * | list of objects, at most 3 | B. |\n| `b[].c` | `X`, `Z` |  |\n"), "{page}");
     }

@@ -1,0 +1,31 @@
+{{- define "harbor-robot-operator.policyName" -}}
+{{- $root := index . 0 -}}{{- $what := index . 1 -}}
+{{- printf "%s-%s" (include "harbor-robot-operator.fullname" $root | trunc 40 | trimSuffix "-") $what -}}
+{{- end -}}
+
+{{/* The binding of a policy to the whole cluster. */}}
+{{- define "harbor-robot-operator.policyBinding" -}}
+{{- $root := index . 0 -}}{{- $what := index . 1 -}}{{- $actions := index . 2 -}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ include "harbor-robot-operator.policyName" (list $root $what) }}
+  {{- include "harbor-robot-operator.metadata" $root | nindent 2 }}
+spec:
+  policyName: {{ include "harbor-robot-operator.policyName" (list $root $what) }}
+  validationActions: {{ $actions }}
+{{- end -}}
+
+{{/* CEL: the operator. */}}
+{{- define "harbor-robot-operator.isOperator" -}}
+request.userInfo.username == '{{ include "harbor-robot-operator.username" . }}'
+{{- end -}}
+
+{{/* CEL: the operator, another operator of this cluster, or somebody who may do all. */}}
+{{- define "harbor-robot-operator.isTrusted" -}}
+request.userInfo.username in {{ concat (list (include "harbor-robot-operator.username" .)) .Values.policies.operators | toJson | replace "\"" "'" }}
+{{- with .Values.policies.breakGlassGroups }}
+|| request.userInfo.?groups.orValue([]).exists(group, group in {{ toJson . | replace "\"" "'" }})
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,76 @@
+//! Helm's command line.
+
+use std::process::Command;
+use std::sync::Once;
+
+use harbor_robot_world::{ControlPlane, rig, workspace_root};
+use serde_json::Value;
+
+pub const RELEASE: &str = "harbor-robot-operator";
+pub const NAMESPACE: &str = "harbor-robots";
+
+/// The chart's folder.
+pub fn chart() -> String {
+    workspace_root().join("charts/harbor-robot-operator").to_string_lossy().into_owned()
+}
+
+/// A control plane with the namespace as the install guide has it, for everything that does not change the cluster.
+pub fn plane() -> &'static ControlPlane {
+    static PREPARED: Once = Once::new();
+    let plane = ControlPlane::shared();
+    PREPARED.call_once(|| make_namespace(plane));
+    plane
+}
+
+/// The operator's namespace.
+pub fn make_namespace(plane: &ControlPlane) {
+    let namespace = serde_json::json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": NAMESPACE, "labels": {
+            "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
+        }},
+    });
+    plane.apply(&namespace.to_string()).unwrap();
+}
+
+/// What `helm template` prints, without a cluster; Helm's words when it refuses. Each value is given as to `--set`.
+pub fn template(values: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(rig().unwrap());
+    command.args(["helm", "template", RELEASE, &chart(), "--namespace", NAMESPACE]);
+    for value in values {
+        command.args(
+            if value.starts_with("--") { ["", value] } else { ["--set", value] }
+                .into_iter()
+                .filter(|arg| !arg.is_empty()),
+        );
+    }
+    let output = command.output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// The objects of a manifest.
+pub fn objects(manifest: &str) -> Vec<Value> {
+    let all: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
+    all.into_iter().filter(|object| !object.is_null()).collect()
+}
+
+/// The objects that these values make.
+pub fn rendered(values: &[&str]) -> Vec<Value> {
+    objects(&template(values).unwrap())
+}
+
+/// Those of a kind.
+pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    objects.iter().filter(|object| object["kind"] == kind).collect()
+}
+
+/// The operator's arguments in its Deployment.
+pub fn args(objects: &[Value]) -> Vec<String> {
+    let deployment = of_kind(objects, "Deployment")[0];
+    let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    args.iter().map(|arg| arg.as_str().unwrap().to_owned()).collect()
+}
