@@ -65,6 +65,28 @@ pub(super) fn free_keys() -> Rule {
     )
 }
 
+/// Keys by which deployment tools know what they made: one that met them on the Secret would delete it as a thing that its
+/// source has no more.
+pub(super) fn untracked_keys() -> Rule {
+    const TRACKING: [&str; 11] = [
+        "app.kubernetes.io/instance",
+        "applyset.kubernetes.io/part-of",
+        "argocd.argoproj.io/instance",
+        "argocd.argoproj.io/tracking-id",
+        "helm.toolkit.fluxcd.io/name",
+        "helm.toolkit.fluxcd.io/namespace",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "kustomize.toolkit.fluxcd.io/name",
+        "kustomize.toolkit.fluxcd.io/namespace",
+        "meta.helm.sh/release-name",
+        "meta.helm.sh/release-namespace",
+    ];
+    rule(
+        format!("self.all(k, !(k in ['{}']))", TRACKING.join("', '")),
+        "a key by which Argo CD, Flux, Helm or kubectl know what they applied would have them delete the Secret: leave it out",
+    )
+}
+
 /// Keys of labels and annotations.
 pub(super) fn label_keys() -> Rule {
     rule(

@@ -53,7 +53,7 @@ schema_only!(
             "maxProperties": 32,
             "additionalProperties": {"type": "string", "maxLength": 63},
         }),
-        [rules::free_keys(), rules::label_keys(), rules::label_values()],
+        [rules::free_keys(), rules::untracked_keys(), rules::label_keys(), rules::label_values()],
     )
 );
 
@@ -66,7 +66,7 @@ schema_only!(
             "maxProperties": 32,
             "additionalProperties": {"type": "string", "maxLength": 4096},
         }),
-        [rules::free_keys(), rules::label_keys()],
+        [rules::free_keys(), rules::untracked_keys(), rules::label_keys()],
     )
 );
 
