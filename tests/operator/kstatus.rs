@@ -6,6 +6,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
+use crate::argo_cd;
 use crate::scene::{SOON, Scene, Setting, everyone};
 
 /// As it should be; on its way; not without somebody; on its way out.
@@ -85,6 +86,17 @@ impl<'a> Objects<'a> {
     fn says(&mut self, name: &str, object: &Value, expected: &str) {
         let said = self.scene.plane.rig("kstatus", [] as [&str; 0], &object.to_string()).ok().unwrap();
         self.seen += 1;
+        let in_argo_cd = argo_cd::health(self.scene, self.kind, object);
+        let same: &[&str] = match expected {
+            CURRENT => &["Healthy", "Suspended"],
+            FAILED => &["Degraded"],
+            // Argo CD itself sees that an object is on its way out.
+            _ => &["Progressing", "Suspended"],
+        };
+        if expected != TERMINATING && !same.contains(&in_argo_cd.as_str()) {
+            self.wrong
+                .push(format!("{} {name} is {expected} and {in_argo_cd} in Argo CD: {}", self.kind, object["status"]));
+        }
         if said.split_whitespace().next() != Some(expected) {
             self.wrong.push(format!(
                 "{} {name} is {expected} to people and {} to kstatus: {}",

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod again;
+mod argo_cd;
 mod attacks;
 mod bulk;
 mod canary;

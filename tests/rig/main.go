@@ -26,6 +26,7 @@ const usage = `usage: rig COMMAND [ARGUMENTS]
   helm ...                  Helm's command line
   helm-resolve --registry-config F --reference R
                             the digest that Helm's registry client finds
+  lua                       what a script of Argo CD's makes of an object, both in JSON on stdin
   kstatus                   what tools that wait take the object (JSON) on stdin for
   etcd, kube-apiserver, kube-controller-manager, registry
                             the servers that "up" starts
@@ -45,6 +46,7 @@ var commands = map[string]func(args []string) int{
 	"helm":           helm,
 	"helm-resolve":   helmResolve,
 	"kstatus":        kstatus,
+	"lua":            runLua,
 	"version":        func([]string) int { return version() },
 	"kube-controller-manager": func([]string) int {
 		return cli.Run(controllermanager.NewControllerManagerCommand())
