@@ -6,7 +6,7 @@ use std::process::Command;
 use harbor_robot_world::{Operator, Profile};
 use serde_json::Value;
 
-use crate::helm::{RELEASE, args, of_kind, plane, rendered, template};
+use crate::helm::{NAMESPACE, RELEASE, args, chart, of_kind, plane, rendered, template};
 
 /// Everything on.
 const ALL: &[&str] = &[
@@ -195,5 +195,42 @@ fn the_api_server_takes_every_object_without_a_warning() {
         let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-"];
         let output = plane.kubectl_stdin(apply, &list);
         assert!(output.success && !output.stderr.contains("Warning"), "{values:?}: {}", output.stderr);
+    }
+}
+
+/// What is printed after an install: each object in it is taken as it stands.
+#[test]
+fn the_objects_of_the_next_commands_are_accepted() {
+    let plane = plane();
+    plane.kubectl(["apply", "--server-side", "-f", "crds/"]).ok().unwrap();
+    plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).ok().unwrap();
+    plane
+        .kubectl_stdin(["apply", "-f", "-"], "{apiVersion: v1, kind: Namespace, metadata: {name: team-a}}")
+        .ok()
+        .unwrap();
+    let other = "registries.main.spec.url=https://harbor.example.com,registries.main.spec.auth.secretRef.name=l";
+    let default = format!("registries.main.default=true,{other}");
+    for (values, count) in [
+        (vec![], 2),
+        (vec![other], 1),
+        (vec![default.as_str()], 1),
+        (vec!["namespaces={team-a}", "clusterName=c"], 2),
+        (vec!["namespaces={team-a}", "clusterRegistries=true"], 2),
+    ] {
+        let chart = chart();
+        let mut args = vec!["install", RELEASE, &chart, "--namespace", NAMESPACE, "--dry-run=client"];
+        args.extend(values.iter().flat_map(|value| ["--set", value]));
+        let said = plane.rig("helm", args, "").ok().unwrap();
+        let notes = said.split("\nNOTES:\n").nth(1).unwrap();
+        let objects: Vec<&str> =
+            notes.split("<<YAML\n").skip(1).map(|rest| rest.split("\n  YAML").next().unwrap()).collect();
+        assert_eq!(objects.len(), count, "{values:?}: {notes}");
+        for object in objects {
+            // As the shell makes it.
+            let object = object.replace("\\$", "$");
+            let apply = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-n", "team-a", "-f", "-"];
+            plane.kubectl_stdin(apply, &object).ok().expect(&object);
+        }
+        assert!(!notes.contains("<no value>"), "{notes}");
     }
 }
