@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use ipnet::IpNet;
 
 use crate::api::{DurationString, ObjectName};
@@ -26,16 +26,18 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print the custom resource definitions as YAML.
     Crds,
-    /// End all accounts and registries in order, before the operator goes: with the rights of whoever runs it, by the
-    /// operator that still runs in the cluster. Says first what it would do.
+    /// End all accounts and registries in order, while the operator still runs.
+    ///
+    /// With the rights of whoever runs this. It says first what it would do, and forces nothing.
     Uninstall(UninstallArgs),
 }
 
 /// Flags of `uninstall`.
 #[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("robots").args(["delete", "retain"]).required(true))]
 pub struct UninstallArgs {
     /// Delete the robots in Harbor, the Secrets and the entries in ServiceAccounts.
-    #[arg(long, required_unless_present = "retain", conflicts_with = "retain")]
+    #[arg(long)]
     pub delete: bool,
     /// Leave robots, Secrets and entries as they are. Nobody renews the credentials from then on.
     #[arg(long)]

@@ -83,10 +83,12 @@ impl<W: Write> Uninstall<'_, W> {
             return Ok(());
         }
         if self.args.retain {
-            self.retain(&accounts).await?;
+            let accounts = self.retain(&accounts).await?;
+            self.end("accounts", Kind::ACCOUNTS, accounts, Change::DeleteAsRead).await?;
+        } else {
+            self.end("accounts", Kind::ACCOUNTS, accounts, Change::Delete).await?;
         }
-        self.end("accounts", Kind::ACCOUNTS, accounts).await?;
-        self.end("registries", Kind::REGISTRIES, registries).await?;
+        self.end("registries", Kind::REGISTRIES, registries, Change::Delete).await?;
         self.tell_rest().await
     }
 
@@ -133,63 +135,105 @@ impl<W: Write> Uninstall<'_, W> {
         })
     }
 
-    /// Has every robot outlive its account, and waits until the operator has agreed.
-    async fn retain(&mut self, accounts: &[Object]) -> Result<(), Error> {
+    /// Has every robot outlive its account, and gives the accounts as they are when all may. Else nothing is deleted, and what
+    /// was changed is changed back: an account that asks for what its registry does not grant would lose its credential.
+    async fn retain(&mut self, accounts: &[Object]) -> Result<Vec<Object>, Error> {
         let these: Vec<Object> =
             accounts.iter().filter(|object| !object.is_retained() && !object.is_deleting()).cloned().collect();
         writeln!(self.out, "setting deletionPolicy: Retain on {} accounts", these.len())?;
         let refused = self.each(&these, Change::Retain).await;
-        if !refused.is_empty() {
+        let agreed = if refused.is_empty() {
+            self.agreed().await
+        } else {
             self.name_refused(&refused)?;
-            return Err(Error::Left(format!("{} accounts could not be edited, so nothing was deleted", refused.len())));
+            Err(Error::Left(format!("{} accounts could not be edited", refused.len())))
+        };
+        if agreed.is_err() {
+            let stuck = self.each(&these, Change::Restore).await;
+            self.name_refused(&stuck)?;
+            let back = these.len().saturating_sub(stuck.len());
+            writeln!(
+                self.out,
+                "nothing was deleted; {back} of {} accounts say again what they said before",
+                these.len()
+            )?;
         }
+        agreed
+    }
+
+    /// Waits until each account says that its robot may stay.
+    async fn agreed(&mut self) -> Result<Vec<Object>, Error> {
         let mut said = Instant::now();
         loop {
-            let accounts = self.list(Kind::ACCOUNTS).await?;
-            let waiting = accounts.iter().filter(|object| !object.is_deleting() && !object.is_observed()).count();
-            if waiting == 0 {
-                return self.refuse_unless_retained(&accounts);
+            if let Some(accounts) = self.look(Kind::ACCOUNTS).await? {
+                let living = || accounts.iter().filter(|object| !object.is_deleting());
+                let not_permitted =
+                    |object: &&Object| object.trouble().is_some_and(|(reason, _)| reason == "NotPermitted");
+                self.none(
+                    living().filter(not_permitted).collect(),
+                    "may not leave their robots behind: have a grant of their \
+                     registry say `retention: Allowed`, or use --delete",
+                )?;
+                self.none(
+                    living().filter(|object| !object.is_retained()).collect(),
+                    "do not say deletionPolicy: Retain any \
+                     more: stop who sets it back, or who makes them",
+                )?;
+                let waiting = living().filter(|object| !object.is_observed()).count();
+                if waiting == 0 {
+                    self.none(
+                        living().filter(|object| !object.may_retain()).collect(),
+                        "do not say whether their robots may \
+                         stay: see the reasons above, or use --delete",
+                    )?;
+                    return Ok(accounts);
+                }
+                if said.elapsed() >= SAY {
+                    said = Instant::now();
+                    writeln!(self.out, "  {waiting} accounts wait for the operator to look at them")?;
+                }
             }
             if Instant::now() >= self.until {
-                return Err(Error::Left(format!(
-                    "{waiting} accounts were not looked at by the operator: is it running? Nothing was deleted"
-                )));
-            }
-            if said.elapsed() >= SAY {
-                said = Instant::now();
-                writeln!(self.out, "  {waiting} accounts wait for the operator to look at them")?;
+                return Err(Error::Left("not every account was looked at by the operator: is it running?".to_owned()));
             }
             sleep(LOOK).await;
         }
     }
 
-    /// An account that may not retain would lose its robot.
-    fn refuse_unless_retained(&mut self, accounts: &[Object]) -> Result<(), Error> {
-        let refused: Vec<&Object> = accounts
-            .iter()
-            .filter(|object| !object.is_deleting())
-            .filter(|object| object.trouble().is_some_and(|(reason, _)| reason == "NotPermitted"))
-            .collect();
-        if refused.is_empty() {
+    /// An error that names these, if there are any.
+    fn none(&mut self, these: Vec<&Object>, what: &str) -> Result<(), Error> {
+        if these.is_empty() {
             return Ok(());
         }
-        self.name(refused.iter().copied())?;
-        Err(Error::Left(format!(
-            "{} accounts may not leave their robots behind, so nothing was deleted: have a grant of their registry say \
-             `retention: Allowed`, or use --delete",
-            refused.len()
-        )))
+        let count = these.len();
+        self.name(these)?;
+        Err(Error::Left(format!("{count} accounts {what}")))
+    }
+
+    /// The objects now; none if they cannot be listed, which is told and tried again as long as there is time.
+    async fn look(&mut self, kinds: [Kind; 2]) -> Result<Option<Vec<Object>>, Error> {
+        match self.list(kinds).await {
+            Ok(objects) => Ok(Some(objects)),
+            Err(error) if Instant::now() < self.until => {
+                writeln!(self.out, "  {error}; trying again")?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes these and waits until there is none of these kinds. What is refused is asked for again: a registry may go as soon
     /// as it has heard that its last account went.
-    async fn end(&mut self, what: &str, kinds: [Kind; 2], these: Vec<Object>) -> Result<(), Error> {
+    async fn end(&mut self, what: &str, kinds: [Kind; 2], these: Vec<Object>, change: Change) -> Result<(), Error> {
         let asked: BTreeSet<String> = these.iter().map(|object| object.uid().to_owned()).collect();
         writeln!(self.out, "deleting {} {what}", these.len())?;
-        let mut refused = self.each(&these, Change::Delete).await;
+        let mut refused = self.each(&these, change).await;
         let (mut said, mut before) = (Instant::now(), these.len());
         loop {
-            let left = self.list(kinds).await?;
+            let Some(left) = self.look(kinds).await? else {
+                sleep(LOOK).await;
+                continue;
+            };
             let again: Vec<&Object> = left.iter().filter(|object| !asked.contains(object.uid())).collect();
             if !again.is_empty() {
                 let by: BTreeSet<&str> = again.iter().filter_map(|object| object.manager()).collect();
@@ -220,9 +264,16 @@ impl<W: Write> Uninstall<'_, W> {
                 let gone = these.len().saturating_sub(left.len());
                 writeln!(self.out, "  {gone} of {} are gone{}", these.len(), why(&left))?;
             }
-            sleep(LOOK).await;
             let unasked: Vec<Object> = left.into_iter().filter(|object| !object.is_deleting()).collect();
-            refused = self.each(&unasked, Change::Delete).await;
+            if matches!(change, Change::DeleteAsRead) {
+                self.none(
+                    unasked.iter().filter(|object| !object.is_retained()).collect(),
+                    "do not say deletionPolicy: Retain \
+                     any more, and were not deleted",
+                )?;
+            }
+            refused = self.each(&unasked, change).await;
+            sleep(LOOK).await;
         }
     }
 
@@ -280,9 +331,17 @@ impl<W: Write> Uninstall<'_, W> {
                 kept.into_iter().map(|(namespace, count)| format!("{namespace} ({count})")).collect();
             writeln!(self.out, "Left: {count} pull Secrets that nobody renews, in {}.", namespaces.join(", "))?;
         }
+        if !self.args.namespaces.is_empty() {
+            writeln!(
+                self.out,
+                "Left: the operator, registries and accounts of the cluster, and those of other namespaces. The definitions of the \
+                 kinds have to stay as long as they are used."
+            )?;
+            return Ok(());
+        }
         writeln!(
             self.out,
-            "Left: the operator and the definitions of its kinds. Now:\n  helm uninstall harbor-robot-operator -n {0}    # or \
+            "Left: the operator and the definitions of its kinds. Now, with the name of your release:\n  helm uninstall harbor-robot-operator -n {0}    # or \
              kubectl delete -f deploy/install.yaml\n  kubectl delete crd robotaccounts.{1} systemrobotaccounts.{1} \
              harborregistries.{1} clusterharborregistries.{1}",
             self.args.cluster_resource_namespace,

@@ -316,6 +316,9 @@ enum Way {
 fn prepare(live: &Live, change: impl FnOnce(&mut Secret)) -> (Secret, Way) {
     let mut secret = live.object.clone().unwrap_or_default();
     change(&mut secret);
+    // Whatever is written, a label that somebody took off is put back: without it nobody but its owner knows it for ours.
+    let labels = secret.metadata.labels.get_or_insert_default();
+    labels.insert(keys::LABEL_MANAGED_BY.to_owned(), keys::MANAGED_BY.to_owned());
     secret.metadata.managed_fields = None;
     let way = match &live.object {
         None => Way::Create,

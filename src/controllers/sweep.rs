@@ -38,6 +38,8 @@ const SHARE: u32 = 10;
 
 /// After so long it is said that a registry has no accounts any more: the pass of the last one has ended then.
 pub const RECOUNT: Duration = Duration::from_secs(2);
+/// … and where that could not be written, which may be so for long.
+const RECOUNT_AGAIN: Duration = Duration::from_secs(30);
 
 /// The operator is to end, or another replica leads: nobody asks any more what comes next.
 const ENDING: Outcome = Outcome::Settled { wake: None };
@@ -262,7 +264,7 @@ fn next(ctx: &Context, name: &RegistryKey, state: &RegistryState, started: Insta
         ctx.registries.get(name).and_then(|state| state.object.status.as_ref()?.account_count).unwrap_or_default();
     let outdated = told > 0 && ctx.index.is_listed() && ctx.index.count(name) == 0;
     let poll = state.poll_interval(&ctx.settings);
-    deadline::after(started, if outdated { poll.min(RECOUNT) } else { poll }).max(Instant::now())
+    deadline::after(started, if outdated { poll.min(RECOUNT_AGAIN) } else { poll }).max(Instant::now())
 }
 
 /// What robots are compared with beside what the last passes left.

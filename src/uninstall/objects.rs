@@ -88,6 +88,17 @@ impl Object {
         self.text("/spec/deletionPolicy") == "Retain"
     }
 
+    /// True if it is known that its robot may outlive it. Of what a registry of the cluster grants only an account that is as its
+    /// spec asks for says so: one that waits or is suspended was not compared with the grants.
+    pub(super) fn may_retain(&self) -> bool {
+        let all = self.whole.pointer("/status/conditions").and_then(Value::as_array);
+        let synced = all
+            .into_iter()
+            .flatten()
+            .any(|condition| condition["type"] == conditions::SYNCED && condition["status"] == "True");
+        synced || self.kind == Kind::SystemRobotAccount || self.text("/status/registry/kind") == "HarborRegistry"
+    }
+
     /// True if the operator has looked at the spec as it is.
     pub(super) fn is_observed(&self) -> bool {
         let number = |path: &str| self.whole.pointer(path).and_then(Value::as_i64);
@@ -171,22 +182,31 @@ async fn list_at(
 pub(super) enum Change {
     /// The robot outlives its account.
     Retain,
+    /// What the account said before of its robot.
+    Restore,
     /// The very object is asked to go.
     Delete,
+    /// … as it was read, or not at all.
+    DeleteAsRead,
 }
 
 /// An object that is gone is fine.
 pub(super) async fn apply(client: &Client, object: &Object, change: Change) -> Result<(), cluster::Error> {
     let request = Request::new(object.kind.path(object.namespace.as_ref()));
     let request = match change {
-        Change::Retain => {
-            let patch = json!({"metadata": {"uid": object.uid()}, "spec": {"deletionPolicy": "Retain"}});
+        Change::Retain | Change::Restore => {
+            let before = object.whole.pointer("/spec/deletionPolicy").cloned().unwrap_or_default();
+            let policy = if matches!(change, Change::Retain) { json!("Retain") } else { before };
+            let patch = json!({"metadata": {"uid": object.uid()}, "spec": {"deletionPolicy": policy}});
             let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
             request.patch(&object.name, &params, &Patch::Merge(patch))
         }
-        Change::Delete => {
-            let uid = Preconditions { uid: Some(object.uid().to_owned()), ..Preconditions::default() };
-            request.delete(&object.name, &DeleteParams { preconditions: Some(uid), ..DeleteParams::default() })
+        Change::Delete | Change::DeleteAsRead => {
+            let mut read = Preconditions { uid: Some(object.uid().to_owned()), ..Preconditions::default() };
+            if matches!(change, Change::DeleteAsRead) {
+                read.resource_version = Some(object.text("/metadata/resourceVersion").to_owned());
+            }
+            request.delete(&object.name, &DeleteParams { preconditions: Some(read), ..DeleteParams::default() })
         }
     };
     let request = request.map_err(|error| cluster::Error::from(kube::Error::BuildRequest(error)))?;

@@ -27,7 +27,7 @@ struct Cluster {
 
 impl Cluster {
     async fn new() -> Self {
-        let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::scratch().unwrap()));
+        let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::unaudited().unwrap()));
         let options = HarborOptions { registry: Some(plane.registry.clone()), ..HarborOptions::default() };
         let harbor = Harbor::start(&options).unwrap();
         harbor.create_project(TEAM).await.unwrap();
@@ -252,6 +252,18 @@ async fn what_cannot_be_ended_is_told_and_left_and_a_repeat_goes_on() {
     cluster.login();
     cluster.account();
     cluster.is_ready();
+    // What the registry does not grant is found out before anything is deleted, and set back.
+    let kept = cluster.kept().await;
+    let denied = r#"[{"op": "remove", "path": "/spec/grants/0/retention"}]"#;
+    cluster.plane.kubectl(["patch", "clusterharborregistry", "main", "--type=json", "-p", denied]).ok().unwrap();
+    let output = cluster.uninstall(&["--retain", "--yes", "--timeout=60s"]).await;
+    assert!(!output.success && output.stderr.contains("retention: Allowed"), "{}", output.stderr);
+    assert!(output.stdout.contains("nothing was deleted; 1 of 1 accounts say again"), "{}", output.stdout);
+    let policy = ["get", "robotaccount", "pull", "-n", TEAM, "-o", "jsonpath={.spec.deletionPolicy}"];
+    assert_eq!(cluster.plane.kubectl(policy).ok().unwrap(), "");
+    cluster.is_ready();
+    assert_eq!(cluster.kept().await, kept);
+
     // Nobody runs the operator any more.
     drop(kubelet);
     let output = cluster.uninstall(&["--delete", "--yes", "--timeout=3s"]).await;

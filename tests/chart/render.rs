@@ -92,7 +92,12 @@ fn the_longest_names_fit() {
 
 #[test]
 fn no_two_objects_have_one_name() {
-    for values in [vec![], with(&[]), with(&["namespaces={a,harbor-robots,default}", "clusterRegistries=true"])] {
+    for values in [
+        vec![],
+        with(&[]),
+        with(&["namespaces={a,harbor-robots,default}", "clusterRegistries=true"]),
+        vec!["namespaces={default}", "clusterRegistries=true", "namespaceOverride=default"],
+    ] {
         let mut seen = BTreeSet::new();
         for object in rendered(&values) {
             let meta = &object["metadata"];

@@ -23,6 +23,8 @@ fn what_cannot_work_is_refused_with_what_to_write() {
         (&["registries.main.url=https://harbor.example.com"], "'url' not allowed"),
         (&["registries.main.spec.url=https://harbor.example.com"], "missing property 'auth'"),
         (&["policies.operators={me}"], "does not match pattern"),
+        (&["commonLabels.app\\.kubernetes\\.io/name=x"], "invalid propertyName 'app.kubernetes.io/name'"),
+        (&["serviceAccount.name=a'b"], "does not match pattern"),
         // A mode without what it needs.
         (&["namespaces={a}"], "choose a name that no other cluster"),
         (

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use harbor_robot_operator::api::RegistryTime;
 use harbor_robot_world::eventually;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::hands::{SOMEBODY, annotation, changes, ids, label, text};
@@ -333,4 +333,23 @@ async fn a_secret_that_is_deleted_again_and_again_makes_no_robot_each_time() {
     scene.reason_is("ci", "Ready", "False", "SecretContested").await;
     assert_eq!(scene.harbor.calls().await.unwrap().count("POST /api/v2.0/robots"), 2);
     assert!(scene.secret("ci").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_whose_label_somebody_took_off_is_left_behind_with_the_label() {
+    let args = vec!["--settle-after=1".to_owned()];
+    let mut scene = Scene::new(Setting { args, ..Setting::default() }).await;
+    scene.account("ci", json!({"deletionPolicy": "Retain"})).await;
+    scene.settled("ci").await;
+    scene.terminate();
+    let unlabelled = Patch::Merge(json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}}));
+    scene.secrets().patch("ci", &PatchParams::default(), &unlabelled).await.unwrap();
+    scene.delete("ci").await;
+    scene.start();
+    scene.gone("ci").await;
+    let labels = scene.secret("ci").await.unwrap().metadata.labels.unwrap_or_default();
+    let by = labels.get("app.kubernetes.io/managed-by").map(String::as_str);
+    assert_eq!(by, Some("harbor-robot-operator"), "an account of that name takes it back");
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
 }

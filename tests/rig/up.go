@@ -73,15 +73,24 @@ func up(args []string) error {
 	}
 	defer parts.end()
 	started := make(chan error, 1)
-	w, wait, err := startAll(parts, folder, !*noManager, *withRegistry, *auditLog)
+	w, stages, err := startAll(parts, folder, !*noManager, *withRegistry, *auditLog)
 	if err != nil {
 		return err
 	}
-	go func() {
-		bounded, stop := context.WithTimeout(ctx, startTimeout)
-		defer stop()
-		started <- wait(bounded)
-	}()
+	bounded, stop := context.WithTimeout(ctx, startTimeout)
+	defer stop()
+	begin := func() error {
+		stage := stages[0]
+		stages = stages[1:]
+		if err := stage.start(); err != nil {
+			return err
+		}
+		go func() { started <- stage.wait(bounded) }()
+		return nil
+	}
+	if err := begin(); err != nil {
+		return err
+	}
 	for {
 		select {
 		case err := <-parts.died:
@@ -92,6 +101,12 @@ func up(args []string) error {
 			}
 			if err != nil {
 				return err
+			}
+			if len(stages) > 0 {
+				if err := begin(); err != nil {
+					return err
+				}
+				continue
 			}
 			line, err := json.Marshal(w)
 			if err != nil {
@@ -104,8 +119,14 @@ func up(args []string) error {
 	}
 }
 
-// startAll starts each server as soon as what it needs is known and returns a function that waits until all answer.
-func startAll(parts *children, dir string, manager, withRegistry bool, auditLog string) (*world, func(context.Context) error, error) {
+// stage is what is started when all before it answers. It is started by the thread that stays.
+type stage struct {
+	start func() error
+	wait  func(context.Context) error
+}
+
+// startAll starts each server as soon as what it needs is known, and returns what is left to be waited for and started.
+func startAll(parts *children, dir string, manager, withRegistry bool, auditLog string) (*world, []stage, error) {
 	creds, err := newCredentials(dir)
 	if err != nil {
 		return nil, nil, err
@@ -143,37 +164,39 @@ func startAll(parts *children, dir string, manager, withRegistry bool, auditLog 
 	if err != nil {
 		return nil, nil, err
 	}
-	wait := func(ctx context.Context) error {
-		if withRegistry {
-			if err := client.until(ctx, w.Registry+"/v2/"); err != nil {
-				return err
+	stages := []stage{{
+		start: func() error { return nil },
+		wait: func(ctx context.Context) error {
+			if withRegistry {
+				if err := client.until(ctx, w.Registry+"/v2/"); err != nil {
+					return err
+				}
 			}
-		}
-		if err := client.until(ctx, w.Server+"/readyz"); err != nil {
-			return err
-		}
-		if manager {
-			return client.until(ctx, w.Server+"/api/v1/namespaces/default/serviceaccounts/default")
-		}
-		return nil
-	}
+			return client.until(ctx, w.Server+"/readyz")
+		},
+	}}
 	if manager {
-		// It waits for the API server itself.
-		if err := parts.start("kube-controller-manager", self, []string{
-			"kube-controller-manager",
-			"--kubeconfig=" + w.Kubeconfig,
-			"--service-account-private-key-file=" + creds.serviceAccountKeyFile,
-			"--use-service-account-credentials=false",
-			"--controllers=" + strings.Join(controllers, ","),
-			"--leader-elect=false",
-			"--secure-port=0",
-			"--kube-api-qps=1000",
-			"--kube-api-burst=2000",
-		}); err != nil {
-			return nil, nil, err
-		}
+		stages = append(stages, stage{
+			// It waits for the API server itself, but gives up after ten seconds, which a busy machine may need.
+			start: func() error {
+				return parts.start("kube-controller-manager", self, []string{
+					"kube-controller-manager",
+					"--kubeconfig=" + w.Kubeconfig,
+					"--service-account-private-key-file=" + creds.serviceAccountKeyFile,
+					"--use-service-account-credentials=false",
+					"--controllers=" + strings.Join(controllers, ","),
+					"--leader-elect=false",
+					"--secure-port=0",
+					"--kube-api-qps=1000",
+					"--kube-api-burst=2000",
+				})
+			},
+			wait: func(ctx context.Context) error {
+				return client.until(ctx, w.Server+"/api/v1/namespaces/default/serviceaccounts/default")
+			},
+		})
 	}
-	return w, wait, nil
+	return w, stages, nil
 }
 
 // controllers keep namespaces, ServiceAccounts and owned objects as everywhere, and make pods of Deployments, which no kubelet

@@ -17,6 +17,26 @@ spec:
   validationActions: {{ $actions }}
 {{- end -}}
 
+{{/* Within a binding's spec, of policies that hold others: an operator of some namespaces has no say elsewhere. */}}
+{{- define "harbor-robot-operator.whereServed" -}}
+{{- with .Values.namespaces }}
+  matchResources:
+    namespaceSelector:
+      matchExpressions:
+      - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}
+{{- end }}
+{{- end -}}
+
+{{/* Our kinds, with a tail for each, such as /status. Objects of the cluster fit every selector of namespaces. */}}
+{{- define "harbor-robot-operator.kinds" -}}
+{{- $root := index . 0 -}}{{- $kinds := index . 1 -}}{{- $tail := index . 2 -}}
+{{- range $at, $kind := $kinds -}}
+{{- if or (include "harbor-robot-operator.clusterRegistries" $root) (has $kind (list "robotaccounts" "harborregistries")) -}}
+{{- if $at }}, {{ end }}{{ $kind }}{{ $tail }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* CEL: the operator. */}}
 {{- define "harbor-robot-operator.isOperator" -}}
 request.userInfo.username == '{{ include "harbor-robot-operator.username" . }}'
