@@ -236,7 +236,7 @@ fn as_service_account(scene: &Scene, manifest: &str) -> std::path::PathBuf {
 
 /// The Role and RoleBinding of a namespace.
 fn rights_in(scene: &Scene, namespace: &str) -> String {
-    let documents = NAMESPACED.split("---\n").filter(|text| text.contains("namespace: team-a"));
+    let documents = NAMESPACED.split("---\n").filter(|text| text.contains("namespace: \"team-a\""));
     renamed(scene, &documents.collect::<Vec<_>>().join("---\n")).replace("team-a", namespace)
 }
 
