@@ -15,7 +15,7 @@ use crate::scene::SOON;
 pub const SAID: Duration = Duration::from_secs(30);
 /// How long it may take to serve a Harbor that tells the truth again.
 const SERVED: Duration = Duration::from_mins(1);
-/// After so long whoever fails waits longer and longer, and for so long calls are counted then: three polls, and a bit.
+/// After so long whoever fails waits longer and longer, and for so long calls are counted then: three polls.
 const SETTLED: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(10);
 /// What a tenant's Harbor is asked at most: at one time (ten calls per second, and what was on the way), and at the end, for
@@ -24,8 +24,7 @@ const IN_A_SECOND: usize = 15;
 const MOST_LATE: usize = 40;
 /// The same for logins: each look tries ten times to get past a lockout.
 const MOST_LOGINS: usize = 90;
-/// Two accounts that make a robot and end it again at each look, of which up to four fall into the time.
-const MOST_CHANGES: usize = 16;
+const MOST_CHANGES: usize = 12;
 
 /// A group that is being played.
 pub struct Stage {
