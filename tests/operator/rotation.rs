@@ -56,7 +56,8 @@ impl Scene {
     pub async fn replaced(&self, name: &str, former: &Login) -> (RobotAccount, Login) {
         let what = format!("another credential than that of {}", former.name);
         harbor_robot_world::eventually(&what, crate::scene::SOON, || async {
-            let (now, _) = self.credential(name).await;
+            // One that cannot be updated is deleted and made again.
+            let now = self.secret(name).await.as_ref().and_then(crate::scene::login_in).ok_or("no credential")?;
             let account = self.accounts().get(name).await.map_err(|error| error.to_string())?;
             if now == *former { Err(format!("{:?}", account.status)) } else { Ok(()) }
         })
