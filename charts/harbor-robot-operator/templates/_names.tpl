@@ -12,6 +12,13 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The same with a tail: (list ROOT TAIL). The base is cut where both do not fit. */}}
+{{- define "harbor-robot-operator.nameWith" -}}
+{{- $root := index . 0 -}}{{- $tail := index . 1 -}}
+{{- $base := include "harbor-robot-operator.fullname" $root | trunc (int (sub 62 (len $tail))) | trimSuffix "-" -}}
+{{- printf "%s-%s" $base $tail -}}
+{{- end -}}
+
 {{- define "harbor-robot-operator.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride -}}
 {{- end -}}

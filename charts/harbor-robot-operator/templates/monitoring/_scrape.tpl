@@ -9,7 +9,7 @@ interval: {{ . }}
 scrapeTimeout: {{ . }}
 {{- end }}
 {{- if $root.Values.metrics.authentication }}
-# With the token of whoever scrapes, which needs the role {{ include "harbor-robot-operator.fullname" $root | trunc 48 | trimSuffix "-" }}-metrics-reader.
+# With the token of whoever scrapes, which needs the role {{ include "harbor-robot-operator.nameWith" (list $root "metrics-reader") }}.
 {{- end }}
 {{- with $monitor.relabelings }}
 relabelings:

@@ -1,8 +1,3 @@
-{{- define "harbor-robot-operator.policyName" -}}
-{{- $root := index . 0 -}}{{- $what := index . 1 -}}
-{{- printf "%s-%s" (include "harbor-robot-operator.fullname" $root | trunc 40 | trimSuffix "-") $what -}}
-{{- end -}}
-
 {{/* The binding of a policy to the whole cluster. */}}
 {{- define "harbor-robot-operator.policyBinding" -}}
 {{- $root := index . 0 -}}{{- $what := index . 1 -}}{{- $actions := index . 2 -}}
@@ -10,10 +5,10 @@
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
 metadata:
-  name: {{ include "harbor-robot-operator.policyName" (list $root $what) }}
+  name: {{ include "harbor-robot-operator.nameWith" (list $root $what) }}
   {{- include "harbor-robot-operator.metadata" $root | nindent 2 }}
 spec:
-  policyName: {{ include "harbor-robot-operator.policyName" (list $root $what) }}
+  policyName: {{ include "harbor-robot-operator.nameWith" (list $root $what) }}
   validationActions: {{ $actions }}
 {{- end -}}
 
