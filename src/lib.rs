@@ -3,6 +3,7 @@
 //! Five layers; imports only point down this list (a test reads the `use` lines, `tests/layering.rs`):
 //! `run` → `controllers` → `cluster`, `registry` → `domain` → `api`; `engine`, `leader`, `metrics`, `decode` are leaves, and
 //! all may use `deadline`. `gate`, where changing requests leave, is kept by `leader` and asked by `cluster` and `registry`.
+//! `uninstall`, a command of its own, stands beside `run`.
 
 // Times and durations come from outside: `RegistryTime` and `deadline` saturate, and what may panic is written with words.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]

@@ -1,9 +1,9 @@
 //! The objects of our kinds as `uninstall` sees them: each is read on its own, so that none keeps the others from being ended.
 
-use kube::core::Request;
 use kube::core::params::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::core::{Request, request};
 use kube::{Client, Resource as _};
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
 use super::Error;
@@ -76,6 +76,11 @@ impl Object {
         self.whole.pointer(path).and_then(Value::as_str).unwrap_or_default()
     }
 
+    fn condition(&self, kind: &str, status: &str) -> Option<&Value> {
+        let all = self.whole.pointer("/status/conditions").and_then(Value::as_array);
+        all.into_iter().flatten().find(|condition| condition["type"] == kind && condition["status"] == status)
+    }
+
     pub(super) fn uid(&self) -> &str {
         self.text("/metadata/uid")
     }
@@ -91,12 +96,9 @@ impl Object {
     /// True if it is known that its robot may outlive it. Of what a registry of the cluster grants only an account that is as its
     /// spec asks for says so: one that waits or is suspended was not compared with the grants.
     pub(super) fn may_retain(&self) -> bool {
-        let all = self.whole.pointer("/status/conditions").and_then(Value::as_array);
-        let synced = all
-            .into_iter()
-            .flatten()
-            .any(|condition| condition["type"] == conditions::SYNCED && condition["status"] == "True");
-        synced || self.kind == Kind::SystemRobotAccount || self.text("/status/registry/kind") == "HarborRegistry"
+        self.condition(conditions::SYNCED, "True").is_some()
+            || self.kind == Kind::SystemRobotAccount
+            || self.text("/status/registry/kind") == "HarborRegistry"
     }
 
     /// True if the operator has looked at the spec as it is.
@@ -107,11 +109,8 @@ impl Object {
 
     /// Reason and message of what keeps it from being in order.
     pub(super) fn trouble(&self) -> Option<(&str, &str)> {
-        let all = self.whole.pointer("/status/conditions").and_then(Value::as_array);
-        let of = |kind: &str| {
-            all.into_iter().flatten().find(|condition| condition["type"] == kind && condition["status"] == "False")
-        };
-        let found = of(conditions::SYNCED).or_else(|| of(conditions::READY))?;
+        let found =
+            self.condition(conditions::SYNCED, "False").or_else(|| self.condition(conditions::READY, "False"))?;
         Some((found["reason"].as_str().unwrap_or_default(), found["message"].as_str().unwrap_or_default()))
     }
 
@@ -159,14 +158,10 @@ async fn list_at(
     let request = Request::new(kind.path(namespace));
     let mut params = ListParams::default().limit(PAGE);
     loop {
-        let asked = request.list(&params).map_err(kube::Error::BuildRequest);
-        let page: Value = match asked {
-            Ok(asked) => match cluster::within(client.request(asked)).await {
-                Ok(page) => page,
-                Err(cluster::Error::NotFound) => return Ok(()),
-                Err(error) => return Err(Error::List { what: kind.plural(), error }),
-            },
-            Err(error) => return Err(Error::List { what: kind.plural(), error: error.into() }),
+        let page = match send::<Value>(client, request.list(&params)).await {
+            Ok(page) => page,
+            Err(cluster::Error::NotFound) => return Ok(()),
+            Err(error) => return Err(Error::List { what: kind.plural(), error }),
         };
         let items = page["items"].as_array().cloned().unwrap_or_default();
         objects.extend(items.into_iter().filter_map(|item| Object::read(kind, item)));
@@ -209,9 +204,16 @@ pub(super) async fn apply(client: &Client, object: &Object, change: Change) -> R
             request.delete(&object.name, &DeleteParams { preconditions: Some(read), ..DeleteParams::default() })
         }
     };
-    let request = request.map_err(|error| cluster::Error::from(kube::Error::BuildRequest(error)))?;
-    match cluster::within(client.request::<IgnoredAny>(request)).await {
+    match send::<IgnoredAny>(client, request).await {
         Ok(_) | Err(cluster::Error::NotFound) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+async fn send<T: DeserializeOwned>(
+    client: &Client,
+    request: Result<hyper::Request<Vec<u8>>, request::Error>,
+) -> Result<T, cluster::Error> {
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    cluster::within(client.request(request)).await
 }

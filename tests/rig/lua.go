@@ -38,19 +38,8 @@ func runLua([]string) int {
 				return err
 			}
 		}
-		// There it has to be asked for, and has little more than the date.
-		state.PreloadModule("os", func(l *lua.LState) int {
-			l.Push(l.SetFuncs(l.NewTable(), map[string]lua.LGFunction{"date": func(l *lua.LState) int {
-				opened := lua.NewState()
-				defer opened.Close()
-				if err := opened.CallByParam(lua.P{Fn: opened.GetField(opened.GetGlobal("os"), "date"), NRet: 1, Protect: true}, l.CheckAny(1)); err != nil {
-					l.RaiseError("%v", err)
-				}
-				l.Push(lua.LString(opened.ToString(-1)))
-				return 1
-			}}))
-			return 1
-		})
+		// There it has to be asked for.
+		state.PreloadModule("os", lua.OpenOs)
 		state.SetGlobal("obj", toLua(state, asked.Obj))
 		if err := state.DoString(asked.Script); err != nil {
 			return err

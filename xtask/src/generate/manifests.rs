@@ -8,12 +8,12 @@ use harbor_robot_world::{rig, workspace_root};
 
 use super::Files;
 use super::chart::CHART;
+use crate::stage::NAMESPACE;
 
 /// Holds generated files and folders of samples.
 pub(super) const FOLDER: &str = "deploy";
 
-/// The operator's namespace, and the name of the release.
-const NAMESPACE: &str = "harbor-robots";
+/// The name of the release.
 const RELEASE: &str = "harbor-robot-operator";
 
 const NAMESPACE_OBJECT: &str = "apiVersion: v1
