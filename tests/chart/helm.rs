@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::Once;
 
-use harbor_robot_world::{ControlPlane, rig, workspace_root};
+use harbor_robot_world::{ControlPlane, objects, rig, workspace_root};
 use serde_json::Value;
 
 pub const RELEASE: &str = "harbor-robot-operator";
@@ -14,12 +14,21 @@ pub fn chart() -> String {
     workspace_root().join("charts/harbor-robot-operator").to_string_lossy().into_owned()
 }
 
-/// A control plane with the namespace as the install guide has it, for everything that does not change the cluster.
+/// A control plane with the kinds, and the namespace as the install guide has it.
 pub fn plane() -> &'static ControlPlane {
     static PREPARED: Once = Once::new();
     let plane = ControlPlane::shared();
-    PREPARED.call_once(|| make_namespace(plane));
+    PREPARED.call_once(|| {
+        make_namespace(plane);
+        make_kinds(plane);
+    });
     plane
+}
+
+/// The kinds, as somebody applies them who does not have Helm do it.
+pub fn make_kinds(plane: &ControlPlane) {
+    plane.kubectl(["apply", "--server-side", "-f", "crds/"]).ok().unwrap();
+    plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "-f", "crds/"]).ok().unwrap();
 }
 
 /// The operator's namespace.
@@ -33,16 +42,15 @@ pub fn make_namespace(plane: &ControlPlane) {
     plane.apply(&namespace.to_string()).unwrap();
 }
 
-/// What `helm template` prints, without a cluster; Helm's words when it refuses. Each value is given as to `--set`.
+/// What `helm template` prints, without a cluster; Helm's words when it refuses. Each value is given as to `--set`, unless it is a flag.
 pub fn template(values: &[&str]) -> Result<String, String> {
     let mut command = Command::new(rig().unwrap());
     command.args(["helm", "template", RELEASE, &chart(), "--namespace", NAMESPACE]);
     for value in values {
-        command.args(
-            if value.starts_with("--") { ["", value] } else { ["--set", value] }
-                .into_iter()
-                .filter(|arg| !arg.is_empty()),
-        );
+        if !value.starts_with("--") {
+            command.arg("--set");
+        }
+        command.arg(value);
     }
     let output = command.output().unwrap();
     if output.status.success() {
@@ -52,15 +60,9 @@ pub fn template(values: &[&str]) -> Result<String, String> {
     }
 }
 
-/// The objects of a manifest.
-pub fn objects(manifest: &str) -> Vec<Value> {
-    let all: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
-    all.into_iter().filter(|object| !object.is_null()).collect()
-}
-
 /// The objects that these values make.
 pub fn rendered(values: &[&str]) -> Vec<Value> {
-    objects(&template(values).unwrap())
+    objects(&template(values).unwrap()).unwrap()
 }
 
 /// Those of a kind.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harbor_robot_world::{ControlPlane, Operator, OperatorOptions, scratch};
+use harbor_robot_world::{ControlPlane, Operator, OperatorOptions};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::Client;
@@ -94,10 +94,7 @@ async fn kubeconfig(plane: &ControlPlane, client: &Client, account: &str) -> Pat
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
     let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
     let answer = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
-    let config = std::fs::read_to_string(&plane.kubeconfig).unwrap();
-    let path = scratch().unwrap().join("kubeconfig");
-    std::fs::write(&path, config.replace(&plane.token, &answer.status.unwrap().token)).unwrap();
-    path
+    plane.kubeconfig_with(&answer.status.unwrap().token).unwrap()
 }
 
 async fn tell(pods: &Api<Pod>, name: &str, ready: bool) {

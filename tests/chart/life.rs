@@ -4,14 +4,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use harbor_robot_operator::api::ClusterHarborRegistry;
 use harbor_robot_world::{ControlPlane, Harbor, HarborOptions, Operator, Output, Profile, eventually, run, scratch};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{Api, ListParams};
-use kube::core::DynamicObject;
-use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
-use crate::helm::{NAMESPACE, RELEASE, chart, make_namespace};
+use crate::helm::{NAMESPACE, RELEASE, chart, make_kinds, make_namespace};
 use crate::kubelet::Kubelet;
 
 const TEAM: &str = "team-a";
@@ -114,15 +113,8 @@ impl Cluster {
         (self.secret().await.and_then(|secret| secret.metadata.resource_version), robots)
     }
 
-    async fn count(&self, kind: &str, plural: &str) -> usize {
-        let resource = ApiResource {
-            group: "harbor-robots.io".to_owned(),
-            version: "v1alpha1".to_owned(),
-            api_version: "harbor-robots.io/v1alpha1".to_owned(),
-            kind: kind.to_owned(),
-            plural: plural.to_owned(),
-        };
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+    async fn registries(&self) -> usize {
+        let api: Api<ClusterHarborRegistry> = Api::all(self.client.clone());
         api.list(&ListParams::default()).await.unwrap().items.len()
     }
 
@@ -150,7 +142,7 @@ impl Cluster {
     }
 
     async fn no_pods(&self) {
-        let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
         eventually("the operator is gone", SOON, || async {
             let left = pods.list(&ListParams::default()).await.unwrap().items.len();
             if left == 0 { Ok(()) } else { Err(left) }
@@ -168,7 +160,7 @@ async fn from_the_first_install_to_the_last_trace() {
     // One command, then the login and an account.
     let installed = cluster.install(&values, &[]).await.ok().unwrap();
     assert!(installed.contains("kubectl create secret generic harbor-login -n harbor-robots"), "{installed}");
-    assert_eq!(cluster.count("ClusterHarborRegistry", "clusterharborregistries").await, 1);
+    assert_eq!(cluster.registries().await, 1);
     cluster.login();
     cluster.account();
     cluster.is_ready();
@@ -217,8 +209,7 @@ async fn from_the_first_install_to_the_last_trace() {
 async fn from_plain_manifests_to_helm_and_away_with_the_credentials_left() {
     let cluster = Cluster::new().await;
     let _kubelet = Kubelet::start(cluster.plane);
-    cluster.plane.kubectl(["apply", "--server-side", "-f", "crds/"]).ok().unwrap();
-    cluster.plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "-f", "crds/"]).ok().unwrap();
+    make_kinds(cluster.plane);
     cluster.plane.kubectl(["apply", "--server-side", "-f", "deploy/install.yaml"]).ok().unwrap();
     let values = cluster.values(false);
     let refused = cluster.install(&values, &[]).await;
@@ -270,7 +261,7 @@ async fn what_cannot_be_ended_is_told_and_left_and_a_repeat_goes_on() {
     assert!(!output.success);
     assert!(output.stderr.contains("1 accounts are still there after 3s"), "{}", output.stderr);
     assert!(output.stdout.contains("  robotaccounts team-a/pull"), "{}", output.stdout);
-    assert_eq!(cluster.count("ClusterHarborRegistry", "clusterharborregistries").await, 1, "its account needs it");
+    assert_eq!(cluster.registries().await, 1, "its account needs it");
 
     let _kubelet = Kubelet::start(cluster.plane);
     cluster.uninstall(&["--delete", "--yes", "--timeout=60s"]).await.ok().unwrap();

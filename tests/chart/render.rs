@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use harbor_robot_world::{Operator, Profile};
+use harbor_robot_world::{Operator, Profile, objects};
 use serde_json::Value;
 
 use crate::helm::{NAMESPACE, RELEASE, args, chart, of_kind, plane, rendered, template};
@@ -173,8 +173,6 @@ fn people_get_the_namespaced_kinds_and_nobody_the_others_or_a_status() {
 #[test]
 fn the_api_server_takes_every_object_without_a_warning() {
     let plane = plane();
-    plane.kubectl(["apply", "--server-side", "-f", "crds/"]).ok().unwrap();
-    plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).ok().unwrap();
     let registry = [
         "registries.main.spec.url=https://harbor.example.com",
         "registries.main.spec.auth.secretRef.name=l",
@@ -190,7 +188,8 @@ fn the_api_server_takes_every_object_without_a_warning() {
     ] {
         let manifest = template(&values).unwrap();
         // Kinds of the Prometheus operator are not here.
-        let objects: Vec<Value> = crate::helm::objects(&manifest)
+        let objects: Vec<Value> = objects(&manifest)
+            .unwrap()
             .into_iter()
             .filter(|object| {
                 object["apiVersion"] != "monitoring.coreos.com/v1" && object["kind"] != "CustomResourceDefinition"
@@ -207,8 +206,6 @@ fn the_api_server_takes_every_object_without_a_warning() {
 #[test]
 fn the_objects_of_the_next_commands_are_accepted() {
     let plane = plane();
-    plane.kubectl(["apply", "--server-side", "-f", "crds/"]).ok().unwrap();
-    plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]).ok().unwrap();
     plane
         .kubectl_stdin(["apply", "-f", "-"], "{apiVersion: v1, kind: Namespace, metadata: {name: team-a}}")
         .ok()

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use harbor_robot_world::{ControlPlane, eventually, scratch, workspace_root};
+use harbor_robot_world::{ControlPlane, eventually, objects, workspace_root};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -58,17 +58,13 @@ impl Rights {
     }
 
     fn manifest(self) -> Vec<Value> {
-        let files: &[&str] = match self {
-            Self::Shipped => &["install.yaml"],
-            Self::Hardened => &["hardened.yaml"],
-            Self::Namespaced => &["namespaced-with-cluster-registries.yaml"],
+        let file = match self {
+            Self::Shipped => "install.yaml",
+            Self::Hardened => "hardened.yaml",
+            Self::Namespaced => "namespaced-with-cluster-registries.yaml",
         };
-        let mut objects = Vec::new();
-        for file in files {
-            let text = std::fs::read_to_string(workspace_root().join("deploy").join(file)).unwrap();
-            objects.extend(text.split("\n---\n").map(|one| serde_saphyr::from_str::<Value>(one).expect(file)));
-        }
-        objects
+        let text = std::fs::read_to_string(workspace_root().join("deploy").join(file)).unwrap();
+        objects(&text).expect(file)
     }
 }
 
@@ -148,9 +144,7 @@ impl Plan<'_> {
         };
         let answer = accounts.create_token_request(self.account(), &PostParams::default(), &request).await.unwrap();
         let token = answer.status.unwrap().token;
-        let config = std::fs::read_to_string(&plane.kubeconfig).unwrap().replace(&plane.token, &token);
-        let kubeconfig = scratch().unwrap().join("kubeconfig");
-        std::fs::write(&kubeconfig, config).unwrap();
+        let kubeconfig = plane.kubeconfig_with(&token).unwrap();
         let mut probes = vec![
             (Some(self.system), "coordination.k8s.io", "leases"),
             (None, "harbor-robots.io", "clusterharborregistries"),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harbor_robot_operator::api::{AccountStatus, RobotAccount};
-use harbor_robot_world::{Operator, eventually, scratch};
+use harbor_robot_world::{Operator, eventually};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
@@ -228,10 +228,7 @@ fn as_service_account(scene: &Scene, manifest: &str) -> std::path::PathBuf {
     scene.plane.apply(&documents.collect::<Vec<_>>().join("---\n")).unwrap();
     let name = format!("{}-op", scene.namespace);
     let token = scene.plane.kubectl(["create", "token", &name, "-n", &scene.system]).ok().unwrap();
-    let config = std::fs::read_to_string(&scene.plane.kubeconfig).unwrap().replace(&scene.plane.token, token.trim());
-    let path = scratch().unwrap().join(format!("{name}.kubeconfig"));
-    std::fs::write(&path, config).unwrap();
-    path
+    scene.plane.kubeconfig_with(token.trim()).unwrap()
 }
 
 /// The Role and RoleBinding of a namespace.

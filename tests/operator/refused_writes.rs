@@ -21,24 +21,14 @@ impl<'a> Rule<'a> {
     /// Puts it in force.
     async fn begin(scene: &'a Scene, resource: &'static str, operation: &'static str) -> Self {
         let name = scene.system_name(&format!("no-{}-{resource}", operation.to_lowercase()));
-        scene.apply(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-            "metadata": {"name": name},
-            "spec": {
-                "matchConstraints": {"resourceRules": [{
-                    "apiGroups": [""], "apiVersions": ["v1"], "operations": [operation], "resources": [resource],
-                }]},
-                "validations": [{"expression": "false", "message": "frozen by the platform team"}],
-            },
-        }));
-        scene.apply(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": name},
-            "spec": {
-                "policyName": name, "validationActions": ["Deny"],
-                "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}}},
-            },
-        }));
+        let policy = json!({
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": [operation], "resources": [resource],
+            }]},
+            "validations": [{"expression": "false", "message": "frozen by the platform team"}],
+        });
+        let here = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": scene.namespace}}});
+        make_policy(scene, &name, &policy, &here);
         let rule = Self { scene, resource, operation, name };
         eventually("the rule is in force", SOON, || async {
             if rule.refuses().await { Ok(()) } else { Err("not yet".to_owned()) }
@@ -63,13 +53,31 @@ impl<'a> Rule<'a> {
     }
 
     async fn lift(self) {
-        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-            self.scene.plane.kubectl(["delete", kind, &self.name]).ok().unwrap();
-        }
+        delete_policy(self.scene, &self.name);
         eventually("the rule is lifted", SOON, || async {
             if self.refuses().await { Err("not yet".to_owned()) } else { Ok(()) }
         })
         .await;
+    }
+}
+
+/// Makes an admission policy that denies, for the objects that `resources` (`matchResources` of the binding) selects.
+pub fn make_policy(scene: &Scene, name: &str, policy: &Value, resources: &Value) {
+    scene.apply(json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name}, "spec": policy,
+    }));
+    scene.apply(json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"], "matchResources": resources},
+    }));
+}
+
+/// Deletes it again. It holds for a moment longer.
+pub fn delete_policy(scene: &Scene, name: &str) {
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        scene.plane.kubectl(["delete", kind, name]).ok().unwrap();
     }
 }
 

@@ -4,6 +4,7 @@ use harbor_robot_world::{Harbor, HarborOptions, eventually};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::refused_writes::{delete_policy, make_policy};
 use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting};
 
 const SYSTEM_INFO: &str = "/api/v2.0/systeminfo";
@@ -384,22 +385,14 @@ async fn a_pinned_host_that_could_not_be_written_down_is_as_soon_as_it_can_be() 
     eventually("the host is pinned", SOON, || async { pin().await.ok_or("not yet") }).await;
     // Stands for whatever makes one write fail: another one that came first as well as a rule of the cluster.
     let rule = scene.system_name("no-pin");
-    scene.apply(json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": rule},
-        "spec": {
-            "matchConstraints": {"resourceRules": [{
-                "apiGroups": ["harbor-robots.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
-                "resources": ["clusterharborregistries"],
-            }]},
-            "matchConditions": [{"name": "this-one", "expression": format!("object.metadata.name == '{}'", scene.registry)}],
-            "validations": [{"expression": "!('harbor-robots.io/pinned-host' in object.metadata.?annotations.orValue({}))"}],
-        },
-    }));
-    scene.apply(json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": rule}, "spec": {"policyName": rule, "validationActions": ["Deny"]},
-    }));
+    let policy = json!({
+        "matchConstraints": {"resourceRules": [{
+            "apiGroups": ["harbor-robots.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
+            "resources": ["clusterharborregistries"],
+        }]},
+        "validations": [{"expression": "!('harbor-robots.io/pinned-host' in object.metadata.?annotations.orValue({}))"}],
+    });
+    make_policy(&scene, &rule, &policy, &json!({"objectSelector": {"matchLabels": {"scene": scene.registry}}}));
     let params = PatchParams { dry_run: true, ..PatchParams::default() };
     let probe = Patch::Merge(json!({"metadata": {"labels": {"probe": "1"}}}));
     eventually("the rule is in force", SOON, || async {
@@ -416,9 +409,7 @@ async fn a_pinned_host_that_could_not_be_written_down_is_as_soon_as_it_can_be() 
     })
     .await;
     assert_eq!(pin().await, None, "the rule holds");
-    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-        scene.plane.kubectl(["delete", kind, &rule]).ok().unwrap();
-    }
+    delete_policy(&scene, &rule);
     eventually("the pin is put back", 3 * SOON, || async { pin().await.ok_or("not yet") }).await;
 }
 

@@ -70,8 +70,7 @@ impl Stage {
         });
         scene.apply(json!({"apiVersion": "v1", "kind": "List", "items": [role, who, binding]}));
         let token = scene.plane.kubectl(["create", "token", "attacker", "-n", &namespace]).ok().unwrap();
-        let text = std::fs::read_to_string(&scene.plane.kubeconfig).unwrap().replace(&scene.plane.token, token.trim());
-        let config = Kubeconfig::from_yaml(&text).unwrap();
+        let config = Kubeconfig::read_from(scene.plane.kubeconfig_with(token.trim()).unwrap()).unwrap();
         let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
         Self { scene, attacker: Client::try_from(config).unwrap(), victim, in_use: BTreeMap::new() }
     }

@@ -61,7 +61,7 @@ fn told(error: Error) -> anyhow::Error {
 }
 
 /// The objects of a manifest: documents of YAML or JSON, lists among them.
-fn objects(manifest: &str) -> Result<Vec<Value>> {
+pub fn objects(manifest: &str) -> Result<Vec<Value>> {
     let documents: Vec<Value> = match serde_json::from_str(manifest) {
         Ok(one) => vec![one],
         Err(_) => serde_saphyr::from_multiple(manifest).context("the manifest is neither JSON nor YAML")?,

@@ -152,6 +152,14 @@ impl ControlPlane {
         client_of(self.kubeconfig.clone()).await
     }
 
+    /// A kubeconfig like the administrator's, with another token.
+    pub fn kubeconfig_with(&self, token: &str) -> Result<PathBuf> {
+        let config = std::fs::read_to_string(&self.kubeconfig)?.replace(&self.token, token);
+        let path = scratch()?.join("kubeconfig");
+        std::fs::write(&path, config)?;
+        Ok(path)
+    }
+
     /// Runs kubectl as the administrator.
     pub fn kubectl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
         self.kubectl_stdin(args, "")

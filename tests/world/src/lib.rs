@@ -19,7 +19,7 @@ mod scratch;
 mod target;
 
 pub use anyhow::{Error, Result};
-pub use apply::apply_object;
+pub use apply::{apply_object, objects};
 pub use child::{Output, Usage, run};
 pub use control_plane::{AUDIT_LOGS, ControlPlane};
 pub use crypto::install_crypto_provider;
