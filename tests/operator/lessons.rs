@@ -171,3 +171,27 @@ async fn a_project_that_harbor_never_lists_hides_no_other_and_is_told() {
     .await;
     assert_eq!(scene.calls(PUT).await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sweeps_cannot_see_is_told_whatever_else_happens_to_the_account() {
+    let scene = Scene::new(Setting::default()).await;
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    let project = scene.harbor_api("GET", &format!("/projects/{}", scene.namespace), json!(null)).await;
+    // The list of all robots fails; one by its name is found.
+    let list = format!("ProjectID%3D{}&", project["project_id"]);
+    scene.faults(json!([{"method": "GET", "path": "/api/v2.0/robots", "uri": list, "status": 504, "count": 0}])).await;
+    scene.reason_is("ci", "Synced", "False", "ServerError").await;
+    // An edit is served, by what is found by name.
+    scene.edit("ci", json!({"description": "another"})).await;
+    let edited = scene.get("ci").await.metadata.generation;
+    let seen = scene.account_is("seen", "ci", |account| {
+        account.status.as_ref().is_some_and(|status| status.observed_generation == edited)
+    });
+    let conditions = seen.await.status.unwrap().conditions;
+    let synced = conditions.iter().find(|condition| condition.type_ == "Synced").unwrap();
+    assert_eq!((synced.status.as_str(), synced.reason.as_str()), ("False", "ServerError"), "{}", synced.message);
+    assert_eq!(condition(&scene.get("ci").await, "Ready").unwrap().0, "True");
+    scene.faults(json!([])).await;
+    scene.settled("ci").await;
+}

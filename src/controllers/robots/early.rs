@@ -122,6 +122,19 @@ impl Pass<'_> {
         self.write_status(status).await
     }
 
+    /// What sweeps cannot list is not in sync, however this pass found it: nobody would notice what becomes of it.
+    pub(super) fn unless_home_fails(&self, status: AccountStatus) -> AccountStatus {
+        let synced = conditions::is_true(&status.conditions, kinds::SYNCED) && !self.is_deleting();
+        match self.registry.learned.why_home_fails(&self.desired.home).filter(|_| synced) {
+            Some(why) => {
+                let ready = conditions::is_true(&status.conditions, kinds::READY);
+                let generation = self.account.metadata.generation;
+                with_failure(status, &why, ready, None, generation, self.ctx.wall_time().into())
+            }
+            None => status,
+        }
+    }
+
     /// Status when nothing could be read: what is published is as good as it was, unless the robot went with its
     /// project.
     fn failed_status(&self, failure: &Failure, lost: bool) -> AccountStatus {

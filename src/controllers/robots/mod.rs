@@ -340,6 +340,7 @@ impl Pass<'_> {
             now: self.registry_now(),
         };
         let (next, wake) = report::report(&facts);
+        let next = self.unless_home_fails(next);
         let paced = gathered.held_until(&situation).filter(|_| plan.blocker == Some(Blocker::RepairsPaused));
         let wake = wake.into_iter().chain(gathered.wake).chain(paced).min();
         let wake = wake.map(|at| self.ctx.instant_of(at, facts.now));
