@@ -2,7 +2,9 @@
 //! `registry`, is bounded by the objects of the cluster's registries and removed with them. Of namespaces' registries there
 //! are sums alone, which name none and tell nothing of what is at their addresses.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -54,6 +56,11 @@ struct StateLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
 }
@@ -76,9 +83,14 @@ pub struct Metrics {
     call_duration: Family<CallLabel, Histogram, fn() -> Histogram>,
     kube_writes: Family<WhatLabel, Counter>,
     accounts: Family<StateLabel, Gauge>,
+    not_ready: Family<ReasonLabel, Gauge>,
+    overdue: Gauge,
+    expiring: Gauge,
     queue: Family<StateLabel, Gauge>,
     earliest_expiry: Family<NoLabels, Gauge>,
     orphans: Family<RegistryLabel, Gauge>,
+    unmanaged: Family<RegistryLabel, Gauge>,
+    unmanaged_expiry: Family<RegistryLabel, Gauge>,
     login_expiry: Family<RegistryLabel, Gauge>,
     registry_up: Family<RegistryLabel, Gauge>,
     namespaced_registries: Family<StateLabel, Gauge>,
@@ -89,6 +101,8 @@ pub struct Metrics {
     refused: Family<KindLabel, Gauge>,
     panics: Family<WhatLabel, Counter>,
     leading: Gauge,
+    /// The reasons that have a sample.
+    not_ready_reasons: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Metrics {
@@ -103,9 +117,14 @@ impl Metrics {
             call_duration: Family::new_with_constructor(|| Histogram::new(CALL_BUCKETS)),
             kube_writes: Family::default(),
             accounts: Family::default(),
+            not_ready: Family::default(),
+            overdue: Gauge::default(),
+            expiring: Gauge::default(),
             queue: Family::default(),
             earliest_expiry: Family::default(),
             orphans: Family::default(),
+            unmanaged: Family::default(),
+            unmanaged_expiry: Family::default(),
             login_expiry: Family::default(),
             registry_up: Family::default(),
             namespaced_registries: Family::default(),
@@ -116,6 +135,7 @@ impl Metrics {
             refused: Family::default(),
             panics: Family::default(),
             leading: Gauge::default(),
+            not_ready_reasons: Mutex::default(),
         };
         metrics.register(version);
         metrics
@@ -139,6 +159,21 @@ impl Metrics {
         );
         to.register("kube_writes", "Writes to the Kubernetes API, by what was written", self.kube_writes.clone());
         to.register("accounts", "Accounts, by state", self.accounts.clone());
+        to.register(
+            "not_ready_accounts",
+            "Accounts that are not ready, by the reason of their condition Ready",
+            self.not_ready.clone(),
+        );
+        to.register(
+            "overdue_renewals",
+            "Credentials that should have been renewed more than an hour ago",
+            self.overdue.clone(),
+        );
+        to.register(
+            "expiring_accounts",
+            "Accounts whose credential expires, with less than a quarter of the time between renewal and expiry left",
+            self.expiring.clone(),
+        );
         to.register("queue", "Keys in the work queue, by state", self.queue.clone());
         to.register(
             "earliest_expiry_timestamp_seconds",
@@ -149,6 +184,16 @@ impl Metrics {
             "orphans",
             "Robots in the Harbor of a registry of the cluster with our mark whose account is gone",
             self.orphans.clone(),
+        );
+        to.register(
+            "unmanaged_robots",
+            "Robots in the Harbor of a registry of the cluster that nobody manages, in projects in use and of the system",
+            self.unmanaged.clone(),
+        );
+        to.register(
+            "unmanaged_expiry_timestamp_seconds",
+            "When the first of the robots that nobody manages expires, as Unix time; absent if none does",
+            self.unmanaged_expiry.clone(),
         );
         to.register(
             "login_expiry_timestamp_seconds",
@@ -224,6 +269,26 @@ impl Metrics {
         self.accounts.get_or_create(&StateLabel { state }).set(whole(count));
     }
 
+    /// How many accounts are not ready, by reason. What was told once is told as 0 later: a series does not end.
+    pub fn not_ready(&self, counts: &BTreeMap<&'static str, usize>) {
+        let mut known = self.not_ready_reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(counts.keys());
+        for &reason in &*known {
+            let count = counts.get(reason).copied().unwrap_or_default();
+            self.not_ready.get_or_create(&ReasonLabel { reason }).set(whole(count));
+        }
+    }
+
+    /// How many credentials should have been renewed long ago.
+    pub fn overdue(&self, count: usize) {
+        self.overdue.set(whole(count));
+    }
+
+    /// How many accounts have a credential that expires soon.
+    pub fn expiring(&self, count: usize) {
+        self.expiring.set(whole(count));
+    }
+
     /// How many keys of the work queue are in `state`.
     pub fn queue(&self, state: &'static str, count: usize) {
         self.queue.get_or_create(&StateLabel { state }).set(whole(count));
@@ -249,17 +314,17 @@ impl Metrics {
         self.orphans.get_or_create(&RegistryLabel { registry: registry.to_string() }).set(whole(count));
     }
 
+    /// How many robots of a registry nobody manages, and when the first of them expires, in seconds since 1970; `None` if
+    /// none does.
+    pub fn unmanaged(&self, registry: &impl Display, count: usize, unix_seconds: Option<i64>) {
+        let label = RegistryLabel { registry: registry.to_string() };
+        self.unmanaged.get_or_create(&label).set(whole(count));
+        set_or_remove(&self.unmanaged_expiry, &label, unix_seconds);
+    }
+
     /// When a registry's login expires, in seconds since 1970; `None` if it never does or cannot be seen.
     pub fn login_expiry(&self, registry: &impl Display, unix_seconds: Option<i64>) {
-        let label = RegistryLabel { registry: registry.to_string() };
-        match unix_seconds {
-            Some(seconds) => {
-                self.login_expiry.get_or_create(&label).set(seconds);
-            }
-            None => {
-                self.login_expiry.remove(&label);
-            }
-        }
+        set_or_remove(&self.login_expiry, &RegistryLabel { registry: registry.to_string() }, unix_seconds);
     }
 
     /// The registry object is gone, and its samples with it.
@@ -267,6 +332,8 @@ impl Metrics {
         let label = RegistryLabel { registry: registry.to_string() };
         self.registry_up.remove(&label);
         self.orphans.remove(&label);
+        self.unmanaged.remove(&label);
+        self.unmanaged_expiry.remove(&label);
         self.login_expiry.remove(&label);
     }
 
@@ -298,6 +365,18 @@ impl Metrics {
     }
 }
 
+/// A moment that is none leaves no sample.
+fn set_or_remove(family: &Family<RegistryLabel, Gauge>, label: &RegistryLabel, value: Option<i64>) {
+    match value {
+        Some(value) => {
+            family.get_or_create(label).set(value);
+        }
+        None => {
+            family.remove(label);
+        }
+    }
+}
+
 fn whole(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -310,18 +389,22 @@ mod tests {
         metrics.encode().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 
-    #[test]
-    fn every_metric_appears_under_its_documented_name() {
+    /// A sample of each.
+    fn filled() -> Metrics {
         let metrics = Metrics::new("1.2.3");
         metrics.pass("settled", Duration::from_millis(3));
         metrics.step("create_robot", "ok");
         metrics.registry_call("create_robot", "ok", Duration::from_millis(4));
         metrics.kube_write("secret");
         metrics.accounts("ready", 7);
+        metrics.not_ready(&BTreeMap::from([("NameTaken", 2)]));
+        metrics.overdue(4);
+        metrics.expiring(5);
         metrics.queue("queued", 2);
         metrics.earliest_expiry(Some(1_800_000_000));
         metrics.registry_up(&"main", true);
         metrics.orphans(&"main", 1);
+        metrics.unmanaged(&"main", 6, Some(1_700_000_000));
         metrics.login_expiry(&"main", Some(1_900_000_000));
         metrics.namespaced_registries(2, 1, 3);
         metrics.namespaced_registry_call("failed");
@@ -329,6 +412,13 @@ mod tests {
         metrics.unreadable("RobotAccount", 2);
         metrics.refused("Secret", 1);
         metrics.leading(true);
+        metrics.panicked("account");
+        metrics
+    }
+
+    #[test]
+    fn every_metric_appears_under_its_documented_name() {
+        let metrics = filled();
         let lines = lines(&metrics);
         for line in [
             r#"harbor_robots_passes_total{result="settled"} 1"#,
@@ -338,10 +428,15 @@ mod tests {
             r#"harbor_robots_registry_call_duration_seconds_bucket{le="0.005",call="create_robot"} 1"#,
             r#"harbor_robots_kube_writes_total{what="secret"} 1"#,
             r#"harbor_robots_accounts{state="ready"} 7"#,
+            r#"harbor_robots_not_ready_accounts{reason="NameTaken"} 2"#,
+            "harbor_robots_overdue_renewals 4",
+            "harbor_robots_expiring_accounts 5",
             r#"harbor_robots_queue{state="queued"} 2"#,
             "harbor_robots_earliest_expiry_timestamp_seconds{} 1800000000",
             r#"harbor_robots_registry_up{registry="main"} 1"#,
             r#"harbor_robots_orphans{registry="main"} 1"#,
+            r#"harbor_robots_unmanaged_robots{registry="main"} 6"#,
+            r#"harbor_robots_unmanaged_expiry_timestamp_seconds{registry="main"} 1700000000"#,
             r#"harbor_robots_login_expiry_timestamp_seconds{registry="main"} 1900000000"#,
             r#"harbor_robots_namespaced_registries{state="not_ready"} 1"#,
             r#"harbor_robots_namespaced_registry_calls_total{result="failed"} 1"#,
@@ -362,10 +457,39 @@ mod tests {
         let metrics = Metrics::new("1");
         metrics.registry_up(&"main", false);
         metrics.orphans(&"main", 0);
+        metrics.unmanaged(&"main", 1, Some(1));
         metrics.login_expiry(&"main", Some(1));
         metrics.earliest_expiry(Some(1));
         metrics.forget_registry(&"main");
         metrics.earliest_expiry(None);
         assert!(lines(&metrics).iter().all(|line| !line.contains("main") && !line.contains("expiry")));
+    }
+
+    #[test]
+    fn a_reason_that_nobody_gives_any_more_is_told_as_none() {
+        let metrics = Metrics::new("1");
+        metrics.not_ready(&BTreeMap::from([("NameTaken", 2)]));
+        metrics.not_ready(&BTreeMap::new());
+        assert!(lines(&metrics).contains(&r#"harbor_robots_not_ready_accounts{reason="NameTaken"} 0"#.to_owned()));
+    }
+
+    #[test]
+    fn the_documentation_lists_every_metric_with_its_type() {
+        let text = filled().encode();
+        let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE harbor_robots_")?.split_once(' '));
+        let named = |(name, kind): (&str, &'static str)| match kind {
+            "counter" => (format!("{name}_total"), kind),
+            "info" => (format!("{name}_info"), "gauge"),
+            _ => (name.to_owned(), kind),
+        };
+        let kinds = ["counter", "gauge", "histogram", "info"];
+        let told = families.map(|(name, kind)| named((name, kinds.into_iter().find(|known| *known == kind).unwrap())));
+        let page = include_str!("../docs/metrics.md").split("## Metrics").nth(1).unwrap();
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+        let listed = rows.filter_map(|(name, rest)| {
+            let kind = rest.split(' ').next()?;
+            Some((name.to_owned(), kinds.into_iter().find(|known| *known == kind)?))
+        });
+        assert_eq!(told.collect::<BTreeSet<_>>(), listed.collect::<BTreeSet<_>>());
     }
 }

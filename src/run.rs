@@ -15,9 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::RunArgs;
 use crate::cluster::{client, events::Events, namespaces, reviews};
 use crate::controllers::gaps::Gaps;
-use crate::controllers::index::{Index, State};
+use crate::controllers::index::Index;
 use crate::controllers::registries::{self, Registries};
-use crate::controllers::{Context, FormerCalls, Key, RegistryWork, Settings, Tenants, robots, sweep, turns, watch};
+use crate::controllers::{
+    Context, FormerCalls, Key, RegistryWork, Settings, Tenants, figures, robots, sweep, turns, watch,
+};
 use crate::gate::Gate;
 use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
@@ -229,7 +231,7 @@ fn exposition(
     let (context, metrics) = (Arc::clone(context), Arc::clone(metrics));
     let text = move || {
         if let Some(context) = context.get() {
-            refresh(context);
+            figures::refresh(context);
         }
         metrics.encode()
     };
@@ -245,30 +247,6 @@ fn access(client: Client) -> Access {
             answer.inspect_err(|error| tracing::warn!(%error, "a token for /metrics was not checked")).ok()
         })
     }))
-}
-
-/// Gauges are computed when somebody asks.
-fn refresh(context: &Context) {
-    let states = context.index.states();
-    for (state, label) in [(State::Ready, "ready"), (State::NotReady, "not_ready"), (State::Suspended, "suspended")] {
-        context.metrics.accounts(label, states.get(&state).copied().unwrap_or_default());
-    }
-    context.metrics.earliest_expiry(context.index.earliest_expiry());
-    let namespaced: Vec<_> = context.registries.all().into_iter().filter(|state| state.is_tenants()).collect();
-    let ready = namespaced.iter().filter(|state| state.trouble.is_none()).count();
-    let orphans = namespaced.iter().filter_map(|state| state.orphans.as_deref()).map(sweep::orphans::count).sum();
-    context.metrics.namespaced_registries(ready, namespaced.len() - ready, orphans);
-    context.gaps.measure(&context.metrics);
-    let counts = context.accounts.counts();
-    for (label, count) in [
-        ("queued", counts.queued),
-        ("in_progress", counts.in_progress),
-        ("backing_off", counts.backing_off),
-        ("parked", counts.parked),
-        ("timers", counts.timers),
-    ] {
-        context.metrics.queue(label, count);
-    }
 }
 
 /// Everything from the moment that this process may act.

@@ -503,6 +503,7 @@ async fn columns_of_registries(world: &ControlPlane, registries: &Table, own_reg
         "login": {"kind": "Robot", "name": "robot$operator", "expirationTime": "2127-01-01T00:00:00Z"},
         "accountCount": 3,
         "orphanCount": 1,
+        "unmanagedRobots": {"count": 2, "nextExpirationTime": "2127-02-01T00:00:00Z", "nextToExpire": "robot$old"},
         "conditions": ready("LoggedIn"),
     });
     let api: Api<ClusterHarborRegistry> = Api::all(registries.api.clone().into_client());
@@ -515,7 +516,7 @@ async fn columns_of_registries(world: &ControlPlane, registries: &Table, own_reg
         assert_eq!(rows[0], ["NAME", "READY", "URL", "VERSION", "LOGIN", "ACCOUNTS", "AGE"]);
         assert_eq!(rows[1][..6], [name, "True", "https://registry.example.com", "v2.16.0", "Robot", "3"]);
         let rows = printed(world, &["get", short, "--output=wide"]);
-        assert_eq!(rows[0][7..], ["REASON", "LOGIN-EXPIRES", "ORPHANS"]);
-        assert_eq!(rows[1][7..], ["LoggedIn", "2127-01-01T00:00:00Z", "1"]);
+        assert_eq!(rows[0][7..], ["REASON", "LOGIN-EXPIRES", "ORPHANS", "UNMANAGED"]);
+        assert_eq!(rows[1][7..], ["LoggedIn", "2127-01-01T00:00:00Z", "1", "2"]);
     }
 }

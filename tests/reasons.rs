@@ -77,3 +77,13 @@ fn the_page_of_reasons_lists_what_the_code_says() {
     assert!(missing.is_empty() && stale.is_empty(), "not in docs/reasons.md: {missing:?}; not in the code: {stale:?}");
     assert!(code.len() > 40, "the scan finds the reasons: {code:?}");
 }
+
+#[test]
+fn the_reasons_that_metrics_may_name_are_those_of_accounts() {
+    let text = std::fs::read_to_string(root().join("docs/reasons.md")).unwrap();
+    let conditions = text.split("## Events").next().unwrap();
+    let rows = conditions.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let of_accounts = rows.filter(|(_, rest)| rest.split(" | ").next().unwrap().contains("account"));
+    let of_accounts: BTreeSet<&str> = of_accounts.map(|(reason, _)| reason).collect();
+    assert_eq!(BTreeSet::from(harbor_robot_operator::domain::reasons::OF_ACCOUNTS), of_accounts);
+}

@@ -117,6 +117,7 @@ impl RegistryStatus {
             cut_rows(&mut known.project, KNOWN);
             cut_rows(&mut known.system, KNOWN);
         }
+        cut_some(self.unmanaged_robots.as_mut().and_then(|robots| robots.next_to_expire.as_mut()), NAME);
         self.former_urls.truncate(FORMER);
         for former in &mut self.former_urls {
             cut(&mut former.url, HOST);

@@ -40,7 +40,9 @@ pub use registry::{
     AccountDefaults, CaCertificatesKind, CaCertificatesRef, ClusterHarborRegistry, ClusterHarborRegistrySpec, Grant,
     GrantAdoption, GrantRetention, LoginSecretRef, OrphanPolicy, RateLimit, RegistryAuth, RegistryTls, ServerSettings,
 };
-pub use registry_status::{CatalogueRecord, CatalogueSource, FormerUrl, LoginKind, LoginRecord, RegistryStatus};
+pub use registry_status::{
+    CatalogueRecord, CatalogueSource, FormerUrl, LoginKind, LoginRecord, RegistryStatus, UnmanagedRobots,
+};
 pub use registry_time::RegistryTime;
 pub use robot_account::{RobotAccount, RobotAccountSpec};
 pub use system_robot_account::{

@@ -72,6 +72,13 @@ use super::rules;
         json_path = ".status.orphanCount",
         description = "How many robots of this cluster have no account any more",
         priority = 1
+    ),
+    printcolumn(
+        name = "UNMANAGED",
+        type_ = "integer",
+        json_path = ".status.unmanagedRobots.count",
+        description = "How many robots nobody manages and renews",
+        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]

@@ -44,6 +44,11 @@ pub struct RegistryStatus {
     /// account any more. Robots that `deletionPolicy: Retain` left are not among them, if their mark says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphan_count: Option<i32>,
+    /// Robots in projects in use, and on the level of the system, that no account manages, of this cluster or another: nobody
+    /// renews them. They have no mark, or an account left them by `deletionPolicy: Retain`. The operator's own login is not
+    /// among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmanaged_robots: Option<UnmanagedRobots>,
     /// Harbors that `spec.url` named before and in which robots of this registry's accounts are, or may be, left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
@@ -55,6 +60,23 @@ pub struct RegistryStatus {
     #[schemars(length(max = 32))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// Robots that no account manages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmanagedRobots {
+    /// How many there are.
+    pub count: i32,
+    /// When the first of them expires, in Harbor's time. Absent: none of them will; those that are disabled or have expired
+    /// serve nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DateTime>")]
+    pub next_expiration_time: Option<RegistryTime>,
+    /// The full name of that robot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub next_to_expire: Option<String>,
 }
 
 /// A Harbor that `spec.url` named before.

@@ -34,6 +34,7 @@ fn registry() -> Value {
         "observedGeneration": 3, "harborVersion": "v2.16.0", "registryHost": "h", "clusterName": "c", "robotNamePrefix": "robot$",
         "login": {"kind": "Robot", "name": "robot$op", "mayUpdate": true, "permissions": [{"kind": "System", "resource": "robot", "actions": ["list"]}], "expirationTime": "2026-02-01T00:00:00Z"},
         "permissions": {"source": "Harbor", "project": [{"resource": "tag", "actions": ["list"]}], "system": []}, "accountCount": 3, "orphanCount": 1,
+        "unmanagedRobots": {"count": 2, "nextExpirationTime": "2026-02-01T00:00:00Z", "nextToExpire": "robot$p+old"},
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "LoggedIn", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z",
         }],

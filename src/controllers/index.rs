@@ -73,10 +73,8 @@ pub struct Entry {
     pub deleting: bool,
     /// Deleted with `Retain`, and a registry call failed: the next pass goes without.
     pub gave_up: bool,
-    /// The account's state, for the metrics.
-    pub state: State,
-    /// When the published credential expires, in Unix seconds, for the metrics.
-    pub expires: Option<i64>,
+    /// What its status says, for the metrics.
+    pub told: Told,
     /// Others who undid our work lately, and how often we repaired it; `None` for nearly every account.
     pub contests: Option<Box<Contests>>,
     /// The Secret with the account's own password; `None` for nearly every account.
@@ -161,13 +159,24 @@ pub struct Resident {
     pub slots: Option<u64>,
 }
 
+/// What the status of an account says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Whether it is ready.
+    pub state: State,
+    /// When the published credential expires (registry time).
+    pub expires: Option<RegistryTime>,
+    /// When it is to be renewed (registry time).
+    pub renews: Option<RegistryTime>,
+}
+
 /// Coarse state of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Ready.
     Ready,
-    /// Not ready.
-    NotReady,
+    /// Not ready, for this reason of `domain::reasons`.
+    NotReady(&'static str),
     /// Suspended.
     Suspended,
 }
@@ -328,18 +337,9 @@ impl Index {
         self.lock().entries.values().filter(|entry| entry.registry == *registry).count()
     }
 
-    /// How many accounts are in each state.
-    pub fn states(&self) -> HashMap<State, usize> {
-        let mut states = HashMap::new();
-        for entry in self.lock().entries.values() {
-            *states.entry(entry.state).or_default() += 1;
-        }
-        states
-    }
-
-    /// When the first published credential expires, in Unix seconds.
-    pub fn earliest_expiry(&self) -> Option<i64> {
-        self.lock().entries.values().filter_map(|entry| entry.expires).min()
+    /// Visits what the status of each account says.
+    pub fn each_told(&self, visit: impl FnMut(&Told)) {
+        self.lock().entries.values().map(|entry| &entry.told).for_each(visit);
     }
 
     /// True if there is nothing new about an account since its last pass.

@@ -1,6 +1,7 @@
 //! Brings objects and Harbor together. `robots` keeps accounts (gather → plan → execute → report), `registries` keeps
 //! logins, `sweep` compares what Harbor holds with what was left there, `watch` turns events into work.
 
+pub mod figures;
 pub mod gaps;
 pub mod index;
 pub mod registries;

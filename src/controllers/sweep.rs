@@ -1,22 +1,24 @@
 //! Compares what a registry holds with what the last passes left there: one list per project in use instead of one
 //! call per robot. Whatever differs is queued, and robots without an account are counted.
 
+pub mod census;
 mod homes;
 pub mod orphans;
 pub mod round;
 pub mod since;
 mod ungranted;
+pub mod unmanaged;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::index::{Resident, State, digest, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::tracked::{Shown, Tracked};
 use super::{Context, Key, RegistryWork, robots};
-use crate::api::{ObjectName, RegistryKey};
+use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
 use crate::deadline;
@@ -27,8 +29,9 @@ use crate::domain::slots::Slot;
 use crate::engine::Outcome;
 use crate::registry::harbor::{prefix_of, short_name};
 use crate::registry::{Class, Digest, Error, Registry};
-use orphans::Orphans;
+use census::Census;
 use ungranted::Fence;
+use unmanaged::Unmanaged;
 
 /// Robots of one place that name an account that is not known: so many are asked about in one sweep, each of them with a
 /// question to the API server. Where more of them are orphans, the count says that there are at least as many.
@@ -78,7 +81,12 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         }
         tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
     }
-    let expected = Expected { former_prefix: before.as_deref(), fence: fence.as_ref() };
+    let expected = Expected {
+        former_prefix: before.as_deref(),
+        fence: fence.as_ref(),
+        login: &state.login_name,
+        now: state.registry_now(ctx.now()),
+    };
     let pause =
         Duration::from_secs(SHARE.into()).checked_div(state.requests_per_second(&ctx.settings)).unwrap_or_default();
     state.learned.homes_are(|home| homes.contains_key(home));
@@ -164,12 +172,14 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     if listed {
         registries::look_at_former(ctx, name).await;
     }
-    let orphans = census.result().filter(|_| listed);
-    if let Some(orphans) = orphans.as_ref().filter(|_| !state.is_tenants()) {
-        ctx.metrics.orphans(name, orphans::count(orphans));
+    let counts = census.result().filter(|_| listed);
+    if let Some(counts) = counts.as_ref().filter(|_| !state.is_tenants()) {
+        let unmanaged = Unmanaged::sum(counts.unmanaged.values());
+        ctx.metrics.orphans(name, orphans::count(&counts.orphans));
+        ctx.metrics.unmanaged(name, unmanaged.count(), unmanaged.next_expiry().map(RegistryTime::as_second));
     }
     ctx.registries.sees_all_but(name, unseen);
-    registries::swept(ctx, name, orphans).await;
+    registries::swept(ctx, name, counts).await;
     if !ctx.settings.watch_secrets {
         for key in ctx.index.keys(|_, entry| entry.registry == *name) {
             if ctx.shutdown.is_cancelled() {
@@ -217,47 +227,6 @@ async fn beside(ctx: &Context, name: &RegistryKey, state: &RegistryState, client
     round.followed().into_iter().chain(next).collect()
 }
 
-/// The orphans of this sweep. Homes that are not in use any more drop out; the system's are looked at more rarely.
-struct Census {
-    before: Option<Arc<Orphans>>,
-    found: Orphans,
-    whole: bool,
-}
-
-impl Census {
-    fn of(state: &RegistryState) -> Self {
-        let before = state.orphans.clone();
-        let system = before.iter().filter_map(|orphans| orphans.get(&Home::System));
-        let found = system.map(|known| (Arc::new(Home::System), known.clone())).collect();
-        Self { before, found, whole: true }
-    }
-
-    fn known(&self, home: &Home) -> &[u64] {
-        self.before.as_ref().and_then(|orphans| orphans.get(home)).map_or(&[], Vec::as_slice)
-    }
-
-    fn counted(&mut self, home: &Arc<Home>, orphans: Vec<u64>) {
-        if orphans.is_empty() {
-            self.found.remove(home);
-        } else {
-            self.found.insert(Arc::clone(home), orphans);
-        }
-    }
-
-    /// What could not be looked at is as it was; a count that begins with a gap waits for the next sweep.
-    fn missed(&mut self, home: &Arc<Home>, error: &Error) {
-        if !matches!(error, Error::ProjectNotFound { .. }) {
-            self.whole &= self.before.is_some();
-            let known = self.known(home).to_vec();
-            self.counted(home, known);
-        }
-    }
-
-    fn result(self) -> Option<Orphans> {
-        Some(self.found).filter(|_| self.whole)
-    }
-}
-
 /// Sweeps keep their rhythm however long one takes. One that could not say yet that the last account went is followed soon.
 fn next(ctx: &Context, name: &RegistryKey, state: &RegistryState, started: Instant) -> Instant {
     let told =
@@ -273,6 +242,10 @@ struct Expected<'a> {
     former_prefix: Option<&'a str>,
     /// The grants, where any apply.
     fence: Option<&'a Fence<'a>>,
+    /// The user name of our own login.
+    login: &'a str,
+    /// Harbor's time.
+    now: RegistryTime,
 }
 
 /// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
@@ -285,19 +258,26 @@ async fn compare(
     expected: &Expected<'_>,
     census: &mut Census,
 ) -> Result<u32, Error> {
-    let Expected { former_prefix, fence } = *expected;
+    let Expected { former_prefix, fence, login, now } = *expected;
     let is_slot = slots_of(ctx, home, accounts);
     let (strays, ungranted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (seen, marked) = (AtomicUsize::new(0), AtomicBool::new(false));
+    // Of projects that are not in use there is no count that would last to the next sweep.
+    let counts_unmanaged = !accounts.is_empty() || **home == Home::System;
+    let unmanaged = Mutex::new(Unmanaged::default());
     // The pause that follows ends the sweep.
     let listing = ctx
         .unless_ending(client.digests(home, &|robot| {
             seen.fetch_add(1, Ordering::Relaxed);
-            let ours = mark::parse(&robot.description).is_some_and(|mark| orphans::owner_here(ctx, &mark).is_some());
+            let mark = mark::parse(&robot.description);
+            let ours = mark.as_ref().is_some_and(|mark| orphans::owner_here(ctx, mark).is_some());
             marked.fetch_or(ours, Ordering::Relaxed);
-            let owner = orphans::owner_to_ask(ctx, registry, accounts, robot);
+            if counts_unmanaged && unmanaged::is_unmanaged(robot, mark.as_ref(), login) {
+                unmanaged.lock().unwrap_or_else(PoisonError::into_inner).add(robot, now);
+            }
+            let owner = mark.as_ref().and_then(|mark| orphans::owner_to_ask(ctx, registry, accounts, mark));
             let owner = owner.filter(|_| strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
-            let beyond = fence.and_then(|fence| fence.owner_beyond(robot));
+            let beyond = fence.zip(mark).and_then(|(fence, mark)| fence.owner_beyond(robot, &mark));
             let beyond = beyond.filter(|_| ungranted.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
             // What others keep there is not kept here.
             (owner.is_some() || beyond.is_some() || is_slot(&robot.name)).then(|| Digest {
@@ -312,6 +292,7 @@ async fn compare(
     let Some(robots) = listing else { return Ok(0) };
     let mut robots = robots?;
     drop(is_slot);
+    census.unmanaged(home, unmanaged.into_inner().unwrap_or_else(PoisonError::into_inner));
     if strays.into_inner() > MOST_STRAYS {
         tracing::warn!(%registry, ?home, most = MOST_STRAYS, "more robots without an account than are looked at in one sweep");
     }
@@ -355,11 +336,11 @@ async fn compare(
             if let Some(state) = ctx.registries.get(registry).filter(|state| state.deletes_orphans()) {
                 found = orphans::delete(ctx, &state, client, home, found).await?;
             }
-            census.counted(home, found.iter().map(|orphan| orphan.id).collect());
+            census.orphans(home, found.iter().map(|orphan| orphan.id).collect());
         }
         Err(error) => {
             tracing::warn!(%registry, %error, "robots without an account were not counted");
-            census.whole = false;
+            census.is_not_whole();
         }
     }
     Ok(u32::try_from(seen.into_inner() / 100).unwrap_or(u32::MAX).saturating_add(1))
@@ -424,7 +405,7 @@ async fn check_secret(ctx: &Context, key: &Key) {
     match secrets::read_at_rest(&ctx.client, namespace, name).await {
         Ok(seen) => {
             if !entry.secret.is_left() {
-                return check_first_secret(ctx, key, entry.state, seen).await;
+                return check_first_secret(ctx, key, entry.told.state, seen).await;
             }
             match seen {
                 Some(secret) => {

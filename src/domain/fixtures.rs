@@ -70,7 +70,7 @@ pub(super) fn secret(name: &str) -> SecretWish {
 }
 
 /// A robot just as `desired()` wants it, with an id that tells its slot and its creation.
-pub(super) fn robot(slot: Slot, created: i64) -> Robot {
+pub(crate) fn robot(slot: Slot, created: i64) -> Robot {
     let wish = desired();
     Robot {
         id: 100 + created * 2 + i64::try_from(slot.index()).unwrap(),

@@ -19,6 +19,7 @@ pub mod patterns;
 pub mod permissions;
 pub mod plan;
 pub mod projects;
+pub mod reasons;
 pub mod refused_pairs;
 pub mod report;
 pub mod robot;

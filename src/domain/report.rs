@@ -14,7 +14,7 @@ use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, SecretRecord, con
 pub use blocked::foreign_secret;
 
 /// A robot that is an hour past its renewal time is reported.
-const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+pub const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
 /// What lies further ahead of clocks that agree was noted by another clock.
 const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);

@@ -64,6 +64,7 @@ mod tenants;
 mod tokens;
 mod trouble;
 mod ungranted;
+mod unmanaged;
 mod untold;
 mod update;
 mod versions;

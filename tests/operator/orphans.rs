@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::hands::changes;
 use crate::robot_login::{SEES_ITSELF, operator_robot};
 use crate::scene::{BOTH_LOGINS, LoginAs, SOON, Scene, Setting, system_robots_serve};
+use crate::unmanaged::unmanaged_are;
 
 const NOBODY: &str = "0a1b2c3d-0000-4000-8000-000000000000";
 
@@ -53,6 +54,8 @@ async fn robots_without_an_account_are_counted_and_left_alone() {
             made.push(scene.stranger(name, description).await);
         }
         orphans_are(&scene, 3).await;
+        let next = made.iter().find(|robot| robot["name"].as_str().unwrap().ends_with("+kept"));
+        unmanaged_are(&scene, 2, next).await;
         let before = version(&scene).await;
         let calls = scene.two_sweeps().await;
         assert_eq!(changes(&calls), 0, "{:?}", calls.by);

@@ -16,7 +16,7 @@ use crate::api::{
 };
 use crate::cluster::objects::Version;
 use crate::controllers::Settings;
-use crate::controllers::sweep::orphans::Orphans;
+use crate::controllers::sweep::census::Counts;
 use crate::controllers::sweep::round::Round;
 use crate::controllers::sweep::since::Since;
 use crate::controllers::tracked::Tracked;
@@ -64,8 +64,8 @@ pub struct RegistryState {
     pub(super) own_seen: Option<Instant>,
     /// The next sweep also looks at the robots of the system.
     pub look_at_system: bool,
-    /// Robots without an account, as the last whole sweep found them.
-    pub orphans: Option<Arc<Orphans>>,
+    /// Robots without an account and robots that nobody manages, as the last whole sweep found them.
+    pub counts: Option<Arc<Counts>>,
     /// The next good probe asks for a sweep beside those that come by themselves: the object was edited, the login is
     /// another one, or Harbor was away.
     pub(super) sweep_owed: bool,
@@ -133,7 +133,7 @@ impl RegistryState {
             own: None,
             own_seen: None,
             look_at_system: false,
-            orphans: None,
+            counts: None,
             sweep_owed: true,
             look_owed: false,
             released: None,

@@ -11,7 +11,9 @@ use crate::api::{
 use crate::cluster::events::Note;
 use crate::cluster::{self, registries as objects};
 use crate::controllers::Context;
-use crate::controllers::sweep::orphans::{self, Orphans};
+use crate::controllers::sweep::census::Counts;
+use crate::controllers::sweep::orphans;
+use crate::controllers::sweep::unmanaged::Unmanaged;
 use crate::domain::catalogue::{Catalogue, Version};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::permissions;
@@ -21,10 +23,10 @@ use crate::registry;
 /// Conditions that are told as an event, too, when they come.
 const TOLD_AS_EVENTS: [&str; 3] = [kinds::LOGIN_EXPIRING, kinds::REGISTRY_HOST_CHANGED, kinds::ROBOTS_LEFT_BEHIND];
 
-/// A sweep counted the robots without an account (`None`: not all could be looked at), or found out about settings.
-pub async fn swept(ctx: &Context, name: &RegistryKey, orphans: Option<Orphans>) {
-    if let Some(orphans) = orphans {
-        ctx.registries.change(name, |state| state.orphans = Some(Arc::new(orphans)));
+/// A sweep counted robots (`None`: not all could be looked at), or found out about settings.
+pub async fn swept(ctx: &Context, name: &RegistryKey, counts: Option<Counts>) {
+    if let Some(counts) = counts {
+        ctx.registries.change(name, |state| state.counts = Some(Arc::new(counts)));
     }
     let Some(state) = ctx.registries.get(name) else { return };
     // In doubt the probe that is on its way says everything.
@@ -54,8 +56,9 @@ pub(super) async fn write_status(
     if ctx.index.is_listed() && waiting.queued == 0 && (waiting.in_progress == 0 || count >= before.account_count) {
         status.account_count = count;
     }
-    if let Some(found) = &state.orphans {
-        status.orphan_count = i32::try_from(orphans::count(found)).ok();
+    if let Some(counts) = &state.counts {
+        status.orphan_count = i32::try_from(orphans::count(&counts.orphans)).ok();
+        status.unmanaged_robots = Some(Unmanaged::sum(counts.unmanaged.values()).record());
     }
     if let Some(info) = &state.info {
         let kind = match info.login {

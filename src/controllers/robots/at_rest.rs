@@ -10,12 +10,13 @@ use super::{Pass, projects, registry_of, wish_digest};
 use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, RegistryTime, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_form::{AtRest, Form};
-use crate::controllers::index::{Contests, Entry, State, digest, robot_digest, robot_identity, slots_digest};
+use crate::controllers::index::{Contests, Entry, State, Told, digest, robot_digest, robot_identity, slots_digest};
 use crate::controllers::tracked::{Shown, Tracked};
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
 use crate::domain::desired::{self, Desired};
 use crate::domain::grants::{self, Origin};
+use crate::domain::reasons;
 use crate::domain::report;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::situation;
@@ -49,21 +50,24 @@ fn uid_digest(account: &Account) -> u64 {
     digest(&account.metadata.uid)
 }
 
-/// Coarse state for the metrics.
-pub(super) fn state_of(account: &Account) -> State {
-    let conditions = account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    if conditions::find(conditions, kinds::SYNCED).is_some_and(|synced| synced.reason == "Suspended") {
+/// What the account's status says, for the metrics.
+pub(super) fn told_of(account: &Account) -> Told {
+    let status = account.status.as_ref();
+    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let ready = conditions::find(conditions, kinds::READY);
+    let state = if conditions::find(conditions, kinds::SYNCED).is_some_and(|synced| synced.reason == "Suspended") {
         State::Suspended
-    } else if conditions::is_true(conditions, kinds::READY) {
+    } else if ready.is_some_and(|ready| ready.status == "True") {
         State::Ready
     } else {
-        State::NotReady
+        State::NotReady(ready.map_or("Progressing", |ready| reasons::of_account(&ready.reason)))
+    };
+    let published = status.filter(|_| !account.disabled().copied().unwrap_or_default());
+    Told {
+        state,
+        expires: published.and_then(|status| status.robot.as_ref()?.expiration_time),
+        renews: published.and_then(|status| status.renewal_time),
     }
-}
-
-/// When the published credential expires, in Unix seconds.
-pub(super) fn expiry_of(account: &Account) -> Option<i64> {
-    account.status.as_ref()?.robot.as_ref()?.expiration_time.map(RegistryTime::as_second)
 }
 
 /// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
@@ -104,8 +108,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &R
         had_robots: finalizer || before.as_ref().is_some_and(|entry| entry.had_robots),
         deleting: objects::is_deleting(&account.metadata),
         gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
-        state: state_of(account),
-        expires: expiry_of(account),
+        told: told_of(account),
         password: before.as_ref().filter(|_| account.password_secret_ref().is_some()).and_then(|e| e.password.clone()),
         by_pattern: projects::by_pattern(&account.spec),
         contests: before.and_then(|entry| {

@@ -238,14 +238,13 @@ pub(super) async fn write_status(
         account.status = Some(status);
     }
     let left = Version::of(&account.metadata);
-    let (state, expires) = (at_rest::state_of(account), at_rest::expiry_of(account));
+    let told = at_rest::told_of(account);
     let may_have_robots = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     ctx.index.update(key, |entry| {
         entry.may_have_robots = may_have_robots;
         entry.had_robots |= may_have_robots;
         entry.object.leave(left);
-        entry.state = state;
-        entry.expires = expires;
+        entry.told = told;
     });
     Ok(())
 }

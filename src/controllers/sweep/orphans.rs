@@ -13,7 +13,7 @@ use super::super::{Context, Key};
 use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::{self, accounts};
 use crate::domain::mark::{self, Mark};
-use crate::domain::robot::{Home, Robot};
+use crate::domain::robot::Home;
 use crate::domain::slots::Slot;
 use crate::registry::harbor::short_name;
 use crate::registry::{Class, Error, Owner, Registry};
@@ -32,16 +32,15 @@ pub fn owner_to_ask(
     ctx: &Context,
     registry: &RegistryKey,
     residents: &[Resident],
-    robot: &Robot,
+    mark: &Mark<'_>,
 ) -> Option<Box<Owner>> {
-    let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;
     // A tenant writes what it likes into its own Harbor: of accounts elsewhere that must tell nothing.
     let may_be_of = registry.namespace().is_none_or(|namespace| *namespace == mark.namespace);
     let uid = digest(Some(mark.uid.to_owned()));
-    if !may_be_of || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
+    if mark.retained || !may_be_of || residents.binary_search_by_key(&uid, |resident| resident.uid).is_ok() {
         return None;
     }
-    owner_here(ctx, &mark)
+    owner_here(ctx, mark)
 }
 
 /// The account that a mark names, if the mark is of this cluster and the account's namespace is watched.

@@ -15,7 +15,7 @@ use super::super::{Context, Key};
 use super::orphans;
 use crate::api::{ObjectName, RegistryKey, RegistryKind, RegistryTime};
 use crate::domain::grants::{self, Origin};
-use crate::domain::mark;
+use crate::domain::mark::{self, Mark};
 use crate::domain::robot::{Home, Robot};
 use crate::registry::harbor::short_name;
 use crate::registry::{Class, Error, Owner, Registry, RobotUpdate};
@@ -46,8 +46,8 @@ impl<'a> Fence<'a> {
     }
 
     /// The account in the mark of a robot that holds more than is granted.
-    pub fn owner_beyond(&self, robot: &Robot) -> Option<Box<Owner>> {
-        let owner = orphans::owner_here(self.ctx, &mark::parse(&robot.description)?)?;
+    pub fn owner_beyond(&self, robot: &Robot, mark: &Mark<'_>) -> Option<Box<Owner>> {
+        let owner = orphans::owner_here(self.ctx, mark)?;
         // Whoever may make a SystemRobotAccount may ask for all that the login has.
         let namespace = owner.namespace.clone()?;
         if self.covers(robot, &namespace) {
@@ -95,9 +95,11 @@ impl<'a> Fence<'a> {
     async fn end_one(&self, client: &dyn Registry, home: &Arc<Home>, name: &str, owner: &Owner) -> Result<(), Error> {
         let Some(short) = short_name(name, home, None) else { return Ok(()) };
         let found = client.find(home, &[short]).await?.into_iter().find(|robot| robot.name == name);
-        let Some(robot) = found.filter(|robot| self.owner_beyond(robot).is_some_and(|now| *now == *owner)) else {
-            return Ok(());
+        let still = |robot: &Robot| {
+            let beyond = mark::parse(&robot.description).and_then(|mark| self.owner_beyond(robot, &mark));
+            beyond.is_some_and(|now| *now == *owner)
         };
+        let Some(robot) = found.filter(still) else { return Ok(()) };
         let id = robot.id;
         let disabled = self.disable(client, home, robot).await?;
         if !disabled {

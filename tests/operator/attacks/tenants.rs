@@ -70,7 +70,7 @@ async fn told(stage: &Stage, name: &str) -> Value {
     status
         .as_object_mut()
         .unwrap()
-        .retain(|key, _| !["accountCount", "clusterName", "orphanCount"].contains(&key.as_str()));
+        .retain(|key, _| !["accountCount", "clusterName", "orphanCount", "unmanagedRobots"].contains(&key.as_str()));
     status
 }
 

@@ -1,0 +1,85 @@
+//! What a sweep counts: robots whose account is gone, and robots that nobody manages.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::registries::RegistryState;
+use super::orphans::Orphans;
+use super::unmanaged::Unmanaged;
+use crate::domain::robot::Home;
+use crate::registry::Error;
+
+/// By home; homes without any are left out.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// The owners that robots without an account name.
+    pub orphans: Orphans,
+    /// Robots that nobody manages.
+    pub unmanaged: HashMap<Arc<Home>, Unmanaged>,
+}
+
+/// The counts of one sweep. Homes that are not in use any more drop out; the system's are looked at more rarely.
+pub(super) struct Census {
+    before: Option<Arc<Counts>>,
+    found: Counts,
+    whole: bool,
+}
+
+impl Census {
+    /// Begins with what is known of the system.
+    pub(super) fn of(state: &RegistryState) -> Self {
+        let before = state.counts.clone();
+        let mut census = Self { found: Counts::default(), whole: true, before };
+        census.keep(&Arc::new(Home::System));
+        census
+    }
+
+    /// The orphans of a home at the last sweep.
+    pub(super) fn known(&self, home: &Home) -> &[u64] {
+        self.before.as_ref().and_then(|before| before.orphans.get(home)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The orphans of a home were counted.
+    pub(super) fn orphans(&mut self, home: &Arc<Home>, orphans: Vec<u64>) {
+        if orphans.is_empty() {
+            self.found.orphans.remove(home);
+        } else {
+            self.found.orphans.insert(Arc::clone(home), orphans);
+        }
+    }
+
+    /// The robots of a home that nobody manages were counted.
+    pub(super) fn unmanaged(&mut self, home: &Arc<Home>, unmanaged: Unmanaged) {
+        if unmanaged.is_empty() {
+            self.found.unmanaged.remove(home);
+        } else {
+            self.found.unmanaged.insert(Arc::clone(home), unmanaged);
+        }
+    }
+
+    /// What could not be looked at is as it was; a count that begins with a gap waits for the next sweep.
+    pub(super) fn missed(&mut self, home: &Arc<Home>, error: &Error) {
+        if !matches!(error, Error::ProjectNotFound { .. }) {
+            self.whole &= self.before.is_some();
+            self.keep(home);
+        }
+    }
+
+    /// Not everything could be counted.
+    pub(super) fn is_not_whole(&mut self) {
+        self.whole = false;
+    }
+
+    /// What was counted, if that is all there is.
+    pub(super) fn result(self) -> Option<Counts> {
+        Some(self.found).filter(|_| self.whole)
+    }
+
+    /// A home is as it was at the last sweep.
+    fn keep(&mut self, home: &Arc<Home>) {
+        let orphans = self.known(home).to_vec();
+        self.orphans(home, orphans);
+        let unmanaged = self.before.as_ref().and_then(|before| before.unmanaged.get(home)).cloned();
+        self.unmanaged(home, unmanaged.unwrap_or_default());
+    }
+}
