@@ -3,7 +3,6 @@
 //! are sums alone, which name none and tell nothing of what is at their addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +72,21 @@ struct RegistryLabel {
 /// A family without labels can have no sample at all.
 type NoLabels = [(&'static str, &'static str); 0];
 
+/// What is known of a registry of the cluster. Moments are in seconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegistryFigures {
+    /// Whether it answers and accepts the login; `None` = in doubt.
+    pub up: Option<bool>,
+    /// When the login expires; `None` if it never does or cannot be seen.
+    pub login_expiry: Option<i64>,
+    /// Robots with our mark but no account; `None` = not counted yet.
+    pub orphans: Option<usize>,
+    /// Robots that nobody manages; `None` = not counted yet.
+    pub unmanaged: Option<usize>,
+    /// When the first of them expires; `None` if none does.
+    pub unmanaged_expiry: Option<i64>,
+}
+
 /// The metrics and their registry; share it in an `Arc`.
 pub struct Metrics {
     registry: Registry,
@@ -103,6 +117,8 @@ pub struct Metrics {
     leading: Gauge,
     /// The reasons that have a sample.
     not_ready_reasons: Mutex<BTreeSet<&'static str>>,
+    /// The registries that have samples.
+    known_registries: Mutex<BTreeSet<String>>,
 }
 
 impl Metrics {
@@ -136,8 +152,13 @@ impl Metrics {
             panics: Family::default(),
             leading: Gauge::default(),
             not_ready_reasons: Mutex::default(),
+            known_registries: Mutex::default(),
         };
         metrics.register(version);
+        // A counter that begins with its first event hides that: increase() sees no change.
+        for what in ["account", "registry", "watch"] {
+            drop(metrics.panics.get_or_create(&WhatLabel { what }));
+        }
         metrics
     }
 
@@ -216,7 +237,11 @@ impl Metrics {
             "Robots in the Harbors of namespaces' registries with our mark whose account is gone",
             self.namespaced_orphans.clone(),
         );
-        to.register("abandoned", "Robots left behind because login or registry were gone", self.abandoned.clone());
+        to.register(
+            "abandoned",
+            "Robots of accounts of deleted namespaces left behind because Harbor could not be asked",
+            self.abandoned.clone(),
+        );
         to.register("unreadable_objects", "Objects that cannot be read, by kind", self.unreadable.clone());
         to.register("refused_lists", "Namespaces whose objects may not be listed, by kind", self.refused.clone());
         to.register("panics", "Passes and events that a bug ended, by what they were about", self.panics.clone());
@@ -304,40 +329,33 @@ impl Metrics {
         }
     }
 
-    /// Whether a registry of the cluster answers and accepts the login.
-    pub fn registry_up(&self, registry: &impl Display, up: bool) {
-        self.registry_up.get_or_create(&RegistryLabel { registry: registry.to_string() }).set(up.into());
+    /// What is known of each registry of the cluster, by name; all samples of others go.
+    pub fn registries(&self, figures: &BTreeMap<String, RegistryFigures>) {
+        let mut known = self.known_registries.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in known.iter().filter(|name| !figures.contains_key(*name)) {
+            let label = RegistryLabel { registry: gone.clone() };
+            for family in
+                [&self.registry_up, &self.orphans, &self.unmanaged, &self.unmanaged_expiry, &self.login_expiry]
+            {
+                family.remove(&label);
+            }
+        }
+        *known = figures.keys().cloned().collect();
+        for (name, figures) in figures {
+            let label = RegistryLabel { registry: name.clone() };
+            let RegistryFigures { up, login_expiry, orphans, unmanaged, unmanaged_expiry } = *figures;
+            // In doubt it is as it was.
+            if let Some(up) = up {
+                self.registry_up.get_or_create(&label).set(up.into());
+            }
+            set_or_remove(&self.login_expiry, &label, login_expiry);
+            set_or_remove(&self.orphans, &label, orphans.map(whole));
+            set_or_remove(&self.unmanaged, &label, unmanaged.map(whole));
+            set_or_remove(&self.unmanaged_expiry, &label, unmanaged_expiry);
+        }
     }
 
-    /// How many robots of a registry have our mark but no account.
-    pub fn orphans(&self, registry: &impl Display, count: usize) {
-        self.orphans.get_or_create(&RegistryLabel { registry: registry.to_string() }).set(whole(count));
-    }
-
-    /// How many robots of a registry nobody manages, and when the first of them expires, in seconds since 1970; `None` if
-    /// none does.
-    pub fn unmanaged(&self, registry: &impl Display, count: usize, unix_seconds: Option<i64>) {
-        let label = RegistryLabel { registry: registry.to_string() };
-        self.unmanaged.get_or_create(&label).set(whole(count));
-        set_or_remove(&self.unmanaged_expiry, &label, unix_seconds);
-    }
-
-    /// When a registry's login expires, in seconds since 1970; `None` if it never does or cannot be seen.
-    pub fn login_expiry(&self, registry: &impl Display, unix_seconds: Option<i64>) {
-        set_or_remove(&self.login_expiry, &RegistryLabel { registry: registry.to_string() }, unix_seconds);
-    }
-
-    /// The registry object is gone, and its samples with it.
-    pub fn forget_registry(&self, registry: &impl Display) {
-        let label = RegistryLabel { registry: registry.to_string() };
-        self.registry_up.remove(&label);
-        self.orphans.remove(&label);
-        self.unmanaged.remove(&label);
-        self.unmanaged_expiry.remove(&label);
-        self.login_expiry.remove(&label);
-    }
-
-    /// A robot was left behind in Harbor because login or registry were gone.
+    /// A robot was left behind in Harbor: its account's namespace is going, and Harbor could not be asked for long.
     pub fn abandoned(&self) {
         self.abandoned.inc();
     }
@@ -389,6 +407,14 @@ mod tests {
         metrics.encode().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 
+    const MAIN: RegistryFigures = RegistryFigures {
+        up: Some(true),
+        login_expiry: Some(1_900_000_000),
+        orphans: Some(1),
+        unmanaged: Some(6),
+        unmanaged_expiry: Some(1_700_000_000),
+    };
+
     /// A sample of each.
     fn filled() -> Metrics {
         let metrics = Metrics::new("1.2.3");
@@ -402,10 +428,7 @@ mod tests {
         metrics.expiring(5);
         metrics.queue("queued", 2);
         metrics.earliest_expiry(Some(1_800_000_000));
-        metrics.registry_up(&"main", true);
-        metrics.orphans(&"main", 1);
-        metrics.unmanaged(&"main", 6, Some(1_700_000_000));
-        metrics.login_expiry(&"main", Some(1_900_000_000));
+        metrics.registries(&BTreeMap::from([("main".to_owned(), MAIN)]));
         metrics.namespaced_registries(2, 1, 3);
         metrics.namespaced_registry_call("failed");
         metrics.abandoned();
@@ -455,12 +478,9 @@ mod tests {
     #[test]
     fn what_is_gone_leaves_no_sample() {
         let metrics = Metrics::new("1");
-        metrics.registry_up(&"main", false);
-        metrics.orphans(&"main", 0);
-        metrics.unmanaged(&"main", 1, Some(1));
-        metrics.login_expiry(&"main", Some(1));
+        metrics.registries(&BTreeMap::from([("main".to_owned(), MAIN)]));
         metrics.earliest_expiry(Some(1));
-        metrics.forget_registry(&"main");
+        metrics.registries(&BTreeMap::new());
         metrics.earliest_expiry(None);
         assert!(lines(&metrics).iter().all(|line| !line.contains("main") && !line.contains("expiry")));
     }
@@ -491,5 +511,24 @@ mod tests {
             Some((name.to_owned(), kinds.into_iter().find(|known| *known == kind)?))
         });
         assert_eq!(told.collect::<BTreeSet<_>>(), listed.collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn a_registry_in_doubt_is_as_it_was_and_what_is_not_counted_yet_is_not_told() {
+        let metrics = Metrics::new("1");
+        let tell = |figures| metrics.registries(&BTreeMap::from([("main".to_owned(), figures)]));
+        tell(MAIN);
+        tell(RegistryFigures::default());
+        let of_main: Vec<_> = lines(&metrics).into_iter().filter(|line| line.contains("main")).collect();
+        assert_eq!(of_main, [r#"harbor_robots_registry_up{registry="main"} 1"#]);
+    }
+
+    #[test]
+    fn the_first_panic_is_an_increase() {
+        let metrics = Metrics::new("1");
+        let line = |count: u32| format!(r#"harbor_robots_panics_total{{what="account"}} {count}"#);
+        assert!(lines(&metrics).contains(&line(0)));
+        metrics.panicked("account");
+        assert!(lines(&metrics).contains(&line(1)));
     }
 }

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::index::{State, Told};
+use super::registries::RegistryState;
+use super::sweep::unmanaged::Unmanaged;
 use super::{Context, sweep};
 use crate::api::RegistryTime;
 use crate::api::registry_time::share;
 use crate::domain::report::OVERDUE_AFTER;
+use crate::metrics::RegistryFigures;
 
 /// A credential expires soon when less than this part of the time between its renewal and its expiry is left.
 const LAST_PART: f64 = 0.25;
@@ -17,7 +20,11 @@ pub fn refresh(ctx: &Context) {
     let now = ctx.now();
     ctx.index.each_told(|told| accounts.count(told, now));
     accounts.measure(ctx);
-    let namespaced: Vec<_> = ctx.registries.all().into_iter().filter(|state| state.is_tenants()).collect();
+    let (namespaced, of_cluster): (Vec<_>, Vec<_>) =
+        ctx.registries.all().into_iter().partition(|state| state.is_tenants());
+    // A name of a namespace's registry is nothing for whoever reads the metrics.
+    let of_cluster = of_cluster.iter().map(|state| (state.key.to_string(), of_registry(state, now)));
+    ctx.metrics.registries(&of_cluster.collect());
     let ready = namespaced.iter().filter(|state| state.trouble.is_none()).count();
     let counts = namespaced.iter().filter_map(|state| state.counts.as_deref());
     let orphans = counts.map(|counts| sweep::orphans::count(&counts.orphans)).sum();
@@ -32,6 +39,20 @@ pub fn refresh(ctx: &Context) {
         ("timers", counts.timers),
     ] {
         ctx.metrics.queue(label, count);
+    }
+}
+
+/// `now` is ours.
+fn of_registry(state: &RegistryState, now: RegistryTime) -> RegistryFigures {
+    let counts = state.counts.as_deref();
+    let unmanaged = counts.map(|counts| Unmanaged::sum(counts.unmanaged.values()));
+    let next = unmanaged.as_ref().and_then(|unmanaged| unmanaged.next(state.registry_now(now)));
+    RegistryFigures {
+        up: state.probed.then_some(state.trouble.is_none()),
+        login_expiry: state.own.as_ref().and_then(|own| own.expiration_time).map(RegistryTime::as_second),
+        orphans: counts.map(|counts| sweep::orphans::count(&counts.orphans)),
+        unmanaged: unmanaged.as_ref().map(Unmanaged::count),
+        unmanaged_expiry: next.map(|(at, _)| at.as_second()),
     }
 }
 

@@ -167,6 +167,7 @@ impl Registries {
         next.look_owed |= moved;
         if moved {
             (next.round, next.condemned, next.ungranted) = (Arc::default(), Arc::default(), Arc::default());
+            next.counts = None;
         }
         if changed {
             next.trouble = Some(in_doubt(name));

@@ -123,7 +123,11 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
                 if let Error::ListTooLong { .. } = error {
                     unseen = Some(unseen_in(name, &home, &error));
                 }
-                census.missed(&home, &error);
+                // What lasts must not keep everything else from being told.
+                let lasts = error.class() == Class::UserFix || state.learned.why_home_fails(&home).is_some();
+                if !matches!(error, Error::ProjectNotFound { .. }) {
+                    census.missed(&home, lasts);
+                }
                 if error.is_outage() {
                     unanswered += 1;
                     // The probe finds out whether the registry as a whole is out of order. If it is not, only the pause
@@ -173,11 +177,6 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         registries::look_at_former(ctx, name).await;
     }
     let counts = census.result().filter(|_| listed);
-    if let Some(counts) = counts.as_ref().filter(|_| !state.is_tenants()) {
-        let unmanaged = Unmanaged::sum(counts.unmanaged.values());
-        ctx.metrics.orphans(name, orphans::count(&counts.orphans));
-        ctx.metrics.unmanaged(name, unmanaged.count(), unmanaged.next_expiry().map(RegistryTime::as_second));
-    }
     ctx.registries.sees_all_but(name, unseen);
     registries::swept(ctx, name, counts).await;
     if !ctx.settings.watch_secrets {

@@ -120,7 +120,6 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
 
 fn forget_registry(ctx: &Context, name: &RegistryKey) {
     ctx.registries.remove(name);
-    ctx.metrics.forget_registry(name);
     release(ctx, name);
     look_at_users(ctx, name);
 }

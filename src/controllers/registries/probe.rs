@@ -9,7 +9,7 @@ use super::own::{self, OwnRobot};
 use super::status::write_status;
 use super::trouble::told;
 use super::{By, RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
-use crate::api::{Account, RegistryKey, RegistryObject, RegistryTime, keys};
+use crate::api::{Account, RegistryKey, RegistryObject, keys};
 use crate::cluster::{accounts, explain, objects, registries as registry_objects};
 use crate::controllers::robots::resolve;
 use crate::controllers::sweep::look;
@@ -138,12 +138,6 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
     // What cannot be said keeps nobody from being served.
     let unsaid = write_status(ctx, name, &state).await.err().or(unpinned);
-    // A name of a namespace's registry is nothing for whoever reads the metrics.
-    if !state.is_tenants() {
-        ctx.metrics.registry_up(name, state.trouble.is_none());
-        let expiry = state.own.as_ref().and_then(|own| own.expiration_time);
-        ctx.metrics.login_expiry(name, expiry.map(RegistryTime::as_second));
-    }
     let next = match &state.trouble {
         None => {
             if !was_usable {

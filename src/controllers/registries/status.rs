@@ -58,7 +58,7 @@ pub(super) async fn write_status(
     }
     if let Some(counts) = &state.counts {
         status.orphan_count = i32::try_from(orphans::count(&counts.orphans)).ok();
-        status.unmanaged_robots = Some(Unmanaged::sum(counts.unmanaged.values()).record());
+        status.unmanaged_robots = Some(Unmanaged::sum(counts.unmanaged.values()).record(state.registry_now(ctx.now())));
     }
     if let Some(info) = &state.info {
         let kind = match info.login {

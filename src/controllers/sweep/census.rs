@@ -7,7 +7,6 @@ use super::super::registries::RegistryState;
 use super::orphans::Orphans;
 use super::unmanaged::Unmanaged;
 use crate::domain::robot::Home;
-use crate::registry::Error;
 
 /// By home; homes without any are left out.
 #[derive(Clone, Debug, Default)]
@@ -26,11 +25,13 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Begins with what is known of the system.
+    /// Begins with what is known of the system, while the login may look there.
     pub(super) fn of(state: &RegistryState) -> Self {
         let before = state.counts.clone();
         let mut census = Self { found: Counts::default(), whole: true, before };
-        census.keep(&Arc::new(Home::System));
+        if state.sees_system {
+            census.keep(&Arc::new(Home::System));
+        }
         census
     }
 
@@ -57,12 +58,11 @@ impl Census {
         }
     }
 
-    /// What could not be looked at is as it was; a count that begins with a gap waits for the next sweep.
-    pub(super) fn missed(&mut self, home: &Arc<Home>, error: &Error) {
-        if !matches!(error, Error::ProjectNotFound { .. }) {
-            self.whole &= self.before.is_some();
-            self.keep(home);
-        }
+    /// What could not be looked at is as it was; a count that begins with a gap waits for the next sweep, unless the gap
+    /// lasts.
+    pub(super) fn missed(&mut self, home: &Arc<Home>, lasts: bool) {
+        self.whole &= lasts || self.before.is_some();
+        self.keep(home);
     }
 
     /// Not everything could be counted.

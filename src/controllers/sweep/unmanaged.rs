@@ -50,17 +50,18 @@ impl Unmanaged {
         self.count
     }
 
-    /// When the first of them expires (registry time).
-    pub fn next_expiry(&self) -> Option<RegistryTime> {
-        self.next.as_ref().map(|(at, _)| *at)
+    /// The first of them to expire, if it has not done so since it was counted: when (registry time), and its full name.
+    pub fn next(&self, now: RegistryTime) -> Option<(RegistryTime, &str)> {
+        self.next.as_ref().filter(|(at, _)| *at > now).map(|(at, name)| (*at, &**name))
     }
 
-    /// As the registry's status has it.
-    pub fn record(&self) -> UnmanagedRobots {
+    /// As the registry's status has it at `now` (registry time).
+    pub fn record(&self, now: RegistryTime) -> UnmanagedRobots {
+        let (next_expiration_time, next_to_expire) = self.next(now).unzip();
         UnmanagedRobots {
             count: i32::try_from(self.count).unwrap_or(i32::MAX),
-            next_expiration_time: self.next_expiry(),
-            next_to_expire: self.next.as_ref().map(|(_, name)| name.to_string()),
+            next_expiration_time,
+            next_to_expire: next_to_expire.map(ToOwned::to_owned),
         }
     }
 }
@@ -104,9 +105,10 @@ mod tests {
         let mut there = Unmanaged::default();
         there.add(&robot("soon", Some(200)), now);
         let all = Unmanaged::sum([&here, &Unmanaged::default(), &there]);
-        assert_eq!((all.count(), all.next_expiry()), (5, Some(RegistryTime::from_second(200))));
-        assert_eq!(all.record().next_to_expire.as_deref(), Some("soon"));
-        assert_eq!(here.record().next_to_expire.as_deref(), Some("late"));
-        assert!(Unmanaged::sum([]).is_empty() && Unmanaged::sum([]).record() == UnmanagedRobots::default());
+        let soon = RegistryTime::from_second(200);
+        assert_eq!((all.count(), all.next(now)), (5, Some((soon, "soon"))));
+        assert_eq!(all.next(soon), None, "it has expired meanwhile");
+        assert_eq!(here.record(now).next_to_expire.as_deref(), Some("late"));
+        assert!(Unmanaged::sum([]).is_empty() && Unmanaged::sum([]).record(now) == UnmanagedRobots::default());
     }
 }
