@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
-use harbor_robot_world::{ControlPlane, Operator, OperatorOptions};
+use harbor_robot_world::{ControlPlane, Operator, OperatorOptions, run as run_command, scratch};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::Client;
@@ -14,6 +15,9 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::helm::NAMESPACE;
+
+/// Set when there is an image where the pods say: then its program runs.
+pub const IMAGE: &str = "HARBOR_ROBOT_IMAGE";
 
 const NODE: &str = "node-1";
 const LOOK: Duration = Duration::from_millis(200);
@@ -85,8 +89,25 @@ async fn start(plane: &ControlPlane, client: &Client, pod: &Pod) -> Operator {
     // Every operator of a test logs JSON.
     let args = args.iter().filter(|arg| *arg != "--log-format=json").cloned().collect();
     let kubeconfig = kubeconfig(plane, client, spec.service_account_name.as_deref().unwrap()).await;
-    let options = OperatorOptions { kubeconfig, args, https_only: true, ..OperatorOptions::default() };
+    let image = container.image.clone().unwrap();
+    let binary = std::env::var_os(IMAGE).map(|_| pulled(plane, &image));
+    let options = OperatorOptions { kubeconfig, args, https_only: true, binary, ..OperatorOptions::default() };
     tokio::task::spawn_blocking(move || Operator::start(&options)).await.unwrap().unwrap()
+}
+
+/// The program in an image, which is for a user by number: kubelet cannot tell of a name whether it is root.
+fn pulled(plane: &ControlPlane, image: &str) -> PathBuf {
+    let crane = |args: &[&str]| run_command(plane.rig_command("crane", args), b"").ok().unwrap();
+    let config: serde_json::Value = serde_json::from_str(&crane(&["config", image])).unwrap();
+    let user = config["config"]["User"].as_str().unwrap().split(':').next().unwrap();
+    assert!(user.parse::<u32>().unwrap() > 0, "{config}");
+    let folder = scratch().unwrap();
+    let archive = folder.join("image.tar").to_string_lossy().into_owned();
+    crane(&["export", image, &archive]);
+    let mut tar = Command::new("tar");
+    tar.args(["-xf", &archive, "-C"]).arg(&folder).arg("harbor-robot-operator");
+    run_command(tar, b"").ok().unwrap();
+    folder.join("harbor-robot-operator")
 }
 
 /// What a pod gets: its ServiceAccount's token.

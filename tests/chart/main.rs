@@ -6,6 +6,8 @@
 mod helm;
 mod kubelet;
 mod life;
+mod monitoring;
 mod policies;
+mod readme;
 mod render;
 mod values;

@@ -24,6 +24,8 @@ const ALL: &[&str] = &[
     "metrics.enabled=true,metrics.authentication=true,metrics.serviceMonitor.enabled=true",
     "metrics.serviceMonitor.interval=30s,metrics.serviceMonitor.labels.release=prometheus",
     "metrics.service.annotations.a=b",
+    "metrics.prometheusRule.enabled=true,metrics.prometheusRule.alertLabels.team=platform",
+    "metrics.dashboard.enabled=true,metrics.dashboard.annotations.grafana_folder=Platform",
     "networkPolicy.enabled=true,networkPolicy.apiServer.cidrs={10.0.0.1/32},networkPolicy.registries.cidrs={10.1.0.0/16}",
     "commonLabels.team=platform,commonAnnotations.owner=platform",
     "serviceAccount.annotations.role=x",
@@ -37,6 +39,7 @@ const ALL: &[&str] = &[
     "extraVolumeMounts[0].mountPath=/tmp",
     "imagePullSecrets[0].name=pull,global.imageRegistry=mirror.corp.example",
     "--api-versions=monitoring.coreos.com/v1/ServiceMonitor",
+    "--api-versions=monitoring.coreos.com/v1/PrometheusRule",
 ];
 
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {

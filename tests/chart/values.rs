@@ -46,6 +46,10 @@ fn what_cannot_work_is_refused_with_what_to_write() {
         (&["metrics.serviceMonitor.enabled=true"], "metrics.serviceMonitor.enabled: set metrics.enabled=true, too"),
         (&["metrics.enabled=true", "metrics.serviceMonitor.enabled=true"], "this cluster has no kind ServiceMonitor"),
         (&["metrics.enabled=true", "metrics.podMonitor.enabled=true"], "this cluster has no kind PodMonitor"),
+        (&["metrics.prometheusRule.enabled=true"], "this cluster has no kind PrometheusRule"),
+        (&["metrics.prometheusRule.disabledAlerts={Orphans}"], "value must be one of 'HarborRobotsAbsent'"),
+        (&["metrics.prometheusRule.alertLabels.severity=info"], "invalid propertyName 'severity'"),
+        (&["metrics.prometheusRule.severities.Orphans=info"], "value must be one of 'HarborRobotsAbsent'"),
         (
             &[
                 "metrics.enabled=true",

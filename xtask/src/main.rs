@@ -4,14 +4,18 @@ mod audit;
 mod bench;
 mod check;
 mod demo;
+mod docs;
 mod explore;
 mod fuzz;
 mod generate;
 mod harbor;
+mod image;
+mod monitoring;
 mod objects;
 mod rights;
 mod samples;
 mod stage;
+mod tools;
 mod up;
 
 use std::process::ExitCode;
@@ -44,6 +48,12 @@ enum Command {
     Explore(explore::Options),
     /// Try the property tests with new cases, for as long as wanted
     Fuzz(fuzz::Options),
+    /// Build what a release consists of: static programs, an image without a container engine, the packaged chart
+    Image(image::Options),
+    /// Check alerts, dashboard and series against Prometheus and kube-state-metrics; builds them first
+    Monitoring,
+    /// Build the documentation as a site
+    Docs(docs::Options),
     /// Measure what docs/benchmarks.md reports
     Bench(bench::Options),
 }
@@ -67,7 +77,10 @@ fn run(command: Command) -> Result<()> {
         Command::Generate(options) => generate::run(&options),
         Command::Explore(options) => explore::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Image(options) => image::run(&options),
+        Command::Docs(options) => docs::run(&options),
         Command::Demo => runtime()?.block_on(demo::run()),
+        Command::Monitoring => runtime()?.block_on(monitoring::run()),
         Command::Up(options) => runtime()?.block_on(up::run(options)),
         Command::Bench(options) => runtime()?.block_on(bench::run(options)),
     }

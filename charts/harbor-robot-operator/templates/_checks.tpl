@@ -21,6 +21,9 @@
 {{- include "harbor-robot-operator.needsKind" (list $ $value $kind) -}}
 {{- end -}}
 {{- end -}}
+{{- if .Values.metrics.prometheusRule.enabled -}}
+{{- include "harbor-robot-operator.needsKind" (list . "metrics.prometheusRule.enabled" "PrometheusRule") -}}
+{{- end -}}
 {{- $defaults := list -}}
 {{- range $name, $registry := .Values.registries -}}
 {{- if $registry.default -}}{{- $defaults = append $defaults $name -}}{{- end -}}

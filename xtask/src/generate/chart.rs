@@ -12,10 +12,16 @@ use super::Files;
 use super::crds::Definitions;
 
 /// The chart.
-pub(super) const CHART: &str = "charts/harbor-robot-operator";
+pub(crate) const CHART: &str = "charts/harbor-robot-operator";
 
 /// Holds nothing but the definitions.
 pub(super) const CRDS: &str = "charts/harbor-robot-operator/templates/crds";
+
+/// The same table for the documentation.
+const PAGE: &str = "docs/values.md";
+
+const HEAD: &str = "# Values of the chart\n\nEvery value, with its default. Generated from the chart's schema by `cargo xtask generate`; a value \
+                    that is not here is refused.\n\n";
 
 /// Between these lines of the README the table stands.
 const MARKS: [&str; 2] = ["<!-- values -->\n", "<!-- end of values -->\n"];
@@ -31,7 +37,9 @@ pub(super) fn files(definitions: &Definitions) -> Result<Files> {
     let [begin, end] = MARKS;
     let (before, rest) = text.split_once(begin).with_context(|| format!("{}: no line {begin}", path.display()))?;
     let (_, after) = rest.split_once(end).with_context(|| format!("{}: no line {end}", path.display()))?;
-    files.insert(path, format!("{before}{begin}{}{end}{after}", table(&schema, &values)?));
+    let table = table(&schema, &values)?;
+    files.insert(path, format!("{before}{begin}{table}{end}{after}"));
+    files.insert(PathBuf::from(PAGE), format!("{HEAD}{table}"));
     Ok(files)
 }
 

@@ -2,6 +2,7 @@
 
 mod chart;
 mod crds;
+mod flags;
 mod manifests;
 mod reference;
 
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use harbor_robot_world::workspace_root;
+
+pub(crate) use chart::CHART;
 
 /// Path within the workspace to content.
 type Files = BTreeMap<PathBuf, String>;
@@ -27,6 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut files = Files::new();
     files.extend(crds::files(&definitions));
     files.insert(PathBuf::from(reference::PAGE), reference::render(&definitions)?);
+    files.insert(PathBuf::from(flags::PAGE), flags::render()?);
     files.extend(chart::files(&definitions)?);
     // Deployments are rendered from the chart, so its own files have to be as they should.
     let mut stale = settle(&files, options.check)?;

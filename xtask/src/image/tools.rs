@@ -1,0 +1,59 @@
+//! What builds the release, at the versions that make two builds equal. Installed once, below the target directory.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use harbor_robot_world::note;
+
+use crate::tools;
+
+const ZIGBUILD: &str = "cargo-zigbuild@0.24.1";
+const AUDITABLE: &str = "cargo-auditable@0.7.7";
+/// Zig's C compiler and linker for every platform, as Python packages have them; and Mozilla's certificate authorities.
+const PYTHON: [&str; 2] = ["ziglang==0.17.1", "certifi==2026.10.19.post1"];
+
+/// See the module.
+pub(super) struct Tools {
+    /// The folder with cargo's sub-commands.
+    pub cargo_commands: PathBuf,
+    /// Zig.
+    pub zig: PathBuf,
+    /// The certificate authorities that the image trusts, in PEM.
+    pub certificates: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is not there yet.
+    pub(super) fn get() -> Result<Self> {
+        tools::cargo(ZIGBUILD, &[])?;
+        let cargo_commands = tools::cargo(AUDITABLE, &[])?;
+        let python = tools::folder().join("python");
+        if !python.join("done").exists() {
+            note(&format!("installing {} (once)", PYTHON.join(" and ")));
+            let status = Command::new("python3")
+                .args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-deps",
+                    "--upgrade",
+                    "--target",
+                ])
+                .arg(&python)
+                .args(PYTHON)
+                .status()
+                .context("Python 3 with pip is needed: Zig, which links for other platforms, is had from there")?;
+            ensure!(status.success(), "pip install {} failed: {status}", PYTHON.join(" "));
+            std::fs::write(python.join("done"), "")?;
+        }
+        for target in super::Target::ALL {
+            let status = Command::new("rustup").args(["target", "add", target.triple()]).status();
+            let status = status.context("rustup is needed: it brings Rust's library for other platforms")?;
+            ensure!(status.success(), "rustup target add {} failed: {status}", target.triple());
+        }
+        Ok(Self { cargo_commands, zig: python.join("ziglang/zig"), certificates: python.join("certifi/cacert.pem") })
+    }
+}
