@@ -95,9 +95,9 @@ impl Stage {
     async fn lie(&mut self) {
         join_all(self.rows.iter().map(|played| played.begin(&self.world.scene))).await;
         self.world.others_are_served("right after the lie").await;
-        // On a busy machine the lies themselves take their time.
-        let begun = Instant::now();
         self.are_said("while lied to").await;
+        // On a busy machine the lies, and the first tries, take their time: who has failed by now waits longer from here on.
+        let begun = Instant::now();
         self.world.others_are_served("while lied to").await;
         tokio::time::sleep_until((begun + SETTLED).into()).await;
         let settled = Instant::now();

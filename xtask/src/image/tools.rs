@@ -1,5 +1,6 @@
 //! What builds the release, at the versions that make two builds equal. Installed once, below the target directory.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,8 +11,9 @@ use crate::tools;
 
 const ZIGBUILD: &str = "cargo-zigbuild@0.24.1";
 const AUDITABLE: &str = "cargo-auditable@0.7.7";
-/// Zig's C compiler and linker for every platform, as Python packages have them; and Mozilla's certificate authorities.
-const PYTHON: [&str; 2] = ["ziglang==0.17.1", "certifi==2026.10.19.post1"];
+/// Zig's C compiler and linker for every platform, as Python packages have them, and Mozilla's certificate authorities: by
+/// their hashes, for Linux on amd64 and arm64.
+const PYTHON: &str = include_str!("requirements.txt");
 
 /// See the module.
 pub(super) struct Tools {
@@ -29,25 +31,22 @@ impl Tools {
         tools::cargo(ZIGBUILD, &[])?;
         let cargo_commands = tools::cargo(AUDITABLE, &[])?;
         let python = tools::folder().join("python");
-        if !python.join("done").exists() {
-            note(&format!("installing {} (once)", PYTHON.join(" and ")));
+        let done = python.join("requirements.txt");
+        if !fs::read_to_string(&done).is_ok_and(|text| text == PYTHON) {
+            note("installing Zig and certificate authorities with pip (once)");
+            fs::create_dir_all(&python)?;
+            let wanted = python.join("wanted.txt");
+            fs::write(&wanted, PYTHON)?;
             let status = Command::new("python3")
-                .args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "--no-deps",
-                    "--upgrade",
-                    "--target",
-                ])
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"])
+                .args(["--require-hashes", "--only-binary=:all:", "--target"])
                 .arg(&python)
-                .args(PYTHON)
+                .arg("--requirement")
+                .arg(&wanted)
                 .status()
                 .context("Python 3 with pip is needed: Zig, which links for other platforms, is had from there")?;
-            ensure!(status.success(), "pip install {} failed: {status}", PYTHON.join(" "));
-            std::fs::write(python.join("done"), "")?;
+            ensure!(status.success(), "pip install of xtask/src/image/requirements.txt failed: {status}");
+            fs::rename(wanted, done)?;
         }
         for target in super::Target::ALL {
             let status = Command::new("rustup").args(["target", "add", target.triple()]).status();
