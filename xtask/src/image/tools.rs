@@ -39,7 +39,7 @@ impl Tools {
             fs::write(&wanted, PYTHON)?;
             let status = Command::new("python3")
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"])
-                .args(["--require-hashes", "--only-binary=:all:", "--target"])
+                .args(["--root-user-action=ignore", "--require-hashes", "--only-binary=:all:", "--target"])
                 .arg(&python)
                 .arg("--requirement")
                 .arg(&wanted)
