@@ -20,15 +20,9 @@ pub fn plane() -> &'static ControlPlane {
     let plane = ControlPlane::shared();
     PREPARED.call_once(|| {
         make_namespace(plane);
-        make_kinds(plane);
+        plane.apply_kinds().unwrap();
     });
     plane
-}
-
-/// The kinds, as somebody applies them who does not have Helm do it.
-pub fn make_kinds(plane: &ControlPlane) {
-    plane.kubectl(["apply", "--server-side", "-f", "crds/"]).ok().unwrap();
-    plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "-f", "crds/"]).ok().unwrap();
 }
 
 /// The operator's namespace.

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
-use crate::helm::{NAMESPACE, RELEASE, chart, make_kinds, make_namespace};
+use crate::helm::{NAMESPACE, RELEASE, chart, make_namespace};
 use crate::kubelet::Kubelet;
 
 const TEAM: &str = "team-a";
@@ -209,7 +209,7 @@ async fn from_the_first_install_to_the_last_trace() {
 async fn from_plain_manifests_to_helm_and_away_with_the_credentials_left() {
     let cluster = Cluster::new().await;
     let _kubelet = Kubelet::start(cluster.plane);
-    make_kinds(cluster.plane);
+    cluster.plane.apply_kinds().unwrap();
     cluster.plane.kubectl(["apply", "--server-side", "-f", "deploy/install.yaml"]).ok().unwrap();
     let values = cluster.values(false);
     let refused = cluster.install(&values, &[]).await;

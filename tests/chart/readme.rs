@@ -2,11 +2,11 @@
 //! is pulled. `cargo xtask image --test` runs it with the image that it made; else the image is the program of the tests.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use harbor_robot_world::{ControlPlane, Harbor, HarborOptions, Operator, Profile, rig, run, scratch, workspace_root};
-use http::Method;
+use harbor_robot_world::{
+    ControlPlane, Harbor, HarborOptions, Operator, Profile, path_with, rig, run, scratch, workspace_root,
+};
 use serde_json::json;
 
 use crate::kubelet::{IMAGE, Kubelet};
@@ -22,18 +22,6 @@ fn commands() -> String {
     section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
 }
 
-/// A folder of programs of these names, which run these lines of a shell.
-fn programs(lines: &BTreeMap<&str, String>) -> String {
-    let folder = scratch().unwrap();
-    for (name, line) in lines {
-        let path = folder.join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{line}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let path = std::env::var("PATH").unwrap();
-    format!("{}:{path}", folder.display())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_lines_lead_to_an_account_that_is_ready_and_an_image_that_is_pulled() {
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::unaudited().unwrap()));
@@ -42,21 +30,12 @@ async fn ten_lines_lead_to_an_account_that_is_ready_and_an_image_that_is_pulled(
     harbor.create_project(TEAM).await.unwrap();
     let image = format!("{}/{TEAM}/app:1", harbor.host());
     plane.rig("push", ["--image", &image, "--username", &harbor.admin.name], &harbor.admin.secret).ok().unwrap();
-    let pairs = |pairs: &[(&str, &str)]| -> Vec<_> {
-        pairs.iter().map(|(resource, action)| json!({"resource": resource, "action": action})).collect()
-    };
-    let rights = [("robot", "create"), ("robot", "read"), ("robot", "list"), ("robot", "delete"), ("project", "read")];
-    let operator = json!({
-        "name": "operator", "level": "system", "duration": 30, "permissions": [
-            {"kind": "project", "namespace": "*", "access": pairs(&[&rights[..], &[("repository", "pull")]].concat())},
-        ],
-    });
-    let operator = harbor.api(Method::POST, "/robots", Some(operator)).await.unwrap().ok().unwrap();
+    let operator = harbor.create_robot_login("operator", &[]).await.unwrap();
     plane.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM}}).to_string()).unwrap();
     let _kubelet = Kubelet::start(plane);
 
     let password = scratch().unwrap().join("password");
-    std::fs::write(&password, operator["secret"].as_str().unwrap()).unwrap();
+    std::fs::write(&password, &operator.secret).unwrap();
     let commands = commands();
     assert!(commands.lines().count() <= 10, "{commands}");
     let commands = commands
@@ -81,7 +60,7 @@ async fn ten_lines_lead_to_an_account_that_is_ready_and_an_image_that_is_pulled(
     let commands = if built { commands } else { commands.replace(package, "charts/harbor-robot-operator") };
     let mut shell = Command::new("bash");
     shell.current_dir(workspace_root()).args(["-euxc", &commands]).env("KUBECONFIG", &plane.kubeconfig);
-    shell.env("PATH", programs(&lines));
+    shell.env("PATH", path_with(&lines).unwrap());
     let output = tokio::task::spawn_blocking(move || run(shell, b"")).await.unwrap();
     let printed = output.clone().ok().unwrap();
     assert!(printed.contains("robotaccount.harbor-robots.io/pull condition met"), "{printed}\n{}", output.stderr);

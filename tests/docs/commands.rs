@@ -2,11 +2,10 @@
 //! is tried without doing it (`--dry-run=server`); of what waits, or needs a pod, the arguments alone are read.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Once;
 
-use harbor_robot_world::{ControlPlane, Operator, Profile, rig, run, scratch, workspace_root};
+use harbor_robot_world::{ControlPlane, Operator, Profile, path_with, rig, run, scratch, workspace_root};
 use serde_json::json;
 
 use crate::pages::pages;
@@ -17,10 +16,7 @@ const KINDS: &str = "harbor-robots.io/v1alpha1";
 /// The kinds are there.
 pub fn kinds(plane: &ControlPlane) {
     static APPLIED: Once = Once::new();
-    APPLIED.call_once(|| {
-        plane.kubectl(["apply", "--server-side", "-f", "crds/"]).ok().unwrap();
-        plane.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "-f", "crds/"]).ok().unwrap();
-    });
+    APPLIED.call_once(|| plane.apply_kinds().unwrap());
 }
 
 /// The namespace is there.
@@ -134,12 +130,7 @@ fn every_command_is_understood() {
         ("cargo", cargo),
     ]);
     programs.extend(OF_OTHERS.map(|name| (name, "cat >/dev/null".to_owned())));
-    for (name, script) in programs {
-        let path = folder.join(name);
-        std::fs::write(&path, format!("#!/bin/bash\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let path = path_with(&programs).unwrap();
     let password = folder.join("a-password");
     std::fs::write(&password, "change-me").unwrap();
     let mut wrong = Vec::new();

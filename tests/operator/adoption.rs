@@ -12,16 +12,7 @@ fn with(login: LoginAs) -> Setting {
 
 /// An unmarked robot in the project whose secret somebody knows.
 async fn found(scene: &Scene, name: &str) -> (Value, Login) {
-    let body = json!({
-        "name": name, "level": "project", "duration": 30, "description": "by hand",
-        "permissions": [{
-            "kind": "project", "namespace": scene.namespace,
-            "access": [{"resource": "repository", "action": "pull"}],
-        }],
-    });
-    let made = scene.harbor_api("POST", "/robots", body).await;
-    let text = |key: &str| made[key].as_str().unwrap().to_owned();
-    (scene.robot(made["id"].as_i64().unwrap()).await, Login { name: text("name"), secret: text("secret") })
+    scene.stranger_for(name, "by hand", 30).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! What other hands do in a scene, and what can be seen of the operator from outside.
 
-use harbor_robot_world::eventually;
+use harbor_robot_world::{Login, eventually};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -77,15 +77,21 @@ impl Scene {
 
     /// Makes a robot in the project past the operator; gives it as Harbor shows it.
     pub async fn stranger(&self, name: &str, description: &str) -> Value {
+        self.stranger_for(name, description, 30).await.0
+    }
+
+    /// The same for so many days (-1: for ever), with its login.
+    pub async fn stranger_for(&self, name: &str, description: &str, days: i64) -> (Value, Login) {
         let body = json!({
-            "name": name, "level": "project", "duration": 30, "description": description,
+            "name": name, "level": "project", "duration": days, "description": description,
             "permissions": [{
                 "kind": "project", "namespace": self.namespace,
                 "access": [{"resource": "repository", "action": "pull"}],
             }],
         });
         let made = self.harbor.api(Method::POST, "/robots", Some(body)).await.unwrap().ok().unwrap();
-        self.robot(made["id"].as_i64().unwrap()).await
+        let text = |key: &str| made[key].as_str().unwrap().to_owned();
+        (self.robot(made["id"].as_i64().unwrap()).await, Login { name: text("name"), secret: text("secret") })
     }
 
     /// A robot as Harbor shows it.

@@ -31,23 +31,6 @@ pub async fn unmanaged_are(scene: &Scene, count: i32, next: Option<&Value>) {
     .await;
 }
 
-/// A robot of the scene's project that somebody makes by hand.
-async fn by_hand(scene: &Scene, name: &str, days: i64, change: Value) -> Value {
-    let access = json!([{"resource": "repository", "action": "pull"}]);
-    let mut body = json!({
-        "name": name, "level": "project", "duration": days, "description": "by hand",
-        "permissions": [{"kind": "project", "namespace": scene.namespace, "access": access}],
-    });
-    let made = scene.harbor_api("POST", "/robots", body.clone()).await;
-    let path = format!("/robots/{}", made["id"]);
-    if change != json!({}) {
-        body = scene.harbor_api("GET", &path, Value::Null).await;
-        crate::scene::merge(&mut body, &change);
-        scene.harbor_api("PUT", &path, body).await;
-    }
-    scene.harbor_api("GET", &path, Value::Null).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn robots_that_nobody_manages_are_told_with_the_first_to_expire_and_left_alone() {
     for login in BOTH_LOGINS {
@@ -55,12 +38,14 @@ async fn robots_that_nobody_manages_are_told_with_the_first_to_expire_and_left_a
         scene.account("ci", json!({})).await;
         scene.settled("ci").await;
         unmanaged_are(&scene, 0, None).await;
-        by_hand(&scene, "never", -1, json!({})).await;
+        scene.stranger_for("never", "by hand", -1).await;
         unmanaged_are(&scene, 1, None).await;
-        let late = by_hand(&scene, "late", 40, json!({})).await;
+        let (late, _) = scene.stranger_for("late", "by hand", 40).await;
         unmanaged_are(&scene, 2, Some(&late)).await;
-        by_hand(&scene, "off", 10, json!({"disable": true})).await;
-        let soon = by_hand(&scene, "soon", 20, json!({})).await;
+        let (mut off, _) = scene.stranger_for("off", "by hand", 10).await;
+        off["disable"] = json!(true);
+        scene.harbor_api("PUT", &format!("/robots/{}", off["id"]), off).await;
+        let (soon, _) = scene.stranger_for("soon", "by hand", 20).await;
         unmanaged_are(&scene, 4, Some(&soon)).await;
         // Another cluster's robot is none of them; one that an account left is.
         let mark = |tail: &str| format!("[harbor-robots.io/v1 0a1b2c3d-0000-4000-8000-000000000000 other/n/a{tail}]");

@@ -18,13 +18,12 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let mdbook = tools::cargo(MDBOOK, &["--no-default-features", "--features", "serve,watch"])?.join("mdbook");
-    let book = workspace_root().join("docs");
+    let site = target_dir().join("book");
     let mut command = Command::new(&mdbook);
-    match options.serve {
-        Some(port) => command.arg("serve").arg(&book).args(["--hostname", "127.0.0.1", "--port", &port.to_string()]),
-        None => command.arg("build").arg(&book),
-    };
-    if options.serve.is_some() {
+    command.arg(if options.serve.is_some() { "serve" } else { "build" });
+    command.arg(workspace_root().join("docs")).arg("--dest-dir").arg(&site);
+    if let Some(port) = options.serve {
+        command.args(["--hostname", "127.0.0.1", "--port", &port.to_string()]);
         let status = command.status().context("run mdbook")?;
         return if status.success() { Ok(()) } else { bail!("mdbook ended with {status}") };
     }
@@ -33,6 +32,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // mdbook goes on after what it warns of: a chapter that is not there, a page that it cannot read.
     let complaint = output.stderr.lines().find(|line| line.contains("WARN") || line.contains("ERROR"));
     ensure!(output.success && complaint.is_none(), "mdbook: {}", complaint.unwrap_or("failed"));
-    println!("{}", target_dir().join("book/index.html").display());
+    println!("{}", site.join("index.html").display());
     Ok(())
 }

@@ -93,15 +93,10 @@ fn conventions(tools: &Tools, metrics: &str) -> Result<()> {
     // What promtool reads is the older text format: the end is not marked, and a family is named as its samples are.
     let kinds = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let tails: BTreeMap<&str, &str> = kinds
-        .filter_map(|(name, kind)| {
-            Some((
-                name,
-                match kind {
-                    "counter" => "_total",
-                    "info" => "_info",
-                    _ => return None,
-                },
-            ))
+        .filter_map(|(name, kind)| match kind {
+            "counter" => Some((name, "_total")),
+            "info" => Some((name, "_info")),
+            _ => None,
         })
         .collect();
     let mut text = String::new();

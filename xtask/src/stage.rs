@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use harbor_robot_world::{
     ControlPlane, Harbor, HarborClient, HarborOptions, Login, Operator, OperatorOptions, Profile, note, program, rig,
-    scratch, workspace_root,
+    scratch,
 };
 use serde_json::{Value, json};
 
@@ -59,12 +59,7 @@ impl Stage {
         };
         let stage = Self { harbor, plane, dir, release: wanted.release };
         note(&format!("Harbor: {}", stage.harbor().url));
-        let crds = workspace_root().join("crds");
-        stage.plane.kubectl(["apply", "--server-side", "-f", &crds.to_string_lossy()]).ok().context("apply crds/")?;
-        stage
-            .plane
-            .kubectl(["wait", "--for=condition=Established", "--timeout=60s", "-f", &crds.to_string_lossy()])
-            .ok()?;
+        stage.plane.apply_kinds()?;
         stage.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}))?;
         note("CRDs applied");
         Ok(stage)

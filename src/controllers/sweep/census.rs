@@ -42,20 +42,12 @@ impl Census {
 
     /// The orphans of a home were counted.
     pub(super) fn orphans(&mut self, home: &Arc<Home>, orphans: Vec<u64>) {
-        if orphans.is_empty() {
-            self.found.orphans.remove(home);
-        } else {
-            self.found.orphans.insert(Arc::clone(home), orphans);
-        }
+        put(&mut self.found.orphans, home, Some(orphans).filter(|orphans| !orphans.is_empty()));
     }
 
     /// The robots of a home that nobody manages were counted.
     pub(super) fn unmanaged(&mut self, home: &Arc<Home>, unmanaged: Unmanaged) {
-        if unmanaged.is_empty() {
-            self.found.unmanaged.remove(home);
-        } else {
-            self.found.unmanaged.insert(Arc::clone(home), unmanaged);
-        }
+        put(&mut self.found.unmanaged, home, Some(unmanaged).filter(|unmanaged| !unmanaged.is_empty()));
     }
 
     /// What could not be looked at is as it was; a count that begins with a gap waits for the next sweep, unless the gap
@@ -81,5 +73,13 @@ impl Census {
         self.orphans(home, orphans);
         let unmanaged = self.before.as_ref().and_then(|before| before.unmanaged.get(home)).cloned();
         self.unmanaged(home, unmanaged.unwrap_or_default());
+    }
+}
+
+/// What is counted in a home; nothing is left out.
+fn put<T>(counts: &mut HashMap<Arc<Home>, T>, home: &Arc<Home>, count: Option<T>) {
+    match count {
+        Some(count) => drop(counts.insert(Arc::clone(home), count)),
+        None => drop(counts.remove(home)),
     }
 }

@@ -20,6 +20,7 @@ use crate::crypto::install_crypto_provider;
 use crate::log::Log;
 use crate::rig::rig;
 use crate::scratch::scratch;
+use crate::target::workspace_root;
 
 /// A running control plane: API server, etcd, controller manager (garbage collection, namespaces, ServiceAccounts) and
 /// the distribution registry. Dropping it ends them.
@@ -179,6 +180,15 @@ impl ControlPlane {
             self.applier.get_or_init(|| made)
         };
         applier.apply(manifest)
+    }
+
+    /// Applies `crds/`, and waits until the kinds are served.
+    pub fn apply_kinds(&self) -> Result<()> {
+        let crds = workspace_root().join("crds");
+        let crds = crds.to_string_lossy();
+        self.kubectl(["apply", "--server-side", "-f", &crds]).ok().context("apply crds/")?;
+        self.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "-f", &crds]).ok()?;
+        Ok(())
     }
 
     /// Runs a command of the rig (`kubectl`, `crane`, `push`, `pull`) to its end.

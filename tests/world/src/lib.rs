@@ -16,6 +16,7 @@ mod programs;
 mod progress;
 mod rig;
 mod scratch;
+mod scripts;
 mod target;
 
 pub use anyhow::{Error, Result};
@@ -31,4 +32,5 @@ pub use programs::{PROGRAMS, Profile, cargo, program};
 pub use progress::{note, with_progress};
 pub use rig::{build_rig, rig};
 pub use scratch::scratch;
+pub use scripts::path_with;
 pub use target::{target_dir, workspace_root};
