@@ -16,7 +16,7 @@ use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::cluster::objects::Version;
 use crate::cluster::secret_form::AtRest;
 use crate::domain::contest::Contest;
-use crate::domain::observed::NEVER_UPDATED;
+use crate::domain::observed::is_never_updated;
 use crate::domain::pace::{Kind, Pace};
 use crate::domain::robot::{Home, Robot};
 
@@ -360,7 +360,7 @@ fn intern(names: &mut Shared<str>, name: &str) -> Option<ObjectName> {
 /// The digest of a robot: changes whenever Harbor shows anything that a pass would act on.
 pub fn robot_digest(robot: &Robot) -> u64 {
     let mut hash = DefaultHasher::new();
-    let fresh = robot.update_time.duration_since(robot.creation_time) <= NEVER_UPDATED;
+    let fresh = is_never_updated(robot.creation_time, robot.update_time);
     (robot.id, robot.creation_time, &robot.name, &robot.description).hash(&mut hash);
     (robot.disabled, robot.foreign_effect, robot.expiration_time, &robot.permissions).hash(&mut hash);
     (!fresh).then_some(robot.update_time).hash(&mut hash);

@@ -91,11 +91,36 @@ pub enum SecretSeen {
 
 /// Harbor's `update_time` right after POST may be a millisecond later than `creation_time`; up to this much counts as
 /// never updated.
-pub const NEVER_UPDATED: SignedDuration = SignedDuration::from_millis(10);
+const NEVER_UPDATED: SignedDuration = SignedDuration::from_millis(10);
+
+/// True if this update time of a robot says that nobody wrote to it since it was made. An earlier one than its creation was
+/// written by a clock that had been set back.
+pub fn is_never_updated(creation_time: RegistryTime, update_time: RegistryTime) -> bool {
+    (SignedDuration::ZERO..=NEVER_UPDATED).contains(&update_time.duration_since(creation_time))
+}
 
 /// True if nobody wrote to the robot since we recorded `updated_at`.
 pub fn is_untouched(record: &RobotRecord, robot: &Robot) -> bool {
-    let fresh = |at: RegistryTime| at.duration_since(robot.creation_time) <= NEVER_UPDATED;
+    let fresh = |at| is_never_updated(robot.creation_time, at);
     record.robot.is(robot)
         && record.update_time.is_some_and(|at| at == robot.update_time || (fresh(at) && fresh(robot.update_time)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixtures::{at, record, robot};
+    use crate::domain::slots::Slot;
+
+    #[test]
+    fn a_robot_that_was_written_to_is_told_from_one_that_never_was_even_if_the_clock_was_set_back() {
+        let made = robot(Slot::A, 0);
+        let record = record(&made);
+        assert!(is_untouched(&record, &made));
+        let by_a_millisecond = at(0) + SignedDuration::from_millis(1);
+        assert!(is_untouched(&record, &Robot { update_time: by_a_millisecond, ..made.clone() }));
+        for seconds in [1, 3_600, -1, -3_600] {
+            assert!(!is_untouched(&record, &Robot { update_time: at(seconds), ..made.clone() }), "{seconds}");
+        }
+    }
 }

@@ -262,9 +262,14 @@ impl Observed<'_> {
 
     /// When a refresh token that came too early after the last rotation may be served.
     pub fn refresh_allowed_at(&self, desired: &Desired) -> Option<RegistryTime> {
+        if !self.refresh_waits(desired) {
+            return None;
+        }
         let made = self.recorded.current.as_ref().map(|record| record.robot.creation_time);
-        let last = made.max(self.recorded.last_rotation).filter(|_| self.refresh_waits(desired));
-        last.map(|at| (at + REFRESH_MINIMUM_AGE).max(self.paced_until.unwrap_or(at))).filter(|&at| at > self.now)
+        // A rotation in the future was noted by a clock that has been set back since.
+        let last = made.max(self.recorded.last_rotation).filter(|&at| at <= self.now + REFRESH_MINIMUM_AGE);
+        let old_enough = last.map(|at| at + REFRESH_MINIMUM_AGE);
+        old_enough.max(self.paced_until).filter(|&at| at > self.now)
     }
 
     /// Status' record of the robot that was replaced: it counts only while `status.robot` is the other robot.

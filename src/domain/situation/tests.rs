@@ -224,6 +224,16 @@ fn a_token_seen_while_status_is_empty_is_not_acted_upon() {
 }
 
 #[test]
+fn a_refresh_does_not_wait_for_a_clock_that_was_set_back_to_come_to_the_last_rotation_again() {
+    let wish = Desired { tokens: refresh("t"), ..desired() };
+    let mut view = View { now: at(-30), ..View::settled() };
+    assert!(!view.situation(&wish).token, "two clocks are never quite the same");
+    view.now = at(-3_600);
+    assert!(view.situation(&wish).token);
+    assert_eq!(view.observed().refresh_allowed_at(&wish), None);
+}
+
+#[test]
 fn a_refresh_waits_until_the_last_rotation_is_a_minute_old_and_a_revoke_does_not() {
     let wish = |tokens| Desired { tokens, ..desired() };
     let mut view = View { now: at(59), ..View::settled() };
