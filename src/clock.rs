@@ -1,6 +1,5 @@
 //! The one place that reads the wall clock.
 
-use std::sync::LazyLock;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,20 +12,26 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// The time now by a clock that nobody sets: what the machine's clock said at the start, and what has passed since.
-/// Harbor's clock is compared with this one, and all deadlines of robots are judged by the two. So when the machine's
-/// clock is set (NTP that comes late), no robot becomes a day older.
-pub fn steady() -> RegistryTime {
-    static STARTED: LazyLock<Steady> = LazyLock::new(|| Steady { wall: now().into(), started: Instant::now() });
-    STARTED.at(Instant::now())
-}
-
-struct Steady {
+/// A clock that nobody sets: what the machine's clock said at the start, and what has passed since. Harbor's clock is
+/// compared with this one, and all deadlines of robots are judged by the two. So when the machine's clock is set (NTP that
+/// comes late), no robot becomes a day older.
+#[derive(Clone, Copy, Debug)]
+pub struct Steady {
     wall: RegistryTime,
     started: Instant,
 }
 
 impl Steady {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        Self { wall: now().into(), started: Instant::now() }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> RegistryTime {
+        self.at(Instant::now())
+    }
+
     fn at(&self, now: Instant) -> RegistryTime {
         let passed = now.saturating_duration_since(self.started);
         self.wall + SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX)
@@ -45,7 +50,8 @@ mod tests {
         let clock = Steady { wall, started };
         assert_eq!(clock.at(started), wall);
         assert_eq!(clock.at(started + Duration::from_millis(90_250)), wall + SignedDuration::from_millis(90_250));
-        let before = steady();
-        assert!(steady() >= before);
+        let clock = Steady::start();
+        let before = clock.now();
+        assert!(clock.now() >= before);
     }
 }

@@ -108,6 +108,7 @@ impl Election {
                 }
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 Some(Ok(_)) = changes.next() => {}
             }

@@ -1,8 +1,8 @@
 //! Puts the parts together, starts them in order, and ends them on SIGTERM.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
+use crate::clock::{self, Steady};
 use crate::cluster::{client, events::Events, namespaces, reviews};
 use crate::controllers::gaps::Gaps;
 use crate::controllers::index::Index;
@@ -24,8 +25,9 @@ use crate::gate::Gate;
 use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
 use crate::metrics_access::Access;
+use crate::registry::harbor::Carrier;
 use crate::server::{Exposition, Probes, Server};
-use crate::{clock, deadline, engine};
+use crate::{deadline, engine};
 
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "harbor-robot-operator";
@@ -76,43 +78,83 @@ pub fn block_on(args: RunArgs) -> Result<(), Error> {
     runtime.block_on(run(args))
 }
 
+/// What the operator has around it: real in [`block_on`], simulated in tests.
+pub struct Surroundings {
+    /// The API server.
+    pub client: Client,
+    /// Its address, which registries of namespaces must not name.
+    pub api_server: Option<IpAddr>,
+    /// The pod's name.
+    pub host: Option<String>,
+    /// What carries requests to registries; HTTP if absent.
+    pub carrier: Option<Arc<dyn Carrier>>,
+}
+
 async fn run(args: RunArgs) -> Result<(), Error> {
-    let election = election_params(&args)?;
+    // What is wrong with the flags is told before anything is asked for.
+    election_params(&args)?;
     let shutdown = CancellationToken::new();
     stop_on_signal(&shutdown)?;
     let config = kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
     let api_server = address_of(&config.cluster_url);
     let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
-    let state = Arc::new(Progress::default());
+    let operator = Operator::default();
     let bind =
         async |address, what| Server::bind(address, what).await.map_err(|error| Error::Listen { address, error });
-    let (probes_server, metrics_server) =
-        (bind(args.listen, "probes").await?, bind(args.metrics_listen, "metrics").await?);
-    let settings = settings(&args, &client, api_server).await?;
-    let leadership = if args.leader_elect {
-        let identity = leader::identity(&std::env::var("HOSTNAME").unwrap_or_else(|_| "operator".to_owned()));
-        let namespace = &args.cluster_resource_namespace;
-        Some(Election::new(client.clone(), namespace, LEASE, identity, election, clock::now))
-    } else {
-        None
-    };
-    state.standby.store(leadership.is_some(), Ordering::Relaxed);
+    let (probes, metrics) = (bind(args.listen, "probes").await?, bind(args.metrics_listen, "metrics").await?);
+    // A standby answers its probes, too, so the servers start before the lead is won.
     let served = CancellationToken::new();
-    let (context, serving) = {
-        // A standby answers its probes, too, so the server starts before the lead is won.
-        let shared = Arc::new(std::sync::OnceLock::new());
-        let exposition = exposition(&shared, &metrics, args.metrics_authentication.then(|| access(client.clone())));
-        let serving = [
-            tokio::spawn(probes_server.serve(probes(&state).router(), served.clone())),
-            tokio::spawn(metrics_server.serve(exposition.router(), served.clone())),
-        ];
-        let leadership = match leadership {
-            None => None,
-            Some(election) => match shutdown.run_until_cancelled(election.acquire()).await {
-                Some(leadership) => Some(leadership),
-                None => return Ok(()),
-            },
+    let exposition = operator.exposition(args.metrics_authentication.then(|| access(client.clone())));
+    let serving = [
+        tokio::spawn(probes.serve(operator.probes().router(), served.clone())),
+        tokio::spawn(metrics.serve(exposition.router(), served.clone())),
+    ];
+    let surroundings = Surroundings { client, api_server, host: std::env::var("HOSTNAME").ok(), carrier: None };
+    // Its state is large, and lives as long as the process.
+    let result = Box::pin(operator.operate(&args, surroundings, shutdown)).await;
+    served.cancel();
+    for server in serving {
+        let _ = server.await;
+    }
+    result
+}
+
+/// One process, as its probes and metrics see it.
+#[derive(Clone)]
+pub struct Operator {
+    metrics: Arc<Metrics>,
+    progress: Arc<Progress>,
+    /// Set when it begins to act.
+    context: Arc<OnceLock<Arc<Context>>>,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+        Self { metrics, progress: Arc::default(), context: Arc::default() }
+    }
+}
+
+impl Operator {
+    /// Waits for the lead where it is asked for, and acts until `shutdown` or until the lead is lost.
+    pub async fn operate(
+        &self,
+        args: &RunArgs,
+        surroundings: Surroundings,
+        shutdown: CancellationToken,
+    ) -> Result<(), Error> {
+        let Surroundings { client, api_server, host, carrier } = surroundings;
+        let election = election_params(args)?;
+        let settings = settings(args, &client, api_server).await?;
+        let leadership = if args.leader_elect {
+            let identity = leader::identity(host.as_deref().unwrap_or("operator"));
+            let namespace = &args.cluster_resource_namespace;
+            let election = Election::new(client.clone(), namespace, LEASE, identity, election, clock::now);
+            self.progress.standby.store(true, Ordering::Relaxed);
+            let Some(leadership) = shutdown.run_until_cancelled(election.acquire()).await else { return Ok(()) };
+            Some(leadership)
+        } else {
+            None
         };
         let gate = leadership.as_ref().map_or_else(Gate::open, |leadership| Gate::of(leadership.claim()));
         let client = client::behind(gate.clone(), client);
@@ -120,12 +162,12 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             until: deadline::from_now(settings.settle_after),
             of_all: leadership.as_ref().map(Leadership::takeover) == Some(Takeover::Unclean),
         };
-        metrics.leading(true);
-        state.standby.store(false, Ordering::Relaxed);
+        self.metrics.leading(true);
+        self.progress.standby.store(false, Ordering::Relaxed);
         let (index, registries) = (Arc::<Index>::default(), Arc::<Registries>::default());
         let group_of = turns::group_of(Arc::clone(&index), Arc::clone(&registries));
         let context = Arc::new(Context {
-            events: Events::new(client.clone(), std::env::var("HOSTNAME").ok()),
+            events: Events::new(client.clone(), host),
             client,
             settings,
             accounts: engine::Handle::grouped(turns::account_queue(usize::from(args.concurrency)), group_of),
@@ -133,21 +175,45 @@ async fn run(args: RunArgs) -> Result<(), Error> {
             index,
             registries,
             gaps: Arc::new(Gaps::default()),
-            metrics,
+            metrics: Arc::clone(&self.metrics),
+            clock: Steady::start(),
+            carrier,
             gate,
             shutdown: shutdown.clone(),
             former_calls,
         });
-        let _ = shared.set(Arc::clone(&context));
-        ((context, leadership), serving)
-    };
-    let (context, leadership) = context;
-    let result = lead(context, leadership, &state, shutdown).await;
-    served.cancel();
-    for server in serving {
-        let _ = server.await;
+        let _ = self.context.set(Arc::clone(&context));
+        lead(context, leadership, &self.progress, shutdown).await
     }
-    result
+
+    fn probes(&self) -> Probes {
+        let progress = Arc::clone(&self.progress);
+        Probes {
+            // A part that ends or panics ends the process (a pass that panics only itself), so a process that answers is
+            // alive.
+            live: Box::new(|| true),
+            ready: Box::new(move || {
+                if progress.ready.load(Ordering::Relaxed) || progress.standby.load(Ordering::Relaxed) {
+                    Ok(())
+                } else {
+                    Err("the accounts were not listed yet".to_owned())
+                }
+            }),
+        }
+    }
+
+    /// The metrics as a scrape sees them.
+    pub fn metrics(&self) -> String {
+        if let Some(context) = self.context.get() {
+            figures::refresh(context);
+        }
+        self.metrics.encode()
+    }
+
+    fn exposition(&self, access: Option<Access>) -> Exposition {
+        let operator = self.clone();
+        Exposition { text: Box::new(move || operator.metrics()), access }
+    }
 }
 
 fn election_params(args: &RunArgs) -> Result<leader::Params, Error> {
@@ -206,36 +272,6 @@ async fn settings(args: &RunArgs, client: &Client, api_server: Option<IpAddr>) -
 /// The address in a URL; a name may have others, and those of a cluster's own are not on the internet as a rule.
 fn address_of(url: &hyper::Uri) -> Option<IpAddr> {
     url.host()?.trim_matches(['[', ']']).parse().ok()
-}
-
-fn probes(state: &Arc<Progress>) -> Probes {
-    let state = Arc::clone(state);
-    Probes {
-        // A part that ends or panics ends the process (a pass that panics only itself), so a process that answers is alive.
-        live: Box::new(|| true),
-        ready: Box::new(move || {
-            if state.ready.load(Ordering::Relaxed) || state.standby.load(Ordering::Relaxed) {
-                Ok(())
-            } else {
-                Err("the accounts were not listed yet".to_owned())
-            }
-        }),
-    }
-}
-
-fn exposition(
-    context: &Arc<std::sync::OnceLock<Arc<Context>>>,
-    metrics: &Arc<Metrics>,
-    access: Option<Access>,
-) -> Exposition {
-    let (context, metrics) = (Arc::clone(context), Arc::clone(metrics));
-    let text = move || {
-        if let Some(context) = context.get() {
-            figures::refresh(context);
-        }
-        metrics.encode()
-    };
-    Exposition { text: Box::new(text), access }
 }
 
 /// The metrics are for whoever the API server lets get their path.
@@ -303,6 +339,7 @@ async fn lead(
         }
     };
     let stopped = tokio::select! {
+        biased;
         stopped = drivers => stopped?,
         lost = lost => return Err(lost.into()),
         name = watching => return Err(Error::Ended(name)),

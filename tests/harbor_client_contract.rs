@@ -59,6 +59,7 @@ fn client(harbor: &StandIn, name: &str, secret: &SecretString) -> Client {
         clock: Arc::new(|| jiff::Timestamp::now().into()),
         observer: None,
         gate: Gate::open(),
+        carrier: None,
     })
     .unwrap()
 }

@@ -22,10 +22,11 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
+use crate::clock::Steady;
 use crate::cluster::events::Events;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
-use crate::registry::harbor::PrivateHost;
+use crate::registry::harbor::{Carrier, PrivateHost};
 use crate::{deadline, engine};
 
 /// An account's name, small and cheap to clone.
@@ -145,6 +146,10 @@ pub struct Context {
     pub events: Events,
     /// Counters and gauges.
     pub metrics: Arc<Metrics>,
+    /// The time that Harbor's clock is compared with.
+    pub clock: Steady,
+    /// What carries requests to registries; HTTP if absent.
+    pub carrier: Option<Arc<dyn Carrier>>,
     /// Where requests that change something leave; `client` asks it by itself.
     pub gate: Gate,
     /// Cancelled when the operator is to end: nothing waits past it.
@@ -169,9 +174,9 @@ impl Context {
         crate::clock::now()
     }
 
-    /// The time that Harbor's clock is compared with: see [`crate::clock::steady`].
+    /// The time that Harbor's clock is compared with.
     pub fn now(&self) -> RegistryTime {
-        crate::clock::steady()
+        self.clock.now()
     }
 
     /// Waits; false if the operator is to end first.

@@ -139,6 +139,8 @@ where
             passes.spawn(async move { (key, AssertUnwindSafe(pass).catch_unwind().await.ok()) });
         }
         tokio::select! {
+            // In any order, since all is looked at again: in a fixed one a simulated run repeats itself.
+            biased;
             () = shutdown.cancelled() => {}
             Some(ended) = passes.join_next() => finish(&handle, &panicked, ended)?,
             () = handle.0.pushed.notified() => {}

@@ -59,6 +59,7 @@ fn config(url: &str) -> Config {
         clock: Arc::new(|| jiff::Timestamp::now().into()),
         observer: None,
         gate: Gate::open(),
+        carrier: None,
     }
 }
 

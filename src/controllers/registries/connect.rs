@@ -190,7 +190,7 @@ fn client_for(
         let text = "spec.url must be https (http needs the operator's flag --allow-http)";
         return Err(Refused::Url(text.to_owned()));
     }
-    let metrics = Arc::clone(&ctx.metrics);
+    let (metrics, clock) = (Arc::clone(&ctx.metrics), ctx.clock);
     let of_cluster = !state.is_tenants();
     registry::harbor::Client::new(registry::harbor::Config {
         url,
@@ -203,7 +203,7 @@ fn client_for(
         room: ctx.registries.room(state.is_tenants()),
         timeouts: registry::harbor::Timeouts::default(),
         user_agent: concat!("harbor-robot-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
-        clock: Arc::new(crate::clock::steady),
+        clock: Arc::new(move || clock.now()),
         observer: Some(Arc::new(move |call, outcome, took| match outcome {
             _ if of_cluster => metrics.registry_call(call, outcome, took),
             // How a call failed, or how soon, would tell what is at an address that its owner may only call unreachable.
@@ -211,6 +211,7 @@ fn client_for(
             _ => metrics.namespaced_registry_call("failed"),
         })),
         gate: ctx.gate.clone(),
+        carrier: ctx.carrier.clone(),
     })
     .map_err(Refused::Config)
 }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::RegistryTime;
-use reqwest::{Certificate, redirect, retry, tls};
+use futures::TryFutureExt as _;
+use futures::future::BoxFuture;
+use reqwest::{Certificate, Request, Response, redirect, retry, tls};
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use super::failure;
 use super::reach::Reach;
 use super::room::{OwnRoom, Room};
 use crate::gate::Gate;
+use crate::registry::Error;
 
 /// Reads the present time; `run` is the only place that knows the real clock.
 pub type Clock = Arc<dyn Fn() -> RegistryTime + Send + Sync>;
@@ -63,6 +67,21 @@ pub struct Config {
     pub observer: Option<Observer>,
     /// Where requests that change something leave.
     pub gate: Gate,
+    /// What carries the requests; HTTP if absent.
+    pub carrier: Option<Arc<dyn Carrier>>,
+}
+
+/// Carries one request to Harbor, and the answer back: HTTP over TCP and TLS, or whatever a simulation puts in its place.
+pub trait Carrier: Send + Sync {
+    /// Sends a request; resolves when the head of the answer is there. It may take [`Timeouts::total`] until the last byte of
+    /// the answer, and ends with an error then.
+    fn carry(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>>;
+}
+
+impl Carrier for reqwest::Client {
+    fn carry(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>> {
+        Box::pin(self.execute(request).map_err(|error| failure::no_answer(&error)))
+    }
 }
 
 impl fmt::Debug for Config {

@@ -41,7 +41,7 @@ mod transport;
 mod wire;
 
 pub use client::Client;
-pub use config::{Clock, Config, ConfigError, Observer, Timeouts};
+pub use config::{Carrier, Clock, Config, ConfigError, Observer, Timeouts};
 pub use names::{prefix_of, short_name};
 pub use private_host::{PrivateHost, PrivateHostError};
 pub use reach::Reach;

@@ -1,6 +1,7 @@
 //! One request, one answer: bounded in time and size, without redirects or a word about secrets. A session that Harbor
 //! no longer knows is opened anew, and the request sent once more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -11,7 +12,7 @@ use url::Url;
 
 use super::bounded::{self, Failed, OVER};
 use super::clock::{Offset, http_date};
-use super::config::{Clock, Config, ConfigError, Observer, http_client};
+use super::config::{Carrier, Clock, Config, ConfigError, Observer, http_client};
 use super::credential::{Basic, Handed, Session, Shown};
 use super::door::{Carried, Door, Pass};
 use super::failure::{self, Call, LARGEST};
@@ -153,7 +154,7 @@ impl Try {
 
 /// Sends requests within the limits.
 pub(super) struct Transport {
-    http: reqwest::Client,
+    carrier: Arc<dyn Carrier>,
     base: Url,
     /// Who we are, and how we show it.
     pub(super) door: Door,
@@ -170,10 +171,13 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(config: Config) -> Result<Self, ConfigError> {
         let room = OwnRoom::new(config.room.clone());
-        let http = http_client(&config, &room)?;
+        let carrier = match &config.carrier {
+            Some(carrier) => Arc::clone(carrier),
+            None => Arc::new(http_client(&config, &room)?),
+        };
         Ok(Self {
             room,
-            http,
+            carrier,
             base: config.url,
             door: Door::new(config.username, &config.password),
             clock: config.clock,
@@ -271,14 +275,15 @@ impl Transport {
         if request.by_name {
             headers.insert("x-is-resource-name", HeaderValue::from_static("true"));
         }
-        let mut http = self.http.request(request.method.clone(), url);
+        let mut http = reqwest::Request::new(request.method.clone(), url);
         if let Some((kind, body)) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-            http = http.body(body.clone());
+            *http.body_mut() = Some(body.clone().into());
         }
+        *http.headers_mut() = headers;
 
         let sent = (self.clock)();
-        let mut response = http.headers(headers).send().await.map_err(|error| failure::no_answer(&error))?;
+        let mut response = self.carrier.carry(http).await?;
         let received = (self.clock)();
         let date = header(&response, DATE.as_str()).and_then(http_date);
         if let Some(date) = date {

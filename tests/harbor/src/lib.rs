@@ -18,4 +18,4 @@ pub mod state;
 mod tls;
 pub mod version;
 
-pub use server::{Options, StandIn};
+pub use server::{Options, StandIn, apart, converse};

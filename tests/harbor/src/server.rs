@@ -71,11 +71,7 @@ impl StandIn {
         let identity = options.tls.then(tls::identity).transpose()?;
         let scheme = if options.tls { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr()?);
-        let external = options.external_url.unwrap_or_else(|| url.clone()).trim_end_matches('/').to_owned();
-        let upstream = options.registry.as_deref().map(Upstream::new);
-        let mut state = State::new(&options.admin, &options.password);
-        state.version = options.version;
-        let app = Arc::new(App::new(state, external, options.tls, upstream));
+        let app = apart(options, &url);
         let (acceptor, ca_pem) = identity.map(|identity| (identity.acceptor, identity.ca_pem)).unzip();
         let task = tokio::spawn(accept(listener, acceptor, app.clone()));
         Ok(Self { url, ca_pem, app, task })
@@ -108,6 +104,16 @@ impl Drop for StandIn {
     }
 }
 
+/// A stand-in without a listener, called `url` where the options do not say: for whoever brings the connections to
+/// [`converse`].
+pub fn apart(options: Options, url: &str) -> Arc<App> {
+    let external = options.external_url.unwrap_or_else(|| url.to_owned()).trim_end_matches('/').to_owned();
+    let upstream = options.registry.as_deref().map(Upstream::new);
+    let mut state = State::new(&options.admin, &options.password);
+    state.version = options.version;
+    Arc::new(App::new(state, external, options.tls, upstream))
+}
+
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, app: Arc<App>) {
     let mut connections = JoinSet::new();
     loop {
@@ -137,7 +143,8 @@ async fn greet(stream: tokio::net::TcpStream, acceptor: Option<TlsAcceptor>, app
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, app: Arc<App>) {
+/// Answers whatever comes over one connection, until it ends.
+pub async fn converse(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, app: Arc<App>) {
     let service = service_fn(move |request| pipeline::answer(app.clone(), request));
     // An error is a client that went away or an answer dropped on purpose: nothing to do about either.
     let _ended = http1::Builder::new()
