@@ -1,10 +1,12 @@
 //! Our own objects: finalizer and status. Every write is conditional on the version that was read.
 
 use std::fmt::Debug;
+use std::sync::Once;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::core::object::HasStatus;
 use kube::core::PartialObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -159,11 +161,52 @@ async fn patch_meta<K: Object>(
 
 /// Replaces the status of the object by the one it now carries. The version keeps a status computed from an old
 /// picture from overwriting a newer one.
-pub async fn write_status<K: Object>(api: &Api<Lenient<K>>, mut object: K) -> Result<ObjectMeta, Error> {
+pub async fn write_status<K>(api: &Api<Lenient<K>>, mut object: K) -> Result<ObjectMeta, Error>
+where
+    K: Object + HasStatus<Status: Serialize>,
+{
     object.meta_mut().managed_fields = None;
     let name = object.meta().name.clone().unwrap_or_default();
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    Ok(metadata_of(within(api.replace_status(&name, &params, &Lenient::new(object))).await?))
+    let sent = Lenient::new(object);
+    let written = within(api.replace_status(&name, &params, &sent)).await?;
+    if let (Some(sent), Some(stored)) = (status_in(&sent), status_in(&written))
+        && let Some(field) = lost(&sent, &stored, "status")
+    {
+        warn_of_old_definition(&K::kind(&()), &field);
+    }
+    Ok(metadata_of(written))
+}
+
+fn status_in<K: HasStatus<Status: Serialize>>(object: &Lenient<K>) -> Option<Value> {
+    serde_json::to_value(object.as_result().ok()?.status()?).ok()
+}
+
+/// The first field that was sent and not stored.
+fn lost(sent: &Value, stored: &Value, path: &str) -> Option<String> {
+    match (sent, stored) {
+        (Value::Object(sent), Value::Object(stored)) => sent.iter().find_map(|(name, value)| {
+            let path = format!("{path}.{name}");
+            stored.get(name).map_or(Some(path.clone()), |stored| lost(value, stored, &path))
+        }),
+        (Value::Array(sent), Value::Array(stored)) => {
+            sent.iter().zip(stored).find_map(|(sent, stored)| lost(sent, stored, path))
+        }
+        _ => None,
+    }
+}
+
+/// Once: each status that is written says it anew.
+fn warn_of_old_definition(kind: &str, field: &str) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::error!(
+            kind,
+            field,
+            "the API server drops a field of the status: its CustomResourceDefinition is older than this operator. Install the \
+             definitions of this version (`harbor-robot-operator crds` prints them)"
+        );
+    });
 }
 
 /// Of an answer to a write: what is in it otherwise is what was sent.

@@ -1,4 +1,5 @@
-//! What the operator cannot see although it looks: objects that cannot be read, and namespaces that it may not list.
+//! What the operator cannot see although it looks: objects that cannot be read, namespaces that it may not list, and kinds
+//! that the API server does not have.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,7 @@ struct Inner {
     unreadable: HashMap<Object, u64>,
     /// By kind and namespace; empty: the whole cluster.
     refused: BTreeSet<(&'static str, Box<str>)>,
+    missing: BTreeSet<&'static str>,
 }
 
 fn kind_of(name: &str) -> &'static str {
@@ -98,6 +100,17 @@ impl Gaps {
     /// True if objects of a kind may not be listed there.
     pub fn is_refused(&self, kind: &str, namespace: Option<&str>) -> bool {
         self.lock().refused.contains(&(kind_of(kind), namespace.unwrap_or_default().into()))
+    }
+
+    /// Notes that the API server does not have a kind; true if that is news.
+    pub fn missing(&self, kind: &str) -> bool {
+        self.lock().missing.insert(kind_of(kind))
+    }
+
+    /// It has; true if that is news.
+    pub fn found(&self, kind: &str) -> bool {
+        let mut inner = self.lock();
+        !inner.missing.is_empty() && inner.missing.remove(kind_of(kind))
     }
 
     /// Sets the gauges.

@@ -15,6 +15,7 @@ mod consumers;
 mod crash;
 mod damaged;
 mod days;
+mod definitions;
 mod drift;
 mod fairness;
 mod faulty;

@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::api::Api;
+use kube::core::Status;
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 
@@ -176,7 +177,7 @@ where
             self.failures = self.failures.saturating_add(1);
             let spread = wait.as_secs_f64() * rand::random_range(0.5..1.5);
             self.wait = Some(Duration::try_from_secs_f64(spread).unwrap_or(wait));
-            tracing::warn!(kind = %self.kind, error = %text, "a watch was interrupted and goes on by itself");
+            self.tell_interrupted(error, &text);
             return None;
         }
         self.wait = Some(REFUSED_WAIT.min(SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures))));
@@ -190,7 +191,21 @@ where
         Some(Step::Refused)
     }
 
+    fn tell_interrupted(&self, error: &watcher::Error, text: &str) {
+        if !is_missing(error) {
+            tracing::warn!(kind = %self.kind, error = text, "a watch was interrupted and goes on by itself");
+        } else if self.gaps.missing(&self.kind) {
+            tracing::error!(
+                kind = %self.kind,
+                "the API server does not have this kind: its CustomResourceDefinition is not installed, or was deleted. Install                  the definitions of this version (`harbor-robot-operator crds` prints them); the watch begins by itself then"
+            );
+        }
+    }
+
     fn allowed(&self) {
+        if self.gaps.found(&self.kind) {
+            tracing::info!(kind = %self.kind, "the API server has this kind again");
+        }
         if self.gaps.allowed(&self.kind, self.namespace.as_deref()) {
             let place = self.namespace.as_deref().unwrap_or("the cluster");
             tracing::info!(kind = %self.kind, namespace = place, "allowed to list again");
@@ -198,23 +213,28 @@ where
     }
 }
 
-fn is_refused(error: &watcher::Error) -> bool {
+/// What the API server said of a watch, if it said anything.
+fn answer_in(error: &watcher::Error) -> Option<&Status> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.is_forbidden(),
-        _ => false,
+        | watcher::Error::WatchError(status) => Some(status),
+        _ => None,
     }
+}
+
+fn is_refused(error: &watcher::Error) -> bool {
+    answer_in(error).is_some_and(Status::is_forbidden)
+}
+
+/// There is no such kind. What an API server says of a path that it does not have is no status object.
+fn is_missing(error: &watcher::Error) -> bool {
+    answer_in(error).is_some_and(|status| status.code == 404)
 }
 
 /// The text of a watch error; an API error's own text is enough.
 fn describe(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.message.clone(),
-        other => other.to_string(),
-    }
+    answer_in(error).map_or_else(|| error.to_string(), |status| status.message.clone())
 }
 
 pub(super) fn in_namespaces<K>(ctx: &Context, config: &watcher::Config) -> Vec<Events<K>>
