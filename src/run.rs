@@ -18,6 +18,7 @@ use crate::cluster::{client, events::Events, namespaces, reviews};
 use crate::controllers::gaps::Gaps;
 use crate::controllers::index::Index;
 use crate::controllers::registries::{self, Registries};
+use crate::controllers::watch::restores::{self, Restores};
 use crate::controllers::{
     Context, FormerCalls, Key, RegistryWork, Settings, Tenants, figures, robots, sweep, turns, watch,
 };
@@ -175,6 +176,7 @@ impl Operator {
             index,
             registries,
             gaps: Arc::new(Gaps::default()),
+            restores: Restores::default(),
             metrics: Arc::clone(&self.metrics),
             clock: Steady::start(),
             carrier,
@@ -389,6 +391,8 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     context.index.set_listed();
     // After the accounts, since only what they name is looked at: an entry may have been taken out meanwhile.
     spawn(watches, "the watch on ServiceAccounts", watch::service_accounts(share()));
+    let restored = share();
+    spawn(watches, "the look for restores", async move { restores::notice(&restored).await });
     state.ready.store(true, Ordering::Relaxed);
     tracing::info!("ready");
     for registry in context.registries.all() {

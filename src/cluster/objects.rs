@@ -5,15 +5,16 @@ use std::sync::Once;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, VersionMatch};
 use kube::core::object::HasStatus;
-use kube::core::PartialObjectMeta;
+use kube::core::{PartialObjectMeta, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::secrets::MANAGER;
-use super::{Error, within};
+use super::{Error, TIMEOUT, within};
 use crate::api::ObjectName;
 use crate::decode::{Lenient, Unreadable};
 
@@ -52,6 +53,39 @@ pub async fn any<K: Object>(
             None => return Ok(false),
         }
     }
+}
+
+/// How old the API server's data are.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Age {
+    /// At least as new as was asked for; their version now.
+    AtLeast(Option<String>),
+    /// Older: they come from a backup.
+    Older,
+}
+
+/// Asks whether the API server's data are at least as new as a version that it told before. It compares the two by itself:
+/// to everybody else a version is no number.
+///
+/// # Errors
+/// The API server does not answer, or not to this login.
+pub async fn age<K: Object>(api: &Api<Partial<K>>, seen: Option<&str>) -> Result<Age, Error> {
+    let mut params = ListParams::default().limit(1);
+    if let Some(version) = seen {
+        params = params.at(version).matching(VersionMatch::NotOlderThan);
+    }
+    match timeout(TIMEOUT, api.list(&params)).await {
+        Ok(Ok(list)) => Ok(Age::AtLeast(list.metadata.resource_version.filter(|version| !version.is_empty()))),
+        Ok(Err(kube::Error::Api(status))) if is_ahead(&status) => Ok(Age::Older),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(Error::Failed("timed out".to_owned())),
+    }
+}
+
+/// The version that was asked for is larger than any that there is.
+fn is_ahead(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "ResourceVersionTooLarge")
 }
 
 /// True if the finalizer is there.

@@ -142,6 +142,8 @@ pub struct Context {
     pub registries: Arc<registries::Registries>,
     /// What cannot be seen.
     pub gaps: Arc<gaps::Gaps>,
+    /// Tells all watches to begin anew.
+    pub restores: watch::restores::Restores,
     /// Events for users.
     pub events: Events,
     /// Counters and gauges.

@@ -1,5 +1,6 @@
 //! Turns watch events into work. Nothing is cached but what the index keeps.
 
+pub mod restores;
 mod stream;
 
 use std::sync::Arc;
@@ -32,7 +33,8 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     let mut streams: Vec<Events<Account>> =
         mapped(in_namespaces::<RobotAccount>(&ctx, &config()), Account::from).collect();
     if namespaces.is_empty() {
-        let all = open::<SystemRobotAccount>(&ctx.gaps, Api::all(ctx.client.clone()), None, config()).boxed();
+        let all =
+            open::<SystemRobotAccount>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config()).boxed();
         streams.extend(mapped(vec![all], Account::from));
     }
     let see = |seen: Seen<Account>| match seen {
@@ -77,7 +79,7 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     let mut streams: Vec<Events<RegistryObject>> = mapped(of_namespaces, RegistryObject::from).collect();
     if ctx.settings.cluster_registries {
         let of_the_cluster =
-            open::<ClusterHarborRegistry>(&ctx.gaps, Api::all(ctx.client.clone()), None, config).boxed();
+            open::<ClusterHarborRegistry>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config).boxed();
         streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
     }
     let see = |seen: Seen<RegistryObject>| match seen {
@@ -225,7 +227,7 @@ pub async fn logins(ctx: Arc<Context>) {
             }
         }
     };
-    let streams = vec![open(&ctx.gaps, api, Some(&**namespace), config()).boxed()];
+    let streams = vec![open(&ctx.gaps, &ctx.restores, api, Some(&**namespace), config()).boxed()];
     feed(streams, Resource::meta, || {}, see, |_| {}).await;
 }
 
@@ -255,8 +257,10 @@ pub async fn service_accounts(ctx: Arc<Context>) {
 
 /// Namespaces, metadata only: grants may select them by label.
 pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
-    let streams =
-        vec![open::<PartialObjectMeta<Namespace>>(&ctx.gaps, Api::all(ctx.client.clone()), None, config()).boxed()];
+    let streams = vec![
+        open::<PartialObjectMeta<Namespace>>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config())
+            .boxed(),
+    ];
     let gone = |meta: &ObjectMeta| {
         readable(&ctx, "Namespace", meta);
         see_namespace(&ctx, meta.name.as_deref().unwrap_or_default(), None);

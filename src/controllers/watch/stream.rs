@@ -14,7 +14,9 @@ use kube::api::Api;
 use kube::core::Status;
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
+use super::restores::Restores;
 use crate::api::ObjectName;
 use crate::cluster::objects::PAGE;
 use crate::controllers::Context;
@@ -86,11 +88,14 @@ struct Source<K> {
     events: BoxStream<'static, watcher::Result<Event<Lenient<K>>>>,
     failures: u32,
     wait: Option<Duration>,
+    /// Told when everything has to be listed anew.
+    restored: watch::Receiver<u32>,
 }
 
 /// Events of one kind in a namespace, or in all of them (`None`).
 pub(super) fn open<K>(
     gaps: &Arc<Gaps>,
+    restores: &Restores,
     api: Api<Lenient<K>>,
     namespace: Option<&str>,
     config: watcher::Config,
@@ -108,6 +113,7 @@ where
         events,
         failures: 0,
         wait: None,
+        restored: restores.subscribe(),
     };
     stream::unfold(source, |mut source| async move {
         let step = source.next().await?;
@@ -121,10 +127,23 @@ where
 {
     async fn next(&mut self) -> Option<Step<K>> {
         loop {
-            if let Some(wait) = self.wait.take() {
-                tokio::time::sleep(wait).await;
-            }
-            let event = match self.events.next().await? {
+            let (wait, events) = (self.wait.take(), &mut self.events);
+            let next = async {
+                if let Some(wait) = wait {
+                    tokio::time::sleep(wait).await;
+                }
+                events.next().await
+            };
+            let next = tokio::select! {
+                biased;
+                Ok(()) = self.restored.changed() => None,
+                event = next => Some(event?),
+            };
+            let Some(next) = next else {
+                self.begin_anew();
+                continue;
+            };
+            let event = match next {
                 Ok(event) => event,
                 Err(error) => {
                     if let Some(step) = self.failed(&error) {
@@ -168,7 +187,7 @@ where
     fn failed(&mut self, error: &watcher::Error) -> Option<Step<K>> {
         let begins_anew = matches!(error, watcher::Error::InitialListFailed(_) | watcher::Error::NoResourceVersion);
         if !begins_anew {
-            self.events = watcher::watcher(self.api.clone(), self.config.clone()).boxed();
+            self.begin_anew();
         }
         let text = describe(error);
         let refused = is_refused(error);
@@ -189,6 +208,11 @@ where
                             not served, and is looked for again every few seconds");
         }
         Some(Step::Refused)
+    }
+
+    /// With a list.
+    fn begin_anew(&mut self) {
+        self.events = watcher::watcher(self.api.clone(), self.config.clone()).boxed();
     }
 
     fn tell_interrupted(&self, error: &watcher::Error, text: &str) {
@@ -247,13 +271,11 @@ where
         + 'static,
 {
     let (client, namespaces) = (&ctx.client, &ctx.settings.namespaces);
+    let open = |api, namespace: Option<&str>| open(&ctx.gaps, &ctx.restores, api, namespace, config.clone()).boxed();
     if namespaces.is_empty() {
-        return vec![open(&ctx.gaps, Api::all(client.clone()), None, config.clone()).boxed()];
+        return vec![open(Api::all(client.clone()), None)];
     }
-    let open_one = |name: &ObjectName| {
-        let api = Api::namespaced(client.clone(), name);
-        open(&ctx.gaps, api, Some(name), config.clone()).boxed()
-    };
+    let open_one = |name: &ObjectName| open(Api::namespaced(client.clone(), name), Some(name));
     namespaces.iter().map(open_one).collect()
 }
 
@@ -466,7 +488,7 @@ mod tests {
     async fn a_watch_that_failed_begins_anew_with_a_list() {
         let asked = Arc::default();
         let api = Api::<Lenient<RobotAccount>>::all(restored(&asked));
-        let steps: Vec<_> = open(&Arc::default(), api, None, config()).take(6).collect().await;
+        let steps: Vec<_> = open(&Arc::default(), &Restores::default(), api, None, config()).take(6).collect().await;
         let versions = steps.iter().filter_map(|step| match step {
             Step::Object(Seen::Is(account, Shown::Listed)) => account.metadata.resource_version.as_deref(),
             _ => None,
@@ -485,7 +507,7 @@ mod tests {
             async move { if there { Ok(answer) } else { Err(std::io::Error::other("connection refused")) } }
         });
         let api = Api::<Lenient<RobotAccount>>::all(kube::Client::new(service, "n"));
-        let mut steps = std::pin::pin!(open(&Arc::default(), api, None, config()));
+        let mut steps = std::pin::pin!(open(&Arc::default(), &Restores::default(), api, None, config()));
         while !matches!(steps.next().await, Some(Step::InitDone)) {}
         back.elapsed()
     }
