@@ -14,6 +14,7 @@ mod monitoring;
 mod objects;
 mod rights;
 mod samples;
+mod simulate;
 mod stage;
 mod tools;
 mod up;
@@ -46,6 +47,8 @@ enum Command {
     Generate(generate::Options),
     /// Explore every order of events around one account, against the decision table that ships
     Explore(explore::Options),
+    /// Simulate the operator, Kubernetes and Harbor with everything that can go wrong, thousands of times faster than life
+    Simulate(simulate::Options),
     /// Try the property tests with new cases, for as long as wanted
     Fuzz(fuzz::Options),
     /// Build what a release consists of: static programs, an image without a container engine, the packaged chart
@@ -76,6 +79,7 @@ fn run(command: Command) -> Result<()> {
         Command::Harbor(options) => harbor::run(&options),
         Command::Generate(options) => generate::run(&options),
         Command::Explore(options) => explore::run(&options),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Image(options) => image::run(&options),
         Command::Docs(options) => docs::run(&options),

@@ -1,0 +1,242 @@
+//! What must hold: after every step, and when the malice is over and everything has settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::kubernetes::{Id, Object, kind};
+use crate::world::{HOSTS, TEAMS, World};
+
+/// What does not hold, in a sentence.
+pub type Violation = String;
+
+/// A condition of an object.
+fn condition<'a>(object: &'a Value, name: &str) -> &'a Value {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.and_then(|all| all.iter().find(|condition| condition["type"] == name)).unwrap_or(&Value::Null)
+}
+
+/// A login in a Secret: host, user name, password.
+type Login = (String, String, String);
+
+fn logins(secret: &Value) -> Vec<Login> {
+    let decoded = secret["data"][".dockerconfigjson"]
+        .as_str()
+        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+    let config: Value = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let entries = config["auths"].as_object().into_iter().flatten();
+    entries.map(|(host, entry)| (host.clone(), text(&entry["username"]), text(&entry["password"]))).collect()
+}
+
+/// The account that a robot's mark names, by its path: one that was made again takes over what the former one of its name
+/// left. `None` for a robot that nobody owns, or not any more.
+fn owner(description: &str) -> Option<&str> {
+    let inside = description.split_once("[harbor-robots.io/v1 ")?.1.split(']').next()?;
+    let mut words = inside.split(' ').skip(1);
+    let path = words.next()?.strip_prefix("simulated/")?;
+    words.all(|word| word != "retained").then_some(path)
+}
+
+impl World {
+    /// An account's object.
+    pub fn account(&self, number: usize) -> Option<Object> {
+        self.cluster.store().get(&self.wishes[number].id()).cloned()
+    }
+
+    /// The Secret that an account's status names, else that its name would have.
+    pub fn secret_of(&self, number: usize) -> Option<Id> {
+        let wish = &self.wishes[number];
+        let id = Id::new(kind("Secret"), wish.secret_namespace(), &wish.name);
+        self.cluster.store().get(&id).is_some().then_some(id)
+    }
+
+    /// The robot that an account's status names: which Harbor's, and its id.
+    pub fn robot_of(&self, number: usize) -> Option<(usize, i64)> {
+        let account = self.account(number)?;
+        let id = account["status"]["robot"]["id"].as_i64()?;
+        let own = account["spec"]["registryRef"]["kind"] == "HarborRegistry";
+        Some((usize::from(own), id))
+    }
+
+    /// The password of a Harbor's administrator as it is there now.
+    pub fn know_password(&mut self, harbor: usize) {
+        let password = self.harbor(harbor).state().users.get(1).map(|admin| admin.password.clone());
+        if let Some(password) = password {
+            self.passwords[harbor] = password;
+        }
+    }
+
+    /// The robots of people are those that a Harbor has now.
+    pub fn know_strangers(&mut self, harbor: usize) {
+        let state = self.harbors[HOSTS[harbor]].state();
+        self.strangers.retain(|(at, ..)| *at != harbor);
+        for (name, id) in state.robots.all_listed() {
+            if let Some(robot) =
+                state.robots.get(*id).filter(|robot| !robot.row.description.contains("[harbor-robots.io/"))
+            {
+                self.strangers.push((harbor, name.clone(), format!("{:?}", Some((&robot.row, &robot.groups)))));
+            }
+        }
+    }
+
+    /// What must hold at any time.
+    pub fn always(&self) -> Vec<Violation> {
+        let mut wrong = Vec::new();
+        for (number, name, digest) in &self.strangers {
+            let state = self.harbor(*number).state();
+            let now = format!("{:?}", state.robots.named(name).map(|robot| (&robot.row, &robot.groups)));
+            if now != *digest {
+                wrong.push(format!("c: {name} at {}, which nobody marked, was {digest} and is {now}", HOSTS[*number]));
+            }
+        }
+        for (number, host) in HOSTS.iter().enumerate() {
+            for (account, robots) in self.robots_by_account(number) {
+                if robots.len() > 2 {
+                    wrong.push(format!("a: {} robots of {account} at {host}: {}", robots.len(), robots.join(", ")));
+                }
+            }
+        }
+        for replica in &self.replicas {
+            for line in replica.metrics().iter().flat_map(|text| text.lines()) {
+                if line.starts_with("harbor_robots_panics_total{") && !line.ends_with(" 0") {
+                    wrong.push(format!("h: {line}"));
+                }
+            }
+        }
+        wrong
+    }
+
+    /// Names of the robots of each account: `namespace/name`, or `/name`.
+    fn robots_by_account(&self, harbor: usize) -> BTreeMap<String, Vec<String>> {
+        let state = self.harbor(harbor).state();
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, id) in state.robots.all_listed() {
+            let description = state.robots.get(*id).map(|robot| robot.row.description.as_str()).unwrap_or_default();
+            if let Some(account) = owner(description) {
+                found.entry(account.to_owned()).or_default().push(name.clone());
+            }
+        }
+        found
+    }
+
+    /// What must hold when nothing is wrong any more and there was time.
+    pub fn settled(&self) -> Vec<Violation> {
+        let mut wrong = self.always();
+        let (mut living, mut paths) = (BTreeSet::new(), BTreeSet::new());
+        for number in 0..self.wishes.len() {
+            let wish = &self.wishes[number];
+            let Some(account) = self.account(number) else { continue };
+            living.insert(account["metadata"]["uid"].as_str().unwrap_or_default().to_owned());
+            paths.insert(format!("{}/{}", wish.namespace, wish.name));
+            let name = wish.id();
+            if account["metadata"]["deletionTimestamp"].is_string() {
+                wrong.push(format!("k: {name} is still being deleted: {}", condition(&account, "Ready")["message"]));
+                continue;
+            }
+            let ready = condition(&account, "Ready");
+            if account["spec"]["disabled"] == true {
+                if ready["reason"] != "Disabled" {
+                    wrong.push(format!("k: {name} is disabled and says {} {}", ready["reason"], ready["message"]));
+                }
+                continue;
+            }
+            if ready["status"] != "True" {
+                wrong.push(format!("k: {name} is not Ready: {} {}", ready["reason"], ready["message"]));
+                continue;
+            }
+            if account["status"]["observedGeneration"] != account["metadata"]["generation"] {
+                wrong.push(format!("k: {name} is of an older generation"));
+            }
+            for token in ["refresh", "revoke"] {
+                let asked = &account["metadata"]["annotations"][format!("harbor-robots.io/{token}")];
+                let served = &account["status"][if token == "refresh" { "handledRefresh" } else { "handledRevoke" }];
+                if !asked.is_null() && asked != served {
+                    wrong.push(format!("k: {name} was asked for {token} {asked}, and served {served}"));
+                }
+            }
+            wrong.extend(self.credential(number).err().map(|why| format!("b: {name} is Ready, and {why}")));
+        }
+        for (number, host) in HOSTS.iter().enumerate() {
+            for (account, robots) in self.robots_by_account(number) {
+                // Under Retain no failing call holds the account, and then its robot's mark does not say that it was retained.
+                let retained = self.wishes.iter().any(|wish| {
+                    format!("{}/{}", wish.namespace, wish.name) == account && wish.spec["deletionPolicy"] == "Retain"
+                });
+                if !paths.contains(&account) && !(number == 1 && (self.excused || retained)) {
+                    wrong.push(format!("a: robots at {host} of {account}, which is gone: {}", robots.join(", ")));
+                }
+            }
+        }
+        let store = self.cluster.store();
+        for (id, secret) in store.all(kind("Secret"), None) {
+            let labels = &secret["metadata"]["labels"];
+            let of = labels["harbor-robots.io/account-uid"].as_str();
+            let owned = secret["metadata"]["ownerReferences"].is_array();
+            if let Some(uid) = of.filter(|uid| owned && !living.contains(*uid)) {
+                wrong.push(format!("f: {id} of an account that is gone ({uid})"));
+            }
+        }
+        for team in TEAMS {
+            for (id, service_account) in store.all(kind("ServiceAccount"), Some(team)) {
+                for entry in service_account["imagePullSecrets"].as_array().into_iter().flatten() {
+                    let name = entry["name"].as_str().unwrap_or_default();
+                    if !self.lost_records && store.get(&Id::new(kind("Secret"), team, name)).is_none() {
+                        wrong.push(format!("f: {id} lists the Secret {name}, which is gone"));
+                    }
+                }
+            }
+        }
+        wrong
+    }
+
+    /// True if a renewal or the end of an overlap comes about within so long: that is no unrest.
+    pub fn something_is_due_within(&self, time: Duration) -> bool {
+        (0..self.wishes.len()).any(|number| {
+            let Some(account) = self.account(number) else { return false };
+            let harbor = usize::from(account["spec"]["registryRef"]["kind"] == "HarborRegistry");
+            let now = self.harbor(harbor).state().clock.now_ms();
+            let most = i64::try_from(time.as_millis()).unwrap_or(i64::MAX) + 120_000;
+            [&account["status"]["renewalTime"], &account["status"]["previous"]["revocationTime"]].into_iter().any(
+                |at| {
+                    let at = at.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+                    at.is_some_and(|at| (-120_000..most).contains(&(at.as_millisecond() - now)))
+                },
+            )
+        })
+    }
+
+    /// Whether an account's credential is one, and is good for what the account asks for.
+    fn credential(&self, number: usize) -> Result<(), String> {
+        let wish = &self.wishes[number];
+        let account = self.account(number).ok_or("it is gone")?;
+        let (spec, name) = (&account["spec"], &wish.name);
+        let mut places = vec![wish.secret_namespace().to_owned()];
+        let copies = spec["secret"]["namespaces"].as_array().into_iter().flatten();
+        places.extend(copies.filter_map(Value::as_str).map(str::to_owned));
+        let (harbor, id) = self.robot_of(number).ok_or("its status names no robot")?;
+        for namespace in places {
+            let place = Id::new(kind("Secret"), &namespace, name);
+            let secret = self.cluster.store().get(&place).cloned().ok_or(format!("{place} is not there"))?;
+            let logins = logins(&secret);
+            let (_, user, password) = logins.first().ok_or(format!("{place} holds no login"))?;
+            let state = self.harbor(harbor).state();
+            let robot = state.robot_login(user, password).ok_or(format!("{user} of {place} does not log in"))?;
+            if robot.row.id != id {
+                return Err(format!("{place} is of robot {}, its status of {id}", robot.row.id));
+            }
+            let push = spec["permissions"].as_array().or(spec["projects"]["matching"][0]["permissions"].as_array());
+            let push = push.is_some_and(|all| all.iter().any(|name| name == "PushArtifacts"));
+            let may = robot.groups.iter().flat_map(|group| &group.access).any(|access| access.action == "push");
+            if push != may {
+                return Err(format!(
+                    "its robot {} push, and the account asks for the other",
+                    if may { "may" } else { "may not" }
+                ));
+            }
+        }
+        Ok(())
+    }
+}

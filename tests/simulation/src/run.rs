@@ -1,0 +1,194 @@
+//! One run: a seed decides the world's misfortunes, then all is put right, and it has to settle.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use serde::{Deserialize, Serialize};
+use tokio::time::{sleep, sleep_until};
+
+use crate::actions::{self, Action, Event};
+use crate::chance;
+use crate::check::Violation;
+use crate::machine::Machine;
+use crate::network::{Name, Network, Weather};
+use crate::world::World;
+
+/// After the last repair everything is as it should be within so long: a poll, the longest wait of an account, and what
+/// clearing away takes.
+const SETTLE: Duration = Duration::from_mins(25);
+/// Then nothing is written for so long.
+const QUIET: Duration = Duration::from_mins(15);
+/// Before the first misfortune.
+const PROLOGUE: Duration = Duration::from_secs(20);
+/// How often the API server's controllers have a look.
+const COLLECT: Duration = Duration::from_millis(700);
+
+/// What one run is made of.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Settings {
+    /// Which run.
+    pub seed: u64,
+    /// Only these misfortunes happen; `None`: all that the seed draws.
+    pub only: Option<BTreeSet<Name>>,
+    /// Keep the log.
+    pub trace: bool,
+    /// What happens instead of what the seed draws; then the network is calm.
+    #[serde(skip)]
+    pub story: Option<Vec<Event>>,
+}
+
+/// How a run ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What did not hold.
+    pub violations: Vec<Violation>,
+    /// What went wrong on purpose: when, under which name, in words.
+    pub happened: Vec<(Duration, Name, String)>,
+    /// The log, where it was asked for.
+    pub log: Vec<String>,
+    /// A digest of the whole log.
+    pub digest: u64,
+    /// Calls of the operator.
+    pub calls: u64,
+    /// Simulated time.
+    pub time: Duration,
+}
+
+impl Outcome {
+    /// Of a run that did not come to an end.
+    pub fn ended_by(violation: Violation) -> Self {
+        let violations = vec![violation];
+        Self { violations, happened: Vec::new(), log: Vec::new(), digest: 0, calls: 0, time: Duration::ZERO }
+    }
+}
+
+/// Runs in a thread of its own, since a simulated machine is a thread.
+///
+/// # Panics
+/// If the simulation itself does.
+pub fn run(settings: &Settings) -> Outcome {
+    let settings = settings.clone();
+    let seed = settings.seed;
+    let thread = std::thread::Builder::new().name(format!("seed {seed}")).spawn(move || {
+        let machine = Machine::start(seed);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime without input and output can be made");
+        runtime.block_on(async {
+            machine.follow_tokio();
+            one(&machine, settings).await
+        })
+    });
+    thread.expect("there is room for a thread").join().unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+        Outcome::ended_by(format!("h: a panic outside of a pass: {text}"))
+    })
+}
+
+/// How bad it gets: half of the runs know only what people do, since what a network does hides their faults.
+fn weather(random: &mut SmallRng) -> Weather {
+    let grades: [(u32, u32, u32); 6] = [(0, 0, 0), (0, 0, 0), (0, 60, 10), (20, 20, 5), (100, 50, 20), (300, 150, 60)];
+    let (calls, events, cuts) = grades[random.random_range(0..grades.len())];
+    Weather { calls, events, cuts }
+}
+
+async fn one(machine: &Machine, settings: Settings) -> Outcome {
+    let network = Network::new(settings.seed, settings.only, settings.trace);
+    let mut world = World::new(network.clone());
+    let mut random = chance::of(settings.seed, "events", 0);
+    let storm = Duration::from_secs(random.random_range(60..1_800));
+    let count = random.random_range(3..60);
+    let weather = weather(&mut random);
+    let two = random.random_range(0..3) == 0;
+    let drawn = actions::draw(&mut random, world.wishes.len(), count, storm);
+    let (events, weather, two) = match settings.story {
+        Some(story) => (story, Weather::CALM, false),
+        None => (drawn, weather, two),
+    };
+    let storm = events.last().map_or(storm, |last| storm.max(last.at));
+
+    let cluster = world.cluster.clone();
+    let controllers = tokio::spawn(async move {
+        loop {
+            sleep(COLLECT).await;
+            cluster.store().collect();
+        }
+    });
+    world.replicas[0].start();
+    if two {
+        world.replicas[1].start();
+    }
+    let began = tokio::time::Instant::now();
+    let mut violations = Vec::new();
+    sleep(PROLOGUE).await;
+    network.set_weather(weather);
+    for (number, Event { at, action }) in events.into_iter().enumerate() {
+        sleep_until(began + PROLOGUE + at).await;
+        if network.happens(&format!("event {number}"), &action) {
+            action.run(&mut world, machine).await;
+        }
+        violations.extend(world.always());
+        if !violations.is_empty() {
+            break;
+        }
+    }
+    if violations.is_empty() {
+        sleep_until(began + PROLOGUE + storm).await;
+        violations = calm(&mut world, machine).await;
+    }
+    controllers.abort();
+    for replica in &mut world.replicas {
+        replica.kill();
+    }
+    Outcome {
+        violations,
+        happened: network.happened(),
+        log: network.log(),
+        digest: network.digest(),
+        calls: network.calls(),
+        time: machine.elapsed(),
+    }
+}
+
+/// The malice is over: what only people can put right is put right, and the operator has to do the rest.
+async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    let network = world.network.clone();
+    network.set_weather(Weather::CALM);
+    network.note("-- calm");
+    for action in [Action::CutOff(0, false), Action::CutOff(1, false), Action::Start(0), Action::Repair] {
+        action.run(world, machine).await;
+    }
+    // A namespace on its way out is made again once it is gone, and what is missing in Git's eyes is applied.
+    for _ in 0..3 {
+        sleep(SETTLE / 6).await;
+        world.restore_order();
+    }
+    sleep(SETTLE / 2).await;
+    let wrong = world.settled();
+    if !wrong.is_empty() {
+        return wrong;
+    }
+    network.note("-- settled");
+    let due = world.something_is_due_within(QUIET);
+    let before = network.writes();
+    let version = world.cluster.store().version();
+    sleep(QUIET).await;
+    let mut wrong = world.settled();
+    let writes = network.writes() - before;
+    if writes > 0 && !due {
+        let store = world.cluster.store();
+        let changed: BTreeSet<String> = store
+            .since(version)
+            .iter()
+            .filter(|change| change.id.kind().name != "Lease")
+            .map(|change| change.id.to_string())
+            .collect();
+        wrong.push(format!("k: {writes} changes in {} s of quiet, of {changed:?}", QUIET.as_secs()));
+    }
+    wrong
+}

@@ -1,0 +1,122 @@
+//! The operator's way to Harbor: requests go through the simulated network to stand-ins of this process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use harbor_robot_operator::registry::Error;
+use harbor_robot_operator::registry::harbor::Carrier;
+use harbor_stand_in::app::App;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use reqwest::{Request, Response};
+use tokio::io::duplex;
+use tokio::time::{sleep, timeout};
+
+use crate::network::{Fate, Network, Server};
+use crate::process::Life;
+
+/// As long as the operator's own requests may take.
+const LONGEST: Duration = Duration::from_secs(10);
+/// Bytes that a connection holds.
+const PIPE: usize = 64 * 1024;
+
+/// The Harbors by host.
+pub type Harbors = Arc<BTreeMap<String, Arc<App>>>;
+
+/// Carries the requests of one process.
+pub struct ToHarbor {
+    /// Where they go.
+    pub harbors: Harbors,
+    /// What becomes of them.
+    pub network: Network,
+    /// Whose they are.
+    pub life: Arc<Life>,
+}
+
+const LOST: Error = Error::NoAnswer { what: "connection lost" };
+
+impl Carrier for ToHarbor {
+    fn carry(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>> {
+        Box::pin(self.life.while_it_lasts(async {
+            let sent = timeout(LONGEST, self.send(request)).await;
+            sent.unwrap_or(Err(Error::NoAnswer { what: "timed out" }))
+        }))
+    }
+}
+
+impl ToHarbor {
+    async fn send(&self, request: Request) -> Result<Response, Error> {
+        let host = request.url().host_str().unwrap_or_default().to_owned();
+        let Some(app) = self.harbors.get(&host).cloned() else {
+            return Err(Error::Unreachable { what: "name not resolved" });
+        };
+        let is_write = !matches!(request.method().as_str(), "GET" | "HEAD") && !request.url().path().starts_with("/c/");
+        let query = request.url().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let line = format!("{} {host} {} {}{query}", self.life.name(), request.method(), request.url().path());
+        if self.life.is_cut_off() {
+            sleep(Duration::from_millis(500)).await;
+            return Err(Error::Unreachable { what: "no route to it" });
+        }
+        let fate = self.network.fate(Server::Harbor, &line);
+        self.network.note(&line);
+        let (wait, answered) = match fate {
+            Fate::Through(wait) | Fate::Late(wait) => (wait, true),
+            Fate::LostAfter(wait) => (wait, false),
+            Fate::LostBefore(wait) => {
+                sleep(wait).await;
+                return Err(LOST);
+            }
+            Fate::Refused(wait, status) => {
+                sleep(wait).await;
+                let mut answer = http::Response::new(reqwest::Body::from(Vec::new()));
+                *answer.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+                if status == 429 {
+                    answer.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("3"));
+                }
+                return Ok(answer.into());
+            }
+        };
+        let network = self.network.clone();
+        // What was sent arrives, whether its sender still waits or not.
+        let delivered = tokio::spawn(async move {
+            sleep(wait).await;
+            let answer = exchange(app, request).await;
+            if let (true, Some(answer)) = (is_write, &answer) {
+                if answer.status().is_success() {
+                    network.wrote();
+                }
+                network.note(format_args!("  {line} -> {}", answer.status().as_u16()));
+            }
+            answer
+        });
+        match delivered.await {
+            Ok(Some(answer)) if answered && !self.life.is_cut_off() => Ok(answer),
+            _ => Err(LOST),
+        }
+    }
+}
+
+/// One request over a connection of its own.
+async fn exchange(app: Arc<App>, request: Request) -> Option<Response> {
+    let (ours, theirs) = duplex(PIPE);
+    let server = tokio::spawn(harbor_stand_in::converse(theirs, app));
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.ok()?;
+    let connection = tokio::spawn(connection);
+    let url = request.url();
+    let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
+    let mut builder = http::Request::builder().method(request.method().clone()).uri(target);
+    builder = builder.header(http::header::HOST, url.authority());
+    for (name, value) in request.headers() {
+        builder = builder.header(name, value);
+    }
+    let answer = sender.send_request(builder.body(Full::new(bytes::Bytes::from(body))).ok()?).await.ok()?;
+    let (parts, body) = answer.into_parts();
+    let body = body.collect().await.ok()?.to_bytes();
+    drop(sender);
+    let _ = connection.await;
+    let _ = server.await;
+    Some(http::Response::from_parts(parts, reqwest::Body::from(body)).into())
+}

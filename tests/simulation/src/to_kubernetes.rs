@@ -1,0 +1,155 @@
+//! The operator's way to the API server: a `kube::Client` whose calls go through the simulated network.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use http::header::ACCEPT;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use serde_json::Value;
+use tokio::time::sleep;
+use tower::{BoxError, service_fn};
+
+use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, refused, streamed};
+use crate::network::{Fate, Network, Server};
+use crate::process::Life;
+
+/// A client of one process.
+pub fn client(cluster: &Cluster, network: &Network, life: &Arc<Life>) -> Client {
+    let (cluster, network, life) = (cluster.clone(), network.clone(), Arc::clone(life));
+    Client::new(
+        service_fn(move |request: Request<kube::client::Body>| {
+            let (cluster, network, life) = (cluster.clone(), network.clone(), Arc::clone(&life));
+            async move { life.while_it_lasts(call(cluster, network, Arc::clone(&life), request)).await }
+        }),
+        "default",
+    )
+}
+
+/// No answer comes, for whatever reason.
+fn lost() -> BoxError {
+    "the connection was lost".into()
+}
+
+async fn call(
+    cluster: Cluster,
+    network: Network,
+    life: Arc<Life>,
+    request: Request<kube::client::Body>,
+) -> Result<Response<Body>, BoxError> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let body: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+    let partial = parts
+        .headers
+        .get(ACCEPT)
+        .is_some_and(|accept| accept.as_bytes().windows(18).any(|part| part == b"as=PartialObjectMe"));
+    let accept = if partial { Accept::Metadata } else { Accept::Whole };
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let call = match Call::parse(parts.method.as_str(), target, accept, body, "unknown") {
+        Ok(call) => call,
+        Err(refusal) => return Ok(refused(&refusal)),
+    };
+    let line = format!("{} {}", life.name(), call.line());
+    if life.is_cut_off() {
+        sleep(std::time::Duration::from_millis(500)).await;
+        return Err(lost());
+    }
+    let fate = network.fate(Server::Kubernetes, &line);
+    let said = match call.kind.name {
+        "Event" => format!(": {} {}", call.body["reason"], call.body["note"]),
+        _ if call.status => format!(": {}", ready(&call.body)),
+        _ => String::new(),
+    };
+    network.note(format_args!("{line}{said}"));
+    let (wait, arrives, answered) = match fate {
+        Fate::Through(wait) | Fate::Late(wait) => (wait, true, true),
+        Fate::LostAfter(wait) => (wait, true, false),
+        Fate::LostBefore(wait) => (wait, false, false),
+        Fate::Refused(wait, status) => {
+            sleep(wait).await;
+            let reason = match status {
+                403 => "Forbidden",
+                409 => "Conflict",
+                422 => "Invalid",
+                429 => "TooManyRequests",
+                _ => "InternalError",
+            };
+            return Ok(refused(&Refusal::new(status, reason, "the simulation says so")));
+        }
+    };
+    if call.verb == Verb::Watch {
+        sleep(wait).await;
+        if !(arrives && answered) {
+            return Err(lost());
+        }
+        return Ok(match cluster.watch(&call) {
+            Ok(lines) => streamed(told(lines, network, life, &call)),
+            Err(refusal) => refused(&refusal),
+        });
+    }
+    if !arrives {
+        // Nobody says that it is lost, as a rule.
+        sleep(wait).await;
+        return Err(lost());
+    }
+    // What was sent arrives, whether its sender still waits or not.
+    let is_write = call.is_write();
+    let delivered = tokio::spawn(async move {
+        sleep(wait).await;
+        let answer = cluster.answer(&call);
+        if is_write && answer.status().is_success() && call.kind.name != "Lease" {
+            network.wrote();
+        }
+        if is_write {
+            network.note(format_args!("  {line} -> {}", answer.status().as_u16()));
+        }
+        answer
+    });
+    let answer = delivered.await?;
+    if answered && !life.is_cut_off() { Ok(answer) } else { Err(lost()) }
+}
+
+/// The lines of a watch as they arrive.
+fn told(
+    lines: BoxStream<'static, Bytes>,
+    network: Network,
+    life: Arc<Life>,
+    call: &Call,
+) -> BoxStream<'static, std::io::Result<Bytes>> {
+    let name = format!("{} watch on {}", life.name(), call.kind.name);
+    let state = Some((lines, network, life, name));
+    stream::unfold(state, |state| async move {
+        let (mut lines, network, life, name) = state?;
+        let line = life.while_it_lasts(lines.next()).await?;
+        if life.is_cut_off() {
+            return Some((Err(broken()), None));
+        }
+        let bookmark = line.starts_with(b"{\"object\"") && line.ends_with(b"\"type\":\"BOOKMARK\"}\n");
+        let event = if bookmark { format!("{name}: bookmark") } else { format!("{name}: event") };
+        match network.event(&event) {
+            Ok(wait) => {
+                sleep(wait).await;
+                Some((Ok(line), Some((lines, network, life, name))))
+            }
+            Err(true) => None,
+            Err(false) => Some((Err(broken()), None)),
+        }
+    })
+    .boxed()
+}
+
+fn broken() -> std::io::Error {
+    std::io::Error::other("the connection was reset")
+}
+
+/// What a status says first.
+fn ready(object: &Value) -> String {
+    let conditions = object["status"]["conditions"].as_array();
+    let found = conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
+    found
+        .map_or_else(String::new, |found| format!("Ready={} {} {}", found["status"], found["reason"], found["message"]))
+}

@@ -1,0 +1,356 @@
+//! What a run begins with, and what people and GitOps tools wish for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use harbor_stand_in::Options;
+use harbor_stand_in::app::App;
+use serde_json::{Value, json};
+
+use crate::kubernetes::{Cluster, Id, Kind, Refusal, kind};
+use crate::network::Network;
+use crate::process::{Replica, Site};
+use crate::to_harbor::Harbors;
+
+/// The administrator's first password, everywhere.
+pub const PASSWORD: &str = "Harbor12345";
+/// Namespaces of users.
+pub const TEAMS: [&str; 3] = ["team-a", "team-b", "team-c"];
+/// The operator's namespace.
+pub const SYSTEM: &str = "harbor-robots";
+/// The Harbor of the cluster, and that of one team.
+pub const HOSTS: [&str; 2] = ["harbor.example", "harbor.team-b.example"];
+/// Projects of each Harbor.
+pub const PROJECTS: [&str; 3] = ["team-a", "team-b", "shared"];
+
+const FLAGS: [&str; 8] = [
+    "--leader-elect",
+    "--cluster-name=simulated",
+    // Whoever has no account is cleared away within the time of a run.
+    "--orphan-after=60",
+    "--patrol-every=300",
+    "--abandon-after=120",
+    "--private-registry-hosts=harbor.team-b.example",
+    "--tenant-poll-interval=30s",
+    "--concurrency=8",
+];
+
+/// An account that users want, and how.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// `RobotAccount` or `SystemRobotAccount`.
+    pub kind: &'static Kind,
+    /// Empty for a system account.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its `spec`.
+    pub spec: Value,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Wish {
+    /// Where the object is.
+    pub fn id(&self) -> Id {
+        Id::new(self.kind, &self.namespace, &self.name)
+    }
+
+    /// The namespace of its Secret.
+    pub fn secret_namespace(&self) -> &str {
+        if self.namespace.is_empty() { SYSTEM } else { &self.namespace }
+    }
+
+    fn object(&self) -> Value {
+        let mut metadata = json!({"name": self.name, "annotations": self.annotations});
+        if !self.namespace.is_empty() {
+            metadata["namespace"] = json!(self.namespace);
+        }
+        json!({"apiVersion": self.kind.api_version(), "kind": self.kind.name, "metadata": metadata, "spec": self.spec})
+    }
+}
+
+/// Everything.
+pub struct World {
+    /// Kubernetes.
+    pub cluster: Cluster,
+    /// The Harbors by host.
+    pub harbors: Harbors,
+    /// What is between them and the operator.
+    pub network: Network,
+    /// The operator.
+    pub replicas: Vec<Replica>,
+    /// What users have in Git: applied again whenever they say so.
+    pub wishes: Vec<Wish>,
+    /// Backups of etcd and of each Harbor.
+    pub backup: Option<crate::kubernetes::Backup>,
+    /// The present password of each Harbor's administrator.
+    pub passwords: [String; 2],
+    /// Robots of people, as they have to stay: host, stored name, digest.
+    pub strangers: Vec<(usize, String, String)>,
+    /// Robots may be left at the team's own Harbor, where nobody clears away what has no account: it was given up with the
+    /// namespace that held its login, or came back from a backup.
+    pub excused: bool,
+    /// Entries in ServiceAccounts may be left: their record went with a Secret that somebody deleted.
+    pub lost_records: bool,
+}
+
+fn path(kind: &Kind, namespace: &str) -> String {
+    let root =
+        if kind.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", kind.group, kind.version) };
+    if namespace.is_empty() {
+        format!("{root}/{}", kind.plural)
+    } else {
+        format!("{root}/namespaces/{namespace}/{}", kind.plural)
+    }
+}
+
+impl World {
+    /// A world in which everything is well, before the operator is started.
+    pub fn new(network: Network) -> Self {
+        let harbor = |host: &str| {
+            let options = Options { external_url: Some(format!("https://{host}")), ..Options::default() };
+            let app = harbor_stand_in::apart(options, "");
+            let mut state = app.state();
+            let now = state.clock.now_ms();
+            for project in PROJECTS {
+                state.projects.create(project, false, 1, "admin", now);
+            }
+            drop(state);
+            (host.to_owned(), app)
+        };
+        let harbors: Harbors = Arc::new(HOSTS.into_iter().map(harbor).collect());
+        let cluster = Cluster::default();
+        let site = Arc::new(Site::new(cluster.clone(), Arc::clone(&harbors), network.clone(), &FLAGS));
+        let replicas = ["one", "two"].map(|name| Replica::new(Arc::clone(&site), name)).into();
+        let passwords = [PASSWORD.to_owned(), PASSWORD.to_owned()];
+        let mut world = Self {
+            cluster,
+            harbors,
+            network,
+            replicas,
+            wishes: wishes(),
+            backup: None,
+            passwords,
+            strangers: Vec::new(),
+            excused: false,
+            lost_records: false,
+        };
+        for namespace in ["kube-system", "default", SYSTEM] {
+            world.make_namespace(namespace);
+        }
+        world.restore_order();
+        for wish in world.wishes.clone() {
+            world.apply(&wish);
+        }
+        world.make_strangers();
+        world
+    }
+
+    /// A Harbor by number.
+    pub fn harbor(&self, number: usize) -> &App {
+        &self.harbors[HOSTS[number]]
+    }
+
+    fn make_strangers(&mut self) {
+        for (number, host) in HOSTS.iter().enumerate() {
+            let mut state = self.harbors[*host].state();
+            let body = json!({"projects": PROJECTS.to_vec(), "robotsPerProject": 2});
+            harbor_stand_in::control::seed::seed(&mut state, body).expect("the projects are there");
+            let names: Vec<String> = state.robots.all_listed().map(|(name, _)| name.clone()).collect();
+            for name in names {
+                let digest = format!("{:?}", state.robots.named(&name).map(|robot| (&robot.row, &robot.groups)));
+                self.strangers.push((number, name, digest));
+            }
+        }
+    }
+
+    /// Makes a namespace and its default ServiceAccount; one that is there stays.
+    pub fn make_namespace(&self, name: &str) {
+        let labels = if TEAMS.contains(&name) { json!({"team": "yes"}) } else { json!({}) };
+        let object = json!({"metadata": {"name": name, "labels": labels}});
+        let _there_already = self.cluster.ask("POST", "/api/v1/namespaces", &object);
+        self.make_service_account(name, "default");
+    }
+
+    /// Makes a ServiceAccount; one that is there stays.
+    pub fn make_service_account(&self, namespace: &str, name: &str) {
+        let object = json!({"metadata": {"name": name, "namespace": namespace}});
+        let _there_already = self.create(kind("ServiceAccount"), namespace, &object);
+    }
+
+    /// Creates an object.
+    pub fn create(&self, kind: &Kind, namespace: &str, object: &Value) -> Result<Value, Refusal> {
+        self.cluster.ask("POST", &path(kind, namespace), object)
+    }
+
+    /// Merges a patch into an object.
+    pub fn patch(&self, id: &Id, patch: &Value) -> Result<Value, Refusal> {
+        self.cluster.ask("PATCH", &format!("{}/{}", path(id.kind(), &id.namespace), id.name), patch)
+    }
+
+    /// Deletes an object.
+    pub fn delete(&self, id: &Id) -> Result<Value, Refusal> {
+        self.cluster.ask("DELETE", &format!("{}/{}", path(id.kind(), &id.namespace), id.name), &Value::Null)
+    }
+
+    /// Makes an object, or gives it this spec again.
+    pub fn put(&self, kind: &'static Kind, namespace: &str, object: &Value) {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let id = Id::new(kind, namespace, name);
+        let stored = self.cluster.store().get(&id).cloned();
+        let result = match stored {
+            None => self.create(kind, namespace, object),
+            Some(stored) => {
+                let mut next = object.clone();
+                next["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
+                next["metadata"]["finalizers"] = stored["metadata"]["finalizers"].clone();
+                let mut annotations = stored["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+                annotations.extend(object["metadata"]["annotations"].as_object().cloned().unwrap_or_default());
+                next["metadata"]["annotations"] = annotations.into();
+                self.cluster.ask("PUT", &format!("{}/{name}", path(kind, namespace)), &next)
+            }
+        };
+        if let Err(refusal) = result {
+            self.network.note(format_args!("   {id} is not applied: {}", refusal.message));
+        }
+    }
+
+    /// Applies what users have in Git about one account.
+    pub fn apply(&self, wish: &Wish) {
+        self.put(wish.kind, &wish.namespace, &wish.object());
+    }
+
+    /// Writes the login Secret of a Harbor.
+    pub fn write_login(&self, number: usize, password: &str) {
+        let namespace = [SYSTEM, "team-b"][number];
+        let labels = if number == 1 { json!({"harbor-robots.io/use": "login"}) } else { json!({}) };
+        let object = json!({
+            "metadata": {"name": "login", "namespace": namespace, "labels": labels},
+            "stringData": {"username": "admin", "password": password},
+        });
+        self.put(kind("Secret"), namespace, &object);
+    }
+
+    /// Puts right whatever only a person can put right: namespaces, ServiceAccounts, logins, registries, grants, projects,
+    /// read-only mode, clocks. Accounts stay as users left them.
+    pub fn restore_order(&self) {
+        for team in TEAMS {
+            self.make_namespace(team);
+            self.make_service_account(team, "builder");
+            let namespace = Id::new(kind("Namespace"), "", team);
+            let _ending = self.patch(&namespace, &json!({"metadata": {"labels": {"team": "yes"}}}));
+        }
+        for number in 0..HOSTS.len() {
+            let mut state = self.harbor(number).state();
+            let now = state.clock.now_ms();
+            for project in PROJECTS {
+                if state.projects.named(project).is_none() {
+                    state.projects.create(project, false, 1, "admin", now);
+                }
+            }
+            state.settings.set_read_only(false);
+            if let Some(admin) = state.users.get_mut(1) {
+                admin.password.clone_from(&self.passwords[number]);
+            }
+            drop(state);
+            self.write_login(number, &self.passwords[number]);
+        }
+        for (number, kind, namespace) in [(0, kind("ClusterHarborRegistry"), ""), (1, kind("HarborRegistry"), "team-b")]
+        {
+            let object = registry(number);
+            let id = Id::new(kind, namespace, object["metadata"]["name"].as_str().unwrap_or_default());
+            let stored = self.cluster.store().get(&id).cloned();
+            if stored.is_none_or(|stored| !stored["metadata"]["deletionTimestamp"].is_string()) {
+                self.put(kind, namespace, &object);
+                continue;
+            }
+            // Whoever deletes a registry deletes its accounts.
+            for wish in self.wishes.iter().filter(|wish| wish.spec["registryRef"]["kind"] == kind.name) {
+                drop(self.delete(&wish.id()));
+            }
+        }
+    }
+}
+
+fn registry(number: usize) -> Value {
+    let mut spec = json!({
+        "url": format!("https://{}", HOSTS[number]),
+        "auth": {"secretRef": {"name": "login"}},
+        "pollInterval": "30s",
+        "orphanPolicy": "Delete",
+    });
+    if number == 0 {
+        spec["grants"] = json!([
+            {
+                "name": "teams", "namespaceSelector": {"matchLabels": {"team": "yes"}},
+                "projects": ["$(namespace)", "shared"],
+                "permissions": ["PushArtifacts", "PullArtifacts"],
+                "maxExpiresAfter": "90d", "adoption": "Allowed", "retention": "Allowed",
+            },
+        ]);
+        return json!({
+            "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
+            "metadata": {"name": "main", "annotations": {"harbor-robots.io/is-default": "true"}}, "spec": spec,
+        });
+    }
+    json!({
+        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
+        "metadata": {"name": "own", "namespace": "team-b"}, "spec": spec,
+    })
+}
+
+fn wishes() -> Vec<Wish> {
+    let wish = |namespace: &str, name: &str, spec: Value| Wish {
+        kind: kind(if namespace.is_empty() { "SystemRobotAccount" } else { "RobotAccount" }),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        spec,
+        annotations: BTreeMap::new(),
+    };
+    let main = json!({"kind": "ClusterHarborRegistry", "name": "main"});
+    vec![
+        wish(
+            "team-a",
+            "pull",
+            json!({
+                "registryRef": main, "project": "team-a", "permissions": ["PullArtifacts"], "expiresAfter": "30d",
+                "serviceAccounts": [{"name": "default"}],
+            }),
+        ),
+        wish(
+            "team-a",
+            "push",
+            json!({
+                "registryRef": main, "project": "shared", "permissions": ["PushArtifacts", "PullArtifacts"],
+                "expiresAfter": "1d",
+                "serviceAccounts": [{"name": "builder"}, {"name": "default"}],
+            }),
+        ),
+        wish(
+            "team-b",
+            "pull",
+            json!({
+                "registryRef": main, "project": "team-b", "permissions": ["PullArtifacts"],
+                "expiresAfter": "7d", "rotation": {"strategy": "InPlace"},
+            }),
+        ),
+        wish(
+            "team-b",
+            "own",
+            json!({
+                "registryRef": {"kind": "HarborRegistry", "name": "own"}, "project": "shared", "permissions": ["PullArtifacts"],
+                "expiresAfter": "30d",
+            }),
+        ),
+        wish(
+            "",
+            "mirror",
+            json!({
+                "registryRef": main, "projects": {"matching": [{"pattern": "*", "permissions": ["PullArtifacts"]}]},
+                "expiresAfter": "30d", "secret": {"namespaces": ["team-a", "team-c"]},
+                "serviceAccounts": [{"name": "builder"}],
+            }),
+        ),
+    ]
+}

@@ -1,0 +1,34 @@
+//! What simulated runs found, each as short as it could be made: the events of one run, after which everything has to settle
+//! all the same.
+
+use std::time::Duration;
+
+use harbor_robot_simulation::actions::{Action, Edit, Event, Tamper};
+use harbor_robot_simulation::run::{Settings, run};
+
+/// Seconds and events.
+fn settles(story: &[(u64, Action)]) {
+    let event = |(at, action): &(u64, Action)| Event { at: Duration::from_secs(*at), action: action.clone() };
+    let story: Vec<Event> = story.iter().map(event).collect();
+    let outcome = run(&Settings { seed: 1, trace: true, story: Some(story.clone()), ..Settings::default() });
+    assert_eq!(outcome.happened.len(), story.len(), "every event happens");
+    assert!(outcome.violations.is_empty(), "{:#?}\n{}", outcome.violations, outcome.log.join("\n"));
+}
+
+/// The watches ended in peace with the API server, and went on from versions that were ahead of the restored ones.
+#[test]
+fn an_account_that_a_restore_of_etcd_brought_back_gets_a_robot_again() {
+    settles(&[(60, Action::BackUpCluster), (120, Action::Delete(0)), (150, Action::RestoreCluster)]);
+}
+
+/// The robot's update time was before its creation, and so before the one on record.
+#[test]
+fn a_secret_that_a_person_changed_after_harbors_clock_was_set_back_is_noticed() {
+    settles(&[(60, Action::HarborClock(0, -3_600)), (120, Action::Robot(0, Tamper::Secret))]);
+}
+
+/// The last rotation lay an hour ahead.
+#[test]
+fn a_refresh_after_harbors_clock_was_set_back_is_served_at_once() {
+    settles(&[(60, Action::HarborClock(0, -3_600)), (120, Action::Edit(0, Edit::Refresh(1)))]);
+}
