@@ -5,9 +5,12 @@
 //! from the simulation instead: the monotonic clock follows tokio's paused one, the clock on the wall can be set, and random
 //! bytes come from the seed. So what is simulated is the program as it ships, not one with clocks handed in. All other
 //! threads are left alone.
+//!
+//! Linux only: elsewhere the C library keeps its functions, and what needs a simulated machine is left out.
 
-#![expect(unsafe_code, reason = "functions of the C library are defined here, for threads that ask for it")]
-#![expect(clippy::cast_possible_truncation, reason = "the C library's results are as wide as its functions say")]
+#![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, clippy::unused_self))]
+#![allow(unsafe_code, reason = "functions of the C library are defined here, for threads that ask for it")]
+#![allow(clippy::cast_possible_truncation, reason = "the C library's results are as wide as its functions say")]
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -93,6 +96,7 @@ fn passed() -> u64 {
 
 /// # Safety
 /// As the system's: `time` points to a `timespec`.
+#[cfg(target_os = "linux")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_int {
     let Some(state) = STATE.try_with(Cell::get).ok().flatten() else {
@@ -112,6 +116,7 @@ pub unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) ->
 
 /// # Safety
 /// As the system's: `buffer` has room for `length` bytes.
+#[cfg(target_os = "linux")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getrandom(buffer: *mut c_void, length: size_t, flags: c_uint) -> ssize_t {
     let Some(mut state) = STATE.try_with(Cell::get).ok().flatten() else {
@@ -137,7 +142,7 @@ fn splitmix(state: &mut u64) -> u64 {
     word ^ (word >> 31)
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 #[expect(clippy::disallowed_methods, reason = "these tests are about the clock itself")]
 mod tests {
     use std::collections::HashSet;

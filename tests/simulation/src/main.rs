@@ -54,6 +54,10 @@ fn main() -> ExitCode {
         };
     }
     let options = Options::parse();
+    if cfg!(not(target_os = "linux")) {
+        eprintln!("error: the simulation needs Linux, whose C library it stands in for");
+        return ExitCode::FAILURE;
+    }
     let program = std::env::current_exe().expect("a program knows where it is");
     let run = |settings: &Settings| run_apart(&program, settings);
     if let Some(seed) = options.seed {

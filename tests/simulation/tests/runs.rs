@@ -1,5 +1,8 @@
 //! Runs of the first seeds, and that a run repeats itself. `cargo xtask simulate` runs more.
 
+// A simulated machine needs the C library of Linux.
+#![cfg(target_os = "linux")]
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

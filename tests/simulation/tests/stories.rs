@@ -1,6 +1,9 @@
 //! What simulated runs found, each as short as it could be made: the events of one run, after which everything has to settle
 //! all the same.
 
+// A simulated machine needs the C library of Linux.
+#![cfg(target_os = "linux")]
+
 use std::time::Duration;
 
 use harbor_robot_simulation::actions::{Action, Edit, Event, Tamper};

@@ -278,7 +278,7 @@ fn update(store: &mut Store, call: &Call, id: &Id, mut next: Value, unchecked: b
         let generation = before["metadata"]["generation"].as_i64().unwrap_or(1) + 1;
         next["metadata"]["generation"] = json!(generation);
     }
-    if same(&before, &next) {
+    if *before == next {
         return Ok(before);
     }
     manage(&mut next, Some(&before), call);
@@ -326,10 +326,6 @@ fn without_status(object: &Value) -> Value {
         object.remove("metadata");
     }
     object
-}
-
-fn same(before: &Value, next: &Value) -> bool {
-    before == next
 }
 
 fn validate(kind: &Kind, id: &Id, before: &Value, next: &Value) -> Result<(), Refusal> {
