@@ -266,9 +266,9 @@ impl Observed<'_> {
             return None;
         }
         let made = self.recorded.current.as_ref().map(|record| record.robot.creation_time);
-        // A rotation in the future was noted by a clock that has been set back since.
-        let last = made.max(self.recorded.last_rotation).filter(|&at| at <= self.now + REFRESH_MINIMUM_AGE);
-        let old_enough = last.map(|at| at + REFRESH_MINIMUM_AGE);
+        // One in the future was noted by a clock that has been set back since.
+        let past = |at: Option<RegistryTime>| at.filter(|&at| at <= self.now + REFRESH_MINIMUM_AGE);
+        let old_enough = past(made).max(past(self.recorded.last_rotation)).map(|at| at + REFRESH_MINIMUM_AGE);
         old_enough.max(self.paced_until).filter(|&at| at > self.now)
     }
 

@@ -11,15 +11,12 @@ use kube::api::Api;
 use tokio::sync::watch;
 
 use crate::api::RobotAccount;
+use crate::cluster::in_namespace;
 use crate::cluster::objects::{Age, Partial, age};
 use crate::controllers::Context;
 
 /// How often it is asked: one call for one object.
 const EVERY: Duration = Duration::from_secs(30);
-/// So many answers in a row have to say that the data are older …
-const ANSWERS: usize = 3;
-/// … with so much time between them.
-const BETWEEN: Duration = Duration::from_secs(5);
 
 /// Tells all watches.
 #[derive(Debug)]
@@ -48,33 +45,45 @@ pub async fn notice(ctx: &Context) {
     let apis: Vec<Api<Partial<RobotAccount>>> = if namespaces.is_empty() {
         vec![Api::all(ctx.client.clone())]
     } else {
-        namespaces.iter().map(|name| Api::namespaced(ctx.client.clone(), name)).collect()
+        namespaces.iter().map(|name| in_namespace(&ctx.client, name)).collect()
     };
     let mut seen = None;
     loop {
-        tokio::time::sleep(EVERY).await;
         if is_restored(&apis, &mut seen).await {
             tracing::warn!("the API server's data are older than before: etcd was restored. Everything is listed anew");
             ctx.restores.tell();
         }
+        tokio::time::sleep(EVERY).await;
     }
 }
 
-/// Asks whether the data are at least as new as the version that was `seen`, and notes the present one. One of several API
-/// servers may be behind the others for some seconds, so that one answer is not enough.
+/// Asks whether the data are at least as new as the version that was `seen`, and notes the present one. The cache of an API
+/// server may only be behind, so what it denies has to be confirmed by what is stored.
 async fn is_restored(apis: &[Api<Partial<RobotAccount>>], seen: &mut Option<String>) -> bool {
-    for _ in 0..ANSWERS {
-        match ask(apis, seen.as_deref()).await {
-            Some(Age::AtLeast(version)) => {
-                *seen = version;
-                return false;
-            }
-            Some(Age::Older) => tokio::time::sleep(BETWEEN).await,
-            None => return false,
+    let older = match ask(apis, seen.as_deref()).await {
+        Some(Age::AtLeast(version)) => {
+            *seen = version;
+            return false;
         }
+        Some(Age::Older) => seen.take(),
+        None => return false,
+    };
+    let Some(Age::AtLeast(Some(now))) = ask(apis, None).await else {
+        *seen = older;
+        return false;
+    };
+    let restored = older.is_some_and(|seen| !is_ahead_of(&now, &seen));
+    *seen = Some(now);
+    restored
+}
+
+/// Only to confirm what the API server says. Versions are decimal numbers in every API server that there is; others are never
+/// ahead.
+fn is_ahead_of(now: &str, seen: &str) -> bool {
+    match (now.parse::<u64>(), seen.parse::<u64>()) {
+        (Ok(now), Ok(seen)) => now >= seen,
+        _ => false,
     }
-    *seen = None;
-    true
 }
 
 /// The first namespace that may be listed answers for all: versions are the cluster's.
@@ -93,22 +102,22 @@ mod tests {
 
     use super::*;
 
-    /// An API server at these versions, one after the other, and the last for ever: it compares by itself.
-    fn server(versions: &[u64]) -> Api<Partial<RobotAccount>> {
-        let mut left: Vec<u64> = versions.iter().rev().copied().collect();
+    /// An API server with these answers, the last for ever: what its cache knows, by which it judges, and what is stored.
+    fn server(answers: &[(u64, u64)]) -> Api<Partial<RobotAccount>> {
+        let mut left: Vec<(u64, u64)> = answers.iter().rev().copied().collect();
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-            let now = if left.len() > 1 { left.pop().unwrap() } else { left[0] };
+            let (cached, stored) = if left.len() > 1 { left.pop().unwrap() } else { left[0] };
             let query = request.uri().query().unwrap_or_default();
             let wanted = query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion=")?.parse::<u64>().ok());
-            let (code, body) = if wanted.is_some_and(|wanted| wanted > now) {
+            let (code, body) = if wanted.is_some_and(|wanted| wanted > cached) {
                 let details = json!({"causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large"}]});
                 let says = json!({
-                    "kind": "Status", "status": "Failure", "code": 504, "reason": "Timeout", "message": "Too large resource version",
-                    "details": details,
+                    "kind": "Status", "status": "Failure", "code": 504, "reason": "Timeout",
+                    "message": "Too large resource version", "details": details,
                 });
                 (504, says)
             } else {
-                let metadata = json!({"resourceVersion": now.to_string()});
+                let metadata = json!({"resourceVersion": stored.to_string()});
                 (200, json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": []}))
             };
             let answer = http::Response::builder().status(code);
@@ -118,22 +127,22 @@ mod tests {
         Api::all(kube::Client::new(service, "n"))
     }
 
-    async fn answers(versions: &[u64], times: usize) -> Vec<bool> {
-        let (apis, mut seen, mut all) = ([server(versions)], None, Vec::new());
+    async fn answers(answers: &[(u64, u64)], times: usize) -> Vec<bool> {
+        let (apis, mut seen, mut all) = ([server(answers)], None, Vec::new());
         for _ in 0..times {
             all.push(is_restored(&apis, &mut seen).await);
         }
         all
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn data_that_stay_older_were_restored() {
-        assert_eq!(answers(&[500, 700, 400], 4).await, [false, false, true, false], "and are known from then on");
-        assert_eq!(answers(&[500, 500, 501], 3).await, [false; 3]);
+    #[tokio::test]
+    async fn data_that_are_older_were_restored_and_are_known_from_then_on() {
+        assert_eq!(answers(&[(500, 500), (700, 700), (400, 400)], 4).await, [false, false, true, false]);
+        assert_eq!(answers(&[(500, 500), (500, 500), (501, 501)], 3).await, [false; 3]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_api_server_that_is_behind_the_others_for_a_moment_means_nothing() {
-        assert_eq!(answers(&[500, 499, 500], 2).await, [false, false]);
+    #[tokio::test]
+    async fn a_cache_that_is_behind_means_nothing_however_long() {
+        assert_eq!(answers(&[(500, 500), (300, 500), (300, 600)], 5).await, [false; 5]);
     }
 }

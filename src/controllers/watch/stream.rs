@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::restores::Restores;
-use crate::api::ObjectName;
+use crate::api::{GROUP, ObjectName};
 use crate::cluster::objects::PAGE;
 use crate::controllers::Context;
 use crate::controllers::gaps::Gaps;
@@ -216,12 +216,14 @@ where
     }
 
     fn tell_interrupted(&self, error: &watcher::Error, text: &str) {
-        if !is_missing(error) {
+        if !(K::group(&()) == GROUP && is_missing(error)) {
             tracing::warn!(kind = %self.kind, error = text, "a watch was interrupted and goes on by itself");
         } else if self.gaps.missing(&self.kind) {
             tracing::error!(
                 kind = %self.kind,
-                "the API server does not have this kind: its CustomResourceDefinition is not installed, or was deleted. Install                  the definitions of this version (`harbor-robot-operator crds` prints them); the watch begins by itself then"
+                error = text,
+                "the API server does not have this kind: its CustomResourceDefinition is not installed, or was deleted. Install \
+                 the definitions of this version (`harbor-robot-operator crds` prints them); the watch begins by itself then"
             );
         }
     }
