@@ -190,7 +190,11 @@ async fn from_the_first_install_to_the_last_trace() {
     let done = cluster.uninstall(&["--delete", "--yes", "--timeout=60s"]).await.ok().unwrap();
     assert!(done.contains("all accounts are gone") && done.contains("all registries are gone"), "{done}");
     assert!(cluster.harbor.robots(TEAM).await.unwrap().is_empty());
-    assert!(cluster.secret().await.is_none());
+    // Kubernetes' own collector takes it, right after its account.
+    eventually("the Secret goes with its account", Duration::from_secs(30), || async {
+        if cluster.secret().await.is_none() { Ok(()) } else { Err("it is there") }
+    })
+    .await;
     cluster.helm(&["uninstall", RELEASE, "--wait"]).await.ok().unwrap();
     cluster.no_pods().await;
     cluster.plane.kubectl(["delete", "crd", "-l", "app.kubernetes.io/name=harbor-robot-operator"]).ok().unwrap();
