@@ -193,12 +193,19 @@ impl Action {
         match *self {
             Self::Edit(account, edit) => {
                 edit.change(world, account);
+                world.wishes[account].deleted = false;
                 world.apply(&world.wishes[account].clone());
             }
-            Self::Apply(account) => world.apply(&world.wishes[account].clone()),
-            Self::Delete(account) => drop(world.delete(&world.wishes[account].id())),
+            Self::Apply(account) => {
+                world.wishes[account].deleted = false;
+                world.apply(&world.wishes[account].clone());
+            }
+            Self::Delete(account) => {
+                world.wishes[account].deleted = true;
+                drop(world.delete(&world.wishes[account].id()));
+            }
             Self::Spoil(account, spoil) => {
-                world.lost_records |= spoil == Spoil::Delete;
+                world.lost_records |= spoil == Spoil::Delete && world.secret_of(account).is_some();
                 spoil.run(world, account);
             }
             Self::Robot(account, tamper) => tamper.run(world, account),
@@ -270,8 +277,8 @@ impl Action {
             }
             Self::RestoreHarbor(harbor) => {
                 let backup = world.harbor(harbor).backup().clone();
-                world.excused |= harbor == 1;
                 if let Some(backup) = backup {
+                    world.excused |= harbor == 1;
                     world.harbor(harbor).state().restore(backup);
                     world.know_password(harbor);
                     world.know_strangers(harbor);
@@ -279,8 +286,8 @@ impl Action {
             }
             Self::BackUpCluster => world.backup = Some(world.cluster.store().backup()),
             Self::RestoreCluster => {
-                (world.excused, world.lost_records) = (true, true);
                 if let Some(backup) = &world.backup {
+                    (world.excused, world.lost_records) = (true, true);
                     world.cluster.store().restore(backup);
                 }
             }

@@ -34,7 +34,7 @@ fn logins(secret: &Value) -> Vec<Login> {
 /// The account that a robot's mark names, by its path: one that was made again takes over what the former one of its name
 /// left. `None` for a robot that nobody owns, or not any more.
 fn owner(description: &str) -> Option<&str> {
-    let inside = description.split_once("[harbor-robots.io/v1 ")?.1.split(']').next()?;
+    let inside = description.rsplit_once("[harbor-robots.io/v1 ")?.1.split(']').next()?;
     let mut words = inside.split(' ').skip(1);
     let path = words.next()?.strip_prefix("simulated/")?;
     words.all(|word| word != "retained").then_some(path)
@@ -84,7 +84,7 @@ impl World {
 
     /// What must hold at any time.
     pub fn always(&self) -> Vec<Violation> {
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<Violation> = self.network.broken().into_iter().map(|what| format!("h: {what}")).collect();
         for (number, name, digest) in &self.strangers {
             let state = self.harbor(*number).state();
             let now = format!("{:?}", state.robots.named(name).map(|robot| (&robot.row, &robot.groups)));
@@ -128,7 +128,12 @@ impl World {
         let (mut living, mut paths) = (BTreeSet::new(), BTreeSet::new());
         for number in 0..self.wishes.len() {
             let wish = &self.wishes[number];
-            let Some(account) = self.account(number) else { continue };
+            let Some(account) = self.account(number) else {
+                if !wish.deleted {
+                    wrong.push(format!("k: {} is wanted, and is not there", wish.id()));
+                }
+                continue;
+            };
             living.insert(account["metadata"]["uid"].as_str().unwrap_or_default().to_owned());
             paths.insert(format!("{}/{}", wish.namespace, wish.name));
             let name = wish.id();
@@ -140,6 +145,9 @@ impl World {
             if account["spec"]["disabled"] == true {
                 if ready["reason"] != "Disabled" {
                     wrong.push(format!("k: {name} is disabled and says {} {}", ready["reason"], ready["message"]));
+                }
+                if self.credential(number).is_ok() {
+                    wrong.push(format!("b: {name} is disabled, and its credential logs in"));
                 }
                 continue;
             }
@@ -157,6 +165,8 @@ impl World {
                     wrong.push(format!("k: {name} was asked for {token} {asked}, and served {served}"));
                 }
             }
+            wrong.extend(self.stray_robots(number, &account));
+            wrong.extend(self.service_accounts(number, &account));
             wrong.extend(self.credential(number).err().map(|why| format!("b: {name} is Ready, and {why}")));
         }
         for (number, host) in HOSTS.iter().enumerate() {
@@ -192,6 +202,48 @@ impl World {
         wrong
     }
 
+    /// Robots of an account that its status does not name.
+    fn stray_robots(&self, number: usize, account: &Value) -> Option<Violation> {
+        let wish = &self.wishes[number];
+        let harbor = usize::from(account["spec"]["registryRef"]["kind"] == "HarborRegistry");
+        let named =
+            |field: &str| account["status"][field]["name"].as_str().and_then(|name| name.strip_prefix("robot$"));
+        let known: BTreeSet<&str> = [named("robot"), named("previous")].into_iter().flatten().collect();
+        let all = self.robots_by_account(harbor);
+        let found = all.get(&format!("{}/{}", wish.namespace, wish.name))?;
+        let strays: Vec<&str> = found.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+        (!strays.is_empty()).then(|| format!("a: {} does not know its robots {}", wish.id(), strays.join(", ")))
+    }
+
+    /// ServiceAccounts that do not list an account's Secret although it says so.
+    fn service_accounts(&self, number: usize, account: &Value) -> Vec<Violation> {
+        let (wish, store) = (&self.wishes[number], self.cluster.store());
+        let names = account["spec"]["serviceAccounts"].as_array().into_iter().flatten();
+        let names: Vec<&str> = names.filter_map(|entry| entry["name"].as_str()).collect();
+        let mut missing = Vec::new();
+        let places = self.places(number, account);
+        // Where a system account asks for copies, its entries are beside these.
+        let skipped = usize::from(wish.namespace.is_empty() && places.len() > 1);
+        for namespace in places.into_iter().skip(skipped) {
+            for name in &names {
+                let id = Id::new(kind("ServiceAccount"), &namespace, name);
+                let Some(stored) = store.get(&id) else { continue };
+                let listed = stored["imagePullSecrets"].as_array().into_iter().flatten();
+                if !listed.into_iter().any(|entry| entry["name"] == *wish.name) {
+                    missing.push(format!("k: {id} does not list the Secret {}", wish.name));
+                }
+            }
+        }
+        missing
+    }
+
+    /// The namespaces of an account's Secret.
+    fn places(&self, number: usize, account: &Value) -> Vec<String> {
+        let copies = account["spec"]["secret"]["namespaces"].as_array().into_iter().flatten();
+        let first = self.wishes[number].secret_namespace().to_owned();
+        std::iter::once(first).chain(copies.filter_map(Value::as_str).map(str::to_owned)).collect()
+    }
+
     /// True if a renewal or the end of an overlap comes about within so long: that is no unrest.
     pub fn something_is_due_within(&self, time: Duration) -> bool {
         (0..self.wishes.len()).any(|number| {
@@ -213,11 +265,8 @@ impl World {
         let wish = &self.wishes[number];
         let account = self.account(number).ok_or("it is gone")?;
         let (spec, name) = (&account["spec"], &wish.name);
-        let mut places = vec![wish.secret_namespace().to_owned()];
-        let copies = spec["secret"]["namespaces"].as_array().into_iter().flatten();
-        places.extend(copies.filter_map(Value::as_str).map(str::to_owned));
         let (harbor, id) = self.robot_of(number).ok_or("its status names no robot")?;
-        for namespace in places {
+        for namespace in self.places(number, &account) {
             let place = Id::new(kind("Secret"), &namespace, name);
             let secret = self.cluster.store().get(&place).cloned().ok_or(format!("{place} is not there"))?;
             let logins = logins(&secret);

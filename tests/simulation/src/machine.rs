@@ -142,7 +142,8 @@ fn splitmix(state: &mut u64) -> u64 {
     word ^ (word >> 31)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 #[expect(clippy::disallowed_methods, reason = "these tests are about the clock itself")]
 mod tests {
     use std::collections::HashSet;

@@ -75,6 +75,7 @@ struct Inner {
     digest: u64,
     calls: u64,
     writes: u64,
+    broken: Vec<String>,
 }
 
 /// The network of one run.
@@ -96,6 +97,7 @@ impl Network {
             digest: 0,
             calls: 0,
             writes: 0,
+            broken: Vec::new(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -176,6 +178,17 @@ impl Network {
             }
         }
         Ok(usual)
+    }
+
+    /// Something happened that never may.
+    pub fn broke(&self, what: impl fmt::Display) {
+        self.note(format_args!("## {what}"));
+        self.lock().broken.push(what.to_string());
+    }
+
+    /// What happened that never may.
+    pub fn broken(&self) -> Vec<String> {
+        self.lock().broken.clone()
     }
 
     /// Counts a change at a server.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use harbor_robot_operator::cli::{Cli, Command, RunArgs};
-use harbor_robot_operator::run::{Operator, Surroundings};
+use harbor_robot_operator::run::{Error, Operator, Surroundings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +17,9 @@ use crate::to_kubernetes;
 
 /// How long a container that ended waits before it is started again.
 const RESTART: Duration = Duration::from_secs(1);
+
+/// How long a process that is asked to end may take: what is under way gets fifteen seconds, the Lease some more.
+const LONGEST_END: Duration = Duration::from_secs(30);
 
 /// One process from its start to its end, as the network knows it.
 pub struct Life {
@@ -131,7 +134,12 @@ impl Replica {
                 };
                 match Box::pin(operator.operate(&site.args, surroundings, ending.clone())).await {
                     Ok(()) => site.network.note(format_args!("{host} stopped")),
-                    Err(error) => site.network.note(format_args!("{host} ended: {error}")),
+                    Err(error) => {
+                        site.network.note(format_args!("{host} ended: {error}"));
+                        if !matches!(error, Error::NotLeading(_) | Error::Start(_)) {
+                            site.network.broke(format_args!("the process of {host} ended: {error}"));
+                        }
+                    }
                 }
                 tokio::time::sleep(RESTART).await;
             }
@@ -143,7 +151,9 @@ impl Replica {
     pub async fn stop(&mut self) {
         if let Some(process) = self.process.take() {
             process.shutdown.cancel();
-            let _ = process.task.await;
+            if tokio::time::timeout(LONGEST_END, process.task).await.is_err() {
+                self.site.network.broke(format_args!("{} does not end when it is asked to", self.name));
+            }
             process.life.over.cancel();
         }
     }

@@ -1,12 +1,14 @@
 //! One run: a seed decides the world's misfortunes, then all is put right, and it has to settle.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Once;
 use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::actions::{self, Action, Event};
 use crate::chance;
@@ -24,6 +26,9 @@ const QUIET: Duration = Duration::from_mins(15);
 const PROLOGUE: Duration = Duration::from_secs(20);
 /// How often the API server's controllers have a look.
 const COLLECT: Duration = Duration::from_millis(700);
+
+/// How often what must hold at any time is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What one run is made of.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -71,6 +76,7 @@ impl Outcome {
 pub fn run(settings: &Settings) -> Outcome {
     let settings = settings.clone();
     let seed = settings.seed;
+    note_panics();
     let thread = std::thread::Builder::new().name(format!("seed {seed}")).spawn(move || {
         let machine = Machine::start(seed);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -88,6 +94,22 @@ pub fn run(settings: &Settings) -> Outcome {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
         Outcome::ended_by(format!("h: a panic outside of a pass: {text}"))
     })
+}
+
+thread_local! {
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// tokio catches what panics in a task, and so does the operator: each panic of a run's thread is kept, whoever catches it.
+fn note_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.with_borrow_mut(|panics| panics.push(panic.to_string()));
+            usual(panic);
+        }));
+    });
 }
 
 /// How bad it gets: half of the runs know only what people do, since what a network does hides their faults.
@@ -123,12 +145,15 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
     if two {
         world.replicas[1].start();
     }
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let mut violations = Vec::new();
     sleep(PROLOGUE).await;
     network.set_weather(weather);
     for (number, Event { at, action }) in events.into_iter().enumerate() {
-        sleep_until(began + PROLOGUE + at).await;
+        watch_until(&world, began + PROLOGUE + at, &mut violations).await;
+        if !violations.is_empty() {
+            break;
+        }
         if network.happens(&format!("event {number}"), &action) {
             action.run(&mut world, machine).await;
         }
@@ -138,9 +163,12 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
         }
     }
     if violations.is_empty() {
-        sleep_until(began + PROLOGUE + storm).await;
+        watch_until(&world, began + PROLOGUE + storm, &mut violations).await;
+    }
+    if violations.is_empty() {
         violations = calm(&mut world, machine).await;
     }
+    violations.extend(PANICS.take().into_iter().map(|panic| format!("h: {panic}")));
     controllers.abort();
     for replica in &mut world.replicas {
         replica.kill();
@@ -152,6 +180,17 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
         digest: network.digest(),
         calls: network.calls(),
         time: machine.elapsed(),
+    }
+}
+
+/// Looks every few seconds whether what must hold at any time does.
+async fn watch_until(world: &World, until: Instant, violations: &mut Vec<Violation>) {
+    loop {
+        violations.extend(world.always());
+        if !violations.is_empty() || Instant::now() >= until {
+            return;
+        }
+        sleep_until(until.min(Instant::now() + LOOK)).await;
     }
 }
 
@@ -167,6 +206,7 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     for _ in 0..3 {
         sleep(SETTLE / 6).await;
         world.restore_order();
+        world.apply_all();
     }
     sleep(SETTLE / 2).await;
     let wrong = world.settled();

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::network::Name;
 use crate::run::{Outcome, Settings};
 
-/// The kind of a violation: its letter, and of which object, without times and numbers.
-fn sort(outcome: &Outcome) -> Option<&str> {
-    outcome.violations.first().map(|violation| violation.split(':').next().unwrap_or_default())
+/// The kind of a violation: its letter and its first words, without numbers.
+fn sort(outcome: &Outcome) -> Option<String> {
+    let words = outcome.violations.first()?.splitn(3, ':').take(2).collect::<String>();
+    Some(words.chars().filter(|c| !c.is_ascii_digit()).collect())
 }
 
 /// The shortest story found, and how it ends. `told` hears of progress.

@@ -48,6 +48,8 @@ pub struct Wish {
     pub spec: Value,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+    /// Its user deleted it, and does not want it back.
+    pub deleted: bool,
 }
 
 impl Wish {
@@ -221,6 +223,20 @@ impl World {
         self.put(wish.kind, &wish.namespace, &wish.object());
     }
 
+    /// Applies all that users want. Accounts of a registry on its way out wait until it is gone.
+    pub fn apply_all(&self) {
+        for wish in self.wishes.iter().filter(|wish| !wish.deleted) {
+            let reference = &wish.spec["registryRef"];
+            let kind = kind(reference["kind"].as_str().unwrap_or_default());
+            let namespace = if kind.namespaced { wish.namespace.as_str() } else { "" };
+            let registry = Id::new(kind, namespace, reference["name"].as_str().unwrap_or_default());
+            let stored = self.cluster.store().get(&registry).cloned();
+            if stored.is_some_and(|stored| !stored["metadata"]["deletionTimestamp"].is_string()) {
+                self.apply(wish);
+            }
+        }
+    }
+
     /// Writes the login Secret of a Harbor.
     pub fn write_login(&self, number: usize, password: &str) {
         let namespace = [SYSTEM, "team-b"][number];
@@ -307,6 +323,7 @@ fn wishes() -> Vec<Wish> {
         name: name.to_owned(),
         spec,
         annotations: BTreeMap::new(),
+        deleted: false,
     };
     let main = json!({"kind": "ClusterHarborRegistry", "name": "main"});
     vec![
