@@ -1,11 +1,12 @@
 //! Puts the parts together, starts them in order, and ends them on SIGTERM.
 
+mod settings;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -14,14 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::RunArgs;
 use crate::clock::{self, Steady};
-use crate::cluster::{client, events::Events, namespaces, reviews};
+use crate::cluster::{client, events::Events, reviews};
 use crate::controllers::gaps::Gaps;
 use crate::controllers::index::Index;
 use crate::controllers::registries::{self, Registries};
 use crate::controllers::watch::restores::{self, Restores};
-use crate::controllers::{
-    Context, FormerCalls, Key, RegistryWork, Settings, Tenants, figures, robots, sweep, turns, watch,
-};
+use crate::controllers::{Context, FormerCalls, Key, RegistryWork, figures, robots, sweep, turns, watch};
 use crate::gate::Gate;
 use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
@@ -146,7 +145,7 @@ impl Operator {
     ) -> Result<(), Error> {
         let Surroundings { client, api_server, host, carrier } = surroundings;
         let election = election_params(args)?;
-        let settings = settings(args, &client, api_server).await?;
+        let settings = settings::of(args, &client, api_server).await?;
         let leadership = if args.leader_elect {
             let identity = leader::identity(host.as_deref().unwrap_or("operator"));
             let namespace = &args.cluster_resource_namespace;
@@ -205,7 +204,7 @@ impl Operator {
     }
 
     /// The metrics as a scrape sees them.
-    pub fn metrics(&self) -> String {
+    fn metrics(&self) -> String {
         if let Some(context) = self.context.get() {
             figures::refresh(context);
         }
@@ -231,44 +230,6 @@ struct Progress {
     ready: AtomicBool,
     /// Waiting for the lead.
     standby: AtomicBool,
-}
-
-async fn settings(args: &RunArgs, client: &Client, api_server: Option<IpAddr>) -> Result<Settings, Error> {
-    let cluster_name = match &args.cluster_name {
-        Some(name) => name.clone(),
-        None => namespaces::uid_of_kube_system(client)
-            .await
-            .map_err(|error| {
-                Error::Start(format!(
-                    "the UID of the namespace kube-system, which names the cluster in each robot's mark, cannot be read: \
-                     {error}. Set --cluster-name to a name that no other cluster with robots in the same Harbor has, or let \
-                     the operator get that namespace"
-                ))
-            })?
-            .ok_or_else(|| Error::Start("there is no namespace kube-system; set --cluster-name".to_owned()))?,
-    };
-    Ok(Settings {
-        resource_namespace: args.cluster_resource_namespace.clone(),
-        cluster_name,
-        namespaces: args.namespaces.clone(),
-        cluster_registries: args.cluster_registries,
-        registry_selector: args.registry_selector.clone(),
-        watch_secrets: args.watch_secrets,
-        allow_http: args.allow_http,
-        tenants: Tenants {
-            private_hosts: args.private_registry_hosts.clone(),
-            denied: args.denied_cidrs.iter().copied().chain(api_server.map(IpNet::from)).collect(),
-            poll_interval: args.tenant_poll_interval,
-            requests_per_second: args.tenant_requests_per_second,
-            max_in_flight: usize::from(args.tenant_max_in_flight),
-            registries: usize::from(args.tenant_registries),
-        },
-        orphan_after: Duration::from_secs(args.orphan_after),
-        patrol_every: Duration::from_secs(args.patrol_every),
-        abandon_after: Duration::from_secs(args.abandon_after),
-        settle_after: Duration::from_secs(args.settle_after),
-        concurrency: usize::from(args.concurrency),
-    })
 }
 
 /// The address in a URL; a name may have others, and those of a cluster's own are not on the internet as a rule.

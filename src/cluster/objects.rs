@@ -11,10 +11,9 @@ use kube::core::{PartialObjectMeta, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::secrets::MANAGER;
-use super::{Error, TIMEOUT, within};
+use super::{Error, within};
 use crate::api::ObjectName;
 use crate::decode::{Lenient, Unreadable};
 
@@ -74,12 +73,14 @@ pub async fn age<K: Object>(api: &Api<Partial<K>>, seen: Option<&str>) -> Result
     if let Some(version) = seen {
         params = params.at(version).matching(VersionMatch::NotOlderThan);
     }
-    match timeout(TIMEOUT, api.list(&params)).await {
-        Ok(Ok(list)) => Ok(Age::AtLeast(list.metadata.resource_version.filter(|version| !version.is_empty()))),
-        Ok(Err(kube::Error::Api(status))) if is_ahead(&status) => Ok(Age::Older),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(Error::Failed("timed out".to_owned())),
-    }
+    let asked = async {
+        match api.list(&params).await {
+            Ok(list) => Ok(Age::AtLeast(list.metadata.resource_version.filter(|version| !version.is_empty()))),
+            Err(kube::Error::Api(status)) if is_ahead(&status) => Ok(Age::Older),
+            Err(error) => Err(error),
+        }
+    };
+    within(asked).await
 }
 
 /// The version that was asked for is larger than any that there is.
@@ -197,23 +198,29 @@ async fn patch_meta<K: Object>(
 /// picture from overwriting a newer one.
 pub async fn write_status<K>(api: &Api<Lenient<K>>, mut object: K) -> Result<ObjectMeta, Error>
 where
-    K: Object + HasStatus<Status: Serialize>,
+    K: Object + HasStatus<Status: PartialEq + Serialize>,
 {
     object.meta_mut().managed_fields = None;
     let name = object.meta().name.clone().unwrap_or_default();
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let sent = Lenient::new(object);
     let written = within(api.replace_status(&name, &params, &sent)).await?;
-    if let (Some(sent), Some(stored)) = (status_in(&sent), status_in(&written))
-        && let Some(field) = lost(&sent, &stored, "status")
-    {
+    if let Some(field) = lost_field(&sent, &written) {
         warn_of_old_definition(&K::kind(&()), &field);
     }
     Ok(metadata_of(written))
 }
 
-fn status_in<K: HasStatus<Status: Serialize>>(object: &Lenient<K>) -> Option<Value> {
-    serde_json::to_value(object.as_result().ok()?.status()?).ok()
+/// The first field of the status that was sent and not stored. As a rule both are the same, and nothing is made of either.
+fn lost_field<K>(sent: &Lenient<K>, stored: &Lenient<K>) -> Option<String>
+where
+    K: HasStatus<Status: PartialEq + Serialize>,
+{
+    let (sent, stored) = (sent.as_result().ok()?.status()?, stored.as_result().ok()?.status()?);
+    if sent == stored {
+        return None;
+    }
+    lost(&serde_json::to_value(sent).ok()?, &serde_json::to_value(stored).ok()?, "status")
 }
 
 /// The first field that was sent and not stored.

@@ -99,11 +99,15 @@ pub fn is_never_updated(creation_time: RegistryTime, update_time: RegistryTime) 
     (SignedDuration::ZERO..=NEVER_UPDATED).contains(&update_time.duration_since(creation_time))
 }
 
+/// True if the update time on record and the robot's are of the same write, or both of none.
+pub fn is_same_update(known: RegistryTime, robot: &Robot) -> bool {
+    let fresh = |at| is_never_updated(robot.creation_time, at);
+    known == robot.update_time || (fresh(known) && fresh(robot.update_time))
+}
+
 /// True if nobody wrote to the robot since we recorded `updated_at`.
 pub fn is_untouched(record: &RobotRecord, robot: &Robot) -> bool {
-    let fresh = |at| is_never_updated(robot.creation_time, at);
-    record.robot.is(robot)
-        && record.update_time.is_some_and(|at| at == robot.update_time || (fresh(at) && fresh(robot.update_time)))
+    record.robot.is(robot) && record.update_time.is_some_and(|known| is_same_update(known, robot))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::api::RegistryTime;
 
 use super::conditions::{self, State, Verdict};
 use super::desired::Desired;
-use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens, is_never_updated};
+use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens, is_same_update};
 use super::plan::{Blocker, Plan, Purpose, Step, Strategy, Target};
 use super::robot::Robot;
 use super::situation::{self, Observed};
@@ -198,11 +198,7 @@ fn owes_update(facts: &Facts<'_>) -> bool {
 
 /// Keeps the recorded value while both mean "never updated", so that nothing is written for a millisecond.
 fn settled_update_time(known: Option<RegistryTime>, robot: &Robot) -> RegistryTime {
-    let fresh = |at| is_never_updated(robot.creation_time, at);
-    match known {
-        Some(at) if fresh(at) && fresh(robot.update_time) => at,
-        _ => robot.update_time,
-    }
+    known.filter(|&known| is_same_update(known, robot)).unwrap_or(robot.update_time)
 }
 
 fn handled(facts: &Facts<'_>) -> Tokens {

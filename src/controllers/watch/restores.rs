@@ -10,8 +10,8 @@ use std::time::Duration;
 use kube::api::Api;
 use tokio::sync::watch;
 
+use super::stream::apis;
 use crate::api::RobotAccount;
-use crate::cluster::in_namespace;
 use crate::cluster::objects::{Age, Partial, age};
 use crate::controllers::Context;
 
@@ -41,12 +41,7 @@ impl Restores {
 
 /// Asks for as long as the operator runs.
 pub async fn notice(ctx: &Context) {
-    let namespaces = &ctx.settings.namespaces;
-    let apis: Vec<Api<Partial<RobotAccount>>> = if namespaces.is_empty() {
-        vec![Api::all(ctx.client.clone())]
-    } else {
-        namespaces.iter().map(|name| in_namespace(&ctx.client, name)).collect()
-    };
+    let apis: Vec<Api<Partial<RobotAccount>>> = apis(ctx).into_iter().map(|(_, api)| api).collect();
     let mut seen = None;
     loop {
         if is_restored(&apis, &mut seen).await {
