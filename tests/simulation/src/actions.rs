@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::kubernetes::{Id, kind};
 use crate::machine::Machine;
-use crate::world::{HOSTS, PROJECTS, SYSTEM, TEAMS, World};
+use crate::world::{HOSTS, PROJECTS, TEAMS, World};
 
 /// One thing that somebody does. Numbers name an account, a Harbor or a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,11 +226,9 @@ impl Action {
                 drop(world.patch(&id, &json!({"metadata": {"labels": {"team": value}}})));
             }
             Self::Ungrant => {
-                let id = Id::new(kind("ClusterHarborRegistry"), "", "main");
-                drop(world.patch(&id, &json!({"spec": {"grants": []}})));
+                drop(world.patch(&World::registry(0), &json!({"spec": {"grants": []}})));
             }
-            Self::DeleteRegistry(0) => drop(world.delete(&Id::new(kind("ClusterHarborRegistry"), "", "main"))),
-            Self::DeleteRegistry(_) => drop(world.delete(&Id::new(kind("HarborRegistry"), "team-b", "own"))),
+            Self::DeleteRegistry(number) => drop(world.delete(&World::registry(number))),
             Self::Repair => world.restore_order(),
             Self::Password(harbor, told) => {
                 let password = format!("Harbor{}", world.network.calls());
@@ -242,10 +240,7 @@ impl Action {
                 }
                 world.passwords[harbor] = password;
             }
-            Self::DeleteLogin(harbor) => {
-                let namespace = [SYSTEM, "team-b"][harbor];
-                drop(world.delete(&Id::new(kind("Secret"), namespace, "login")));
-            }
+            Self::DeleteLogin(harbor) => drop(world.delete(&World::login(harbor))),
             Self::DeleteProject(harbor, name) => {
                 let mut state = world.harbor(harbor).state();
                 if let Some(id) = state.projects.named(name).map(|project| project.id) {
@@ -254,19 +249,13 @@ impl Action {
                 drop(state);
                 world.strangers.retain(|(at, robot, _)| *at != harbor || !robot.starts_with(&format!("{name}+")));
             }
-            Self::MakeProject(harbor, name) => {
-                let mut state = world.harbor(harbor).state();
-                let now = state.clock.now_ms();
-                if state.projects.named(name).is_none() {
-                    state.projects.create(name, false, 1, "admin", now);
-                }
-            }
+            Self::MakeProject(harbor, name) => world.make_project(harbor, name),
             Self::ReadOnly(harbor, on) => world.harbor(harbor).state().settings.set_read_only(on),
             Self::ForgetSessions(harbor) => drop(world.harbor(harbor).state().sessions.forget()),
             Self::HarborClock(harbor, seconds) => world.harbor(harbor).state().clock.advance(seconds),
             Self::OurClock(seconds) => {
                 machine.set_clock(seconds);
-                // The servers' own clocks stay.
+                // The Harbors' own clocks stay; the API server's is ours.
                 for number in 0..HOSTS.len() {
                     world.harbor(number).state().clock.advance(-seconds);
                 }

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64::Engine as _;
+use harbor_stand_in::state::robots::Robot;
 use serde_json::Value;
 
-use crate::kubernetes::{Id, Object, kind};
+use crate::kubernetes::{Id, Object, is_deleting, kind};
 use crate::world::{HOSTS, TEAMS, World};
 
 /// What does not hold, in a sentence.
 pub type Violation = String;
 
 /// A condition of an object.
-fn condition<'a>(object: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn condition<'a>(object: &'a Value, name: &str) -> &'a Value {
     let conditions = object["status"]["conditions"].as_array();
     conditions.and_then(|all| all.iter().find(|condition| condition["type"] == name)).unwrap_or(&Value::Null)
 }
@@ -40,13 +41,18 @@ fn owner(description: &str) -> Option<&str> {
     words.all(|word| word != "retained").then_some(path)
 }
 
+/// All of a robot, or that there is none.
+fn as_it_is(robot: Option<&Robot>) -> String {
+    format!("{robot:?}")
+}
+
 impl World {
     /// An account's object.
     pub fn account(&self, number: usize) -> Option<Object> {
         self.cluster.store().get(&self.wishes[number].id()).cloned()
     }
 
-    /// The Secret that an account's status names, else that its name would have.
+    /// The account's Secret, if it is there.
     pub fn secret_of(&self, number: usize) -> Option<Id> {
         let wish = &self.wishes[number];
         let id = Id::new(kind("Secret"), wish.secret_namespace(), &wish.name);
@@ -55,10 +61,8 @@ impl World {
 
     /// The robot that an account's status names: which Harbor's, and its id.
     pub fn robot_of(&self, number: usize) -> Option<(usize, i64)> {
-        let account = self.account(number)?;
-        let id = account["status"]["robot"]["id"].as_i64()?;
-        let own = account["spec"]["registryRef"]["kind"] == "HarborRegistry";
-        Some((usize::from(own), id))
+        let id = self.account(number)?["status"]["robot"]["id"].as_i64()?;
+        Some((self.wishes[number].harbor(), id))
     }
 
     /// The password of a Harbor's administrator as it is there now.
@@ -74,10 +78,9 @@ impl World {
         let state = self.harbors[HOSTS[harbor]].state();
         self.strangers.retain(|(at, ..)| *at != harbor);
         for (name, id) in state.robots.all_listed() {
-            if let Some(robot) =
-                state.robots.get(*id).filter(|robot| !robot.row.description.contains("[harbor-robots.io/"))
-            {
-                self.strangers.push((harbor, name.clone(), format!("{:?}", Some((&robot.row, &robot.groups)))));
+            let robot = state.robots.get(*id);
+            if robot.is_some_and(|robot| !robot.row.description.contains("[harbor-robots.io/")) {
+                self.strangers.push((harbor, name.clone(), as_it_is(robot)));
             }
         }
     }
@@ -87,7 +90,7 @@ impl World {
         let mut wrong: Vec<Violation> = self.network.broken().into_iter().map(|what| format!("h: {what}")).collect();
         for (number, name, digest) in &self.strangers {
             let state = self.harbor(*number).state();
-            let now = format!("{:?}", state.robots.named(name).map(|robot| (&robot.row, &robot.groups)));
+            let now = as_it_is(state.robots.named(name));
             if now != *digest {
                 wrong.push(format!("c: {name} at {}, which nobody marked, was {digest} and is {now}", HOSTS[*number]));
             }
@@ -96,13 +99,6 @@ impl World {
             for (account, robots) in self.robots_by_account(number) {
                 if robots.len() > 2 {
                     wrong.push(format!("a: {} robots of {account} at {host}: {}", robots.len(), robots.join(", ")));
-                }
-            }
-        }
-        for replica in &self.replicas {
-            for line in replica.metrics().iter().flat_map(|text| text.lines()) {
-                if line.starts_with("harbor_robots_panics_total{") && !line.ends_with(" 0") {
-                    wrong.push(format!("h: {line}"));
                 }
             }
         }
@@ -137,7 +133,7 @@ impl World {
             living.insert(account["metadata"]["uid"].as_str().unwrap_or_default().to_owned());
             paths.insert(format!("{}/{}", wish.namespace, wish.name));
             let name = wish.id();
-            if account["metadata"]["deletionTimestamp"].is_string() {
+            if is_deleting(&account) {
                 wrong.push(format!("k: {name} is still being deleted: {}", condition(&account, "Ready")["message"]));
                 continue;
             }
@@ -205,11 +201,10 @@ impl World {
     /// Robots of an account that its status does not name.
     fn stray_robots(&self, number: usize, account: &Value) -> Option<Violation> {
         let wish = &self.wishes[number];
-        let harbor = usize::from(account["spec"]["registryRef"]["kind"] == "HarborRegistry");
         let named =
             |field: &str| account["status"][field]["name"].as_str().and_then(|name| name.strip_prefix("robot$"));
         let known: BTreeSet<&str> = [named("robot"), named("previous")].into_iter().flatten().collect();
-        let all = self.robots_by_account(harbor);
+        let all = self.robots_by_account(wish.harbor());
         let found = all.get(&format!("{}/{}", wish.namespace, wish.name))?;
         let strays: Vec<&str> = found.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
         (!strays.is_empty()).then(|| format!("a: {} does not know its robots {}", wish.id(), strays.join(", ")))
@@ -248,8 +243,7 @@ impl World {
     pub fn something_is_due_within(&self, time: Duration) -> bool {
         (0..self.wishes.len()).any(|number| {
             let Some(account) = self.account(number) else { return false };
-            let harbor = usize::from(account["spec"]["registryRef"]["kind"] == "HarborRegistry");
-            let now = self.harbor(harbor).state().clock.now_ms();
+            let now = self.harbor(self.wishes[number].harbor()).state().clock.now_ms();
             let most = i64::try_from(time.as_millis()).unwrap_or(i64::MAX) + 120_000;
             [&account["status"]["renewalTime"], &account["status"]["previous"]["revocationTime"]].into_iter().any(
                 |at| {

@@ -13,7 +13,6 @@
 #![allow(clippy::cast_possible_truncation, reason = "the C library's results are as wide as its functions say")]
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use libc::{c_int, c_uint, c_void, clockid_t, size_t, ssize_t, timespec};
 use tokio::time::Instant;
@@ -60,11 +59,6 @@ impl Machine {
     /// Sets the clock on the wall forward, or back.
     pub fn set_clock(&self, seconds: i64) {
         change(|state| state.set += seconds * 1_000_000_000);
-    }
-
-    /// The time since the start.
-    pub fn elapsed(&self) -> Duration {
-        Duration::from_nanos(passed())
     }
 }
 
@@ -147,7 +141,7 @@ fn splitmix(state: &mut u64) -> u64 {
 #[expect(clippy::disallowed_methods, reason = "these tests are about the clock itself")]
 mod tests {
     use std::collections::HashSet;
-    use std::time::SystemTime;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 

@@ -13,9 +13,10 @@ use harbor_robot_simulation::shrink::shrink;
 
 /// Simulate the operator, Kubernetes and Harbor, with everything that can go wrong.
 #[derive(Parser)]
+#[command(name = "cargo xtask simulate")]
 struct Options {
     /// How many runs.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 500)]
     seeds: u64,
     /// Run for so long instead.
     #[arg(long, conflicts_with = "seeds")]

@@ -1,7 +1,7 @@
 //! A process of the operator: it is started, ends in peace, dies at any await, or loses the network.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -81,8 +81,6 @@ pub struct Replica {
     cut_off: bool,
     /// Each process is another one.
     starts: u32,
-    /// All that it was, for what they counted.
-    operators: Arc<Mutex<Vec<Operator>>>,
 }
 
 struct Process {
@@ -94,7 +92,7 @@ struct Process {
 impl Replica {
     /// A replica that is not started yet.
     pub fn new(site: Arc<Site>, name: &str) -> Self {
-        Self { site, name: name.to_owned(), process: None, cut_off: false, starts: 0, operators: Arc::default() }
+        Self { site, name: name.to_owned(), process: None, cut_off: false, starts: 0 }
     }
 
     /// True while it has a process.
@@ -114,14 +112,13 @@ impl Replica {
             cut_off: AtomicBool::new(self.cut_off),
         });
         let shutdown = CancellationToken::new();
-        let (site, operators) = (Arc::clone(&self.site), Arc::clone(&self.operators));
+        let site = Arc::clone(&self.site);
         let (process, ending) = (Arc::clone(&life), shutdown.clone());
         let host = format!("{}-{}", self.name, self.starts);
         let task = tokio::spawn(async move {
             // As the container is started again: a back-off of its own would only make runs longer.
             while !ending.is_cancelled() {
                 let operator = Operator::default();
-                operators.lock().unwrap_or_else(PoisonError::into_inner).push(operator.clone());
                 let surroundings = Surroundings {
                     client: to_kubernetes::client(&site.cluster, &site.network, &process),
                     api_server: None,
@@ -172,11 +169,5 @@ impl Replica {
         if let Some(process) = &self.process {
             process.life.cut_off.store(cut_off, Ordering::Relaxed);
         }
-    }
-
-    /// The metrics of all its processes.
-    pub fn metrics(&self) -> Vec<String> {
-        let operators = self.operators.lock().unwrap_or_else(PoisonError::into_inner);
-        operators.iter().map(Operator::metrics).collect()
     }
 }

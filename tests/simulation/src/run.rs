@@ -112,6 +112,11 @@ fn note_panics() {
     });
 }
 
+/// What panicked since it was asked last.
+fn panics() -> impl Iterator<Item = Violation> {
+    PANICS.take().into_iter().map(|panic| format!("h: {panic}"))
+}
+
 /// How bad it gets: half of the runs know only what people do, since what a network does hides their faults.
 fn weather(random: &mut SmallRng) -> Weather {
     let grades: [(u32, u32, u32); 6] = [(0, 0, 0), (0, 0, 0), (0, 60, 10), (20, 20, 5), (100, 50, 20), (300, 150, 60)];
@@ -157,7 +162,7 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
         if network.happens(&format!("event {number}"), &action) {
             action.run(&mut world, machine).await;
         }
-        violations.extend(world.always());
+        violations.extend(world.always().into_iter().chain(panics()));
         if !violations.is_empty() {
             break;
         }
@@ -168,7 +173,7 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
     if violations.is_empty() {
         violations = calm(&mut world, machine).await;
     }
-    violations.extend(PANICS.take().into_iter().map(|panic| format!("h: {panic}")));
+    violations.extend(panics());
     controllers.abort();
     for replica in &mut world.replicas {
         replica.kill();
@@ -179,14 +184,14 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
         log: network.log(),
         digest: network.digest(),
         calls: network.calls(),
-        time: machine.elapsed(),
+        time: network.time(),
     }
 }
 
 /// Looks every few seconds whether what must hold at any time does.
 async fn watch_until(world: &World, until: Instant, violations: &mut Vec<Violation>) {
     loop {
-        violations.extend(world.always());
+        violations.extend(world.always().into_iter().chain(panics()));
         if !violations.is_empty() || Instant::now() >= until {
             return;
         }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 use tower::{BoxError, service_fn};
 
+use crate::check::condition;
 use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, refused, streamed};
 use crate::network::{Fate, Network, Server};
 use crate::process::Life;
@@ -71,13 +72,7 @@ async fn call(
         Fate::LostBefore(wait) => (wait, false, false),
         Fate::Refused(wait, status) => {
             sleep(wait).await;
-            let reason = match status {
-                403 => "Forbidden",
-                409 => "Conflict",
-                422 => "Invalid",
-                429 => "TooManyRequests",
-                _ => "InternalError",
-            };
+            let reason = if status == 429 { "TooManyRequests" } else { "InternalError" };
             return Ok(refused(&Refusal::new(status, reason, "the simulation says so")));
         }
     };
@@ -92,7 +87,6 @@ async fn call(
         });
     }
     if !arrives {
-        // Nobody says that it is lost, as a rule.
         sleep(wait).await;
         return Err(lost());
     }
@@ -148,8 +142,6 @@ fn broken() -> std::io::Error {
 
 /// What a status says first.
 fn ready(object: &Value) -> String {
-    let conditions = object["status"]["conditions"].as_array();
-    let found = conditions.and_then(|all| all.iter().find(|condition| condition["type"] == "Ready"));
-    found
-        .map_or_else(String::new, |found| format!("Ready={} {} {}", found["status"], found["reason"], found["message"]))
+    let ready = condition(object, "Ready");
+    format!("Ready={} {} {}", ready["status"], ready["reason"], ready["message"])
 }

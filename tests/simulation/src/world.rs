@@ -7,13 +7,13 @@ use harbor_stand_in::Options;
 use harbor_stand_in::app::App;
 use serde_json::{Value, json};
 
-use crate::kubernetes::{Cluster, Id, Kind, Refusal, kind};
+use crate::kubernetes::{Backup, Cluster, Id, Kind, Refusal, is_deleting, kind};
 use crate::network::Network;
 use crate::process::{Replica, Site};
 use crate::to_harbor::Harbors;
 
 /// The administrator's first password, everywhere.
-pub const PASSWORD: &str = "Harbor12345";
+const PASSWORD: &str = "Harbor12345";
 /// Namespaces of users.
 pub const TEAMS: [&str; 3] = ["team-a", "team-b", "team-c"];
 /// The operator's namespace.
@@ -63,6 +63,11 @@ impl Wish {
         if self.namespace.is_empty() { SYSTEM } else { &self.namespace }
     }
 
+    /// Which Harbor it is of.
+    pub fn harbor(&self) -> usize {
+        usize::from(self.spec["registryRef"]["kind"] == "HarborRegistry")
+    }
+
     fn object(&self) -> Value {
         let mut metadata = json!({"name": self.name, "annotations": self.annotations});
         if !self.namespace.is_empty() {
@@ -84,8 +89,8 @@ pub struct World {
     pub replicas: Vec<Replica>,
     /// What users have in Git: applied again whenever they say so.
     pub wishes: Vec<Wish>,
-    /// Backups of etcd and of each Harbor.
-    pub backup: Option<crate::kubernetes::Backup>,
+    /// A backup of etcd.
+    pub backup: Option<Backup>,
     /// The present password of each Harbor's administrator.
     pub passwords: [String; 2],
     /// Robots of people, as they have to stay: host, stored name, digest.
@@ -112,14 +117,7 @@ impl World {
     pub fn new(network: Network) -> Self {
         let harbor = |host: &str| {
             let options = Options { external_url: Some(format!("https://{host}")), ..Options::default() };
-            let app = harbor_stand_in::apart(options, "");
-            let mut state = app.state();
-            let now = state.clock.now_ms();
-            for project in PROJECTS {
-                state.projects.create(project, false, 1, "admin", now);
-            }
-            drop(state);
-            (host.to_owned(), app)
+            (host.to_owned(), harbor_stand_in::apart(options, ""))
         };
         let harbors: Harbors = Arc::new(HOSTS.into_iter().map(harbor).collect());
         let cluster = Cluster::default();
@@ -142,10 +140,13 @@ impl World {
             world.make_namespace(namespace);
         }
         world.restore_order();
-        for wish in world.wishes.clone() {
-            world.apply(&wish);
+        world.apply_all();
+        for number in 0..HOSTS.len() {
+            let body = json!({"projects": PROJECTS.to_vec(), "robotsPerProject": 2});
+            harbor_stand_in::control::seed::seed(&mut world.harbor(number).state(), body)
+                .expect("the projects are there");
+            world.know_strangers(number);
         }
-        world.make_strangers();
         world
     }
 
@@ -154,16 +155,25 @@ impl World {
         &self.harbors[HOSTS[number]]
     }
 
-    fn make_strangers(&mut self) {
-        for (number, host) in HOSTS.iter().enumerate() {
-            let mut state = self.harbors[*host].state();
-            let body = json!({"projects": PROJECTS.to_vec(), "robotsPerProject": 2});
-            harbor_stand_in::control::seed::seed(&mut state, body).expect("the projects are there");
-            let names: Vec<String> = state.robots.all_listed().map(|(name, _)| name.clone()).collect();
-            for name in names {
-                let digest = format!("{:?}", state.robots.named(&name).map(|robot| (&robot.row, &robot.groups)));
-                self.strangers.push((number, name, digest));
-            }
+    /// A registry object: the one of the cluster, or the team's own.
+    pub fn registry(number: usize) -> Id {
+        match number {
+            0 => Id::new(kind("ClusterHarborRegistry"), "", "main"),
+            _ => Id::new(kind("HarborRegistry"), "team-b", "own"),
+        }
+    }
+
+    /// The Secret with the login of a registry.
+    pub fn login(number: usize) -> Id {
+        Id::new(kind("Secret"), [SYSTEM, "team-b"][number], "login")
+    }
+
+    /// Makes a project; one that is there stays.
+    pub fn make_project(&self, number: usize, name: &str) {
+        let mut state = self.harbor(number).state();
+        let now = state.clock.now_ms();
+        if state.projects.named(name).is_none() {
+            state.projects.create(name, false, 1, "admin", now);
         }
     }
 
@@ -226,12 +236,8 @@ impl World {
     /// Applies all that users want. Accounts of a registry on its way out wait until it is gone.
     pub fn apply_all(&self) {
         for wish in self.wishes.iter().filter(|wish| !wish.deleted) {
-            let reference = &wish.spec["registryRef"];
-            let kind = kind(reference["kind"].as_str().unwrap_or_default());
-            let namespace = if kind.namespaced { wish.namespace.as_str() } else { "" };
-            let registry = Id::new(kind, namespace, reference["name"].as_str().unwrap_or_default());
-            let stored = self.cluster.store().get(&registry).cloned();
-            if stored.is_some_and(|stored| !stored["metadata"]["deletionTimestamp"].is_string()) {
+            let stored = self.cluster.store().get(&Self::registry(wish.harbor())).cloned();
+            if stored.is_some_and(|stored| !is_deleting(&stored)) {
                 self.apply(wish);
             }
         }
@@ -239,17 +245,17 @@ impl World {
 
     /// Writes the login Secret of a Harbor.
     pub fn write_login(&self, number: usize, password: &str) {
-        let namespace = [SYSTEM, "team-b"][number];
+        let id = Self::login(number);
         let labels = if number == 1 { json!({"harbor-robots.io/use": "login"}) } else { json!({}) };
         let object = json!({
-            "metadata": {"name": "login", "namespace": namespace, "labels": labels},
+            "metadata": {"name": id.name, "namespace": id.namespace, "labels": labels},
             "stringData": {"username": "admin", "password": password},
         });
-        self.put(kind("Secret"), namespace, &object);
+        self.put(id.kind(), &id.namespace, &object);
     }
 
     /// Puts right whatever only a person can put right: namespaces, ServiceAccounts, logins, registries, grants, projects,
-    /// read-only mode, clocks. Accounts stay as users left them.
+    /// read-only mode. Accounts stay as users left them.
     pub fn restore_order(&self) {
         for team in TEAMS {
             self.make_namespace(team);
@@ -258,13 +264,10 @@ impl World {
             let _ending = self.patch(&namespace, &json!({"metadata": {"labels": {"team": "yes"}}}));
         }
         for number in 0..HOSTS.len() {
-            let mut state = self.harbor(number).state();
-            let now = state.clock.now_ms();
             for project in PROJECTS {
-                if state.projects.named(project).is_none() {
-                    state.projects.create(project, false, 1, "admin", now);
-                }
+                self.make_project(number, project);
             }
+            let mut state = self.harbor(number).state();
             state.settings.set_read_only(false);
             if let Some(admin) = state.users.get_mut(1) {
                 admin.password.clone_from(&self.passwords[number]);
@@ -272,17 +275,15 @@ impl World {
             drop(state);
             self.write_login(number, &self.passwords[number]);
         }
-        for (number, kind, namespace) in [(0, kind("ClusterHarborRegistry"), ""), (1, kind("HarborRegistry"), "team-b")]
-        {
-            let object = registry(number);
-            let id = Id::new(kind, namespace, object["metadata"]["name"].as_str().unwrap_or_default());
+        for number in 0..HOSTS.len() {
+            let id = Self::registry(number);
             let stored = self.cluster.store().get(&id).cloned();
-            if stored.is_none_or(|stored| !stored["metadata"]["deletionTimestamp"].is_string()) {
-                self.put(kind, namespace, &object);
+            if stored.is_none_or(|stored| !is_deleting(&stored)) {
+                self.put(id.kind(), &id.namespace, &registry(number));
                 continue;
             }
             // Whoever deletes a registry deletes its accounts.
-            for wish in self.wishes.iter().filter(|wish| wish.spec["registryRef"]["kind"] == kind.name) {
+            for wish in self.wishes.iter().filter(|wish| wish.harbor() == number) {
                 drop(self.delete(&wish.id()));
             }
         }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use harbor_robot_operator::api::crds::crds;
 use harbor_robot_operator::cluster::client::connect;
 use harbor_robot_simulation::kubernetes::{Accept, Call, Cluster, Verb};
 use harbor_robot_world::ControlPlane;
@@ -253,9 +252,7 @@ async fn hold(server: &Server, conversation: &Conversation, kind: &Kind, namespa
 async fn every_conversation_gets_the_same_answers_from_a_real_server_and_from_the_one_in_memory() {
     let file: File = serde_saphyr::from_str(include_str!("conversations.yaml")).unwrap();
     let plane = tokio::task::spawn_blocking(ControlPlane::shared).await.unwrap();
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": crds()});
-    plane.apply(&list.to_string()).unwrap();
-    plane.kubectl(["wait", "--for=condition=Established", "crd", "--all"]).ok().unwrap();
+    plane.apply_kinds().unwrap();
     // As the operator has it: a client that tries again by itself would hide some answers.
     let kubeconfig = Kubeconfig::read_from(&plane.kubeconfig).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();

@@ -4,17 +4,18 @@
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::process::Command;
 
 use harbor_robot_simulation::apart::run_apart;
 use harbor_robot_simulation::run::{Outcome, Settings};
 
 /// So many fit into a minute of two cores.
-const SEEDS: u64 = 60;
+const SEEDS: &str = "60";
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_harbor-robot-simulation");
 
 fn run(settings: &Settings) -> Outcome {
-    run_apart(Path::new(env!("CARGO_BIN_EXE_harbor-robot-simulation")), settings)
+    run_apart(Path::new(PROGRAM), settings)
 }
 
 #[test]
@@ -35,32 +36,21 @@ fn the_same_seed_is_the_same_run_to_the_last_byte() {
 
 #[test]
 fn everything_settles_whatever_happens() {
-    let (next, misfortunes) = (AtomicU64::new(1), AtomicU64::new(0));
-    let failed = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > SEEDS {
-                        break;
-                    }
-                    let outcome = run(&Settings { seed, ..Settings::default() });
-                    misfortunes.fetch_add(outcome.happened.len() as u64, Ordering::Relaxed);
-                    if !outcome.violations.is_empty() {
-                        let text = format!("seed {seed}: {}", outcome.violations.join("; "));
-                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-                    }
-                }
-            });
-        }
-    });
-    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let output = Command::new(PROGRAM)
+        .args(["--seeds", SEEDS, "--failures", SEEDS, "--no-shrink"])
+        .output()
+        .expect("the program starts");
+    let text = String::from_utf8_lossy(&output.stdout);
     assert!(
-        failed.is_empty(),
-        "{}\n`cargo xtask simulate --first N --seeds 1` makes the story of seed N short",
-        failed.join("\n")
+        output.status.success(),
+        "{text}\n`cargo xtask simulate --first N --seeds 1` makes the story of seed N short"
     );
     // Else nothing was tried.
-    assert!(misfortunes.into_inner() > 40 * SEEDS);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let count = |what: &str| -> u64 {
+        let at = words.iter().position(|word| word.trim_end_matches(',') == what).expect("the last line counts");
+        words[at - 1].parse().expect("a number")
+    };
+    assert_eq!(count("runs").to_string(), SEEDS);
+    assert!(count("misfortunes") > 40 * count("runs"), "{text}");
 }

@@ -45,7 +45,8 @@ impl Store {
     }
 }
 
-fn is_deleting(object: &Value) -> bool {
+/// True if the object is on its way out.
+pub fn is_deleting(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 

@@ -15,6 +15,7 @@ mod status;
 mod store;
 mod watch;
 
+pub use collect::is_deleting;
 pub use kinds::{KINDS, Kind, kind};
 pub use request::{Accept, Call, Verb};
 pub use status::Refusal;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::collect::end_namespace;
+use super::collect::{end_namespace, is_deleting};
 use super::kinds::{Kind, kind};
 use super::request::{Accept, Call, Verb};
 use super::schema;
@@ -99,21 +99,18 @@ fn list(store: &Store, call: &Call) -> Answer {
         .all(call.kind, call.namespace.as_deref())
         .filter(|(id, object)| after.as_ref().is_none_or(|after| *id > after) && fits(object))
         .collect();
-    for (id, object) in &all {
-        if items.len() == limit {
-            break;
-        }
+    for (_, object) in all.iter().take(limit) {
         let mut item = shown(call, object);
         if let (Accept::Whole, false, Some(item)) = (call.accept, call.kind.custom, item.as_object_mut()) {
             item.remove("kind");
             item.remove("apiVersion");
         }
         items.push(item);
-        if items.len() == limit && all.len() > limit {
-            metadata.insert("continue".to_owned(), json!(format!("{version} {} {}", id.namespace, id.name)));
-            if call.query("labelSelector").is_none() && call.query("fieldSelector").is_none() {
-                metadata.insert("remainingItemCount".to_owned(), json!(all.len() - limit));
-            }
+    }
+    if let (Some((last, _)), true) = (all.get(limit - 1), all.len() > limit) {
+        metadata.insert("continue".to_owned(), json!(format!("{version} {} {}", last.namespace, last.name)));
+        if call.query("labelSelector").is_none() && call.query("fieldSelector").is_none() {
+            metadata.insert("remainingItemCount".to_owned(), json!(all.len() - limit));
         }
     }
     let (kind, version) = match call.accept {
@@ -137,7 +134,7 @@ fn create(store: &mut Store, call: &Call) -> Result<Object, Refusal> {
     if kind.namespaced {
         let place = Id::new(super::kinds::kind("Namespace"), "", &namespace);
         let Some(found) = store.get(&place) else { return Err(Refusal::not_found(place.kind(), &namespace)) };
-        if found["metadata"]["deletionTimestamp"].is_string() {
+        if is_deleting(found) {
             let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
             return Err(Refusal::forbidden(kind, &name, &why));
         }
@@ -285,8 +282,7 @@ fn update(store: &mut Store, call: &Call, id: &Id, mut next: Value, unchecked: b
     if call.is_dry_run() {
         return Ok(Arc::new(next));
     }
-    let metadata = &next["metadata"];
-    if metadata["deletionTimestamp"].is_string() && metadata["finalizers"].is_null() {
+    if is_deleting(&next) && next["metadata"]["finalizers"].is_null() {
         // The answer to the write that lets it go carries the version before, and watches see it as it was then.
         store.remove(id);
         return Ok(Arc::new(next));
@@ -329,7 +325,7 @@ fn without_status(object: &Value) -> Value {
 }
 
 fn validate(kind: &Kind, id: &Id, before: &Value, next: &Value) -> Result<(), Refusal> {
-    if before["metadata"]["deletionTimestamp"].is_string() {
+    if is_deleting(before) {
         let list = |object: &Value| object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         let former = list(before);
         let new: Vec<Value> = list(next).into_iter().filter(|finalizer| !former.contains(finalizer)).collect();
@@ -398,7 +394,7 @@ pub(super) fn delete(store: &mut Store, id: &Id) -> Value {
         let gone = store.remove(id).unwrap_or_else(|| Arc::clone(&object));
         return if id.kind().name == "ServiceAccount" { (*gone).clone() } else { success(id, &object) };
     }
-    if object["metadata"]["deletionTimestamp"].is_string() {
+    if is_deleting(&object) {
         return (*object).clone();
     }
     let mut ending = (*object).clone();
