@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod check;
+mod conform;
 mod demo;
 mod docs;
 mod explore;
@@ -55,6 +56,8 @@ enum Command {
     Image(image::Options),
     /// Check alerts, dashboard and series against Prometheus and kube-state-metrics; builds them first
     Monitoring,
+    /// Check every manifest and the chart's objects against the schemas of their kinds, by kubeconform; builds it first
+    Conform,
     /// Build the documentation as a site
     Docs(docs::Options),
     /// Measure what docs/benchmarks.md reports
@@ -85,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Docs(options) => docs::run(&options),
         Command::Demo => runtime()?.block_on(demo::run()),
         Command::Monitoring => runtime()?.block_on(monitoring::run()),
+        Command::Conform => runtime()?.block_on(conform::check()),
         Command::Up(options) => runtime()?.block_on(up::run(options)),
         Command::Bench(options) => runtime()?.block_on(bench::run(options)),
     }

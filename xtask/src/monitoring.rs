@@ -8,11 +8,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use harbor_robot_world::{Login, Operator, note, poll, scratch, target_dir, with_progress, workspace_root};
+use harbor_robot_world::{Login, Operator, note, poll, scratch, workspace_root};
 use serde_json::{Value, json};
 
 use crate::generate::CHART;
 use crate::stage::{NAMESPACE, Stage, Wanted};
+use crate::tools;
 
 const ALERTS: &str = "files/alerts.yaml";
 const DASHBOARD: &str = "files/dashboard.json";
@@ -41,25 +42,10 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds the tools once for each state of their module.
+/// Builds the tools once for each state of their module. Of service discovery only files and static targets are needed.
 fn build() -> Result<Tools> {
-    let folder = target_dir().join("monitoring");
-    fs::create_dir_all(&folder)?;
-    let go = |package: &str, name: &str| -> Result<PathBuf> {
-        let program = folder.join(name);
-        // Go looks itself whether there is anything to do. Of service discovery only files and static targets are needed.
-        let status = with_progress(&format!("go build {name}"), || {
-            Command::new("go")
-                .current_dir(workspace_root().join("tests/monitoring/tools"))
-                .args(["build", "-buildvcs=false", "-tags", "remove_all_sd", "-ldflags", "-s -w", "-o"])
-                .args([program.as_path(), Path::new(package)])
-                .env("CGO_ENABLED", "0")
-                .status()
-        })
-        .context("run go: Go 1.26 or newer is needed (https://go.dev/dl)")?;
-        ensure!(status.success(), "{name} cannot be built: go build ended with {status}");
-        Ok(program)
-    };
+    let go =
+        |package: &str, name: &str| tools::go("tests/monitoring/tools", package, name, &["-tags", "remove_all_sd"]);
     note("building Prometheus (once, some minutes)…");
     Ok(Tools {
         prometheus: go("github.com/prometheus/prometheus/cmd/prometheus", "prometheus")?,
