@@ -1,6 +1,8 @@
 //! The connection to the API server.
 
-use hyper::{Method, Request};
+use std::time::Duration;
+
+use hyper::{Method, Request, Response};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -8,6 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder, service_fn};
+use tower_http::timeout::TimeoutBody;
 
 use crate::gate::Gate;
 
@@ -36,15 +39,38 @@ pub fn connect(mut config: Config) -> Result<Client, kube::Error> {
     Ok(ClientBuilder::new(service, config.default_namespace).build())
 }
 
-/// The same client, but each request that changes something passes the gate first. The Lease itself is written past it.
+/// How long an answer may take to begin. An API server gives up a request of its own accord after a minute.
+const LONGEST_ANSWER: Duration = Duration::from_secs(70);
+/// How long an answer may pause once it has begun.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// And that of a watch, which hears a bookmark each minute and is closed by the server after five.
+const LONGEST_PAUSE_OF_WATCHES: Duration = Duration::from_mins(6);
+
+/// An answer that does not come, or not to its end, is an error: kube leaves lists, and the beginning of a watch, waiting for
+/// a connection that is dead and does not know it.
+async fn bounded(
+    is_watch: bool,
+    answer: impl Future<Output = Result<Response<Body>, kube::Error>>,
+) -> Result<Response<TimeoutBody<Body>>, BoxError> {
+    let answer = tokio::time::timeout(LONGEST_ANSWER, answer).await.map_err(|_| "the API server does not answer")??;
+    let pause = if is_watch { LONGEST_PAUSE_OF_WATCHES } else { LONGEST_PAUSE };
+    Ok(answer.map(|body| TimeoutBody::new(pause, body)))
+}
+
+fn is_watch(request: &Request<Body>) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"))
+}
+
+/// The same client, but each request has an end, and each that changes something passes the gate first. The Lease itself is
+/// written past it.
 pub fn behind(gate: Gate, client: Client) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = service_fn(move |request: Request<Body>| {
         let (client, gate) = (client.clone(), gate.clone());
         async move {
             let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-            let answer = client.send(request);
-            if reads { answer.await.map_err(BoxError::from) } else { Ok(gate.pass(answer).await??) }
+            let answer = bounded(is_watch(&request), client.send(request));
+            if reads { answer.await } else { gate.pass(answer).await? }
         }
     });
     Client::new(service, namespace)
@@ -57,9 +83,11 @@ mod tests {
     use std::time::Duration;
 
     use futures::future::BoxFuture;
-    use hyper::Response;
+    use futures::{StreamExt as _, stream};
+    use http_body_util::StreamBody;
+    use hyper::body::{Bytes, Frame};
     use k8s_openapi::api::core::v1::Secret;
-    use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+    use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 
     use super::*;
     use crate::cluster::{Error, within};
@@ -95,5 +123,42 @@ mod tests {
             assert!(matches!(error, Some(Error::NotLeading)), "{error:?}");
         }
         assert_eq!(sent.load(Ordering::Relaxed), 1);
+    }
+
+    /// A client to a server that answers each request with these pieces, the first at once, each other after a pause, and never
+    /// comes to an end.
+    fn client_of(pieces: &'static [&'static str], pause: Duration) -> Client {
+        let answer = move |_: Request<Body>| {
+            let pieces = stream::iter(pieces).enumerate().then(move |(number, piece)| async move {
+                if number > 0 {
+                    tokio::time::sleep(pause).await;
+                }
+                Ok::<_, BoxError>(Frame::data(Bytes::from(*piece)))
+            });
+            let body = StreamBody::new(pieces.chain(stream::pending()));
+            std::future::ready(Ok::<_, BoxError>(Response::new(body)))
+        };
+        behind(Gate::open(), Client::new(service_fn(answer), "ns"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_is_never_answered_or_not_to_its_end_is_an_error() {
+        let silent = service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, BoxError>>());
+        let silent = behind(Gate::open(), Client::new(silent, "ns"));
+        for client in [silent, client_of(&["{\"items\":", "["], Duration::from_secs(20))] {
+            let began = tokio::time::Instant::now();
+            let secrets: Api<Secret> = Api::all(client);
+            assert!(secrets.list(&ListParams::default()).await.is_err());
+            assert!(began.elapsed() < Duration::from_mins(2), "{:?}", began.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_may_be_silent_for_minutes() {
+        const LATE: &str = "{\"type\":\"ADDED\",\"object\":{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"metadata\":{\"name\":\"a\"}}}\n";
+        let secrets: Api<Secret> = Api::all(client_of(&["\n", LATE], Duration::from_mins(5)));
+        let mut events = secrets.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+        assert!(matches!(events.next().await, Some(Ok(WatchEvent::Added(_)))));
+        assert!(matches!(events.next().await, Some(Err(_)) | None), "and not for ever");
     }
 }
