@@ -43,6 +43,12 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let out = options.out.clone().unwrap_or_else(|| target_dir().join("image"));
+    if options.test {
+        // What is missing is told before the minutes of building, not after them.
+        for target in Target::ALL {
+            target.emulator()?;
+        }
+    }
     let tools = Tools::get()?;
     if options.binaries {
         programs(&tools, &workspace_root(), &out)?;
@@ -165,12 +171,14 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Builds what is committed once more, in a folder of another name and depth.
 fn reproduce(tools: &Tools, first: &Made) -> Result<()> {
-    let folder = scratch()?.join("elsewhere/and/deeper");
+    let scratch = scratch()?;
+    let folder = scratch.join("elsewhere/and/deeper");
     let mut clone = Command::new("git");
     clone.args(["clone", "--quiet", "--no-hardlinks"]).arg(workspace_root()).arg(&folder);
     harbor_robot_world::run(clone, b"").ok().context("git clone")?;
     note(&format!("building what is committed once more, in {}", folder.display()));
-    let second = make(tools, &folder, &folder.join("out"))?;
+    // Beside the clone: in it, it would be a change that is not committed.
+    let second = make(tools, &folder, &scratch.join("out"))?;
     for target in Target::ALL {
         let [a, b] = [first, &second].map(|made| fs::read(made.program(target)).map(|bytes| sha256(&bytes)));
         let (a, b) = (a?, b?);
