@@ -178,6 +178,54 @@ async fn an_account_restored_into_another_cluster_comes_back_without_a_failed_lo
     }
 }
 
+/// As Velero restores: the Secret first and without its owner, its own labels on everything; the finalizer, and no status. The
+/// operator is installed already.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_velero_restores_under_a_running_operator_comes_back_without_a_failed_login() {
+    for (login, strategy) in combinations() {
+        let mut scene = scene_with(login, strategy).await;
+        let (account, secret) = (scene.get("ci").await, scene.secret("ci").await.unwrap());
+        assert!(scene.terminate().success());
+        let prober = Prober::start(&scene, "ci");
+        prober.has_seen(1).await;
+        take_object_away(&scene, "ci").await;
+        scene.delete_secret("ci").await;
+        scene.start();
+        let restored = |from: &kube::api::ObjectMeta| {
+            let mut labels = from.labels.clone().unwrap_or_default();
+            labels.insert("velero.io/backup-name".to_owned(), "nightly".to_owned());
+            labels.insert("velero.io/restore-name".to_owned(), "nightly-1".to_owned());
+            kube::api::ObjectMeta {
+                name: from.name.clone(),
+                namespace: from.namespace.clone(),
+                annotations: from.annotations.clone(),
+                finalizers: from.finalizers.clone(),
+                labels: Some(labels),
+                ..Default::default()
+            }
+        };
+        let mut again = secret.clone();
+        again.metadata = restored(&secret.metadata);
+        scene.secrets().create(&PostParams::default(), &again).await.unwrap();
+        let mut again = account.clone();
+        again.status = None;
+        again.metadata = restored(&account.metadata);
+        assert!(again.metadata.finalizers.is_some());
+        scene.accounts().create(&PostParams::default(), &again).await.unwrap();
+        if login == LoginAs::Robot && strategy == "InPlace" {
+            scene.reason_is("ci", "Synced", "False", "LoginCannotUpdate").await;
+        } else {
+            at_rest(&scene).await;
+        }
+        scene.logs_in("ci").await;
+        let (account, secret) = (scene.get("ci").await, scene.secret("ci").await.unwrap());
+        assert_eq!(condition(&account, "Ready").unwrap().0, "True", "{login:?} {strategy}");
+        let owners = secret.metadata.owner_references.unwrap();
+        assert_eq!((owners.len(), Some(&owners[0].uid)), (1, account.metadata.uid.as_ref()));
+        prober.none_failed().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_under_another_name_leaves_the_robots_of_the_former_one_alone() {
     for (login, with_secret) in BOTH_LOGINS.into_iter().flat_map(|login| [(login, true), (login, false)]) {
