@@ -37,6 +37,8 @@ pub enum Action {
     Label(&'static str, bool),
     /// The registry's grants are taken away.
     Ungrant,
+    /// The operator has to let a registry's accounts alone, or not any longer.
+    Suspend(usize, bool),
     /// A registry object is deleted.
     DeleteRegistry(usize),
     /// Everything that only people can put right is.
@@ -165,8 +167,9 @@ impl Action {
             51..53 => Self::MakeNamespace(team),
             53..55 => Self::Label(team, coin),
             55..57 => Self::Ungrant,
-            57..59 => Self::DeleteRegistry(harbor),
-            59..63 => Self::Repair,
+            57..58 => Self::DeleteRegistry(harbor),
+            58..60 => Self::Suspend(harbor, coin),
+            60..63 => Self::Repair,
             63..66 => Self::Password(harbor, coin),
             66..68 => Self::DeleteLogin(harbor),
             68..70 => Self::DeleteProject(harbor, any(random, &PROJECTS)),
@@ -192,6 +195,9 @@ impl Action {
     pub async fn run(&self, world: &mut World, machine: &Machine) {
         match *self {
             Self::Edit(account, edit) => {
+                if matches!(edit, Edit::Revoke(_)) {
+                    world.revoke_published(account);
+                }
                 edit.change(world, account);
                 world.wishes[account].deleted = false;
                 world.apply(&world.wishes[account].clone());
@@ -227,6 +233,9 @@ impl Action {
             }
             Self::Ungrant => {
                 drop(world.patch(&World::registry(0), &json!({"spec": {"grants": []}})));
+            }
+            Self::Suspend(number, suspend) => {
+                drop(world.patch(&World::registry(number), &json!({"spec": {"suspend": suspend}})));
             }
             Self::DeleteRegistry(number) => drop(world.delete(&World::registry(number))),
             Self::Repair => world.restore_order(),
@@ -268,6 +277,8 @@ impl Action {
                 let backup = world.harbor(harbor).backup().clone();
                 if let Some(backup) = backup {
                     world.excused |= harbor == 1;
+                    // What was ended is alive again, and stays so until it is revoked once more.
+                    world.published.retain(|(_, at, ..), _| *at != harbor);
                     world.harbor(harbor).state().restore(backup);
                     world.know_password(harbor);
                     world.know_strangers(harbor);
@@ -277,6 +288,8 @@ impl Action {
             Self::RestoreCluster => {
                 if let Some(backup) = &world.backup {
                     (world.excused, world.lost_records) = (true, true);
+                    // What is asked for is asked for no longer.
+                    world.published.clear();
                     world.cluster.store().restore(backup);
                 }
             }

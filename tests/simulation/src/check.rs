@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64::Engine as _;
+use harbor_stand_in::state::grants::Group;
 use harbor_stand_in::state::robots::Robot;
 use serde_json::Value;
 
@@ -195,6 +196,8 @@ impl World {
                 }
             }
         }
+        drop(store);
+        wrong.extend(self.outlived());
         wrong
     }
 
@@ -258,28 +261,101 @@ impl World {
     fn credential(&self, number: usize) -> Result<(), String> {
         let wish = &self.wishes[number];
         let account = self.account(number).ok_or("it is gone")?;
-        let (spec, name) = (&account["spec"], &wish.name);
         let (harbor, id) = self.robot_of(number).ok_or("its status names no robot")?;
+        let state = self.harbor(harbor).state();
         for namespace in self.places(number, &account) {
-            let place = Id::new(kind("Secret"), &namespace, name);
+            let place = Id::new(kind("Secret"), &namespace, &wish.name);
             let secret = self.cluster.store().get(&place).cloned().ok_or(format!("{place} is not there"))?;
             let logins = logins(&secret);
+            let hosts: Vec<&str> = logins.iter().map(|(host, ..)| host.as_str()).collect();
+            let wanted = [HOSTS[harbor].to_owned(), format!("{}:443", HOSTS[harbor])];
             let (_, user, password) = logins.first().ok_or(format!("{place} holds no login"))?;
-            let state = self.harbor(harbor).state();
+            if hosts != wanted || logins.iter().any(|(_, name, secret)| (name, secret) != (user, password)) {
+                return Err(format!("{place} is for {hosts:?}, or holds several logins"));
+            }
             let robot = state.robot_login(user, password).ok_or(format!("{user} of {place} does not log in"))?;
             if robot.row.id != id {
                 return Err(format!("{place} is of robot {}, its status of {id}", robot.row.id));
             }
-            let push = spec["permissions"].as_array().or(spec["projects"]["matching"][0]["permissions"].as_array());
-            let push = push.is_some_and(|all| all.iter().any(|name| name == "PushArtifacts"));
-            let may = robot.groups.iter().flat_map(|group| &group.access).any(|access| access.action == "push");
-            if push != may {
-                return Err(format!(
-                    "its robot {} push, and the account asks for the other",
-                    if may { "may" } else { "may not" }
-                ));
-            }
+        }
+        let robot = state.robots.get(id).ok_or("its robot is gone")?;
+        let wanted = rights(&account["spec"]);
+        let level = if wish.namespace.is_empty() { "system" } else { "project" };
+        let given: Vec<BTreeSet<String>> =
+            robot.groups.iter().filter(|group| group.scope.shown(&state.projects).is_some()).map(pairs).collect();
+        let scopes = if level == "system" { state.projects.all().count() } else { 1 };
+        if robot.row.level() != level || given.len() != scopes || given.iter().any(|pairs| *pairs != wanted) {
+            return Err(format!(
+                "its {} robot may {given:?}, and it asks for {wanted:?} in {scopes}",
+                robot.row.level()
+            ));
+        }
+        // Harbor counts days from a robot's creation; its clock may have been set back since.
+        let days = account["spec"]["expiresAfter"].as_str().and_then(|days| days.strip_suffix('d')?.parse().ok());
+        let left = (robot.row.expires_at * 1_000 - state.clock.now_ms()) / 86_400_000;
+        if days.is_some_and(|days: i64| left > days + 1) {
+            return Err(format!("its robot expires in {left} days only"));
         }
         Ok(())
     }
+
+    /// Keeps in mind what is published, and by which account.
+    pub fn note_published(&mut self) {
+        for number in 0..self.wishes.len() {
+            let Some(secret) = self.secret_of(number).and_then(|id| self.cluster.store().get(&id).cloned()) else {
+                continue;
+            };
+            for (host, user, password) in logins(&secret) {
+                if let Some(harbor) = HOSTS.iter().position(|known| *known == host) {
+                    self.published.entry((number, harbor, user, password)).or_insert(None);
+                }
+            }
+        }
+    }
+
+    /// A person wants all that an account published so far to end at once.
+    pub fn revoke_published(&mut self, account: usize) {
+        self.note_published();
+        // An object that is made with a token, and did not see it come, does not act on it.
+        let Some(object) = self.account(account).filter(|object| !is_deleting(object)) else { return };
+        let uid = object["metadata"]["uid"].as_str().map(str::to_owned);
+        for (_, revoked) in self.published.iter_mut().filter(|((number, ..), _)| *number == account) {
+            revoked.clone_from(&uid);
+        }
+    }
+
+    /// Logins that were published once, and should have ended.
+    fn outlived(&self) -> Vec<Violation> {
+        let mut wrong = Vec::new();
+        for ((number, harbor, user, password), revoked) in &self.published {
+            let state = self.harbor(*harbor).state();
+            let Some(robot) = state.robot_login(user, password) else { continue };
+            let Some(account) = self.account(*number) else { continue };
+            let status = &account["status"];
+            let (robot, wish) = (robot.row.id, self.wishes[*number].id());
+            let current = status["robot"]["id"] == robot;
+            let known = current || status["previous"]["id"] == robot;
+            if revoked.is_some() && revoked.as_deref() == account["metadata"]["uid"].as_str() {
+                wrong.push(format!("b: {user} was revoked by {wish}, and logs in"));
+            } else if !known {
+                wrong.push(format!("b: {user} was published by {wish}, which does not know it any more, and logs in"));
+            }
+        }
+        wrong
+    }
+}
+
+/// Pairs that an account asks for, in each of its projects.
+fn rights(spec: &Value) -> BTreeSet<String> {
+    let names = spec["permissions"].as_array().or(spec["projects"]["matching"][0]["permissions"].as_array());
+    let pair = |name: &Value| match name.as_str() {
+        Some("PushArtifacts") => "repository:push".to_owned(),
+        Some("PullArtifacts") => "repository:pull".to_owned(),
+        other => format!("{other:?}"),
+    };
+    names.into_iter().flatten().map(pair).collect()
+}
+
+fn pairs(group: &Group) -> BTreeSet<String> {
+    group.access.iter().map(|access| format!("{}:{}", access.resource, access.action)).collect()
 }

@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use harbor_robot_operator::domain::reasons::OF_ACCOUNTS;
 use harbor_robot_simulation::apart::{CHILD, answer, run_apart};
+use harbor_robot_simulation::network::Reached;
 use harbor_robot_simulation::run::{Outcome, Settings};
 use harbor_robot_simulation::shrink::shrink;
 
@@ -33,6 +35,9 @@ struct Options {
     /// Show everything that happens in it.
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Show what was reached, and which reasons no account came to.
+    #[arg(long)]
+    coverage: bool,
     /// Do not make the stories of failures short.
     #[arg(long)]
     no_shrink: bool,
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
     let (next, calls, events) = (AtomicU64::new(options.first), AtomicU64::new(0), AtomicU64::new(0));
     let (done, simulated) = (AtomicU64::new(0), AtomicU64::new(0));
     let failed = Mutex::new(Vec::new());
+    let reached = Mutex::new(Reached::default());
     let last = options.minutes.is_none().then(|| options.first + options.seeds);
     let shown = Mutex::new(Instant::now());
     std::thread::scope(|scope| {
@@ -82,7 +88,9 @@ fn main() -> ExitCode {
                     if over || failed.lock().unwrap_or_else(PoisonError::into_inner).len() >= options.failures {
                         break;
                     }
-                    let outcome = run(&Settings { seed, ..Settings::default() });
+                    let mut outcome = run(&Settings { seed, ..Settings::default() });
+                    let news = std::mem::take(&mut outcome.reached);
+                    reached.lock().unwrap_or_else(PoisonError::into_inner).extend(news);
                     calls.fetch_add(outcome.calls, Ordering::Relaxed);
                     events.fetch_add(outcome.happened.len() as u64, Ordering::Relaxed);
                     simulated.fetch_add(outcome.time.as_secs(), Ordering::Relaxed);
@@ -107,6 +115,20 @@ fn main() -> ExitCode {
         simulated / 3_600,
         simulated / seconds.max(1)
     );
+    let reached = reached.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let missing: Vec<&str> = OF_ACCOUNTS.into_iter().filter(|reason| !reached.reasons.contains(*reason)).collect();
+    println!(
+        "reached: {} of {} reasons, {} kinds of events, {} kinds of calls",
+        OF_ACCOUNTS.len() - missing.len(),
+        OF_ACCOUNTS.len(),
+        reached.events.len(),
+        reached.calls.len()
+    );
+    if options.coverage {
+        println!("no account came to {}", missing.join(", "));
+        println!("calls: {}", reached.calls.iter().map(String::as_str).collect::<Vec<_>>().join("\n  "));
+        println!("events: {}", reached.events.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+    }
     let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     for (seed, outcome) in &failed {
         if options.no_shrink {

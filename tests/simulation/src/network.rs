@@ -6,35 +6,59 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::chance::Chance;
 
 /// What becomes of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It arrives after a while, and so does its answer.
-    Through(Duration),
-    /// It arrives so late that the caller may have given up.
-    Late(Duration),
-    /// It never arrives.
-    LostBefore(Duration),
-    /// It arrives, and its answer does not.
-    LostAfter(Duration),
-    /// Something on the way, or the server in its distress, answers this status instead.
-    Refused(Duration, u16),
+pub struct Fate {
+    /// So long it is under way.
+    pub wait: Duration,
+    /// The server gets it, and does it.
+    pub arrives: bool,
+    /// What its caller hears.
+    pub answer: Answer,
+}
+
+/// What the caller of a call hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What the server says.
+    Own,
+    /// That the connection is lost.
+    Lost,
+    /// This status, from something on the way or from the server in its distress.
+    Status(u16),
+    /// Nothing, ever.
+    Silence,
+    /// Nothing, since its process dies.
+    Death,
 }
 
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Through(_) => f.write_str("arrives"),
-            Self::Late(after) => write!(f, "arrives {} s late", after.as_secs()),
-            Self::LostBefore(_) => f.write_str("is lost on the way"),
-            Self::LostAfter(_) => f.write_str("is done, and its answer is lost"),
-            Self::Refused(_, status) => write!(f, "is answered {status}"),
+        let arrives = if self.arrives { "arrives" } else { "never arrives" };
+        match self.answer {
+            Answer::Own => write!(f, "{arrives} {} s late", self.wait.as_secs()),
+            Answer::Lost => write!(f, "{arrives}, and its connection is lost"),
+            Answer::Status(status) => write!(f, "{arrives}, and is answered {status}"),
+            Answer::Silence => write!(f, "{arrives}, and is never answered"),
+            Answer::Death => write!(f, "{arrives}, and its process dies"),
         }
     }
+}
+
+/// How a watch ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// In peace.
+    End,
+    /// The connection is reset.
+    Reset,
+    /// Nothing is ever heard of it.
+    Silence,
 }
 
 /// Which server a call goes to.
@@ -74,8 +98,30 @@ struct Inner {
     log: Option<Vec<String>>,
     digest: u64,
     calls: u64,
-    writes: u64,
+    /// Changes that the operator asked for, but for its Lease.
+    writes: Vec<String>,
     broken: Vec<String>,
+    reached: Reached,
+}
+
+/// What of the operator was reached.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Reached {
+    /// Reasons of accounts' conditions.
+    pub reasons: BTreeSet<String>,
+    /// Reasons of events.
+    pub events: BTreeSet<String>,
+    /// Verbs and kinds, methods and paths without what tells objects apart.
+    pub calls: BTreeSet<String>,
+}
+
+impl Reached {
+    /// And what others reached.
+    pub fn extend(&mut self, other: Self) {
+        self.reasons.extend(other.reasons);
+        self.events.extend(other.events);
+        self.calls.extend(other.calls);
+    }
 }
 
 /// The network of one run.
@@ -96,8 +142,9 @@ impl Network {
             log: keep_log.then(Vec::new),
             digest: 0,
             calls: 0,
-            writes: 0,
+            writes: Vec::new(),
             broken: Vec::new(),
+            reached: Reached::default(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -130,37 +177,44 @@ impl Network {
     }
 
     /// What becomes of a call; `line` says which.
-    pub fn fate(&self, server: Server, line: &str) -> Fate {
+    pub fn fate(&self, server: Server, line: &str, is_write: bool) -> Fate {
         let mut inner = self.lock();
         inner.calls += 1;
         let (mut random, number) = inner.chance.next(line);
         let usual = Duration::from_micros(random.random_range(500..30_000));
         let goes_wrong = random.random_range(0..1_000) < inner.weather.calls;
         drop(inner);
+        let well = Fate { wait: usual, arrives: true, answer: Answer::Own };
         if !goes_wrong {
-            return Fate::Through(usual);
+            return well;
         }
         let late = Duration::from_millis(match random.random_range(0..10) {
             0..6 => random.random_range(100..9_000),
             6..9 => random.random_range(9_000..30_000),
             _ => random.random_range(30_000..45_000),
         });
-        let refusals: &[u16] = match server {
+        let statuses: &[u16] = match server {
+            Server::Kubernetes if is_write => &[409, 429, 500, 503, 504],
             Server::Kubernetes => &[429, 500, 503, 504],
             Server::Harbor => &[429, 500, 502, 503],
         };
-        let fate = match random.random_range(0..10) {
-            0..3 => Fate::Late(late),
-            3..5 => Fate::LostBefore(usual),
-            5..8 => Fate::LostAfter(usual),
-            _ => Fate::Refused(usual, refusals[random.random_range(0..refusals.len())]),
+        let status = statuses[random.random_range(0..statuses.len())];
+        // One in three, where it is up to chance. What is refused for its own sake is not done.
+        let (coin, rarely) = (random.random_range(0..2) == 0, random.random_range(0..3) == 0);
+        let fate = match random.random_range(0..20) {
+            0..5 => Fate { wait: late, ..well },
+            5..8 => Fate { arrives: false, answer: Answer::Lost, ..well },
+            8..13 => Fate { answer: Answer::Lost, ..well },
+            13..18 => Fate { arrives: status >= 500 && rarely, answer: Answer::Status(status), ..well },
+            18 => Fate { arrives: coin, answer: Answer::Silence, ..well },
+            _ => Fate { arrives: coin, answer: Answer::Death, ..well },
         };
         let name = format!("{line} #{number}");
-        if self.happens(&name, format_args!("{line} (number {number}) {fate}")) { fate } else { Fate::Through(usual) }
+        if self.happens(&name, format_args!("{line} (number {number}) {fate}")) { fate } else { well }
     }
 
-    /// When an event of a watch comes; else the watch is cut off, and whether that looks like a peaceful end.
-    pub fn event(&self, line: &str) -> Result<Duration, bool> {
+    /// When an event of a watch comes, unless the watch is over.
+    pub fn event(&self, line: &str) -> Result<Duration, Cut> {
         let mut inner = self.lock();
         let (mut random, number) = inner.chance.next(line);
         let usual = Duration::from_micros(random.random_range(200..5_000));
@@ -168,8 +222,11 @@ impl Network {
             (random.random_range(0..1_000) < inner.weather.events, random.random_range(0..1_000) < inner.weather.cuts);
         drop(inner);
         let name = format!("{line} #{number}");
-        if cut && self.happens(&name, format_args!("{line} (number {number}) is cut off")) {
-            return Err(random.random_range(0..2) == 0);
+        if cut {
+            let cut = [Cut::End, Cut::Reset, Cut::Silence][random.random_range(0..3)];
+            if self.happens(&name, format_args!("{line} (number {number}) is cut off: {cut:?}")) {
+                return Err(cut);
+            }
         }
         if late {
             let seconds = random.random_range(1..90);
@@ -191,9 +248,19 @@ impl Network {
         self.lock().broken.clone()
     }
 
-    /// Counts a change at a server.
-    pub fn wrote(&self) {
-        self.lock().writes += 1;
+    /// Keeps what was reached.
+    pub fn reach(&self, note: impl FnOnce(&mut Reached)) {
+        note(&mut self.lock().reached);
+    }
+
+    /// What was reached.
+    pub fn reached(&self) -> Reached {
+        self.lock().reached.clone()
+    }
+
+    /// Keeps that a change was asked for, whatever becomes of it.
+    pub fn tried_to_write(&self, line: &str) {
+        self.lock().writes.push(line.to_owned());
     }
 
     /// How many calls were made.
@@ -201,9 +268,9 @@ impl Network {
         self.lock().calls
     }
 
-    /// How many changes were made by the operator, but for its Lease.
-    pub fn writes(&self) -> u64 {
-        self.lock().writes
+    /// The changes that the operator asked for, but for its Lease, since the last time.
+    pub fn take_writes(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().writes)
     }
 
     /// One line of the log.

@@ -21,11 +21,14 @@ const RESTART: Duration = Duration::from_secs(1);
 /// How long a process that is asked to end may take: what is under way gets fifteen seconds, the Lease some more.
 const LONGEST_END: Duration = Duration::from_secs(30);
 
+/// How long after its death it is started again.
+const AFTER_DEATH: Duration = Duration::from_secs(3);
+
 /// One process from its start to its end, as the network knows it.
 pub struct Life {
     name: String,
     over: CancellationToken,
-    cut_off: AtomicBool,
+    cut_off: Arc<AtomicBool>,
 }
 
 impl Life {
@@ -40,6 +43,11 @@ impl Life {
             Some(answer) => answer,
             None => std::future::pending().await,
         }
+    }
+
+    /// It dies where it stands.
+    pub fn end(&self) {
+        self.over.cancel();
     }
 
     /// Nothing that it sends arrives.
@@ -78,13 +86,14 @@ pub struct Replica {
     site: Arc<Site>,
     name: String,
     process: Option<Process>,
-    cut_off: bool,
-    /// Each process is another one.
+    cut_off: Arc<AtomicBool>,
+    /// Each pod is another one.
     starts: u32,
 }
 
 struct Process {
-    life: Arc<Life>,
+    /// Over when the pod is.
+    over: CancellationToken,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -92,7 +101,7 @@ struct Process {
 impl Replica {
     /// A replica that is not started yet.
     pub fn new(site: Arc<Site>, name: &str) -> Self {
-        Self { site, name: name.to_owned(), process: None, cut_off: false, starts: 0 }
+        Self { site, name: name.to_owned(), process: None, cut_off: Arc::default(), starts: 0 }
     }
 
     /// True while it has a process.
@@ -100,48 +109,22 @@ impl Replica {
         self.process.as_ref().is_some_and(|process| !process.task.is_finished())
     }
 
-    /// Starts a process, if there is none.
+    /// Starts a pod, if there is none.
     pub fn start(&mut self) {
         if self.is_up() {
             return;
         }
         self.starts += 1;
-        let life = Arc::new(Life {
+        let (over, shutdown) = (CancellationToken::new(), CancellationToken::new());
+        let pod = Pod {
+            site: Arc::clone(&self.site),
             name: self.name.clone(),
-            over: CancellationToken::new(),
-            cut_off: AtomicBool::new(self.cut_off),
-        });
-        let shutdown = CancellationToken::new();
-        let site = Arc::clone(&self.site);
-        let (process, ending) = (Arc::clone(&life), shutdown.clone());
-        let host = format!("{}-{}", self.name, self.starts);
-        let task = tokio::spawn(async move {
-            // As the container is started again: a back-off of its own would only make runs longer.
-            while !ending.is_cancelled() {
-                let operator = Operator::default();
-                let surroundings = Surroundings {
-                    client: to_kubernetes::client(&site.cluster, &site.network, &process),
-                    api_server: None,
-                    host: Some(host.clone()),
-                    carrier: Some(Arc::new(ToHarbor {
-                        harbors: Arc::clone(&site.harbors),
-                        network: site.network.clone(),
-                        life: Arc::clone(&process),
-                    })),
-                };
-                match Box::pin(operator.operate(&site.args, surroundings, ending.clone())).await {
-                    Ok(()) => site.network.note(format_args!("{host} stopped")),
-                    Err(error) => {
-                        site.network.note(format_args!("{host} ended: {error}"));
-                        if !matches!(error, Error::NotLeading(_) | Error::Start(_)) {
-                            site.network.broke(format_args!("the process of {host} ended: {error}"));
-                        }
-                    }
-                }
-                tokio::time::sleep(RESTART).await;
-            }
-        });
-        self.process = Some(Process { life, shutdown, task });
+            host: format!("{}-{}", self.name, self.starts),
+            cut_off: Arc::clone(&self.cut_off),
+            over: over.clone(),
+            shutdown: shutdown.clone(),
+        };
+        self.process = Some(Process { over, shutdown, task: tokio::spawn(pod.run()) });
     }
 
     /// It ends as after SIGTERM; started again by [`Self::start`].
@@ -151,23 +134,70 @@ impl Replica {
             if tokio::time::timeout(LONGEST_END, process.task).await.is_err() {
                 self.site.network.broke(format_args!("{} does not end when it is asked to", self.name));
             }
-            process.life.over.cancel();
+            process.over.cancel();
         }
     }
 
     /// It dies where it stands.
     pub fn kill(&mut self) {
         if let Some(process) = self.process.take() {
-            process.life.over.cancel();
+            process.over.cancel();
             process.task.abort();
         }
     }
 
     /// From now on nothing arrives, or everything again.
     pub fn set_cut_off(&mut self, cut_off: bool) {
-        self.cut_off = cut_off;
-        if let Some(process) = &self.process {
-            process.life.cut_off.store(cut_off, Ordering::Relaxed);
+        self.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+}
+
+/// Where one process follows the other, as a container is started again: a back-off of its own would only make runs longer.
+struct Pod {
+    site: Arc<Site>,
+    name: String,
+    host: String,
+    cut_off: Arc<AtomicBool>,
+    over: CancellationToken,
+    shutdown: CancellationToken,
+}
+
+impl Pod {
+    async fn run(self) {
+        let (site, host) = (&self.site, &self.host);
+        while !self.shutdown.is_cancelled() {
+            let life = Arc::new(Life {
+                name: self.name.clone(),
+                over: self.over.child_token(),
+                cut_off: Arc::clone(&self.cut_off),
+            });
+            let operator = Operator::default();
+            let surroundings = Surroundings {
+                client: to_kubernetes::client(&site.cluster, &site.network, &life),
+                api_server: None,
+                host: Some(host.clone()),
+                carrier: Some(Arc::new(ToHarbor {
+                    harbors: Arc::clone(&site.harbors),
+                    network: site.network.clone(),
+                    life: Arc::clone(&life),
+                })),
+            };
+            let process = Box::pin(operator.operate(&site.args, surroundings, self.shutdown.clone()));
+            match life.over.run_until_cancelled(process).await {
+                None => {
+                    site.network.note(format_args!("{host} died"));
+                    tokio::time::sleep(AFTER_DEATH).await;
+                }
+                Some(Ok(())) => site.network.note(format_args!("{host} stopped")),
+                Some(Err(error)) => {
+                    site.network.note(format_args!("{host} ended: {error}"));
+                    if !matches!(error, Error::NotLeading(_) | Error::Start(_)) {
+                        site.network.broke(format_args!("the process of {host} ended: {error}"));
+                    }
+                }
+            }
+            life.end();
+            tokio::time::sleep(RESTART).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::actions::{self, Action, Event};
 use crate::chance;
 use crate::check::Violation;
 use crate::machine::Machine;
-use crate::network::{Name, Network, Weather};
+use crate::network::{Name, Network, Reached, Weather};
 use crate::world::World;
 
 /// After the last repair everything is as it should be within so long: a poll, the longest wait of an account, and what
@@ -22,10 +23,14 @@ use crate::world::World;
 const SETTLE: Duration = Duration::from_mins(25);
 /// Then nothing is written for so long.
 const QUIET: Duration = Duration::from_mins(15);
+/// At most so many times as long is waited for what is due.
+const LONGEST_OVERLAPS: u32 = 8;
+/// Of both replicas: what polls, sweeps and leases cost, and not more.
+const CALLS_IN_PEACE: u64 = 1_200;
 /// Before the first misfortune.
 const PROLOGUE: Duration = Duration::from_secs(20);
-/// How often the API server's controllers have a look.
-const COLLECT: Duration = Duration::from_millis(700);
+/// How often the API server's controllers have a look, in milliseconds.
+const COLLECT: Range<u64> = 50..3_000;
 
 /// How often what must hold at any time is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -59,13 +64,16 @@ pub struct Outcome {
     pub calls: u64,
     /// Simulated time.
     pub time: Duration,
+    /// What of the operator was reached.
+    pub reached: Reached,
 }
 
 impl Outcome {
     /// Of a run that did not come to an end.
     pub fn ended_by(violation: Violation) -> Self {
         let violations = vec![violation];
-        Self { violations, happened: Vec::new(), log: Vec::new(), digest: 0, calls: 0, time: Duration::ZERO }
+        let reached = Reached::default();
+        Self { violations, happened: Vec::new(), log: Vec::new(), digest: 0, calls: 0, time: Duration::ZERO, reached }
     }
 }
 
@@ -126,12 +134,14 @@ fn weather(random: &mut SmallRng) -> Weather {
 
 async fn one(machine: &Machine, settings: Settings) -> Outcome {
     let network = Network::new(settings.seed, settings.only, settings.trace);
-    let mut world = World::new(network.clone());
     let mut random = chance::of(settings.seed, "events", 0);
     let storm = Duration::from_secs(random.random_range(60..1_800));
     let count = random.random_range(3..60);
     let weather = weather(&mut random);
     let two = random.random_range(0..3) == 0;
+    // More than one page of them.
+    let robots = if random.random_range(0..6) == 0 { 110 } else { 2 };
+    let mut world = World::new(network.clone(), robots);
     let drawn = actions::draw(&mut random, world.wishes.len(), count, storm);
     let (events, weather, two) = match settings.story {
         Some(story) => (story, Weather::CALM, false),
@@ -140,10 +150,11 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
     let storm = events.last().map_or(storm, |last| storm.max(last.at));
 
     let cluster = world.cluster.clone();
+    let mut at_will = chance::of(settings.seed, "collector", 0);
     let controllers = tokio::spawn(async move {
         loop {
-            sleep(COLLECT).await;
-            cluster.store().collect();
+            sleep(Duration::from_millis(at_will.random_range(COLLECT))).await;
+            cluster.store().collect(|| at_will.random_range(0..3) > 0);
         }
     });
     world.replicas[0].start();
@@ -155,7 +166,7 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
     sleep(PROLOGUE).await;
     network.set_weather(weather);
     for (number, Event { at, action }) in events.into_iter().enumerate() {
-        watch_until(&world, began + PROLOGUE + at, &mut violations).await;
+        watch_until(&mut world, began + PROLOGUE + at, &mut violations).await;
         if !violations.is_empty() {
             break;
         }
@@ -168,7 +179,7 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
         }
     }
     if violations.is_empty() {
-        watch_until(&world, began + PROLOGUE + storm, &mut violations).await;
+        watch_until(&mut world, began + PROLOGUE + storm, &mut violations).await;
     }
     if violations.is_empty() {
         violations = calm(&mut world, machine).await;
@@ -185,12 +196,14 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
         digest: network.digest(),
         calls: network.calls(),
         time: network.time(),
+        reached: network.reached(),
     }
 }
 
 /// Looks every few seconds whether what must hold at any time does.
-async fn watch_until(world: &World, until: Instant, violations: &mut Vec<Violation>) {
+async fn watch_until(world: &mut World, until: Instant, violations: &mut Vec<Violation>) {
     loop {
+        world.note_published();
         violations.extend(world.always().into_iter().chain(panics()));
         if !violations.is_empty() || Instant::now() >= until {
             return;
@@ -219,21 +232,28 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
         return wrong;
     }
     network.note("-- settled");
+    // What comes about by itself, a renewal or the end of an overlap, is no unrest.
+    for _ in 0..LONGEST_OVERLAPS {
+        if !world.something_is_due_within(QUIET) {
+            break;
+        }
+        sleep(QUIET).await;
+    }
     let due = world.something_is_due_within(QUIET);
-    let before = network.writes();
-    let version = world.cluster.store().version();
+    let calls = network.calls();
+    drop(network.take_writes());
     sleep(QUIET).await;
     let mut wrong = world.settled();
-    let writes = network.writes() - before;
-    if writes > 0 && !due {
-        let store = world.cluster.store();
-        let changed: BTreeSet<String> = store
-            .since(version)
-            .iter()
-            .filter(|change| change.id.kind().name != "Lease")
-            .map(|change| change.id.to_string())
-            .collect();
-        wrong.push(format!("k: {writes} changes in {} s of quiet, of {changed:?}", QUIET.as_secs()));
+    let writes = network.take_writes();
+    if !due && !writes.is_empty() {
+        let minutes = QUIET.as_secs() / 60;
+        let some = writes.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+        wrong.push(format!("k: {} writes in {minutes} minutes of quiet: {some}", writes.len()));
+    }
+    let calls = network.calls() - calls;
+    network.note(format_args!("-- {calls} calls in peace"));
+    if calls > CALLS_IN_PEACE {
+        wrong.push(format!("k: {calls} calls in {} minutes of quiet", QUIET.as_secs() / 60));
     }
     wrong
 }

@@ -14,7 +14,7 @@ use reqwest::{Request, Response};
 use tokio::io::duplex;
 use tokio::time::{sleep, timeout};
 
-use crate::network::{Fate, Network, Server};
+use crate::network::{Answer, Network, Server};
 use crate::process::Life;
 
 /// As long as the operator's own requests may take.
@@ -59,41 +59,46 @@ impl ToHarbor {
             sleep(Duration::from_millis(500)).await;
             return Err(Error::Unreachable { what: "no route to it" });
         }
-        let fate = self.network.fate(Server::Harbor, &line);
+        let fate = self.network.fate(Server::Harbor, &line, is_write);
         self.network.note(&line);
-        let (wait, answered) = match fate {
-            Fate::Through(wait) | Fate::Late(wait) => (wait, true),
-            Fate::LostAfter(wait) => (wait, false),
-            Fate::LostBefore(wait) => {
-                sleep(wait).await;
-                return Err(LOST);
+        let path = request.url().path().split('/').map(|part| if part.parse::<u64>().is_ok() { "#" } else { part });
+        let shape = format!("{} {}", request.method(), path.collect::<Vec<_>>().join("/"));
+        self.network.reach(|reached| {
+            reached.calls.insert(shape);
+        });
+        if is_write {
+            self.network.tried_to_write(&line);
+        }
+        let network = self.network.clone();
+        // What was sent arrives, whether its sender still waits or not.
+        let delivered = tokio::spawn(async move {
+            sleep(fate.wait).await;
+            if !fate.arrives {
+                return None;
             }
-            Fate::Refused(wait, status) => {
-                sleep(wait).await;
+            let answer = exchange(app, request).await;
+            if let (true, Some(answer)) = (is_write, &answer) {
+                network.note(format_args!("  {line} -> {}", answer.status().as_u16()));
+            }
+            answer
+        });
+        let answer = delivered.await.ok().flatten();
+        match fate.answer {
+            Answer::Own if !self.life.is_cut_off() => answer.ok_or(LOST),
+            Answer::Own | Answer::Lost => Err(LOST),
+            Answer::Status(status) => {
                 let mut answer = http::Response::new(reqwest::Body::from(Vec::new()));
                 *answer.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
                 if status == 429 {
                     answer.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("3"));
                 }
-                return Ok(answer.into());
+                Ok(answer.into())
             }
-        };
-        let network = self.network.clone();
-        // What was sent arrives, whether its sender still waits or not.
-        let delivered = tokio::spawn(async move {
-            sleep(wait).await;
-            let answer = exchange(app, request).await;
-            if let (true, Some(answer)) = (is_write, &answer) {
-                if answer.status().is_success() {
-                    network.wrote();
-                }
-                network.note(format_args!("  {line} -> {}", answer.status().as_u16()));
+            Answer::Silence => std::future::pending().await,
+            Answer::Death => {
+                self.life.end();
+                std::future::pending().await
             }
-            answer
-        });
-        match delivered.await {
-            Ok(Some(answer)) if answered && !self.life.is_cut_off() => Ok(answer),
-            _ => Err(LOST),
         }
     }
 }

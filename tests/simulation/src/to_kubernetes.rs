@@ -15,7 +15,7 @@ use tower::{BoxError, service_fn};
 
 use crate::check::condition;
 use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, refused, streamed};
-use crate::network::{Fate, Network, Server};
+use crate::network::{Answer, Cut, Network, Reached, Server};
 use crate::process::Life;
 
 /// A client of one process.
@@ -59,52 +59,70 @@ async fn call(
         sleep(std::time::Duration::from_millis(500)).await;
         return Err(lost());
     }
-    let fate = network.fate(Server::Kubernetes, &line);
+    let is_write = call.is_write();
+    let fate = network.fate(Server::Kubernetes, &line, is_write);
     let said = match call.kind.name {
         "Event" => format!(": {} {}", call.body["reason"], call.body["note"]),
         _ if call.status => format!(": {}", ready(&call.body)),
         _ => String::new(),
     };
     network.note(format_args!("{line}{said}"));
-    let (wait, arrives, answered) = match fate {
-        Fate::Through(wait) | Fate::Late(wait) => (wait, true, true),
-        Fate::LostAfter(wait) => (wait, true, false),
-        Fate::LostBefore(wait) => (wait, false, false),
-        Fate::Refused(wait, status) => {
-            sleep(wait).await;
-            let reason = if status == 429 { "TooManyRequests" } else { "InternalError" };
-            return Ok(refused(&Refusal::new(status, reason, "the simulation says so")));
-        }
-    };
-    if call.verb == Verb::Watch {
-        sleep(wait).await;
-        if !(arrives && answered) {
-            return Err(lost());
-        }
-        return Ok(match cluster.watch(&call) {
-            Ok(lines) => streamed(told(lines, network, life, &call)),
-            Err(refusal) => refused(&refusal),
-        });
+    network.reach(|reached| note(&call, reached));
+    if is_write && call.kind.name != "Lease" {
+        network.tried_to_write(&line);
     }
-    if !arrives {
-        sleep(wait).await;
-        return Err(lost());
-    }
+    let watch = call.clone();
+    let (servers, told_of) = (cluster.clone(), network.clone());
     // What was sent arrives, whether its sender still waits or not.
-    let is_write = call.is_write();
     let delivered = tokio::spawn(async move {
-        sleep(wait).await;
-        let answer = cluster.answer(&call);
-        if is_write && answer.status().is_success() && call.kind.name != "Lease" {
-            network.wrote();
+        sleep(fate.wait).await;
+        if !fate.arrives || call.verb == Verb::Watch {
+            return None;
         }
+        let answer = servers.answer(&call);
         if is_write {
-            network.note(format_args!("  {line} -> {}", answer.status().as_u16()));
+            told_of.note(format_args!("  {line} -> {}", answer.status().as_u16()));
         }
-        answer
+        Some(answer)
     });
     let answer = delivered.await?;
-    if answered && !life.is_cut_off() { Ok(answer) } else { Err(lost()) }
+    match fate.answer {
+        Answer::Own if life.is_cut_off() => Err(lost()),
+        Answer::Own => match answer {
+            Some(answer) => Ok(answer),
+            None => Ok(match cluster.watch(&watch) {
+                Ok(lines) => streamed(told(lines, network, life, &watch)),
+                Err(refusal) => refused(&refusal),
+            }),
+        },
+        Answer::Lost => Err(lost()),
+        Answer::Status(status) => {
+            let reason = match status {
+                409 => "Conflict",
+                429 => "TooManyRequests",
+                _ => "InternalError",
+            };
+            Ok(refused(&Refusal::new(status, reason, "the simulation says so")))
+        }
+        Answer::Silence => std::future::pending().await,
+        Answer::Death => {
+            life.end();
+            std::future::pending().await
+        }
+    }
+}
+
+/// What a call shows of what its sender came to.
+fn note(call: &Call, reached: &mut Reached) {
+    reached.calls.insert(format!("{:?} {}{}", call.verb, call.kind.name, if call.status { "/status" } else { "" }));
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if call.kind.name == "Event" {
+        reached.events.extend(text(&call.body["reason"]));
+    }
+    if call.status && call.kind.name.ends_with("RobotAccount") {
+        let conditions = call.body["status"]["conditions"].as_array().into_iter().flatten();
+        reached.reasons.extend(conditions.filter_map(|condition| text(&condition["reason"])));
+    }
 }
 
 /// The lines of a watch as they arrive.
@@ -129,8 +147,9 @@ fn told(
                 sleep(wait).await;
                 Some((Ok(line), Some((lines, network, life, name))))
             }
-            Err(true) => None,
-            Err(false) => Some((Err(broken()), None)),
+            Err(Cut::End) => None,
+            Err(Cut::Reset) => Some((Err(broken()), None)),
+            Err(Cut::Silence) => std::future::pending().await,
         }
     })
     .boxed()

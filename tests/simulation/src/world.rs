@@ -98,6 +98,9 @@ pub struct World {
     /// Robots may be left at the team's own Harbor, where nobody clears away what has no account: it was given up with the
     /// namespace that held its login, or came back from a backup.
     pub excused: bool,
+    /// What accounts ever published: account, Harbor, user name, password; and the UID of the object that was asked to
+    /// end it at once.
+    pub published: BTreeMap<(usize, usize, String, String), Option<String>>,
     /// Entries in ServiceAccounts may be left: their record went with a Secret that somebody deleted.
     pub lost_records: bool,
 }
@@ -113,8 +116,8 @@ fn path(kind: &Kind, namespace: &str) -> String {
 }
 
 impl World {
-    /// A world in which everything is well, before the operator is started.
-    pub fn new(network: Network) -> Self {
+    /// A world in which everything is well, before the operator is started. In each project are so many robots of people.
+    pub fn new(network: Network, robots: usize) -> Self {
         let harbor = |host: &str| {
             let options = Options { external_url: Some(format!("https://{host}")), ..Options::default() };
             (host.to_owned(), harbor_stand_in::apart(options, ""))
@@ -133,6 +136,7 @@ impl World {
             backup: None,
             passwords,
             strangers: Vec::new(),
+            published: BTreeMap::new(),
             excused: false,
             lost_records: false,
         };
@@ -142,7 +146,7 @@ impl World {
         world.restore_order();
         world.apply_all();
         for number in 0..HOSTS.len() {
-            let body = json!({"projects": PROJECTS.to_vec(), "robotsPerProject": 2});
+            let body = json!({"projects": PROJECTS.to_vec(), "robotsPerProject": robots});
             harbor_stand_in::control::seed::seed(&mut world.harbor(number).state(), body)
                 .expect("the projects are there");
             world.know_strangers(number);
