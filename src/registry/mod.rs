@@ -84,11 +84,6 @@ pub struct ServerInfo {
     pub registry_host: Option<String>,
     /// What our login is.
     pub login: LoginKind,
-    /// `robot_name_prefix`: read by administrators; for other logins as last seen in the name of a robot whose short
-    /// name is known, so `None` at first.
-    pub robot_name_prefix: Option<String>,
-    /// True in read-only mode: every write is 403 then.
-    pub read_only: bool,
 }
 
 /// A robot to be made. `disable` and `secret` are not here: Harbor ignores both on POST.

@@ -25,7 +25,7 @@ async fn a_request_carries_the_login_and_says_who_asks() {
 
 #[tokio::test]
 async fn a_login_is_told_by_users_current() {
-    let info = json!({"harbor_version": "v2.16.0-c50c7ddd", "registry_url": "registry.example", "read_only": true});
+    let info = json!({"harbor_version": "v2.16.0-c50c7ddd", "registry_url": "registry.example"});
     let settings = json!({"robot_name_prefix": {"value": "bot-", "editable": true}});
     let server = |user: Act| {
         Stub::start(move |request| match request.target.as_str() {
@@ -41,11 +41,11 @@ async fn a_login_is_told_by_users_current() {
         (error(412, "PRECONDITION", no_user), LoginKind::Robot, None),
     ] {
         let stub = server.clone()(user).await;
-        let info = client(&stub).info().await.unwrap();
-        assert_eq!((info.login, info.robot_name_prefix.as_deref()), (login, prefix));
+        let client = client(&stub);
+        let info = client.info().await.unwrap();
+        assert_eq!((info.login, client.name_prefix().as_deref()), (login, prefix));
         assert_eq!(info.version.as_deref(), Some("v2.16.0-c50c7ddd"));
         assert_eq!(info.registry_host.as_deref(), Some("registry.example"));
-        assert!(info.read_only);
     }
     let stub = server(error(401, "UNAUTHORIZED", "unauthorized")).await;
     assert_eq!(client(&stub).info().await, Err(Error::Unauthorized));

@@ -203,13 +203,7 @@ mod tests {
     use crate::registry::{LoginKind, ServerInfo};
 
     fn says(mut state: RegistryState, host: &str) -> RegistryState {
-        state.info = Some(ServerInfo {
-            version: None,
-            registry_host: Some(host.to_owned()),
-            login: LoginKind::Robot,
-            robot_name_prefix: None,
-            read_only: false,
-        });
+        state.info = Some(ServerInfo { version: None, registry_host: Some(host.to_owned()), login: LoginKind::Robot });
         state
     }
 

@@ -79,8 +79,9 @@ pub(super) async fn write_status(
             Some(LoginRecord { kind, name: login, may_update, may_update_system, permissions, expiration_time });
         status.permissions = known_permissions(state, info.version.as_deref());
         status.harbor_version.clone_from(&info.version);
-        if info.robot_name_prefix.is_some() {
-            status.robot_name_prefix.clone_from(&info.robot_name_prefix);
+        // Known from the settings, or from the first robot.
+        if let Some(prefix) = state.client.as_ref().and_then(|client| client.name_prefix()) {
+            status.robot_name_prefix = Some(prefix);
         }
         status.registry_host = state.image_host().map(|host| host.to_string());
     }

@@ -144,13 +144,7 @@ mod tests {
     fn logged_in(kind: LoginKind) -> RegistryState {
         let mut state = registry(false, &json!({}));
         state.login_name = "robot$operator".to_owned();
-        state.info = Some(ServerInfo {
-            version: None,
-            registry_host: None,
-            login: kind,
-            robot_name_prefix: None,
-            read_only: false,
-        });
+        state.info = Some(ServerInfo { version: None, registry_host: None, login: kind });
         state
     }
 

@@ -27,8 +27,6 @@ impl Client {
             version: info.harbor_version.map(|Text(version)| version).filter(|version| !version.is_empty()),
             registry_host: info.registry_url.map(|Text(host)| host).filter(|host| !host.is_empty()),
             login,
-            robot_name_prefix: self.prefix(),
-            read_only: info.read_only.unwrap_or_default(),
         })
     }
 

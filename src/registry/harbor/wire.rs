@@ -216,8 +216,6 @@ pub(super) struct SystemInfoRow {
     pub(super) harbor_version: Option<Text<LONGEST_WORD>>,
     #[serde(default)]
     pub(super) registry_url: Option<Text<LONGEST_HOST>>,
-    #[serde(default)]
-    pub(super) read_only: Option<bool>,
 }
 
 /// `/permissions`.
