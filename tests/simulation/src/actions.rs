@@ -9,6 +9,7 @@ use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 
 use crate::kubernetes::{Id, kind};
+use crate::logins::Login;
 use crate::machine::Machine;
 use crate::world::{HOSTS, PROJECTS, TEAMS, World};
 
@@ -43,7 +44,7 @@ pub enum Action {
     DeleteRegistry(usize),
     /// Everything that only people can put right is.
     Repair,
-    /// The administrator's password changes in Harbor, and in the Secret as well or not.
+    /// The login's password changes in Harbor, and in the Secret as well or not.
     Password(usize, bool),
     /// The login Secret is deleted.
     DeleteLogin(usize),
@@ -241,13 +242,10 @@ impl Action {
             Self::Repair => world.restore_order(),
             Self::Password(harbor, told) => {
                 let password = format!("Harbor{}", world.network.calls());
-                if let Some(admin) = world.harbor(harbor).state().users.get_mut(1) {
-                    admin.password.clone_from(&password);
-                }
+                world.set_password(harbor, &password);
                 if told {
-                    world.write_login(harbor, &password);
+                    world.write_login(harbor);
                 }
-                world.passwords[harbor] = password;
             }
             Self::DeleteLogin(harbor) => drop(world.delete(&World::login(harbor))),
             Self::DeleteProject(harbor, name) => {
@@ -325,6 +323,7 @@ impl Edit {
     fn change(self, world: &mut World, account: usize) {
         let wish = &mut world.wishes[account];
         let system = wish.namespace.is_empty();
+        let may_update = world.logins[wish.harbor()] == Login::Administrator;
         let spec = &mut wish.spec;
         let mut annotate =
             |key: &str, token: u32| wish.annotations.insert(format!("harbor-robots.io/{key}"), token.to_string());
@@ -343,7 +342,8 @@ impl Edit {
             Self::Revoke(token) => drop(annotate("revoke", token)),
             Self::ServiceAccount(name) => spec["serviceAccounts"] = json!([{"name": name}]),
             Self::InPlace(in_place) => {
-                spec["rotation"]["strategy"] = json!(if in_place { "InPlace" } else { "Overlap" });
+                // A login that may not update robots rotates by overlap only.
+                spec["rotation"]["strategy"] = json!(if in_place && may_update { "InPlace" } else { "Overlap" });
             }
             Self::Retain(retain) => spec["deletionPolicy"] = json!(if retain { "Retain" } else { "Delete" }),
         }

@@ -66,14 +66,6 @@ impl World {
         Some((self.wishes[number].harbor(), id))
     }
 
-    /// The password of a Harbor's administrator as it is there now.
-    pub fn know_password(&mut self, harbor: usize) {
-        let password = self.harbor(harbor).state().users.get(1).map(|admin| admin.password.clone());
-        if let Some(password) = password {
-            self.passwords[harbor] = password;
-        }
-    }
-
     /// The robots of people are those that a Harbor has now.
     pub fn know_strangers(&mut self, harbor: usize) {
         let state = self.harbors[HOSTS[harbor]].state();

@@ -3,7 +3,7 @@
 //!
 //! `machine` has the clocks and the randomness, `kubernetes` an API server, `to_kubernetes` and `to_harbor` the ways there
 //! over the `network`, on which calls are late or lost; `process` starts and ends the operator. `world` is what a run
-//! begins with, `actions` what people and tools do to it, `check` what must hold, `run` one run, `apart` one in a process of
+//! begins with, `logins` who the operator is at its Harbors, `actions` what people and tools do to it, `check` what must hold, `run` one run, `apart` one in a process of
 //! its own, `shrink` makes the story of one that failed short.
 
 pub mod actions;
@@ -11,6 +11,7 @@ pub mod apart;
 pub mod chance;
 pub mod check;
 pub mod kubernetes;
+pub mod logins;
 pub mod machine;
 pub mod network;
 pub mod process;

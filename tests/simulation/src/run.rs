@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::actions::{self, Action, Event};
 use crate::chance;
 use crate::check::Violation;
+use crate::logins::Login;
 use crate::machine::Machine;
 use crate::network::{Name, Network, Reached, Weather};
 use crate::world::World;
@@ -141,7 +142,8 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
     let two = random.random_range(0..3) == 0;
     // More than one page of them.
     let robots = if random.random_range(0..6) == 0 { 110 } else { 2 };
-    let mut world = World::new(network.clone(), robots);
+    let login = if random.random_range(0..3) == 0 { Login::Robot } else { Login::Administrator };
+    let mut world = World::new(network.clone(), login, robots);
     let drawn = actions::draw(&mut random, world.wishes.len(), count, storm);
     let (events, weather, two) = match settings.story {
         Some(story) => (story, Weather::CALM, false),

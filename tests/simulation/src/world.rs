@@ -8,11 +8,12 @@ use harbor_stand_in::app::App;
 use serde_json::{Value, json};
 
 use crate::kubernetes::{Backup, Cluster, Id, Kind, Refusal, is_deleting, kind};
+use crate::logins::Login;
 use crate::network::Network;
 use crate::process::{Replica, Site};
 use crate::to_harbor::Harbors;
 
-/// The administrator's first password, everywhere.
+/// The login's first password, everywhere.
 const PASSWORD: &str = "Harbor12345";
 /// Namespaces of users.
 pub const TEAMS: [&str; 3] = ["team-a", "team-b", "team-c"];
@@ -91,7 +92,9 @@ pub struct World {
     pub wishes: Vec<Wish>,
     /// A backup of etcd.
     pub backup: Option<Backup>,
-    /// The present password of each Harbor's administrator.
+    /// Whose login the operator has at each Harbor.
+    pub logins: [Login; 2],
+    /// Its present password.
     pub passwords: [String; 2],
     /// Robots of people, as they have to stay: host, stored name, digest.
     pub strangers: Vec<(usize, String, String)>,
@@ -117,7 +120,7 @@ fn path(kind: &Kind, namespace: &str) -> String {
 
 impl World {
     /// A world in which everything is well, before the operator is started. In each project are so many robots of people.
-    pub fn new(network: Network, robots: usize) -> Self {
+    pub fn new(network: Network, login: Login, robots: usize) -> Self {
         let harbor = |host: &str| {
             let options = Options { external_url: Some(format!("https://{host}")), ..Options::default() };
             (host.to_owned(), harbor_stand_in::apart(options, ""))
@@ -132,8 +135,9 @@ impl World {
             harbors,
             network,
             replicas,
-            wishes: wishes(),
+            wishes: wishes(login),
             backup: None,
+            logins: [login, Login::Administrator],
             passwords,
             strangers: Vec::new(),
             published: BTreeMap::new(),
@@ -165,11 +169,6 @@ impl World {
             0 => Id::new(kind("ClusterHarborRegistry"), "", "main"),
             _ => Id::new(kind("HarborRegistry"), "team-b", "own"),
         }
-    }
-
-    /// The Secret with the login of a registry.
-    pub fn login(number: usize) -> Id {
-        Id::new(kind("Secret"), [SYSTEM, "team-b"][number], "login")
     }
 
     /// Makes a project; one that is there stays.
@@ -247,17 +246,6 @@ impl World {
         }
     }
 
-    /// Writes the login Secret of a Harbor.
-    pub fn write_login(&self, number: usize, password: &str) {
-        let id = Self::login(number);
-        let labels = if number == 1 { json!({"harbor-robots.io/use": "login"}) } else { json!({}) };
-        let object = json!({
-            "metadata": {"name": id.name, "namespace": id.namespace, "labels": labels},
-            "stringData": {"username": "admin", "password": password},
-        });
-        self.put(id.kind(), &id.namespace, &object);
-    }
-
     /// Puts right whatever only a person can put right: namespaces, ServiceAccounts, logins, registries, grants, projects,
     /// read-only mode. Accounts stay as users left them.
     pub fn restore_order(&self) {
@@ -273,11 +261,9 @@ impl World {
             }
             let mut state = self.harbor(number).state();
             state.settings.set_read_only(false);
-            if let Some(admin) = state.users.get_mut(1) {
-                admin.password.clone_from(&self.passwords[number]);
-            }
+            self.logins[number].set_password(&mut state, &self.passwords[number]);
             drop(state);
-            self.write_login(number, &self.passwords[number]);
+            self.write_login(number);
         }
         for number in 0..HOSTS.len() {
             let id = Self::registry(number);
@@ -321,7 +307,9 @@ fn registry(number: usize) -> Value {
     })
 }
 
-fn wishes() -> Vec<Wish> {
+fn wishes(login: Login) -> Vec<Wish> {
+    // A login that may not update robots rotates by overlap only.
+    let strategy = if login == Login::Administrator { "InPlace" } else { "Overlap" };
     let wish = |namespace: &str, name: &str, spec: Value| Wish {
         kind: kind(if namespace.is_empty() { "SystemRobotAccount" } else { "RobotAccount" }),
         namespace: namespace.to_owned(),
@@ -354,7 +342,7 @@ fn wishes() -> Vec<Wish> {
             "pull",
             json!({
                 "registryRef": main, "project": "team-b", "permissions": ["PullArtifacts"],
-                "expiresAfter": "7d", "rotation": {"strategy": "InPlace"},
+                "expiresAfter": "7d", "rotation": {"strategy": strategy},
             }),
         ),
         wish(
