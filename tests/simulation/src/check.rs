@@ -205,6 +205,20 @@ impl World {
         (!strays.is_empty()).then(|| format!("a: {} does not know its robots {}", wish.id(), strays.join(", ")))
     }
 
+    /// The accounts that are Ready with a credential.
+    pub fn serviced(&self) -> Vec<usize> {
+        let ready = |number: &usize| {
+            let account = self.account(*number).filter(|account| !is_deleting(account));
+            account.is_some_and(|account| condition(&account, "Ready")["reason"] == "Published")
+        };
+        (0..self.wishes.len()).filter(ready).collect()
+    }
+
+    /// ServiceAccounts that do not list the Secret of an account.
+    pub fn unserviced(&self, number: usize) -> Vec<Violation> {
+        self.account(number).map(|account| self.service_accounts(number, &account)).unwrap_or_default()
+    }
+
     /// ServiceAccounts that do not list an account's Secret although it says so.
     fn service_accounts(&self, number: usize, account: &Value) -> Vec<Violation> {
         let (wish, store) = (&self.wishes[number], self.cluster.store());

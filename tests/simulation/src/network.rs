@@ -102,6 +102,7 @@ struct Inner {
     writes: Vec<String>,
     broken: Vec<String>,
     reached: Reached,
+    harbors_are_away: bool,
 }
 
 /// What of the operator was reached.
@@ -145,6 +146,7 @@ impl Network {
             writes: Vec::new(),
             broken: Vec::new(),
             reached: Reached::default(),
+            harbors_are_away: false,
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -156,6 +158,16 @@ impl Network {
     /// From now on so much goes wrong.
     pub fn set_weather(&self, weather: Weather) {
         self.lock().weather = weather;
+    }
+
+    /// From now on no Harbor is reached.
+    pub fn take_harbors_away(&self) {
+        self.lock().harbors_are_away = true;
+    }
+
+    /// True if no Harbor is reached.
+    pub fn harbors_are_away(&self) -> bool {
+        self.lock().harbors_are_away
     }
 
     /// The time since the start.

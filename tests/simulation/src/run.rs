@@ -28,6 +28,8 @@ const QUIET: Duration = Duration::from_mins(15);
 const LONGEST_OVERLAPS: u32 = 8;
 /// Of both replicas: what polls, sweeps and leases cost, and not more.
 const CALLS_IN_PEACE: u64 = 1_200;
+/// In so long ServiceAccounts that come while no Harbor answers list their Secrets.
+const WITHOUT_HARBOR: Duration = Duration::from_mins(4);
 /// Before the first misfortune.
 const PROLOGUE: Duration = Duration::from_secs(20);
 /// How often the API server's controllers have a look, in milliseconds.
@@ -257,5 +259,21 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     if calls > CALLS_IN_PEACE {
         wrong.push(format!("k: {calls} calls in {} minutes of quiet", QUIET.as_secs() / 60));
     }
-    wrong
+    if wrong.is_empty() { without_harbor(world, machine).await } else { wrong }
+}
+
+/// What needs no Harbor is done without one.
+async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    world.network.note("-- no Harbor answers");
+    world.network.take_harbors_away();
+    let serviced = world.serviced();
+    for there in [false, true] {
+        for name in ["default", "builder"] {
+            Action::ServiceAccount("team-a", name, there).run(world, machine).await;
+        }
+        sleep(WITHOUT_HARBOR / 2).await;
+    }
+    let missing = serviced.into_iter().flat_map(|number| world.unserviced(number)).collect();
+    world.network.note("-- over");
+    missing
 }
