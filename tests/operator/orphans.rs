@@ -160,6 +160,23 @@ async fn orphans_are_deleted_where_that_is_asked_for_after_a_second_look() {
     }
 }
 
+/// The mark alone keeps it from being deleted, so the account waits for a Harbor that fails for a moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_robot_that_retain_leaves_while_harbor_fails_is_not_deleted_as_an_orphan() {
+    for (method, path) in [("GET", "/api/v2.0/robots"), ("PUT", "/api/v2.0/robots/{id}")] {
+        let scene = Scene::new(Setting { registry: json!({"orphanPolicy": "Delete"}), ..Setting::default() }).await;
+        scene.account("ci", json!({"deletionPolicy": "Retain"})).await;
+        scene.settled("ci").await;
+        scene.faults(json!([{"method": method, "path": path, "status": 503, "count": 2}])).await;
+        scene.delete("ci").await;
+        scene.gone("ci").await;
+        let robots = scene.robots().await;
+        let description = robots[0]["description"].as_str().unwrap();
+        assert!(description.ends_with(" retained]"), "{method}: {description}");
+        scene.logs_in("ci").await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orphan_whose_account_comes_back_meanwhile_stays() {
     let args = vec!["--orphan-after=6".to_owned()];

@@ -107,7 +107,7 @@ impl Pass<'_> {
             return next;
         }
         if self.is_deleting() {
-            failure.message.push_str(way_out(failure.reason));
+            failure.message.push_str(way_out(failure.reason, self.desired.retain));
         }
         match self.tell_failure(failure, lost).await {
             Ok(()) => next,
@@ -156,8 +156,9 @@ impl Pass<'_> {
 }
 
 /// What a person can do for an account whose robot cannot be deleted now.
-fn way_out(reason: &str) -> &'static str {
+fn way_out(reason: &str, retain: bool) -> &'static str {
     match reason {
+        _ if retain => "; within two minutes the account goes without that, and its robot stays",
         "CredentialsMissing" | "CredentialsRejected" | "RegistryNotFound" => {
             "; the account waits with its deletion until the registry has a login that works. To leave the robot in Harbor, set \
              spec.deletionPolicy: Retain"

@@ -394,7 +394,7 @@ impl Run<'_, '_> {
                 (Some(failure), outcome::of_kube(&error))
             }
             Trouble::Registry(error) => {
-                if self.observed.deleting && self.pass.desired.retain {
+                if self.observed.deleting && self.pass.is_let_go(error.class() == Class::UserFix) {
                     ctx.index.update(self.pass.key, |entry| entry.gave_up = true);
                 }
                 if error.class() == Class::Unknown {

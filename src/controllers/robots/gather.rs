@@ -31,7 +31,7 @@ use crate::domain::secret_entries::SecretEntry;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
 use crate::domain::spread;
-use crate::registry::{self, Registry};
+use crate::registry::{self, Class, Registry};
 
 /// Why gathering ended early.
 pub(super) enum Stop {
@@ -202,7 +202,7 @@ impl Pass<'_> {
             }
             gathered.unreachable = true;
             gathered.abandoned = self.is_abandoned(trouble).await?;
-            if !gathered.abandoned && !self.desired.retain {
+            if !gathered.abandoned && !self.is_let_go(trouble.permanent) {
                 return Err(Stop::Trouble(trouble.clone()));
             }
         }
@@ -438,8 +438,7 @@ impl Pass<'_> {
             }
             // With the project its robots went.
             Err(registry::Error::ProjectNotFound { .. }) if deleting => Ok(()),
-            // Under `Retain` no failing call holds the account.
-            Err(error) if deleting && self.desired.retain => {
+            Err(error) if deleting && self.is_let_go(error.class() == Class::UserFix) => {
                 tracing::warn!(account = %self.key, %error, "the robot is left as it is");
                 gathered.unreachable = true;
                 Ok(())

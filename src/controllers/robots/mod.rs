@@ -8,6 +8,7 @@ pub(super) mod outcome;
 mod pairs;
 mod projects;
 mod registry_of;
+mod retention;
 mod tell;
 
 use std::collections::BTreeSet;
