@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::duration::DurationString;
 use super::registry::{AccountDefaults, ClusterHarborRegistrySpec, RateLimit, RegistryAuth, RegistryTls};
+use super::registry_rules;
 use super::registry_status::RegistryStatus;
-use super::rules;
 
 /// Where the Harbor is and how the operator uses it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -85,7 +85,7 @@ pub struct HarborRegistrySpec {
     /// `--private-registry-hosts`. May be changed when the Harbor moves;
     /// `RobotsLeftBehind` tells of robots that stay in the former one.
     #[schemars(length(min = 1, max = 300))]
-    #[x_kube(validation = rules::registry_url())]
+    #[x_kube(validation = registry_rules::registry_url())]
     pub url: String,
     /// How the operator logs in.
     pub auth: RegistryAuth,
@@ -97,13 +97,13 @@ pub struct HarborRegistrySpec {
     /// `harbor-robots.io/confirm-host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 300))]
-    #[x_kube(validation = rules::host())]
+    #[x_kube(validation = registry_rules::host())]
     pub registry_host: Option<String>,
     /// Further `host` or `host:port` names that the credential is written for, like those of mirrors. Each is
     /// written with and without the port of its scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
-    #[x_kube(validation = rules::hosts())]
+    #[x_kube(validation = registry_rules::hosts())]
     pub additional_hosts: Option<Vec<String>>,
     /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it, and
     /// not shorter than the operator allows (1m, unless it was started otherwise). Left out: 10m.

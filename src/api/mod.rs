@@ -15,6 +15,7 @@ mod limits;
 pub mod names;
 pub mod permissions;
 pub mod registry;
+mod registry_rules;
 pub mod registry_status;
 pub mod registry_time;
 pub mod robot_account;

@@ -10,7 +10,7 @@ use super::account::Rotation;
 use super::duration::{Delay, DurationString, ExpiresAfter};
 use super::permissions::{AccessRule, Permission};
 use super::registry_status::RegistryStatus;
-use super::rules;
+use super::{registry_rules, rules};
 
 /// Where the Harbor is and how the operator uses it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub struct ClusterHarborRegistrySpec {
     /// with `--allow-http`. May be changed when the Harbor moves;
     /// `RobotsLeftBehind` tells of robots that stay in the former one.
     #[schemars(length(min = 1, max = 300))]
-    #[x_kube(validation = rules::registry_url())]
+    #[x_kube(validation = registry_rules::registry_url())]
     pub url: String,
     /// How the operator logs in.
     pub auth: RegistryAuth,
@@ -99,13 +99,13 @@ pub struct ClusterHarborRegistrySpec {
     /// `harbor-robots.io/confirm-host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 300))]
-    #[x_kube(validation = rules::host())]
+    #[x_kube(validation = registry_rules::host())]
     pub registry_host: Option<String>,
     /// Further `host` or `host:port` names that the credential is written for, like those of mirrors. Each is
     /// written with and without the port of its scheme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
-    #[x_kube(validation = rules::hosts())]
+    #[x_kube(validation = registry_rules::hosts())]
     pub additional_hosts: Option<Vec<String>>,
     /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it.
     /// Left out: 10m.
@@ -142,7 +142,7 @@ pub struct ClusterHarborRegistrySpec {
 /// How the operator logs in. Exactly one member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_login())]
+#[x_kube(validation = registry_rules::one_login())]
 pub struct RegistryAuth {
     /// A Secret with the keys `username` and `password`: in the operator's cluster resource namespace for a
     /// ClusterHarborRegistry, in its own namespace for a HarborRegistry, where it needs the label
@@ -165,12 +165,12 @@ pub struct LoginSecretRef {
 /// Whose certificates are trusted. What is given replaces the system's certificate authorities.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_ca_source())]
+#[x_kube(validation = registry_rules::one_ca_source())]
 pub struct RegistryTls {
     /// Certificates of the authorities, in PEM form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 131_072))]
-    #[x_kube(validation = rules::pem())]
+    #[x_kube(validation = registry_rules::pem())]
     pub ca_certificates: Option<String>,
     /// A ConfigMap or Secret with the certificates, in the same namespace as the login. The Secret of a HarborRegistry needs
     /// the label `harbor-robots.io/use: ca`.
@@ -255,7 +255,7 @@ pub enum GrantRetention {
 /// What some namespaces may ask for in some projects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = rules::one_namespace_source())]
+#[x_kube(validation = registry_rules::one_namespace_source())]
 #[x_kube(validation = rules::names_a_permission())]
 pub struct Grant {
     /// Name of the grant, which messages cite.
@@ -276,7 +276,7 @@ pub struct Grant {
     /// The projects: names in which `*` stands for any text and `$(namespace)` for the account's namespace. Next to the
     /// latter there must be a `.` or `_`, like `$(namespace).prod` or `$(namespace).*`.
     #[schemars(length(max = 50), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
-    #[x_kube(validation = rules::project_patterns(), validation = rules::project_pattern_edges())]
+    #[x_kube(validation = registry_rules::project_patterns(), validation = registry_rules::project_pattern_edges())]
     pub projects: Vec<String>,
     /// The most an account may ask for, by the names of Harbor's web page, without those of Helm charts: these are
     /// artifacts. At least one pair must be given here or in `access`.
@@ -311,12 +311,12 @@ pub struct ServerSettings {
     /// those of others, so it is written only with the annotation `harbor-robots.io/confirm-prefix: <the new prefix>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
-    #[x_kube(validation = rules::robot_name_prefix())]
+    #[x_kube(validation = registry_rules::robot_name_prefix())]
     pub robot_name_prefix: Option<String>,
     /// The lifetime that Harbor's web page offers for new robots, in whole days, like `30d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 6))]
-    #[x_kube(validation = rules::whole_days())]
+    #[x_kube(validation = registry_rules::whole_days())]
     pub robot_token_duration: Option<String>,
 }
 

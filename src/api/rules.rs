@@ -11,12 +11,13 @@ const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*
 const HARBOR_NAME: &str = "^[a-z0-9]+([._-][a-z0-9]+)*$";
 
 /// A host name or IPv4 address.
-const HOST: &str = "[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*";
+pub(super) const HOST: &str = "[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*";
 
 /// An optional port.
-const PORT: &str = "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?";
+pub(super) const PORT: &str =
+    "(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?";
 
-fn rule(expression: impl Into<String>, message: &str) -> Rule {
+pub(super) fn rule(expression: impl Into<String>, message: &str) -> Rule {
     Rule::new(expression).message(message)
 }
 
@@ -336,88 +337,4 @@ pub(super) fn cluster_registry() -> Rule {
         "kind must be ClusterHarborRegistry: a SystemRobotAccount has no namespace with a HarborRegistry",
     )
     .field_path(".kind")
-}
-
-/// Where a Harbor is.
-pub(super) fn registry_url() -> Rule {
-    rule(
-        format!("self.matches('^https?://({HOST}|[[][0-9A-Fa-f:.]+[]]){PORT}$')"),
-        "must be scheme, host and optionally port, like https://registry.example.com: no path, no trailing '/', no user name",
-    )
-}
-
-/// A host of the docker config as a pattern. A kubelet takes `[…]` for a glob where no port follows, so an IPv6 address needs
-/// its port.
-fn image_host() -> String {
-    let port = PORT.trim_end_matches('?');
-    format!("^({HOST}{PORT}|[[][0-9A-Fa-f:]+[]]{port})$")
-}
-
-/// What a host of the docker config may be.
-const IMAGE_HOST: &str = "host or host:port, like registry.example.com:5000, or an IPv6 address in brackets with its port, like [fd00::7]:5000: no scheme, path, '*' or '?'";
-
-/// One host for the docker config.
-pub(super) fn host() -> Rule {
-    rule(format!("self.matches('{}')", image_host()), &format!("must be {IMAGE_HOST}"))
-}
-
-/// Hosts for the docker config.
-pub(super) fn hosts() -> Rule {
-    rule(format!("self.all(h, h.matches('{}'))", image_host()), &format!("each must be {IMAGE_HOST}"))
-}
-
-/// The login has one source.
-pub(super) fn one_login() -> Rule {
-    rule("has(self.secretRef)", "set secretRef.name to the Secret with the keys username and password")
-}
-
-/// The CA has one source.
-pub(super) fn one_ca_source() -> Rule {
-    rule(
-        "!(has(self.caCertificates) && has(self.caCertificatesRef))",
-        "set caCertificates or caCertificatesRef, not both",
-    )
-}
-
-/// A CA bundle is text.
-pub(super) fn pem() -> Rule {
-    rule(
-        "self.contains('-----BEGIN CERTIFICATE-----')",
-        "must be certificates in PEM form, each beginning with -----BEGIN CERTIFICATE-----",
-    )
-}
-
-/// A grant says whom it means in one way.
-pub(super) fn one_namespace_source() -> Rule {
-    rule("has(self.namespaces) != has(self.namespaceSelector)", "set exactly one of namespaces and namespaceSelector")
-}
-
-/// Project patterns.
-pub(super) fn project_patterns() -> Rule {
-    rule(
-        r"self.all(p, p.matches('^([a-z0-9._*-]|\\$\\(namespace\\))+$'))",
-        "each must be a project name in which '*' stands for any text and $(namespace) for the account's namespace",
-    )
-}
-
-/// `$(namespace)-prod` would hand the namespace `team` the project of `team-prod`. Namespaces contain neither `.` nor `_`,
-/// so across one of them literals and wildcards are safe.
-pub(super) fn project_pattern_edges() -> Rule {
-    rule(
-        r"self.all(p, !p.matches('\\$\\(namespace\\)[^._]') && !p.matches('[^._]\\$\\(namespace\\)'))",
-        "next to $(namespace) there must be a '.' or '_', like $(namespace).prod or $(namespace).*: $(namespace)-prod would give the namespace team the project of the namespace team-prod",
-    )
-}
-
-/// What Harbor takes as prefix of robot names.
-pub(super) fn robot_name_prefix() -> Rule {
-    rule(
-        r"self.matches('^[!-9;-~]+$')",
-        "must be printable ASCII without blanks and without ':', which ends the user name in a Basic login",
-    )
-}
-
-/// Harbor's default lifetime, in whole days.
-pub(super) fn whole_days() -> Rule {
-    rule("self.matches('^[1-9][0-9]{0,4}d$')", "must be whole days, like 30d")
 }

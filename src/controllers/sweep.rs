@@ -3,35 +3,36 @@
 
 pub mod census;
 mod homes;
+mod names;
 pub mod orphans;
 pub mod round;
 pub mod since;
 mod ungranted;
 pub mod unmanaged;
+mod unwatched;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::index::{Resident, State, digest, robot_digest, slots_digest};
+use super::index::{Resident, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
-use super::tracked::{Shown, Tracked};
-use super::{Context, Key, RegistryWork, robots};
-use crate::api::{ObjectName, RegistryKey, RegistryTime};
-use crate::cluster::secret_form::AtRest;
-use crate::cluster::{accounts, login, secrets};
+use super::{Context, Key, RegistryWork};
+use crate::api::{RegistryKey, RegistryTime};
 use crate::deadline;
 use crate::domain::mark;
 use crate::domain::report::Failure;
-use crate::domain::robot::{Home, Robot};
+use crate::domain::robot::Home;
 use crate::domain::slots::Slot;
 use crate::engine::Outcome;
-use crate::registry::harbor::{prefix_of, short_name};
+use crate::registry::harbor::short_name;
 use crate::registry::{Class, Digest, Error, Registry};
 use census::Census;
+use names::{digest_under, slots_of};
 use ungranted::Fence;
 use unmanaged::Unmanaged;
+use unwatched::{check_login, check_password, check_secret};
 
 /// Robots of one place that name an account that is not known: so many are asked about in one sweep, each of them with a
 /// question to the API server. Where more of them are orphans, the count says that there are at least as many.
@@ -357,23 +358,6 @@ fn unseen_in(registry: &RegistryKey, home: &Home, error: &Error) -> Failure {
     Failure { reason: error.reason(), message, permanent: true }
 }
 
-/// Tells the names of robots that may be slots of these accounts.
-fn slots_of(ctx: &Context, home: &Home, accounts: &[Resident]) -> Box<dyn Fn(&str) -> bool + Send + Sync> {
-    let entries = accounts.iter().filter_map(|account| ctx.index.get(&account.key));
-    let slots = entries.flat_map(|entry| Slot::BOTH.map(|slot| slot.name(&entry.base_name)));
-    match home {
-        // Where the name begins is known for sure only after the list.
-        Home::System => {
-            let slots: Vec<String> = slots.collect();
-            Box::new(move |name| slots.iter().any(|slot| name.ends_with(slot)))
-        }
-        Home::Project(_) => {
-            let (home, slots) = (home.clone(), slots.map(|slot| digest(slot.as_str())).collect::<HashSet<u64>>());
-            Box::new(move |name| short_name(name, &home, None).is_some_and(|short| slots.contains(&digest(short))))
-        }
-    }
-}
-
 /// A project that is gone or that the login may not list: its accounts look for themselves and say so.
 fn report_to(ctx: &Context, accounts: &[Resident], error: &Error) {
     let empty = slots_digest([None, None]);
@@ -381,85 +365,6 @@ fn report_to(ctx: &Context, accounts: &[Resident], error: &Error) {
         if error.class() == Class::UserFix && account.slots != Some(empty) {
             look(ctx, &account.key);
         }
-    }
-}
-
-/// What the digest of a robot would be if Harbor put this prefix before its name; `None` if it does.
-fn digest_under(prefix: &str, home: &Home, robot: &Robot) -> Option<u64> {
-    let short = short_name(&robot.name, home, None)?;
-    let present = prefix_of(&robot.name, home, short).filter(|present| *present != prefix)?;
-    let name = format!("{prefix}{}", &robot.name[present.len()..]);
-    Some(robot_digest(&Robot { name, ..robot.clone() }))
-}
-
-/// Without a watch on Secrets: reads one by name and queues its account if it is not as the last pass left it.
-async fn check_secret(ctx: &Context, key: &Key) {
-    let Some(entry) = ctx.index.get(key) else { return };
-    let Some(namespace) = &key.namespace else {
-        // A system account's Secrets are in many places, and each pass reads them.
-        look(ctx, key);
-        return;
-    };
-    let name = entry.secret_name.as_ref().unwrap_or(&key.name);
-    match secrets::read_at_rest(&ctx.client, namespace, name).await {
-        Ok(seen) => {
-            if !entry.secret.is_left() {
-                return check_first_secret(ctx, key, entry.told.state, seen).await;
-            }
-            match seen {
-                Some(secret) => {
-                    if ctx.index.see_secret(key, secret, Shown::Listed) {
-                        ctx.accounts.hint(key.clone(), None);
-                    }
-                }
-                None => look(ctx, key),
-            }
-        }
-        Err(error) => tracing::warn!(account = %key, %error, "the Secret was not read"),
-    }
-}
-
-/// No pass of this process has left a Secret: one that is as it should be is where to begin.
-async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option<AtRest>) {
-    let account = match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
-        Ok(Some(account)) if state != State::Suspended => account,
-        Ok(_) => return,
-        Err(error) => return tracing::warn!(account = %key, %error, "the account was not read"),
-    };
-    let published = account.status.as_ref().is_some_and(|status| status.robot.is_some());
-    match seen {
-        Some(secret) if robots::is_settled(ctx, key, &account, &secret) => {
-            ctx.index.update(key, |entry| entry.secret = Tracked::found(secret.version));
-        }
-        Some(_) => look(ctx, key),
-        None if published && state == State::Ready => look(ctx, key),
-        None => {}
-    }
-}
-
-/// The login of a registry of a namespace is in no watch: has the registry probed if its Secret is another one.
-async fn check_login(ctx: &Context, name: &RegistryKey, state: &RegistryState) {
-    if !state.is_tenants() {
-        return;
-    }
-    let Ok(secret) = ObjectName::new(state.login_secret()) else { return };
-    match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), &secret).await {
-        Ok(version) if version != state.login_version => {
-            ctx.registry_work.change(RegistryWork::Probe(name.clone()), None);
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(registry = %name, %error, "the login Secret was not looked at"),
-    }
-}
-
-/// Queues an account whose own password is in another version of its Secret than the one that the last pass read.
-async fn check_password(ctx: &Context, key: &Key) {
-    let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
-    let namespace = key.namespace.as_ref().unwrap_or(&ctx.settings.resource_namespace);
-    match login::secret_version(&ctx.client, namespace, &seen.secret).await {
-        Ok(version) if version != seen.version => look(ctx, key),
-        Ok(_) => {}
-        Err(error) => tracing::warn!(account = %key, %error, "the Secret with the own password was not read"),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a pass reads before it plans: grants (no call), the Secret (live), the robots in our slots (one call), and one
 //! login where nothing else can tell whether the credential still works.
 
+mod password;
+mod permit;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,24 +12,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use secrecy::SecretString;
 
 use super::{Pass, at_rest};
-use crate::api::{ExpiresAfter, ObjectName, RegistryTime, conditions as kinds, keys};
-use crate::cluster::login::{self, PasswordProblem};
+use crate::api::{RegistryTime, keys};
 use crate::cluster::objects::Version;
 use crate::cluster::secret_form::{Endpoint, Form};
 use crate::cluster::secrets::{self, Live};
-use crate::cluster::{self, namespaces, objects};
-use crate::controllers::index::{PasswordSeen, robot_identity};
+use crate::cluster::{self, objects};
+use crate::controllers::index::robot_identity;
 use crate::controllers::registries::Trouble;
-use crate::domain::conditions;
-use crate::domain::desired::Desired;
-use crate::domain::grants::{self, Granted, Origin, Refusal};
 use crate::domain::mark::{self, Owner};
 use crate::domain::observed::{Recorded, SecretSeen};
 use crate::domain::pace;
-use crate::domain::permissions::Access;
 use crate::domain::plan::{Own, Permit, Situation};
 use crate::domain::report::{self, Failure};
-use crate::domain::robot::{Lifetime, Robot};
+use crate::domain::robot::Robot;
 use crate::domain::secret_entries::SecretEntry;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
@@ -255,77 +253,6 @@ impl Pass<'_> {
         Form { owner, wish, endpoint, entries, untouched }
     }
 
-    fn check_grants(&self, gathered: &mut Gathered) {
-        if let Some(Failure { reason, message, .. }) = &self.refused {
-            gathered.refusal = Some((reason, message.clone()));
-            gathered.permit = Permit::Refused;
-            // Harbor takes no PUT without permissions, not even to disable: the robot goes.
-            gathered.may_update = false;
-            return;
-        }
-        match self.ask_grants(&self.desired) {
-            Ok(granted) => {
-                gathered.may_adopt = granted.adoption;
-                self.ctx.index.update(self.key, |entry| {
-                    if let Some(contests) = &mut entry.contests {
-                        contests.refused = None;
-                    }
-                });
-            }
-            Err(refusal) => {
-                let text = format!("registry {}: {refusal}", self.registry_name);
-                gathered.refusal = Some(("NotPermitted", text));
-                gathered.permit = Permit::Refused;
-                if gathered.finalizer {
-                    self.check_revocation(gathered);
-                }
-            }
-        }
-    }
-
-    fn ask_grants(&self, desired: &Desired) -> Result<Granted, Refusal> {
-        // Whoever may make a SystemRobotAccount, or has a login of the namespace's own, may ask for all that the login has.
-        if self.key.is_system() || self.registry.is_tenants() {
-            return Ok(Granted { adoption: true });
-        }
-        let labels = self.ctx.index.labels(self.key.namespace());
-        let origin = Origin { namespace: self.key.namespace(), labels: labels.as_ref() };
-        grants::check(self.registry.object.spec.grants.as_deref().unwrap_or_default(), origin, desired)
-    }
-
-    /// The account asks for more than is granted, or its robot holds more: `suspend` and `Retain`, which are in the hands
-    /// of whoever lost the grant, must not keep that alive.
-    pub(super) fn exceeds_grants(&self) -> bool {
-        let status = self.account.status.clone().unwrap_or_default();
-        let pairs = status.permissions.iter();
-        let pairs = pairs.flat_map(|row| row.actions.iter().map(|action| Access::new(&row.resource, action))).collect();
-        let mut held = self.desired.clone();
-        held.permissions.values_mut().for_each(|wished| wished.clone_from(&pairs));
-        if let Some(Ok(days)) = status.expires_after.map(|text| ExpiresAfter(text).days()) {
-            held.lifetime = days.map_or(Lifetime::Never, Lifetime::Days);
-        }
-        self.ask_grants(&self.desired).is_err() || self.ask_grants(&held).is_err()
-    }
-
-    /// The delay counts from the moment that status said so first, in registry time as status does. Whoever may write status
-    /// cannot make it longer: it has passed by the time that this process knows of, too.
-    fn check_revocation(&self, gathered: &mut Gathered) {
-        let delay = SignedDuration::try_from(self.registry.grant_revocation_delay()).unwrap_or(SignedDuration::MAX);
-        let now = gathered.now;
-        let said = self.account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        let since = conditions::since(said, kinds::READY, "NotPermitted").unwrap_or(now);
-        let mut refused = Instant::now();
-        self.ctx.index.update(self.key, |entry| {
-            refused = *entry.contests.get_or_insert_default().refused.get_or_insert(refused);
-        });
-        let known = SignedDuration::try_from(refused.elapsed()).unwrap_or(SignedDuration::MAX);
-        let left = delay.saturating_sub(now.duration_since(since).max(known));
-        if left > SignedDuration::ZERO {
-            gathered.permit = Permit::Lapsing;
-            gathered.wake = Some(now + left);
-        }
-    }
-
     fn check_unsettled(&self, gathered: &mut Gathered) {
         let deleting = objects::is_deleting(&self.account.metadata);
         let entry = self.ctx.index.get(self.key);
@@ -362,58 +289,6 @@ impl Pass<'_> {
                 gathered.renewal_paced_until = contests.renewals.until(gathered.now);
             }
         });
-    }
-
-    /// An own password that is not there or not usable stops the first credential; later on the published one goes on
-    /// in its place, so that a password Secret that somebody deletes never costs a login.
-    async fn read_password(&self, gathered: &mut Gathered) -> Result<(), Stop> {
-        let Some(source) = &self.desired.own_password else { return Ok(()) };
-        let published = gathered.live.credential.as_ref().map(|credential| credential.secret.clone());
-        let (client, namespace) = (&self.ctx.client, &self.secret_namespace);
-        let mut read = login::read_password(client, namespace, source, published.as_ref()).await?;
-        if self.ctx.registries.is_a_login(&self.ctx.settings, namespace, &source.name) {
-            let text = format!(
-                "Secret {} of spec.passwordSecretRef is the login of a registry and would be published; name another one",
-                source.name
-            );
-            (read.text, read.is_published) = (Err(PasswordProblem::Invalid(text)), false);
-        }
-        if let Ok(secret) = ObjectName::new(&source.name) {
-            self.ctx.index.update(self.key, |entry| {
-                entry.password = Some(Box::new(PasswordSeen { secret, version: read.version }));
-            });
-        }
-        // Without a published credential there is nothing to differ from: it is lost, and replaced for that.
-        let differs = read.text.is_ok() && published.is_some() && !read.is_published;
-        gathered.own = if differs { Own::Differs } else { Own::Published };
-        gathered.own_password = match read.text {
-            Ok(wished) => Some(wished),
-            Err(problem) => {
-                let failure = password_failure(&problem);
-                if published.is_none() && self.desired.enabled {
-                    return Err(Stop::Wish { failure, lost: true });
-                }
-                gathered.password_problem = Some(failure);
-                published
-            }
-        };
-        Ok(())
-    }
-
-    /// Nobody can delete the robot and the namespace waits for nothing else.
-    async fn is_abandoned(&self, trouble: &Trouble) -> Result<bool, Stop> {
-        let since = self.registry.trouble_since.map(|since| since.elapsed());
-        // Without a login nothing comes back by itself, however often this process began anew meanwhile.
-        let deleted = self.account.metadata.deletion_timestamp.as_ref().filter(|_| {
-            let never_served = self.registry.info.is_none();
-            trouble.permanent && never_served
-        });
-        let waits = deleted.and_then(|at| Duration::try_from(self.ctx.now().duration_since(at.0.into())).ok());
-        let long = since.max(waits).is_some_and(|waits| waits >= self.ctx.settings.abandon_after);
-        match &self.key.namespace {
-            Some(namespace) if long => Ok(namespaces::is_terminating(&self.ctx.client, namespace).await?),
-            _ => Ok(false),
-        }
     }
 
     async fn find_robots(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
@@ -481,13 +356,4 @@ impl Pass<'_> {
 
 fn signed(wait: Duration) -> SignedDuration {
     SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX)
-}
-
-fn password_failure(problem: &PasswordProblem) -> Failure {
-    let reason = match problem {
-        PasswordProblem::Missing(_) => "PasswordMissing",
-        PasswordProblem::Invalid(_) => "PasswordInvalid",
-        PasswordProblem::NotMarked(_) => "SecretNotMarked",
-    };
-    Failure { reason, message: problem.to_string(), permanent: true }
 }

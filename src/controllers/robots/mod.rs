@@ -4,11 +4,12 @@ mod at_rest;
 mod early;
 mod execute;
 mod gather;
+mod letting_go;
 pub(super) mod outcome;
 mod pairs;
 mod projects;
 mod registry_of;
-mod retention;
+mod secret_entries;
 mod tell;
 
 use std::collections::BTreeSet;
@@ -32,7 +33,6 @@ use crate::domain::observed::Recorded;
 use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
-use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread;
 use crate::engine::{Cause, Outcome};
 
@@ -217,39 +217,6 @@ fn wish(
 }
 
 impl Pass<'_> {
-    /// Leaves out of the wish what this Harbor does not know or have. Of a system account nothing may be left.
-    fn leave_out(&mut self, projects_found: bool) {
-        let missing = projects::give_up_missing(&mut self.desired, self.key, &self.account.spec, &self.registry);
-        // Another try would need the slot of a credential that is promised to pods for a while.
-        let settled_on = self.account.status.as_ref().is_some_and(|status| status.previous.is_some());
-        self.unknown =
-            pairs::give_up(&mut self.desired, &self.registry, settled_on).or(missing).or(self.unknown.take());
-        if projects_found && self.key.is_system() && self.desired.permissions.is_empty() && self.unknown.is_none() {
-            let message = "no project fits spec.projects, or spec.projects.except takes everything away, so that the robot \
-                           would have no permission; the account proceeds by itself when there is one";
-            self.refused = Some(Failure { reason: "NoPermissions", message: message.to_owned(), permanent: true });
-        }
-    }
-
-    /// Notes for the watch which ServiceAccounts concern this account.
-    fn note_secret_entries(&self) {
-        let entries = &self.desired.entries;
-        match &self.spread {
-            None => self.ctx.index.set_secret_entries(self.key, &self.secret_namespace, entries),
-            Some(spread) => {
-                for (namespace, _) in spread {
-                    self.ctx.index.set_secret_entries(self.key, namespace, entries);
-                }
-            }
-        }
-    }
-
-    /// The entries in ServiceAccounts beside the first Secret: a system account's own namespace is one of many.
-    fn first_entries(&self) -> &[SecretEntry] {
-        let here = self.spread.as_ref().is_none_or(|all| all.iter().any(|(name, _)| *name == self.secret_namespace));
-        if here { &self.desired.entries } else { &[] }
-    }
-
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
     fn home_fails(&self, cause: Cause) -> Option<Failure> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;

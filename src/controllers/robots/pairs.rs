@@ -2,7 +2,7 @@
 //! otherwise. An account that has a credential goes on with the rest, so that an upgrade of Harbor never ends in an
 //! expired login.
 
-use super::projects;
+use super::{Pass, projects};
 use crate::api::AccountSpec;
 use crate::controllers::Key;
 use crate::controllers::registries::RegistryState;
@@ -11,6 +11,21 @@ use crate::domain::desired::Desired;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};
 use crate::registry;
+
+impl Pass<'_> {
+    /// Leaves out of the wish what this Harbor does not know or have. Of a system account nothing may be left.
+    pub(super) fn leave_out(&mut self, projects_found: bool) {
+        let missing = projects::give_up_missing(&mut self.desired, self.key, &self.account.spec, &self.registry);
+        // Another try would need the slot of a credential that is promised to pods for a while.
+        let settled_on = self.account.status.as_ref().is_some_and(|status| status.previous.is_some());
+        self.unknown = give_up(&mut self.desired, &self.registry, settled_on).or(missing).or(self.unknown.take());
+        if projects_found && self.key.is_system() && self.desired.permissions.is_empty() && self.unknown.is_none() {
+            let message = "no project fits spec.projects, or spec.projects.except takes everything away, so that the robot \
+                           would have no permission; the account proceeds by itself when there is one";
+            self.refused = Some(Failure { reason: "NoPermissions", message: message.to_owned(), permanent: true });
+        }
+    }
+}
 
 /// Takes out of the wish what this Harbor does not know, and says so.
 /// `settled_on`: the account would give up a credential for another try of what Harbor refused.

@@ -1,0 +1,61 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::ClusterHarborRegistry;
+
+fn object(version: u64, annotations: &Value, spec: &Value) -> RegistryObject {
+    let version = version.to_string();
+    let metadata = json!({"name": "main", "uid": "u", "resourceVersion": version, "annotations": annotations});
+    let mut object = json!({"metadata": metadata, "spec": {"url": "https://h", "auth": {}}});
+    object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    object["metadata"]["generation"] = json!(spec.as_object().unwrap().len());
+    serde_json::from_value::<ClusterHarborRegistry>(object).unwrap().into()
+}
+
+#[test]
+fn accounts_are_looked_at_for_what_concerns_them() {
+    let name = RegistryKey::cluster("main").unwrap();
+    // `kubectl apply` notes the whole object in an annotation.
+    let applied = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+    for (annotations, spec, seen) in [
+        (json!({}), json!({}), Seen::Nothing),
+        (json!({"note": "mine"}), json!({}), Seen::Itself),
+        (applied.clone(), json!({"pollInterval": "5m"}), Seen::Itself),
+        (applied.clone(), json!({"orphanPolicy": "Delete"}), Seen::Itself),
+        (applied.clone(), json!({"grants": []}), Seen::Changed),
+        (applied.clone(), json!({"suspend": true}), Seen::Changed),
+        (json!({keys::ANNOTATION_IS_DEFAULT: "true"}), json!({}), Seen::Changed),
+        (applied, json!({"url": "https://elsewhere"}), Seen::Connection),
+    ] {
+        let registries = Registries::default();
+        let event = By::Watch(Shown::Event);
+        assert_eq!(registries.see(&name, object(1, &json!({}), &json!({})), event), Seen::Connection);
+        assert_eq!(registries.see(&name, object(2, &annotations, &spec), event), seen, "{annotations} {spec}");
+        // Our own write on top of that comes back late, after what came before it.
+        registries.wrote(&name, &object(2, &annotations, &spec), object(3, &annotations, &spec));
+        assert_eq!(registries.see(&name, object(2, &json!({}), &json!({})), event), Seen::Nothing, "a late picture");
+        assert_eq!(registries.see(&name, object(3, &annotations, &spec), event), Seen::Nothing, "our own");
+        assert_eq!(registries.get(&name).unwrap().look_owed, seen == Seen::Connection, "{annotations} {spec}");
+    }
+}
+
+#[test]
+fn an_edit_is_seen_although_versions_ran_back() {
+    let name = RegistryKey::cluster("main").unwrap();
+    let registries = Registries::default();
+    registries.see(&name, object(500, &json!({}), &json!({})), By::Watch(Shown::Listed));
+    // etcd was restored from a snapshot, and the watch began anew with a list.
+    let now = [By::Watch(Shown::Listed), By::Watch(Shown::Event), By::Watch(Shown::Event)];
+    for (version, (by, spec)) in (400..).zip(now.into_iter().zip([
+        json!({"suspend": true}),
+        json!({"suspend": true, "additionalHosts": ["a"]}),
+        json!({"suspend": true, "additionalHosts": ["b"], "grants": []}),
+    ])) {
+        assert_eq!(registries.see(&name, object(version, &json!({}), &spec), by), Seen::Changed, "{spec}");
+        assert_eq!(registries.get(&name).unwrap().object.spec.suspend, Some(true));
+    }
+    // Also while the answer to a write of the time before is still to come back.
+    registries.wrote(&name, &object(402, &json!({}), &json!({})), object(600, &json!({}), &json!({})));
+    let back = object(450, &json!({}), &json!({"suspend": false}));
+    assert_ne!(registries.see(&name, back, By::Watch(Shown::Listed)), Seen::Nothing);
+}
