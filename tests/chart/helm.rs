@@ -9,6 +9,22 @@ use serde_json::Value;
 pub const RELEASE: &str = "harbor-robot-operator";
 pub const NAMESPACE: &str = "harbor-robots";
 
+/// Helm: the one that is in the rig, or the program `$HELM`, by which other versions are tried.
+pub fn helm() -> Command {
+    if let Some(program) = std::env::var_os("HELM") {
+        return Command::new(program);
+    }
+    let mut command = Command::new(rig().unwrap());
+    command.arg("helm");
+    command
+}
+
+/// True of Helm 3, which applies on its own side and has no conflicts to force.
+pub fn is_helm_3() -> bool {
+    let version = helm().args(["version", "--template", "{{.Version}}"]).output().unwrap();
+    String::from_utf8_lossy(&version.stdout).starts_with("v3.")
+}
+
 /// The chart's folder.
 pub fn chart() -> String {
     workspace_root().join("charts/harbor-robot-operator").to_string_lossy().into_owned()
@@ -38,8 +54,8 @@ pub fn make_namespace(plane: &ControlPlane) {
 
 /// What `helm template` prints, without a cluster; Helm's words when it refuses. Each value is given as to `--set`, unless it is a flag.
 pub fn template(values: &[&str]) -> Result<String, String> {
-    let mut command = Command::new(rig().unwrap());
-    command.args(["helm", "template", RELEASE, &chart(), "--namespace", NAMESPACE]);
+    let mut command = helm();
+    command.args(["template", RELEASE, &chart(), "--namespace", NAMESPACE, "--kube-version", "1.36.0"]);
     for value in values {
         if !value.starts_with("--") {
             command.arg("--set");

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
-use crate::helm::{NAMESPACE, RELEASE, chart, make_namespace};
+use crate::helm::{NAMESPACE, RELEASE, chart, helm, is_helm_3, make_namespace};
 use crate::kubelet::Kubelet;
 
 const TEAM: &str = "team-a";
@@ -75,7 +75,8 @@ impl Cluster {
     async fn helm(&self, args: &[&str]) -> Output {
         let mut all = vec!["--namespace", NAMESPACE];
         all.extend(args);
-        let command = self.plane.rig_command("helm", all);
+        let mut command = helm();
+        command.args(all).env("KUBECONFIG", &self.plane.kubeconfig);
         tokio::task::spawn_blocking(move || run(command, b"")).await.unwrap()
     }
 
@@ -218,7 +219,8 @@ async fn from_plain_manifests_to_helm_and_away_with_the_credentials_left() {
     let values = cluster.values(false);
     let refused = cluster.install(&values, &[]).await;
     assert!(!refused.success && refused.stderr.contains("ownership"), "{}", refused.stderr);
-    cluster.install(&values, &["--take-ownership", "--force-conflicts"]).await.ok().unwrap();
+    let taking: &[&str] = if is_helm_3() { &["--take-ownership"] } else { &["--take-ownership", "--force-conflicts"] };
+    cluster.install(&values, taking).await.ok().unwrap();
     cluster.login();
     let registry = json!({
         "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",

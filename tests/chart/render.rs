@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use harbor_robot_world::{Operator, Profile, objects};
+use harbor_robot_world::{Operator, Profile, objects, run};
 use serde_json::Value;
 
-use crate::helm::{NAMESPACE, RELEASE, args, chart, of_kind, plane, rendered, template};
+use crate::helm::{NAMESPACE, RELEASE, args, chart, helm, of_kind, plane, rendered, template};
 
 /// Everything on.
 const ALL: &[&str] = &[
@@ -223,9 +223,11 @@ fn the_objects_of_the_next_commands_are_accepted() {
         (vec!["namespaces={team-a}", "clusterRegistries=true"], 2),
     ] {
         let chart = chart();
-        let mut args = vec!["install", RELEASE, &chart, "--namespace", NAMESPACE, "--dry-run=client"];
+        let mut args = vec!["install", RELEASE, &chart, "--namespace", NAMESPACE, "--dry-run=client", "--take-ownership"];
         args.extend(values.iter().flat_map(|value| ["--set", value]));
-        let said = plane.rig("helm", args, "").ok().unwrap();
+        let mut command = helm();
+        command.args(args).env("KUBECONFIG", &plane.kubeconfig);
+        let said = run(command, b"").ok().unwrap();
         let notes = said.split("\nNOTES:\n").nth(1).unwrap();
         let objects: Vec<&str> =
             notes.split("<<YAML\n").skip(1).map(|rest| rest.split("\n  YAML").next().unwrap()).collect();
