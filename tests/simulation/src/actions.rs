@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::kubernetes::{Id, kind};
 use crate::logins::Login;
 use crate::machine::Machine;
+use crate::network::KUBERNETES;
 use crate::world::{HOSTS, PROJECTS, TEAMS, World};
 
 /// One thing that somebody does. Numbers name an account, a Harbor or a replica.
@@ -72,6 +73,10 @@ pub enum Action {
     Compact,
     /// All watches are cut off.
     CutWatches,
+    /// The API server is away for so many seconds, and has forgotten what happened when it is back, or not.
+    KubernetesAway(u64, bool),
+    /// A Harbor is away for so many seconds.
+    HarborAway(usize, u64),
     /// A replica dies where it stands.
     Kill(usize),
     /// A replica ends in peace.
@@ -151,7 +156,9 @@ impl Action {
         let sa = any(random, &["default", "builder"]);
         let team = any(random, &TEAMS);
         match random.random_range(0..100) {
-            0..18 => Self::Edit(account, Edit::draw(random)),
+            0..3 => Self::KubernetesAway(any(random, &[5, 30, 200]), coin),
+            3..6 => Self::HarborAway(harbor, any(random, &[5, 60, 400])),
+            6..18 => Self::Edit(account, Edit::draw(random)),
             18..22 => Self::Apply(account),
             22..28 => Self::Delete(account),
             28..36 => {
@@ -297,6 +304,22 @@ impl Action {
                 store.cut_watches();
             }
             Self::CutWatches => world.cluster.store().cut_watches(),
+            Self::KubernetesAway(seconds, forgets) => {
+                world.network.take_away(KUBERNETES, Duration::from_secs(seconds));
+                let mut store = world.cluster.store();
+                store.cut_watches();
+                if forgets {
+                    drop(store);
+                    let cluster = world.cluster.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_secs(seconds)).await;
+                        cluster.store().compact();
+                    });
+                }
+            }
+            Self::HarborAway(harbor, seconds) => {
+                world.network.take_away(HOSTS[harbor], Duration::from_secs(seconds));
+            }
             Self::Kill(replica) => world.replicas[replica].kill(),
             Self::Stop(replica) => world.replicas[replica].stop().await,
             Self::Start(replica) => world.replicas[replica].start(),
@@ -402,10 +425,16 @@ pub struct Event {
 /// What happens in a run, in order.
 pub fn draw(random: &mut SmallRng, accounts: usize, events: usize, within: Duration) -> Vec<Event> {
     let most = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+    let mut at = 0;
     let mut all: Vec<Event> = (0..events)
-        .map(|_| Event {
-            at: Duration::from_millis(random.random_range(0..most)),
-            action: Action::draw(random, accounts),
+        .map(|_| {
+            // Half of them come soon after another one: what happens in between is where it hurts.
+            at = if random.random_range(0..2) == 0 {
+                random.random_range(0..most)
+            } else {
+                at + random.random_range(0..4_000)
+            };
+            Event { at: Duration::from_millis(at), action: Action::draw(random, accounts) }
         })
         .collect();
     all.sort_by_key(|event| event.at);

@@ -1,6 +1,6 @@
 //! Between the operator and the two servers: how long a call takes, whether it arrives, and whether its answer does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,6 +61,9 @@ pub enum Cut {
     Silence,
 }
 
+/// The API server's name.
+pub const KUBERNETES: &str = "kubernetes";
+
 /// Which server a call goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -102,7 +105,8 @@ struct Inner {
     writes: Vec<String>,
     broken: Vec<String>,
     reached: Reached,
-    harbors_are_away: bool,
+    /// Until when nothing gets to a server: `KUBERNETES`, or a Harbor's host.
+    away: BTreeMap<String, Instant>,
 }
 
 /// What of the operator was reached.
@@ -146,7 +150,7 @@ impl Network {
             writes: Vec::new(),
             broken: Vec::new(),
             reached: Reached::default(),
-            harbors_are_away: false,
+            away: BTreeMap::new(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -160,14 +164,19 @@ impl Network {
         self.lock().weather = weather;
     }
 
-    /// From now on no Harbor is reached.
-    pub fn take_harbors_away(&self) {
-        self.lock().harbors_are_away = true;
+    /// For so long nothing gets to a server.
+    pub fn take_away(&self, server: &str, time: Duration) {
+        self.lock().away.insert(server.to_owned(), Instant::now() + time);
     }
 
-    /// True if no Harbor is reached.
-    pub fn harbors_are_away(&self) -> bool {
-        self.lock().harbors_are_away
+    /// Everything gets to every server again.
+    pub fn bring_back(&self) {
+        self.lock().away.clear();
+    }
+
+    /// True if nothing gets to a server now.
+    pub fn is_away(&self, server: &str) -> bool {
+        self.lock().away.get(server).is_some_and(|until| *until > Instant::now())
     }
 
     /// The time since the start.

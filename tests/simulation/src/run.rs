@@ -17,7 +17,7 @@ use crate::check::Violation;
 use crate::logins::Login;
 use crate::machine::Machine;
 use crate::network::{Name, Network, Reached, Weather};
-use crate::world::World;
+use crate::world::{HOSTS, World};
 
 /// After the last repair everything is as it should be within so long: a poll, the longest wait of an account, and what
 /// clearing away takes.
@@ -221,6 +221,7 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     let network = world.network.clone();
     network.set_weather(Weather::CALM);
     network.note("-- calm");
+    network.bring_back();
     for action in [Action::CutOff(0, false), Action::CutOff(1, false), Action::Start(0), Action::Repair] {
         action.run(world, machine).await;
     }
@@ -265,7 +266,9 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
 /// What needs no Harbor is done without one.
 async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
     world.network.note("-- no Harbor answers");
-    world.network.take_harbors_away();
+    for host in HOSTS {
+        world.network.take_away(host, WITHOUT_HARBOR * 2);
+    }
     let serviced = world.serviced();
     for there in [false, true] {
         for name in ["default", "builder"] {

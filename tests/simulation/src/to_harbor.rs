@@ -55,7 +55,7 @@ impl ToHarbor {
         let is_write = !matches!(request.method().as_str(), "GET" | "HEAD") && !request.url().path().starts_with("/c/");
         let query = request.url().query().map(|query| format!("?{query}")).unwrap_or_default();
         let line = format!("{} {host} {} {}{query}", self.life.name(), request.method(), request.url().path());
-        if self.life.is_cut_off() || self.network.harbors_are_away() {
+        if self.life.is_cut_off() || self.network.is_away(&host) {
             sleep(Duration::from_millis(500)).await;
             return Err(Error::Unreachable { what: "no route to it" });
         }

@@ -15,7 +15,7 @@ use tower::{BoxError, service_fn};
 
 use crate::check::condition;
 use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, refused, streamed};
-use crate::network::{Answer, Cut, Network, Reached, Server};
+use crate::network::{Answer, Cut, KUBERNETES, Network, Reached, Server};
 use crate::process::Life;
 
 /// A client of one process.
@@ -55,7 +55,7 @@ async fn call(
         Err(refusal) => return Ok(refused(&refusal)),
     };
     let line = format!("{} {}", life.name(), call.line());
-    if life.is_cut_off() {
+    if life.is_cut_off() || network.is_away(KUBERNETES) {
         sleep(std::time::Duration::from_millis(500)).await;
         return Err(lost());
     }
