@@ -7,7 +7,9 @@
 
 // Times and durations come from outside: `RegistryTime` and `deadline` saturate, and what may panic is written with words.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
+#![warn(unreachable_pub)]
 
+#[allow(unreachable_pub, reason = "what KubeSchema derives looks unreachable")]
 pub mod api;
 pub mod cli;
 pub mod clock;

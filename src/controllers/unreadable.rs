@@ -9,14 +9,14 @@ use crate::decode::Unreadable;
 use crate::engine::Outcome;
 
 /// A watch showed an object that cannot be read.
-pub fn found(ctx: &Arc<Context>, object: Unreadable) {
+pub(super) fn found(ctx: &Arc<Context>, object: Unreadable) {
     if ctx.gaps.unreadable(&object) {
         tell(ctx, object);
     }
 }
 
 /// A pass over an account found that it cannot be read: whoever puts it right is heard of by the watch.
-pub fn account(ctx: &Arc<Context>, object: Unreadable) -> Outcome {
+pub(super) fn account(ctx: &Arc<Context>, object: Unreadable) -> Outcome {
     let known = !ctx.gaps.unreadable(&object);
     if known {
         say(ctx, object);

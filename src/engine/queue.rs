@@ -33,7 +33,7 @@ impl Default for Config {
 }
 
 /// Tells a key's group, with its payload if an event brought one.
-pub type GroupOf<K, P> = Box<dyn Fn(&K, Option<&P>) -> <K as Key>::Group + Send + Sync>;
+pub(super) type GroupOf<K, P> = Box<dyn Fn(&K, Option<&P>) -> <K as Key>::Group + Send + Sync>;
 
 /// How many keys are in which state; a key is in exactly one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -223,7 +223,8 @@ fn the_objects_of_the_next_commands_are_accepted() {
         (vec!["namespaces={team-a}", "clusterRegistries=true"], 2),
     ] {
         let chart = chart();
-        let mut args = vec!["install", RELEASE, &chart, "--namespace", NAMESPACE, "--dry-run=client", "--take-ownership"];
+        let mut args =
+            vec!["install", RELEASE, &chart, "--namespace", NAMESPACE, "--dry-run=client", "--take-ownership"];
         args.extend(values.iter().flat_map(|value| ["--set", value]));
         let mut command = helm();
         command.args(args).env("KUBECONFIG", &plane.kubeconfig);

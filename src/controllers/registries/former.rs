@@ -29,7 +29,7 @@ const NAMED: usize = 20;
 
 /// A Harbor that `spec.url` named before.
 #[derive(Clone)]
-pub struct Former {
+pub(super) struct Former {
     /// What is told of it.
     told: FormerUrl,
     /// The session of the login that was used there; `None` after a restart.

@@ -81,7 +81,7 @@ impl fmt::Display for ImageHost {
 
 /// A host that is kept, and the URL at which Harbor named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
+pub(super) struct Pin {
     host: ImageHost,
     url: String,
 }

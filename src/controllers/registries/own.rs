@@ -98,7 +98,7 @@ impl OwnRobot {
 }
 
 /// Looks at the robot that `login` is; `None` if that failed.
-pub async fn look(client: &Arc<dyn Registry>, login: &str) -> Option<Option<OwnRobot>> {
+pub(super) async fn look(client: &Arc<dyn Registry>, login: &str) -> Option<Option<OwnRobot>> {
     match client.own_robot(login).await {
         Ok(robot) => Some(robot.map(OwnRobot::from)),
         Err(error) => {

@@ -12,7 +12,7 @@ use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind};
 
 /// After a failed Kubernetes call.
-pub fn of_kube(error: &crate::cluster::Error) -> Outcome {
+pub(crate) fn of_kube(error: &crate::cluster::Error) -> Outcome {
     match error.class() {
         Class::Stale => Outcome::Again,
         Class::NotLeading => Outcome::Settled { wake: None },
@@ -25,7 +25,7 @@ pub fn of_kube(error: &crate::cluster::Error) -> Outcome {
 
 /// After a failed registry call. Trouble of the registry as a whole makes everybody wait for one probe; a missing
 /// project waits for the sweep that sees it.
-pub fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Home, error: &Error) -> Outcome {
+pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Home, error: &Error) -> Outcome {
     if error.is_outage() {
         // The probe finds out whether the registry as a whole is out of order: then the next try of this account parks
         // it. If it is not, only the backoff keeps account and probe from chasing one another.
@@ -44,7 +44,7 @@ pub fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Home, erro
 }
 
 /// What status says of an error that a registry gave to whoever wanted these permissions for a robot of this home.
-pub fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
+pub(crate) fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
     let registry = &state.object.spec.url;
     if error.is_of_login() {
         let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.key);
@@ -122,7 +122,7 @@ fn forbidden(state: &RegistryState, home: &Home, needs: &str, said: &str) -> Str
 }
 
 /// Metric label.
-pub fn label(outcome: &Outcome) -> &'static str {
+pub(crate) fn label(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Settled { .. } => "settled",
         Outcome::Again => "again",

@@ -21,7 +21,7 @@ use crate::registry::harbor::short_name;
 use crate::registry::{Class, Error, Owner, Registry, RobotUpdate};
 
 /// The grants that a registry's sweep holds robots to.
-pub struct Fence<'a> {
+pub(super) struct Fence<'a> {
     ctx: &'a Context,
     name: &'a RegistryKey,
     state: &'a RegistryState,
@@ -32,7 +32,7 @@ pub struct Fence<'a> {
 
 impl<'a> Fence<'a> {
     /// `None` where no grants apply: a namespace's own login is its fence, and a registry's `suspend` stops everything.
-    pub fn of(ctx: &'a Context, name: &'a RegistryKey, state: &'a RegistryState) -> Option<Self> {
+    pub(super) fn of(ctx: &'a Context, name: &'a RegistryKey, state: &'a RegistryState) -> Option<Self> {
         let suspended = state.object.spec.suspend.unwrap_or_default();
         // Before the lists are through neither accounts nor the labels of namespaces are known.
         if state.is_tenants() || suspended || !ctx.index.is_listed() {
@@ -46,7 +46,7 @@ impl<'a> Fence<'a> {
     }
 
     /// The account in the mark of a robot that holds more than is granted.
-    pub fn owner_beyond(&self, robot: &Robot, mark: &Mark<'_>) -> Option<Box<Owner>> {
+    pub(super) fn owner_beyond(&self, robot: &Robot, mark: &Mark<'_>) -> Option<Box<Owner>> {
         let owner = orphans::owner_here(self.ctx, mark)?;
         // Whoever may make a SystemRobotAccount may ask for all that the login has.
         let namespace = owner.namespace.clone()?;
@@ -68,7 +68,7 @@ impl<'a> Fence<'a> {
     }
 
     /// Ends those robots of a home (full name and owner) that were beyond the grants at each look for long enough.
-    pub async fn end(
+    pub(super) async fn end(
         &self,
         client: &dyn Registry,
         home: &Arc<Home>,

@@ -13,7 +13,7 @@ use crate::api::AccountStatus;
 const SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(1);
 
 /// For the message of `Synced`.
-pub fn of(facts: &Facts<'_>, status: &AccountStatus) -> Vec<String> {
+pub(super) fn of(facts: &Facts<'_>, status: &AccountStatus) -> Vec<String> {
     [
         margin(facts),
         short_life(facts),
