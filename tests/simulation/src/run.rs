@@ -11,7 +11,7 @@ use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::actions::{self, Action, Event};
+use crate::actions::{self, Action, Edit, Event, Spoil};
 use crate::chance;
 use crate::check::Violation;
 use crate::logins::Login;
@@ -28,6 +28,12 @@ const QUIET: Duration = Duration::from_mins(15);
 const LONGEST_OVERLAPS: u32 = 8;
 /// Of both replicas: what polls, sweeps and leases cost, and not more.
 const CALLS_IN_PEACE: u64 = 1_200;
+/// In so long an edit in peace is served.
+const SOON: Duration = Duration::from_secs(15);
+/// In so long what happened while the API server was away: a watch is tried every ten seconds or so.
+const AFTER_GAPS: Duration = Duration::from_secs(40);
+/// And everything, after Harbor was away for a minute: a registry is tried every half minute then.
+const AFTER_OUTAGES: Duration = Duration::from_secs(45);
 /// In so long ServiceAccounts that come while no Harbor answers list their Secrets.
 const WITHOUT_HARBOR: Duration = Duration::from_mins(4);
 /// Before the first misfortune.
@@ -145,7 +151,7 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
     // More than one page of them.
     let robots = if random.random_range(0..6) == 0 { 110 } else { 2 };
     let login = if random.random_range(0..3) == 0 { Login::Robot } else { Login::Administrator };
-    let mut world = World::new(network.clone(), login, robots);
+    let mut world = World::new(network.clone(), settings.seed, login, robots);
     let drawn = actions::draw(&mut random, world.wishes.len(), count, storm);
     let (events, weather, two) = match settings.story {
         Some(story) => (story, Weather::CALM, false),
@@ -260,7 +266,56 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     if calls > CALLS_IN_PEACE {
         wrong.push(format!("k: {calls} calls in {} minutes of quiet", QUIET.as_secs() / 60));
     }
+    if wrong.is_empty() {
+        wrong = prompt(world, machine).await;
+    }
     if wrong.is_empty() { without_harbor(world, machine).await } else { wrong }
+}
+
+/// What happens in peace is served at once: no poll has to find out what an event should have told.
+async fn prompt(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    let network = world.network.clone();
+    let mut random = chance::of(world.seed, "prompt", 0);
+    let accounts = world.serviced();
+    let Some(one) = accounts.get(random.random_range(0..accounts.len().max(1))).copied() else { return Vec::new() };
+    network.note("-- edits");
+    for &account in &accounts {
+        Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
+    }
+    sleep(SOON).await;
+    let wrong = world.settled();
+    if !wrong.is_empty() {
+        return wrong.into_iter().map(|wrong| format!("not within {} s of an edit: {wrong}", SOON.as_secs())).collect();
+    }
+    network.note("-- what goes while no watch is there");
+    Action::KubernetesAway(5, true).run(world, machine).await;
+    sleep(Duration::from_secs(2)).await;
+    Action::Spoil(one, Spoil::Delete).run(world, machine).await;
+    for there in [false, true] {
+        Action::ServiceAccount("team-a", "default", there).run(world, machine).await;
+    }
+    sleep(AFTER_GAPS).await;
+    let wrong = world.settled();
+    if !wrong.is_empty() {
+        return wrong
+            .into_iter()
+            .map(|wrong| format!("not within {} s of a gap: {wrong}", AFTER_GAPS.as_secs()))
+            .collect();
+    }
+    network.note("-- a short outage");
+    let away = Duration::from_millis(random.random_range(1_000..60_000));
+    for host in HOSTS {
+        network.take_away(host, away);
+    }
+    let back = Instant::now() + away;
+    for &account in &accounts {
+        // Around the moment in which everything is released.
+        sleep_until(back + Duration::from_millis(random.random_range(0..6_000)) - Duration::from_secs(1)).await;
+        Action::Edit(account, Edit::ServiceAccount("builder")).run(world, machine).await;
+    }
+    sleep_until(back + AFTER_OUTAGES).await;
+    let wrong = world.settled().into_iter();
+    wrong.map(|wrong| format!("not within {} s of an outage: {wrong}", AFTER_OUTAGES.as_secs())).collect()
 }
 
 /// What needs no Harbor is done without one.

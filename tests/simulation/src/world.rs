@@ -80,6 +80,8 @@ impl Wish {
 
 /// Everything.
 pub struct World {
+    /// What chance is drawn from.
+    pub seed: u64,
     /// Kubernetes.
     pub cluster: Cluster,
     /// The Harbors by host.
@@ -120,7 +122,7 @@ fn path(kind: &Kind, namespace: &str) -> String {
 
 impl World {
     /// A world in which everything is well, before the operator is started. In each project are so many robots of people.
-    pub fn new(network: Network, login: Login, robots: usize) -> Self {
+    pub fn new(network: Network, seed: u64, login: Login, robots: usize) -> Self {
         let harbor = |host: &str| {
             let options = Options { external_url: Some(format!("https://{host}")), ..Options::default() };
             (host.to_owned(), harbor_stand_in::apart(options, ""))
@@ -131,6 +133,7 @@ impl World {
         let replicas = ["one", "two"].map(|name| Replica::new(Arc::clone(&site), name)).into();
         let passwords = [PASSWORD.to_owned(), PASSWORD.to_owned()];
         let mut world = Self {
+            seed,
             cluster,
             harbors,
             network,
