@@ -34,8 +34,8 @@ const SOON: Duration = Duration::from_secs(15);
 const AFTER_GAPS: Duration = Duration::from_secs(40);
 /// And everything, after Harbor was away for a minute: a registry is tried every half minute then.
 const AFTER_OUTAGES: Duration = Duration::from_secs(45);
-/// In so long ServiceAccounts that come while no Harbor answers list their Secrets.
-const WITHOUT_HARBOR: Duration = Duration::from_mins(4);
+/// In so long each registry knows that its Harbor does not answer.
+const KNOWN_AWAY: Duration = Duration::from_mins(2);
 /// Before the first misfortune.
 const PROLOGUE: Duration = Duration::from_secs(20);
 /// How often the API server's controllers have a look, in milliseconds.
@@ -322,14 +322,15 @@ async fn prompt(world: &mut World, machine: &Machine) -> Vec<Violation> {
 async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
     world.network.note("-- no Harbor answers");
     for host in HOSTS {
-        world.network.take_away(host, WITHOUT_HARBOR * 2);
+        world.network.take_away(host, KNOWN_AWAY * 3);
     }
+    sleep(KNOWN_AWAY).await;
     let serviced = world.serviced();
     for there in [false, true] {
         for name in ["default", "builder"] {
             Action::ServiceAccount("team-a", name, there).run(world, machine).await;
         }
-        sleep(WITHOUT_HARBOR / 2).await;
+        sleep(SOON).await;
     }
     let missing = serviced.into_iter().flat_map(|number| world.unserviced(number)).collect();
     world.network.note("-- over");
