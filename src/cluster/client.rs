@@ -43,7 +43,8 @@ pub fn connect(mut config: Config) -> Result<Client, kube::Error> {
 const LONGEST_ANSWER: Duration = Duration::from_secs(70);
 /// How long an answer may pause once it has begun.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// And that of a watch, which hears a bookmark each minute and is closed by the server after five.
+/// And that of a watch, which hears a bookmark each minute and is closed by the server after five; kube's watcher gives one up
+/// a moment before.
 const LONGEST_PAUSE_OF_WATCHES: Duration = Duration::from_mins(6);
 
 /// An answer that does not come, or not to its end, is an error: kube leaves lists, and the beginning of a watch, waiting for

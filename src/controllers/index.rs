@@ -105,6 +105,8 @@ pub struct Contests {
     pub renewals: Pace,
     /// Since when this process sees no grant for the account any more.
     pub refused: Option<Instant>,
+    /// Since when calls fail for an account under `Retain` that is being deleted.
+    pub failing: Option<Instant>,
 }
 
 impl Contests {

@@ -163,16 +163,22 @@ async fn orphans_are_deleted_where_that_is_asked_for_after_a_second_look() {
 /// The mark alone keeps it from being deleted, so the account waits for a Harbor that fails for a moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_robot_that_retain_leaves_while_harbor_fails_is_not_deleted_as_an_orphan() {
-    for (method, path) in [("GET", "/api/v2.0/robots"), ("PUT", "/api/v2.0/robots/{id}")] {
+    for (method, path, status) in
+        [("GET", "/api/v2.0/robots", 503), ("GET", "/api/v2.0/robots", 401), ("PUT", "/api/v2.0/robots/{id}", 503)]
+    {
         let scene = Scene::new(Setting { registry: json!({"orphanPolicy": "Delete"}), ..Setting::default() }).await;
         scene.account("ci", json!({"deletionPolicy": "Retain"})).await;
         scene.settled("ci").await;
-        scene.faults(json!([{"method": method, "path": path, "status": 503, "count": 2}])).await;
+        scene
+            .faults(
+                json!([{"method": method, "path": path, "status": status, "count": if status == 401 { 1 } else { 2 }}]),
+            )
+            .await;
         scene.delete("ci").await;
         scene.gone("ci").await;
         let robots = scene.robots().await;
         let description = robots[0]["description"].as_str().unwrap();
-        assert!(description.ends_with(" retained]"), "{method}: {description}");
+        assert!(description.ends_with(" retained]"), "{method} {status}: {description}");
         scene.logs_in("ci").await;
     }
 }

@@ -60,7 +60,8 @@ pub(crate) async fn check() -> Result<()> {
     fs::create_dir_all(&schemas)?;
     write(&plane, &schemas)?;
     for wrong in WRONG {
-        ensure!(verdict(&kubeconform, &schemas, &["-"], wrong).is_err(), "{wrong} is taken");
+        let said = verdict(&kubeconform, &schemas, &["-"], wrong).err().map(|error| format!("{error:#}"));
+        ensure!(said.as_ref().is_some_and(|said| said.contains("is invalid")), "{wrong}: {said:?}");
     }
     println!("manifests: {}", verdict(&kubeconform, &schemas, &["crds", "deploy"], "")?.trim());
     for values in RELEASES {

@@ -107,7 +107,7 @@ impl Pass<'_> {
             return next;
         }
         if self.is_deleting() {
-            failure.message.push_str(way_out(failure.reason, self.desired.retain));
+            failure.message.push_str(if self.desired.retain { MARK_FIRST } else { way_out(failure.reason) });
         }
         match self.tell_failure(failure, lost).await {
             Ok(()) => next,
@@ -155,10 +155,13 @@ impl Pass<'_> {
     }
 }
 
+/// Why an account under `Retain` waits.
+const MARK_FIRST: &str = "; the account waits a minute for that, so that its robot can be marked as retained: under orphanPolicy: Delete \
+                          a robot without that mark is deleted";
+
 /// What a person can do for an account whose robot cannot be deleted now.
-fn way_out(reason: &str, retain: bool) -> &'static str {
+fn way_out(reason: &str) -> &'static str {
     match reason {
-        _ if retain => "; within two minutes the account goes without that, and its robot stays",
         "CredentialsMissing" | "CredentialsRejected" | "RegistryNotFound" => {
             "; the account waits with its deletion until the registry has a login that works. To leave the robot in Harbor, set \
              spec.deletionPolicy: Retain"

@@ -348,7 +348,8 @@ impl Run<'_, '_> {
                 (Some(failure), outcome::of_kube(&error))
             }
             Trouble::Registry(error) => {
-                if self.observed.deleting && self.pass.is_let_go(error.class() == Class::UserFix) {
+                let let_go = self.observed.deleting && self.pass.is_let_go_by(&error);
+                if let_go {
                     ctx.index.update(self.pass.key, |entry| entry.gave_up = true);
                 }
                 if error.class() == Class::Unknown {
@@ -359,7 +360,7 @@ impl Run<'_, '_> {
                 let next = outcome::of_registry(ctx, &self.pass.registry_name, home, &error);
                 let (registry, key, spec) = (&self.pass.registry, self.pass.key, &self.pass.account.spec);
                 let learned = pairs::learn(registry, key, spec, &self.pass.desired.permissions, &error);
-                let next = if learned { Outcome::Again } else { self.pass.once(next) };
+                let next = if learned || let_go { Outcome::Again } else { self.pass.once(next) };
                 (Some(outcome::failure(&self.pass.registry, home, &self.pass.desired.permissions, &error)), next)
             }
         };

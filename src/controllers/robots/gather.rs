@@ -29,7 +29,7 @@ use crate::domain::secret_entries::SecretEntry;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
 use crate::domain::spread;
-use crate::registry::{self, Class, Registry};
+use crate::registry::{self, Registry};
 
 /// Why gathering ended early.
 pub(super) enum Stop {
@@ -313,7 +313,7 @@ impl Pass<'_> {
             }
             // With the project its robots went.
             Err(registry::Error::ProjectNotFound { .. }) if deleting => Ok(()),
-            Err(error) if deleting && self.is_let_go(error.class() == Class::UserFix) => {
+            Err(error) if deleting && self.is_let_go_by(&error) => {
                 tracing::warn!(account = %self.key, %error, "the robot is left as it is");
                 gathered.unreachable = true;
                 Ok(())

@@ -1,10 +1,10 @@
 //! The whole operator in one thread on simulated time, thousands of times faster than life, with a Kubernetes and a Harbor in
 //! memory, and every misfortune drawn from one seed.
 //!
-//! `machine` has the clocks and the randomness, `kubernetes` an API server, `to_kubernetes` and `to_harbor` the ways there
-//! over the `network`, on which calls are late or lost; `process` starts and ends the operator. `world` is what a run
-//! begins with, `logins` who the operator is at its Harbors, `actions` what people and tools do to it, `check` what must hold, `run` one run, `apart` one in a process of
-//! its own, `shrink` makes the story of one that failed short.
+//! `machine` has the clocks and the randomness, `kubernetes` an API server, `to_kubernetes` and `to_harbor` the ways
+//! there over the `network`, on which calls are late or lost; `process` starts and ends the operator. `world` is what a
+//! run begins with, `logins` who the operator is at its Harbors, `actions` what people and tools do to it, `check` what
+//! must hold, `run` one run, `apart` one in a process of its own, `shrink` makes the story of one that failed short.
 
 pub mod actions;
 pub mod apart;

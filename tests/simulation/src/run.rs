@@ -321,11 +321,15 @@ async fn prompt(world: &mut World, machine: &Machine) -> Vec<Violation> {
 /// What needs no Harbor is done without one.
 async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
     world.network.note("-- no Harbor answers");
+    let serviced = world.serviced();
     for host in HOSTS {
         world.network.take_away(host, KNOWN_AWAY * 3);
     }
     sleep(KNOWN_AWAY).await;
-    let serviced = world.serviced();
+    let lost: Vec<usize> = serviced.iter().copied().filter(|number| !world.serviced().contains(number)).collect();
+    if !lost.is_empty() {
+        return vec![format!("k: accounts {lost:?} are not Ready any more, since no Harbor answers")];
+    }
     for there in [false, true] {
         for name in ["default", "builder"] {
             Action::ServiceAccount("team-a", name, there).run(world, machine).await;
