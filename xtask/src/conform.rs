@@ -9,10 +9,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use harbor_robot_world::{ControlPlane, poll, rig, run, scratch, workspace_root};
+use harbor_robot_world::{ControlPlane, poll, run, scratch, workspace_root};
 use serde_json::{Map, Value, json};
 
-use crate::generate::CHART;
+use crate::generate::render;
 use crate::tools;
 
 /// The release whose kinds the chart makes objects of.
@@ -81,15 +81,10 @@ fn verdict(kubeconform: &Path, schemas: &Path, what: &[&str], stdin: &str) -> Re
 }
 
 fn release(values: &[&str]) -> Result<String> {
-    let mut command = Command::new(rig()?);
-    command.args(["helm", "template", "release"]).arg(workspace_root().join(CHART));
-    for kind in ["ServiceMonitor", "PodMonitor", "PrometheusRule"] {
-        command.arg(format!("--api-versions=monitoring.coreos.com/v1/{kind}"));
-    }
-    for value in values {
-        command.args(["--set", value]);
-    }
-    run(command, b"").ok()
+    let kinds = ["ServiceMonitor", "PodMonitor", "PrometheusRule"];
+    let kinds = kinds.map(|kind| format!("--api-versions=monitoring.coreos.com/v1/{kind}"));
+    let values = values.iter().flat_map(|value| ["--set", value]);
+    render(&kinds.iter().map(String::as_str).chain(values).collect::<Vec<_>>())
 }
 
 /// The folder of a Go module, fetched if need be.

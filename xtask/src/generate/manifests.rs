@@ -1,10 +1,10 @@
 //! `deploy/`: the chart as plain manifests, for those who install without Helm.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use harbor_robot_world::{rig, workspace_root};
+use anyhow::{Context, Result};
+use harbor_robot_world::{rig, run, workspace_root};
 
 use super::Files;
 use super::chart::CHART;
@@ -84,24 +84,24 @@ pub(super) fn files() -> Result<Files> {
     MANIFESTS.iter().map(|manifest| Ok((Path::new(FOLDER).join(manifest.file), manifest.render()?))).collect()
 }
 
+/// What Helm makes of the chart with these further arguments.
+pub(crate) fn render(args: &[&str]) -> Result<String> {
+    let mut command = Command::new(rig()?);
+    command.current_dir(workspace_root()).args(["helm", "template", RELEASE, CHART, "--namespace", NAMESPACE]);
+    command.args(args);
+    run(command, b"").ok().context("helm template")
+}
+
 impl Manifest {
     fn render(&self) -> Result<String> {
-        let mut command = Command::new(rig()?);
-        command.current_dir(workspace_root()).args(["helm", "template", RELEASE, CHART, "--namespace", NAMESPACE]);
-        command.args(["--set", "crds.install=false"]);
+        let mut args = vec!["--set", "crds.install=false"];
         if !self.values.is_empty() {
-            command.args(["--set", self.values]);
+            args.extend(["--set", self.values]);
         }
-        for template in self.only {
-            command.args(["--show-only", template]);
-        }
-        let Output { status, stdout, stderr } = command.output().context("run the rig's helm")?;
-        if !status.success() {
-            bail!("{}: helm template: {}", self.file, String::from_utf8_lossy(&stderr));
-        }
+        args.extend(self.only.iter().flat_map(|template| ["--show-only", template]));
+        let rendered = render(&args).context(self.file)?;
         let about: String = self.about.lines().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect();
         let namespace = if self.only.is_empty() { NAMESPACE_OBJECT } else { "" };
-        let rendered = String::from_utf8(stdout)?;
         Ok(format!(
             "# Generated from the chart by `cargo xtask generate`.\n#\n{about}{namespace}{}",
             plain(&rendered).trim_start_matches("---\n")

@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 use harbor_robot_world::workspace_root;
 
 pub(crate) use chart::CHART;
+pub(crate) use manifests::render;
 
 /// Path within the workspace to content.
 type Files = BTreeMap<PathBuf, String>;
