@@ -51,6 +51,7 @@ impl Pass<'_> {
     /// Gathering ended early: says why and waits for the right thing.
     pub(super) async fn stopped(mut self, stop: gather::Stop) -> Outcome {
         let mut lost = false;
+        let of_harbor = matches!(stop, gather::Stop::Registry(_) | gather::Stop::Trouble(_));
         let failure = match stop {
             gather::Stop::Ending => return Outcome::Settled { wake: None },
             // Of what only a person can put right the account tells.
@@ -107,7 +108,11 @@ impl Pass<'_> {
             return next;
         }
         if self.is_deleting() {
-            failure.message.push_str(if self.desired.retain { MARK_FIRST } else { way_out(failure.reason) });
+            failure.message.push_str(match self.desired.retain {
+                false => way_out(failure.reason),
+                true if of_harbor => MARK_FIRST,
+                true => "",
+            });
         }
         match self.tell_failure(failure, lost).await {
             Ok(()) => next,
