@@ -306,10 +306,8 @@ impl Action {
             Self::CutWatches => world.cluster.store().cut_watches(),
             Self::KubernetesAway(seconds, forgets) => {
                 world.network.take_away(KUBERNETES, Duration::from_secs(seconds));
-                let mut store = world.cluster.store();
-                store.cut_watches();
+                world.cluster.store().cut_watches();
                 if forgets {
-                    drop(store);
                     let cluster = world.cluster.clone();
                     tokio::spawn(async move {
                         tokio::time::sleep(Duration::from_secs(seconds)).await;

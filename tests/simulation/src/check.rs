@@ -124,7 +124,7 @@ impl World {
                 continue;
             };
             living.insert(account["metadata"]["uid"].as_str().unwrap_or_default().to_owned());
-            paths.insert(format!("{}/{}", wish.namespace, wish.name));
+            paths.insert(wish.path());
             let name = wish.id();
             if is_deleting(&account) {
                 wrong.push(format!("k: {name} is still being deleted: {}", condition(&account, "Ready")["message"]));
@@ -135,7 +135,7 @@ impl World {
                 if ready["reason"] != "Disabled" {
                     wrong.push(format!("k: {name} is disabled and says {} {}", ready["reason"], ready["message"]));
                 }
-                if self.credential(number).is_ok() {
+                if self.logs_in(number, &account) {
                     wrong.push(format!("b: {name} is disabled, and its credential logs in"));
                 }
                 continue;
@@ -162,9 +162,8 @@ impl World {
             for (account, robots) in self.robots_by_account(number) {
                 // Under Retain no failure holds the account for more than a minute, and then its robot's mark does not say that
                 // it was retained.
-                let retained = self.wishes.iter().any(|wish| {
-                    format!("{}/{}", wish.namespace, wish.name) == account && wish.spec["deletionPolicy"] == "Retain"
-                });
+                let retained =
+                    self.wishes.iter().any(|wish| wish.path() == account && wish.spec["deletionPolicy"] == "Retain");
                 if !paths.contains(&account) && !(number == 1 && (self.excused || retained)) {
                     wrong.push(format!("a: robots at {host} of {account}, which is gone: {}", robots.join(", ")));
                 }
@@ -201,7 +200,7 @@ impl World {
             |field: &str| account["status"][field]["name"].as_str().and_then(|name| name.strip_prefix("robot$"));
         let known: BTreeSet<&str> = [named("robot"), named("previous")].into_iter().flatten().collect();
         let all = self.robots_by_account(wish.harbor());
-        let found = all.get(&format!("{}/{}", wish.namespace, wish.name))?;
+        let found = all.get(&wish.path())?;
         let strays: Vec<&str> = found.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
         (!strays.is_empty()).then(|| format!("a: {} does not know its robots {}", wish.id(), strays.join(", ")))
     }
@@ -261,6 +260,16 @@ impl World {
                     at.is_some_and(|at| (-120_000..most).contains(&(at.as_millisecond() - now)))
                 },
             )
+        })
+    }
+
+    /// True if anything that an account's Secrets hold logs in, with whatever rights.
+    fn logs_in(&self, number: usize, account: &Value) -> bool {
+        let (wish, state) = (&self.wishes[number], self.harbor(self.wishes[number].harbor()).state());
+        self.places(number, account).into_iter().any(|namespace| {
+            let place = Id::new(kind("Secret"), &namespace, &wish.name);
+            let held = self.cluster.store().get(&place).map(|secret| logins(secret)).unwrap_or_default();
+            held.iter().any(|(_, user, password)| state.robot_login(user, password).is_some())
         })
     }
 
@@ -340,8 +349,7 @@ impl World {
             let Some(account) = self.account(*number) else { continue };
             let status = &account["status"];
             let (robot, wish) = (robot.row.id, self.wishes[*number].id());
-            let current = status["robot"]["id"] == robot;
-            let known = current || status["previous"]["id"] == robot;
+            let known = ["robot", "previous"].into_iter().any(|field| status[field]["id"] == robot);
             if revoked.is_some() && revoked.as_deref() == account["metadata"]["uid"].as_str() {
                 wrong.push(format!("b: {user} was revoked by {wish}, and logs in"));
             } else if !known {

@@ -282,10 +282,9 @@ async fn prompt(world: &mut World, machine: &Machine) -> Vec<Violation> {
     for &account in &accounts {
         Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
     }
-    sleep(SOON).await;
-    let wrong = world.settled();
+    let wrong = not_settled(world, "an edit", Instant::now(), SOON).await;
     if !wrong.is_empty() {
-        return wrong.into_iter().map(|wrong| format!("not within {} s of an edit: {wrong}", SOON.as_secs())).collect();
+        return wrong;
     }
     network.note("-- what goes while no watch is there");
     Action::KubernetesAway(5, true).run(world, machine).await;
@@ -294,37 +293,39 @@ async fn prompt(world: &mut World, machine: &Machine) -> Vec<Violation> {
     for there in [false, true] {
         Action::ServiceAccount("team-a", "default", there).run(world, machine).await;
     }
-    sleep(AFTER_GAPS).await;
-    let wrong = world.settled();
+    let wrong = not_settled(world, "a gap", Instant::now(), AFTER_GAPS).await;
     if !wrong.is_empty() {
-        return wrong
-            .into_iter()
-            .map(|wrong| format!("not within {} s of a gap: {wrong}", AFTER_GAPS.as_secs()))
-            .collect();
+        return wrong;
     }
     network.note("-- a short outage");
     let away = Duration::from_millis(random.random_range(1_000..60_000));
-    for host in HOSTS {
-        network.take_away(host, away);
-    }
+    take_harbors_away(&network, away);
     let back = Instant::now() + away;
     for &account in &accounts {
         // Around the moment in which everything is released.
         sleep_until(back + Duration::from_millis(random.random_range(0..6_000)) - Duration::from_secs(1)).await;
         Action::Edit(account, Edit::ServiceAccount("builder")).run(world, machine).await;
     }
-    sleep_until(back + AFTER_OUTAGES).await;
-    let wrong = world.settled().into_iter();
-    wrong.map(|wrong| format!("not within {} s of an outage: {wrong}", AFTER_OUTAGES.as_secs())).collect()
+    not_settled(world, "an outage", back, AFTER_OUTAGES).await
+}
+
+/// What does not hold so long after something.
+async fn not_settled(world: &World, what: &str, since: Instant, time: Duration) -> Vec<Violation> {
+    sleep_until(since + time).await;
+    world.settled().into_iter().map(|wrong| format!("not within {} s of {what}: {wrong}", time.as_secs())).collect()
+}
+
+fn take_harbors_away(network: &Network, time: Duration) {
+    for host in HOSTS {
+        network.take_away(host, time);
+    }
 }
 
 /// What needs no Harbor is done without one.
 async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
     world.network.note("-- no Harbor answers");
     let serviced = world.serviced();
-    for host in HOSTS {
-        world.network.take_away(host, KNOWN_AWAY * 3);
-    }
+    take_harbors_away(&world.network, KNOWN_AWAY * 3);
     sleep(KNOWN_AWAY).await;
     let lost: Vec<usize> = serviced.iter().copied().filter(|number| !world.serviced().contains(number)).collect();
     if !lost.is_empty() {

@@ -59,6 +59,11 @@ impl Wish {
         Id::new(self.kind, &self.namespace, &self.name)
     }
 
+    /// How marks name it: `namespace/name`, or `/name`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
     /// The namespace of its Secret.
     pub fn secret_namespace(&self) -> &str {
         if self.namespace.is_empty() { SYSTEM } else { &self.namespace }
