@@ -191,7 +191,7 @@ impl View {
     pub(super) fn observed(&self) -> Observed<'_> {
         Observed {
             now: self.now,
-            clocks_agree: true,
+            later_clock: self.now,
             robots: &self.robots,
             secret: &self.secret,
             recorded: &self.recorded,

@@ -102,7 +102,7 @@ pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
     }
     if rotated {
         status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
-    } else if observed.clocks_agree && status.last_rotation_time.is_some_and(|at| at > facts.now + AHEAD) {
+    } else if status.last_rotation_time.is_some_and(|at| at > facts.now.max(observed.later_clock) + AHEAD) {
         // Noted while Harbor's clock was ahead: until then nothing would be renewed by `interval`.
         status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
     }

@@ -19,7 +19,7 @@ pub const REFRESH_MINIMUM_AGE: SignedDuration = SignedDuration::from_secs(60);
 /// Harbor's expiry may differ by a second between a create and a later PUT.
 const EXPIRY_TOLERANCE: Duration = Duration::from_secs(1);
 
-/// Harbor's and our clock may differ by this where they agree.
+/// What was just written may lie beyond the clocks by this.
 const SLACK: SignedDuration = SignedDuration::from_hours(1);
 
 /// Everything one pass read.
@@ -27,8 +27,9 @@ const SLACK: SignedDuration = SignedDuration::from_hours(1);
 pub struct Observed<'a> {
     /// Registry time.
     pub now: RegistryTime,
-    /// Harbor's clock and ours agree: what lies far ahead of them was written while Harbor's was ahead.
-    pub clocks_agree: bool,
+    /// The later one of Harbor's clock and ours: what lies far beyond both was written while Harbor's was ahead. Of a clock
+    /// that is behind nothing follows.
+    pub later_clock: RegistryTime,
     /// The robots in our two slots, whoever's they are.
     pub robots: &'a [Option<Robot>; 2],
     /// The Secret.
@@ -190,18 +191,16 @@ impl Observed<'_> {
         }
     }
 
-    /// It lives longer than the wish allows, since Harbor's clock was ahead when it was made or edited.
+    /// It lives longer than the wish allows: Harbor's clock was ahead when it was made or edited, or it was made for another
+    /// wish that nothing tells of any more.
     fn outlives(&self, desired: &Desired, robot: &Robot) -> bool {
-        let (true, Some(expiry), Lifetime::Days(days)) = (self.clocks_agree, robot.expiration_time, desired.lifetime)
-        else {
-            return false;
-        };
+        let (Some(expiry), Lifetime::Days(days)) = (robot.expiration_time, desired.lifetime) else { return false };
         // Harbor counts whole days, from creation: see `rotation::lifetime_from_now`.
-        expiry > self.now + rotation::days(days) + rotation::DAY + SLACK
+        expiry > self.later_clock + rotation::days(days) + rotation::DAY + SLACK
     }
 
     fn begins_later(&self, robot: &Robot) -> bool {
-        self.clocks_agree && robot.creation_time > self.now + SLACK
+        robot.creation_time > self.later_clock + SLACK
     }
 
     /// It was made while Harbor's clock was ahead, and that makes its credential live too long: another robot takes its
@@ -213,7 +212,7 @@ impl Observed<'_> {
     /// In place only a new robot under the same name helps, as for a login that may not update.
     fn is_to_be_made_again(&self, desired: &Desired) -> bool {
         let in_place = desired.strategy == plan::Strategy::InPlace && desired.enabled && self.own == Own::NotWished;
-        let current = self.recorded.current.as_ref().filter(|_| in_place && self.clocks_agree);
+        let current = self.recorded.current.as_ref().filter(|_| in_place);
         let current = current.and_then(|record| self.robots.iter().flatten().find(|robot| record.robot.is(robot)));
         current.is_some_and(|robot| self.is_misborn(desired, robot))
     }

@@ -127,9 +127,9 @@ proptest! {
         wish in wishes(),
         robots in (robots(Slot::A), robots(Slot::B)),
         records in records(),
-        (now, after, paced) in (moments(), moments(), prop::option::of(moments())),
+        (now, later_clock, after, paced) in (moments(), moments(), moments(), prop::option::of(moments())),
         born in robots(Slot::A),
-        [clocks_agree, may_update, behind, lost] in any::<[bool; 4]>(),
+        [may_update, behind, lost] in any::<[bool; 3]>(),
     ) {
         let robots = [robots.0, robots.1];
         let recorded = recorded(&robots, &records);
@@ -137,7 +137,7 @@ proptest! {
         let secret = current.map_or(SecretSeen::Absent, secret_of);
         let observed = Observed {
             now,
-            clocks_agree,
+            later_clock,
             robots: &robots,
             secret: &secret,
             recorded: &recorded,

@@ -209,11 +209,11 @@ impl RegistryState {
         now + self.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default()
     }
 
-    /// Harbor's clock and ours say the same: then a moment far ahead was noted by a clock that was wrong.
-    pub fn clocks_agree(&self) -> bool {
-        self.client
-            .as_ref()
-            .is_some_and(|client| client.clock_offset().unsigned_abs() <= SKEW && !client.clock_is_absurd())
+    /// The later one of Harbor's clock and ours, if ours says `now`: a moment far beyond both was noted by a clock that was
+    /// wrong. Nothing is beyond a clock that is not believed.
+    pub fn later_clock(&self, now: RegistryTime) -> RegistryTime {
+        let believed = self.client.as_ref().is_some_and(|client| !client.clock_is_absurd());
+        if believed { self.registry_now(now).max(now) } else { RegistryTime::MAX }
     }
 
     /// `spec.pollInterval`, within what the operator was started with.

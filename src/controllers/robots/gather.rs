@@ -101,8 +101,8 @@ pub(super) struct Gathered {
     pub(super) behind: bool,
     /// Registry time, after the last answer of Harbor that anything was read from.
     pub(super) now: RegistryTime,
-    /// See [`Observed::clocks_agree`].
-    pub(super) clocks_agree: bool,
+    /// See [`Observed::later_clock`].
+    pub(super) later_clock: RegistryTime,
     /// When to look again for a reason that is not in status.
     pub(super) wake: Option<RegistryTime>,
 }
@@ -119,7 +119,7 @@ impl Gathered {
     pub(super) fn observed<'a>(&'a self, recorded: &'a Recorded, deleting: bool) -> Observed<'a> {
         Observed {
             now: self.now,
-            clocks_agree: self.clocks_agree,
+            later_clock: self.later_clock,
             robots: &self.robots,
             secret: &self.seen,
             recorded,
@@ -179,7 +179,7 @@ impl Pass<'_> {
             // Other accounts have one Secret: what a status says of namespaces keeps none of their robots alive.
             behind: self.key.is_system() && self.account.status.as_ref().is_some_and(spread::is_behind),
             now: self.registry_now(),
-            clocks_agree: self.registry.clocks_agree(),
+            later_clock: self.registry.later_clock(self.ctx.now()),
             wake: None,
         };
         if !deleting {
@@ -239,7 +239,7 @@ impl Pass<'_> {
         let now = self.registry_now();
         let moved = now.duration_since(gathered.now);
         gathered.wake = gathered.wake.map(|at| at + moved);
-        (gathered.now, gathered.clocks_agree) = (now, self.registry.clocks_agree());
+        (gathered.now, gathered.later_clock) = (now, self.registry.later_clock(self.ctx.now()));
     }
 
     /// The form of our Secret.

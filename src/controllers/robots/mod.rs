@@ -244,9 +244,12 @@ impl Pass<'_> {
             };
             (situation, plan) = self.plan(&gathered, &recorded, edited);
         }
-        if self.from_event && plan.destroys() {
-            // Status decides what nobody uses: it is read again before that.
-            return Outcome::Again;
+        if self.from_event && plan.needs_the_account() {
+            match self.is_the_latest().await {
+                Ok(true) => {}
+                Ok(false) => return Outcome::Again,
+                Err(error) => return outcome::of_kube(&error),
+            }
         }
         // A robot is neither made for a part of the wish, nor for nothing; one that there is goes on with the rest.
         let has_robot = situation.all_ours().next().is_some();
@@ -354,6 +357,21 @@ impl Pass<'_> {
     /// reason for haste.
     fn once(&self, next: Outcome) -> Outcome {
         if next == Outcome::Again && self.again { Outcome::Failed { not_before: None } } else { next }
+    }
+
+    /// True if the API server has the account as the event brought it. Events come late, by a minute and more where the server
+    /// lags: the account may have gone since.
+    async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
+        let read = accounts::read(&self.ctx.client, self.key.namespace.as_ref(), &self.key.name).await;
+        match read {
+            Ok(found) => Ok(found.is_some_and(|found| {
+                (found.metadata.uid, found.metadata.resource_version)
+                    == (self.account.metadata.uid.clone(), self.account.metadata.resource_version.clone())
+            })),
+            // The next pass reads it, and says so.
+            Err(cluster::Error::Unreadable(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn is_deleting(&self) -> bool {

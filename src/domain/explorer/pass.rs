@@ -23,7 +23,7 @@ pub(super) fn gather(config: &Config, world: &mut World, number: usize) -> (bool
         _ => config.plan,
     };
     let plan = planner(&x);
-    if read_ahead && plan.destroys() {
+    if read_ahead && plan.needs_the_account() {
         return gather(config, world, number);
     }
     let violation = judge(world, &reading, &plan);

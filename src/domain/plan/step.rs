@@ -149,9 +149,12 @@ impl Plan {
         })
     }
 
-    /// True if a robot goes that, by the records, nobody uses: wrong records would cost a working credential.
-    pub fn destroys(&self) -> bool {
+    /// True if the plan is wrong should the account have changed since it was read. A robot goes that, by the records, nobody
+    /// uses: wrong records would cost a working credential. Or something is made without a write to the account before it,
+    /// which would find out that the account is gone: nobody would clear that away.
+    pub fn needs_the_account(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Delete(_, Why::Orphan | Why::Dead)))
+            || self.publishes() && !self.steps.contains(&Step::AddFinalizer)
     }
 
     /// True if a step gives a robot the wished permissions.

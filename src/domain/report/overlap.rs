@@ -37,8 +37,8 @@ pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTi
     if let Some(record) = observed.recorded_previous(previous) {
         // No overlap that runs ends later than one that begins now, but for one noted while Harbor's clock was ahead.
         let whole = desired.rotation.overlap.max(rotation::DEFAULT_OVERLAP);
-        let longest = whole_seconds(*now + whole + rotation::DAY);
-        let recorded = if observed.clocks_agree { record.revocation_time.min(longest) } else { record.revocation_time };
+        let longest = whole_seconds(observed.later_clock + whole + rotation::DAY);
+        let recorded = record.revocation_time.min(longest);
         return latest.map_or(recorded, |latest| recorded.min(latest));
     }
     let end = *now + rotation::overlap(&desired.rotation, previous.expiration_time, latest, *now).0;

@@ -328,9 +328,9 @@ fn a_robot_that_was_made_while_harbors_clock_was_ahead_is_replaced() {
     let in_place = Desired { strategy: Strategy::InPlace, ..desired() };
     let plan = plan::plan(&view.situation(&in_place));
     assert!(plan.steps.contains(&plan::Step::Create(Slot::A)) && plan.publishes(), "{:?}", plan.steps);
-    // While the clocks differ nobody knows which one is right.
-    let differ = Observed { clocks_agree: false, ..view.observed() };
-    assert_eq!(plan::plan(&differ.situation(&wish)).steps, []);
+    // Harbor's clock is behind, and by ours the robot is not from the future.
+    let behind = Observed { later_clock: at(days(200)), ..view.observed() };
+    assert_eq!(plan::plan(&behind.situation(&wish)).steps, []);
 }
 
 #[test]
@@ -358,6 +358,6 @@ fn a_life_that_was_prolonged_while_harbors_clock_was_ahead_is_shortened() {
     view.recorded.current = Some(record(view.robots[0].as_ref().unwrap()));
     let align = [plan::Step::Update(plan::Target::Seen(Slot::A), plan::Purpose::Align)];
     assert_eq!(plan::plan(&view.situation(&desired())).steps, align);
-    let differ = Observed { clocks_agree: false, ..view.observed() };
-    assert_eq!(plan::plan(&differ.situation(&desired())).steps, []);
+    let behind = Observed { later_clock: at(days(366)), ..view.observed() };
+    assert_eq!(plan::plan(&behind.situation(&desired())).steps, [], "a clock that is behind shortens no life");
 }

@@ -47,6 +47,8 @@ pub enum Action {
     Repair,
     /// The login's password changes in Harbor, and in the Secret as well or not.
     Password(usize, bool),
+    /// The operator gets another login.
+    Login(usize, Login),
     /// The login Secret is deleted.
     DeleteLogin(usize),
     /// A project is deleted.
@@ -73,6 +75,8 @@ pub enum Action {
     Compact,
     /// All watches are cut off.
     CutWatches,
+    /// For so many seconds watches tell nothing of what happens: the API server lags behind etcd.
+    Lag(u64),
     /// The API server is away for so many seconds, and has forgotten what happened when it is back, or not.
     KubernetesAway(u64, bool),
     /// A Harbor is away for so many seconds.
@@ -178,7 +182,8 @@ impl Action {
             57..58 => Self::DeleteRegistry(harbor),
             58..60 => Self::Suspend(harbor, coin),
             60..63 => Self::Repair,
-            63..66 => Self::Password(harbor, coin),
+            63..65 => Self::Password(harbor, coin),
+            65..66 => Self::Login(harbor, if coin { Login::Administrator } else { Login::Robot }),
             66..68 => Self::DeleteLogin(harbor),
             68..70 => Self::DeleteProject(harbor, any(random, &PROJECTS)),
             70..72 => Self::MakeProject(harbor, any(random, &PROJECTS)),
@@ -191,7 +196,8 @@ impl Action {
             83..84 => Self::BackUpCluster,
             84..85 => Self::RestoreCluster,
             85..86 => Self::Compact,
-            86..88 => Self::CutWatches,
+            86..87 => Self::CutWatches,
+            87..88 => Self::Lag(any(random, &[5, 30, 90])),
             88..91 => Self::Kill(replica),
             91..93 => Self::Stop(replica),
             93..97 => Self::Start(replica),
@@ -254,6 +260,7 @@ impl Action {
                     world.write_login(harbor);
                 }
             }
+            Self::Login(harbor, login) => world.log_in_as(harbor, login),
             Self::DeleteLogin(harbor) => drop(world.delete(&World::login(harbor))),
             Self::DeleteProject(harbor, name) => {
                 let mut state = world.harbor(harbor).state();
@@ -304,6 +311,7 @@ impl Action {
                 store.cut_watches();
             }
             Self::CutWatches => world.cluster.store().cut_watches(),
+            Self::Lag(seconds) => world.network.hold_events(Duration::from_secs(seconds)),
             Self::KubernetesAway(seconds, forgets) => {
                 world.network.take_away(KUBERNETES, Duration::from_secs(seconds));
                 world.cluster.store().cut_watches();

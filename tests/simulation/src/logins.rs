@@ -117,6 +117,25 @@ impl World {
         self.know_strangers(number);
     }
 
+    /// Gives the operator another login. What that one cannot do is not asked for any longer.
+    pub fn log_in_as(&mut self, number: usize, login: Login) {
+        if self.logins[number] == login {
+            return;
+        }
+        self.logins[number] = login;
+        let password = format!("Harbor{}", self.network.calls());
+        self.set_password(number, &password);
+        self.write_login(number);
+        for account in 0..self.wishes.len() {
+            if login == Login::Robot && self.wishes[account].harbor() == number {
+                self.wishes[account].spec["rotation"]["strategy"] = json!("Overlap");
+                if !self.wishes[account].deleted {
+                    self.apply(&self.wishes[account].clone());
+                }
+            }
+        }
+    }
+
     /// The password of a login as Harbor has it now.
     pub fn know_password(&mut self, number: usize) {
         let password = self.logins[number].password(&self.harbor(number).state());

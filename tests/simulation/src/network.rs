@@ -107,6 +107,8 @@ struct Inner {
     reached: Reached,
     /// Until when nothing gets to a server: `KUBERNETES`, or a Harbor's host.
     away: BTreeMap<String, Instant>,
+    /// Until when no watch tells anything.
+    held: Option<Instant>,
 }
 
 /// What of the operator was reached.
@@ -151,6 +153,7 @@ impl Network {
             broken: Vec::new(),
             reached: Reached::default(),
             away: BTreeMap::new(),
+            held: None,
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -169,9 +172,16 @@ impl Network {
         self.lock().away.insert(server.to_owned(), Instant::now() + time);
     }
 
-    /// Everything gets to every server again.
+    /// For so long what watches have to tell is held back.
+    pub fn hold_events(&self, time: Duration) {
+        self.lock().held = Some(Instant::now() + time);
+    }
+
+    /// Everything gets to every server again, and watches tell at once.
     pub fn bring_back(&self) {
-        self.lock().away.clear();
+        let mut inner = self.lock();
+        inner.away.clear();
+        inner.held = None;
     }
 
     /// True if nothing gets to a server now.
@@ -241,6 +251,7 @@ impl Network {
         let usual = Duration::from_micros(random.random_range(200..5_000));
         let (late, cut) =
             (random.random_range(0..1_000) < inner.weather.events, random.random_range(0..1_000) < inner.weather.cuts);
+        let held = inner.held.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         drop(inner);
         let name = format!("{line} #{number}");
         if cut {
@@ -255,7 +266,7 @@ impl Network {
                 return Ok(Duration::from_secs(seconds));
             }
         }
-        Ok(usual)
+        Ok(usual.max(held))
     }
 
     /// Something happened that never may.

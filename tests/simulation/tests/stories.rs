@@ -30,6 +30,31 @@ fn a_secret_that_a_person_changed_after_harbors_clock_was_set_back_is_noticed() 
     settles(&[(60, Action::HarborClock(0, -3_600)), (120, Action::Robot(0, Tamper::Secret))]);
 }
 
+/// The clocks differed, so nothing was compared with the wish that the robot was made for.
+#[test]
+fn a_robot_that_retain_left_gets_the_shorter_life_that_is_asked_for_while_harbors_clock_is_ahead() {
+    settles(&[
+        (60, Action::HarborClock(0, 86_400)),
+        (70, Action::Edit(0, Edit::Retain(true))),
+        (80, Action::Delete(0)),
+        (120, Action::Stop(0)),
+        (130, Action::Edit(0, Edit::Lifetime(7))),
+    ]);
+}
+
+/// The event showed it as it was, and a robot, a Secret and an entry in a ServiceAccount were made for it.
+#[test]
+fn nothing_is_made_for_an_account_that_is_gone_when_an_event_of_it_comes_late() {
+    settles(&[
+        (60, Action::ReadOnly(0, true)),
+        (61, Action::Edit(0, Edit::Permissions(true))),
+        (66, Action::Lag(60)),
+        (67, Action::Edit(0, Edit::Lifetime(60))),
+        (68, Action::Delete(0)),
+        (69, Action::ReadOnly(0, false)),
+    ]);
+}
+
 /// The last rotation lay an hour ahead.
 #[test]
 fn a_refresh_after_harbors_clock_was_set_back_is_served_at_once() {
