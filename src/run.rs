@@ -20,7 +20,7 @@ use crate::controllers::gaps::Gaps;
 use crate::controllers::index::Index;
 use crate::controllers::registries::{self, Registries};
 use crate::controllers::watch::restores::{self, Restores};
-use crate::controllers::{Context, FormerCalls, Key, RegistryWork, figures, robots, sweep, turns, watch};
+use crate::controllers::{Context, FormerCalls, Key, RegistryWork, accounts, figures, sweep, turns, watch};
 use crate::gate::Gate;
 use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
@@ -279,7 +279,7 @@ async fn lead(
         let queue = context.accounts.clone();
         let metrics = Arc::clone(&context.metrics);
         let concurrency = context.settings.concurrency;
-        let pass = move |key, payload, cause| robots::pass(Arc::clone(&context), key, payload, cause);
+        let pass = move |key, payload, cause| accounts::pass(Arc::clone(&context), key, payload, cause);
         let panicked = move |account: &Key| {
             tracing::error!(%account, "a bug ended a pass over an account; it is tried again later");
             metrics.panicked("account");

@@ -249,7 +249,7 @@ fn the_wall_clock_judges_no_robot() {
         paths
     };
     assert_eq!(reads("clock::now"), ["src/controllers/mod.rs", "src/run.rs", "src/uninstall.rs"]);
-    let told = ["registries/status.rs", "robots/early.rs", "robots/tell.rs", "unreadable.rs"];
+    let told = ["accounts/early.rs", "accounts/events.rs", "registries/status.rs", "unreadable.rs"];
     assert_eq!(reads("wall_time()"), told.map(|file| format!("src/controllers/{file}")));
 }
 
@@ -340,7 +340,7 @@ fn a_breach_is_seen() {
     assert_eq!(of(plan, "use jiff::Timestamp;"), "src/domain/plan.rs has jiff::Timestamp");
     assert_eq!(of("src/metrics.rs", "self.x.lock().expect(\"why\")"), "src/metrics.rs has .lock().expect(");
     assert_eq!(
-        of("src/controllers/robots/mod.rs", "use super::Key;\nuse super::super::x;"),
-        "src/controllers/robots/mod.rs leaves its layer by super::super::"
+        of("src/controllers/accounts/mod.rs", "use super::Key;\nuse super::super::x;"),
+        "src/controllers/accounts/mod.rs leaves its layer by super::super::"
     );
 }

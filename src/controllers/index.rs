@@ -1,8 +1,8 @@
 //! What is kept in memory of each account between passes: a few hundred bytes, no object and no secret.
 
+mod secret_copies;
 mod service_accounts;
 mod shared;
-mod spread;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,10 +20,10 @@ use crate::domain::observed::is_never_updated;
 use crate::domain::pace::{Kind, Pace};
 use crate::domain::robot::{Home, Robot};
 
+use secret_copies::Spread;
+pub use secret_copies::{Copy, Namespace};
 use service_accounts::Named;
 use shared::Shared;
-use spread::Spread;
-pub use spread::{Copy, Namespace};
 
 /// One account at rest.
 #[derive(Clone, Debug)]

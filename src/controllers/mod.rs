@@ -1,11 +1,11 @@
-//! Brings objects and Harbor together. `robots` keeps accounts (gather → plan → execute → report), `registries` keeps
+//! Brings objects and Harbor together. `accounts` keeps accounts (gather → plan → execute → report), `registries` keeps
 //! logins, `sweep` compares what Harbor holds with what was left there, `watch` turns events into work.
 
+pub mod accounts;
 pub mod figures;
 pub mod gaps;
 pub mod index;
 pub mod registries;
-pub mod robots;
 pub mod sweep;
 pub mod tracked;
 pub mod turns;

@@ -7,6 +7,7 @@ mod learned;
 mod own;
 mod probe;
 mod projects;
+pub mod resolve;
 mod settings;
 mod state;
 mod status;

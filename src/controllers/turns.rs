@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::index::Index;
 use super::registries::Registries;
-use super::robots::resolve;
+use super::registries::resolve::resolve;
 use super::{Key, RegistryWork};
 use crate::api::{Account, ObjectName, RegistryKey};
 use crate::engine::{self, Config, Group};

@@ -16,7 +16,7 @@ use super::index;
 use super::registries::{self, By, look_at_users, release, take_in};
 use super::sweep::look;
 use super::tracked::Shown;
-use super::{Context, Key, RegistryWork, robots, unreadable};
+use super::{Context, Key, RegistryWork, accounts, unreadable};
 use crate::api::{
     Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryKey, RegistryObject, RobotAccount,
     SystemRobotAccount, keys,
@@ -49,12 +49,12 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
                 tracing::info!(account = %key, "the account can be read again");
                 ctx.accounts.change(key.clone(), None);
             }
-            if !ctx.shielded(&key, || robots::see(&ctx, account, shown)) {
+            if !ctx.shielded(&key, || accounts::see(&ctx, account, shown)) {
                 ctx.accounts.change(key, None);
             }
         }
-        Seen::Gone(account) => robots::gone(&ctx, account.kind(), &account.metadata),
-        Seen::GoneUnread(account) => robots::gone(&ctx, &account.kind, &account.metadata),
+        Seen::Gone(account) => accounts::gone(&ctx, account.kind(), &account.metadata),
+        Seen::GoneUnread(account) => accounts::gone(&ctx, &account.kind, &account.metadata),
         // What is known of it stays: its robot is its own, and its credential lives on.
         Seen::Unreadable(account) => unreadable::found(&ctx, *account),
     };

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::connect::{Connected, connect};
 use super::own::{self, OwnRobot};
+use super::resolve::resolve;
 use super::status::write_status;
 use super::trouble::told;
 use super::{By, RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
 use crate::api::{Account, RegistryKey, RegistryObject, keys};
 use crate::cluster::{accounts, explain, objects, registries as registry_objects};
-use crate::controllers::robots::resolve;
 use crate::controllers::sweep::look;
 use crate::controllers::{Context, RegistryWork};
 use crate::deadline;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Context;
+use super::super::accounts::errors;
 use super::super::index::Resident;
 use super::super::registries::RegistryState;
-use super::super::robots::outcome;
 use super::look;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};
@@ -35,7 +35,7 @@ pub(super) fn why_not_listed(state: &RegistryState, home: &Home, error: &Error) 
         Home::System => "the system".to_owned(),
         Home::Project(name) => format!("project {name}"),
     };
-    let failure = outcome::failure(state, home, &Permissions::default(), error);
+    let failure = errors::failure(state, home, &Permissions::default(), error);
     let message = format!(
         "{}; the robots of {place} cannot be listed, so that nobody knows whether they are as they were left",
         failure.message

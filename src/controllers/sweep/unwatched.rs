@@ -4,10 +4,11 @@ use super::look;
 use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::secret_form::AtRest;
 use crate::cluster::{accounts, login, secrets};
+use crate::controllers::accounts::is_settled;
 use crate::controllers::index::State;
 use crate::controllers::registries::RegistryState;
 use crate::controllers::tracked::{Shown, Tracked};
-use crate::controllers::{Context, Key, RegistryWork, robots};
+use crate::controllers::{Context, Key, RegistryWork};
 
 /// Without a watch on Secrets: reads one by name and queues its account if it is not as the last pass left it.
 pub(super) async fn check_secret(ctx: &Context, key: &Key) {
@@ -45,7 +46,7 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
     };
     let published = account.status.as_ref().is_some_and(|status| status.robot.is_some());
     match seen {
-        Some(secret) if robots::is_settled(ctx, key, &account, &secret) => {
+        Some(secret) if is_settled(ctx, key, &account, &secret) => {
             ctx.index.update(key, |entry| entry.secret = Tracked::found(secret.version));
         }
         Some(_) => look(ctx, key),

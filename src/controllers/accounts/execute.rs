@@ -3,8 +3,8 @@
 
 mod harbor_calls;
 mod last_step;
-mod pull_secrets;
-mod spread;
+mod secret_copies;
+mod service_accounts;
 mod while_away;
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::time::Instant;
 use secrecy::SecretString;
 
 use super::gather::Gathered;
-use super::{Pass, outcome, pairs};
+use super::{Pass, errors, unknown_permissions};
 use crate::api::keys;
 use crate::cluster::objects::Version;
 use crate::cluster::secret_form::Credential;
@@ -30,7 +30,7 @@ use crate::domain::slots::Slot;
 use crate::domain::spread::{Row, summary};
 use crate::engine::Outcome;
 use crate::registry::{self, Class, Registry};
-use pull_secrets::EntryLeft;
+use service_accounts::EntryLeft;
 
 /// So many missing namespaces are named in a condition.
 const NAMESPACES_NOTED: usize = 5;
@@ -345,7 +345,7 @@ impl Run<'_, '_> {
             Trouble::Kube(error) => {
                 let permanent = error.class() == Class::UserFix;
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent };
-                (Some(failure), outcome::of_kube(&error))
+                (Some(failure), errors::of_kube(&error))
             }
             Trouble::Registry(error) => {
                 let let_go = self.observed.deleting && self.pass.is_let_go_by(&error);
@@ -357,11 +357,11 @@ impl Run<'_, '_> {
                     ctx.index.update(self.pass.key, |entry| entry.unsettled_until = Some(until));
                 }
                 let home = &self.pass.desired.home;
-                let next = outcome::of_registry(ctx, &self.pass.registry_name, home, &error);
+                let next = errors::of_registry(ctx, &self.pass.registry_name, home, &error);
                 let (registry, key, spec) = (&self.pass.registry, self.pass.key, &self.pass.account.spec);
-                let learned = pairs::learn(registry, key, spec, &self.pass.desired.permissions, &error);
+                let learned = unknown_permissions::learn(registry, key, spec, &self.pass.desired.permissions, &error);
                 let next = if learned || let_go { Outcome::Again } else { self.pass.once(next) };
-                (Some(outcome::failure(&self.pass.registry, home, &self.pass.desired.permissions, &error)), next)
+                (Some(errors::failure(&self.pass.registry, home, &self.pass.desired.permissions, &error)), next)
             }
         };
         done.slots = None;

@@ -3,8 +3,8 @@
 use super::{Gathered, Stop};
 use crate::api::ObjectName;
 use crate::cluster::login::{self, PasswordProblem};
+use crate::controllers::accounts::Pass;
 use crate::controllers::index::PasswordSeen;
-use crate::controllers::robots::Pass;
 use crate::domain::plan::Own;
 use crate::domain::report::Failure;
 

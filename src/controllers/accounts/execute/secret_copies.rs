@@ -9,7 +9,7 @@ use futures::stream::{self, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::super::Pass;
-use super::pull_secrets::{EntryLeft, Place, Served};
+use super::service_accounts::{EntryLeft, Place, Served};
 use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;

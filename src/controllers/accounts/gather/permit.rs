@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::Gathered;
 use crate::api::{ExpiresAfter, conditions as kinds};
-use crate::controllers::robots::Pass;
+use crate::controllers::accounts::Pass;
 use crate::domain::conditions;
 use crate::domain::desired::Desired;
 use crate::domain::grants::{self, Granted, Origin, Refusal};
@@ -56,7 +56,7 @@ impl Pass<'_> {
 
     /// The account asks for more than is granted, or its robot holds more: `suspend` and `Retain`, which are in the hands
     /// of whoever lost the grant, must not keep that alive.
-    pub(in crate::controllers::robots) fn exceeds_grants(&self) -> bool {
+    pub(in crate::controllers::accounts) fn exceeds_grants(&self) -> bool {
         let status = self.account.status.clone().unwrap_or_default();
         let pairs = status.permissions.iter();
         let pairs = pairs.flat_map(|row| row.actions.iter().map(|action| Access::new(&row.resource, action))).collect();

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Pass, at_rest, gather, outcome, registry_of};
+use super::{Pass, errors, gather, remember};
 use crate::api::{Account, AccountStatus, RegistryTime, conditions as kinds, keys};
 use crate::cluster::accounts;
 use crate::cluster::objects::{self, Version};
-use crate::controllers::registries;
+use crate::controllers::registries::{self, resolve};
 use crate::controllers::{Context, Key, RegistryWork};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::report::{self, Failure};
@@ -44,7 +44,7 @@ impl Pass<'_> {
                 self.ctx.index.update(self.key, |entry| entry.wake = wake);
                 Outcome::Settled { wake }
             }
-            Err(error) => outcome::of_kube(&error),
+            Err(error) => errors::of_kube(&error),
         }
     }
 
@@ -57,9 +57,9 @@ impl Pass<'_> {
             // Of what only a person can put right the account tells.
             gather::Stop::Kube(error) if error.class() == registry::Class::UserFix => {
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent: true };
-                (failure, outcome::of_kube(&error))
+                (failure, errors::of_kube(&error))
             }
-            gather::Stop::Kube(error) => return outcome::of_kube(&error),
+            gather::Stop::Kube(error) => return errors::of_kube(&error),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
                 (failure, Outcome::Parked(registries::poll_tag(&self.registry_name)))
@@ -71,7 +71,7 @@ impl Pass<'_> {
                 let next = if self.ctx.index.is_quiet(self.key) { Outcome::Settled { wake } } else { Outcome::Again };
                 match self.tell_failure(failure, false).await {
                     Ok(()) => return next,
-                    Err(error) => return outcome::of_kube(&error),
+                    Err(error) => return errors::of_kube(&error),
                 }
             }
             gather::Stop::Wait => return Outcome::Parked(registries::tag(&self.registry_name)),
@@ -82,7 +82,7 @@ impl Pass<'_> {
             }
             gather::Stop::Registry(error) => {
                 lost = matches!(error, registry::Error::ProjectNotFound { .. });
-                let next = outcome::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
+                let next = errors::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
                 let next = match next {
                     // Sweeps list no project for one that has no robot to look for.
                     Outcome::Parked(_) if !objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT) => {
@@ -90,7 +90,7 @@ impl Pass<'_> {
                     }
                     next => next,
                 };
-                (outcome::failure(&self.registry, &self.desired.home, &self.desired.permissions, &error), next)
+                (errors::failure(&self.registry, &self.desired.home, &self.desired.permissions, &error), next)
             }
             gather::Stop::Trouble(trouble) => {
                 if self.is_deleting() && self.registry.may_be_kept() {
@@ -116,7 +116,7 @@ impl Pass<'_> {
         }
         match self.tell_failure(failure, lost).await {
             Ok(()) => next,
-            Err(error) => outcome::of_kube(&error),
+            Err(error) => errors::of_kube(&error),
         }
     }
 
@@ -212,7 +212,7 @@ pub(super) async fn without_registry(
     mut account: Account,
     failure: &Failure,
 ) -> Outcome {
-    let name = registry_of::wanted(&account);
+    let name = resolve::wanted(&account);
     let status = account.status.clone().unwrap_or_default();
     // Without a registry its clock is not known: ours is as good as any.
     let (now, enabled) = (ctx.now(), !account.disabled().copied().unwrap_or_default());
@@ -230,7 +230,7 @@ pub(super) async fn without_registry(
             Some(at) => Outcome::ParkedUntil(tag, ctx.instant_of(at, now)),
             None => Outcome::Parked(tag),
         },
-        Err(error) => outcome::of_kube(&error),
+        Err(error) => errors::of_kube(&error),
     }
 }
 
@@ -247,7 +247,7 @@ pub(super) async fn write_status(
         account.status = Some(status);
     }
     let left = Version::of(&account.metadata);
-    let told = at_rest::told_of(account);
+    let told = remember::told_of(account);
     let may_have_robots = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     ctx.index.update(key, |entry| {
         entry.may_have_robots = may_have_robots;

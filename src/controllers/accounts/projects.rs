@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Pass, gather::Stop, wish};
+use super::pass::wish;
+use super::{Pass, gather::Stop};
 use crate::api::AccountSpec;
 use crate::controllers::Key;
 use crate::controllers::registries::{self, RegistryState};

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::super::Pass;
-use super::pull_secrets::Served;
-use super::spread::{Went, problem_of};
+use super::secret_copies::{Went, problem_of};
+use super::service_accounts::Served;
 use crate::api::{AccountStatus, ObjectName, conditions as kinds};
 use crate::cluster::secret_form::{Credential, Form};
 use crate::cluster::{self, secrets};

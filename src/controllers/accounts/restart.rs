@@ -1,135 +1,27 @@
-//! Accounts as the watch delivers them: what a person changed, what are echoes of our own writes, and, after a start,
-//! which accounts are settled and can be left alone without a single call.
+//! After a start: which accounts are settled and can be left alone without a single call.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-use super::{Pass, projects, registry_of, wish_digest};
-use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, RegistryTime, conditions as kinds, keys};
+use super::Pass;
+use super::remember::remember;
+use crate::api::{Account, RegistryKey, RegistryTime, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_form::{AtRest, Form};
-use crate::controllers::index::{Contests, Entry, State, Told, digest, robot_digest, robot_identity, slots_digest};
-use crate::controllers::tracked::{Shown, Tracked};
+use crate::controllers::index::{robot_digest, robot_identity, slots_digest};
+use crate::controllers::registries::resolve;
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
 use crate::domain::desired::{self, Desired};
 use crate::domain::grants::{self, Origin};
-use crate::domain::reasons;
 use crate::domain::report;
-use crate::domain::robot::{Home, Robot};
+use crate::domain::robot::Robot;
 use crate::domain::situation;
 use crate::registry::harbor::prefix_of;
 
-/// What the watch shows of an account.
-pub fn see(ctx: &Arc<Context>, account: Account, shown: Shown) {
-    let Some(key) = key_of(ctx, &account) else { return };
-    let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
-        if !settle(ctx, &key, &account) {
-            ctx.accounts.change(key, Some(Box::new(account)));
-        }
-        return;
-    };
-    if !ctx.index.see_account(&key, Version::of(&account.metadata), shown) {
-        return;
-    }
-    if entry.wish == wish_digest(&account) {
-        ctx.accounts.hint(key, None);
-    } else {
-        ctx.accounts.change(key, Some(Box::new(account)));
-    }
-}
-
-/// `None` only of what no API server stores.
-fn key_of(ctx: &Context, account: &Account) -> Option<Key> {
-    ctx.index.key(account.metadata.namespace.as_deref(), account.name())
-}
-
-fn uid_digest(account: &Account) -> u64 {
-    digest(&account.metadata.uid)
-}
-
-/// What the account's status says, for the metrics.
-pub(super) fn told_of(account: &Account) -> Told {
-    let status = account.status.as_ref();
-    let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let ready = conditions::find(conditions, kinds::READY);
-    let state = if conditions::find(conditions, kinds::SYNCED).is_some_and(|synced| synced.reason == "Suspended") {
-        State::Suspended
-    } else if ready.is_some_and(|ready| ready.status == "True") {
-        State::Ready
-    } else {
-        State::NotReady(ready.map_or("Progressing", |ready| reasons::of_account(&ready.reason)))
-    };
-    let published = status.filter(|_| !account.disabled().copied().unwrap_or_default());
-    Told {
-        state,
-        expires: published.and_then(|status| status.robot.as_ref()?.expiration_time),
-        renews: published.and_then(|status| status.renewal_time),
-    }
-}
-
-/// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
-/// `shown`: what the watch had shown of it when it was read.
-pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &RegistryKey, shown: Version) {
-    let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
-    let (version, wish) = (Version::of(&account.metadata), wish_digest(account));
-    let object = match &before {
-        Some(entry) => entry.object.with(|object| object.read(version, shown)),
-        // Whether the watch has shown it, or will, is not known.
-        None => Tracked::found(version),
-    };
-    let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
-    let home = match &account.spec {
-        AccountSpec::Project(spec) => Home::Project(spec.project.clone()),
-        AccountSpec::System(_) => Home::System,
-    };
-    let entry = Entry {
-        uid: uid_digest(account),
-        registry: registry.clone(),
-        home: ctx.index.home(&home),
-        base_name: account.robot_name().into(),
-        secret_name: ObjectName::new(&account.secret_name()).ok().filter(|name| *name != key.name),
-        wish,
-        object,
-        slots: before.as_ref().and_then(|entry| entry.slots),
-        renamed: before.as_ref().is_some_and(|entry| entry.renamed),
-        marked: before.as_ref().map_or([0; 2], |entry| entry.marked),
-        mark_seen: before.as_ref().is_some_and(|entry| entry.mark_seen),
-        held_back: before.as_ref().is_some_and(|entry| entry.held_back),
-        secret: before.as_ref().map(|entry| entry.secret).unwrap_or_default(),
-        home_fails: before.as_ref().is_some_and(|entry| entry.home_fails),
-        look: false,
-        wake: before.as_ref().and_then(|entry| entry.wake),
-        unsettled_until: before.as_ref().and_then(|entry| entry.unsettled_until),
-        left_unfinished: before.as_ref().map_or(finalizer, |entry| entry.left_unfinished),
-        may_have_robots: finalizer,
-        had_robots: finalizer || before.as_ref().is_some_and(|entry| entry.had_robots),
-        deleting: objects::is_deleting(&account.metadata),
-        gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
-        told: told_of(account),
-        password: before.as_ref().filter(|_| account.password_secret_ref().is_some()).and_then(|e| e.password.clone()),
-        by_pattern: projects::by_pattern(&account.spec),
-        contests: before.and_then(|entry| {
-            let contests = entry.contests?;
-            // A person who edits the account may have settled the matter; a new token does not make repairs cheaper.
-            let calm = || {
-                let Contests { repairs, renewals, refused, .. } = *contests;
-                Box::new(Contests { repairs, renewals, refused, ..Contests::default() })
-            };
-            Some(if entry.wish == wish { contests.clone() } else { calm() })
-        }),
-    };
-    ctx.index.set(key.clone(), entry);
-    if let Some(secret) = ctx.index.take_secret(key) {
-        ctx.index.see_secret(key, secret, Shown::Listed);
-    }
-}
-
 /// After a start: true if status, Secret and wish agree that there is nothing to do. Then the account is noted with its
 /// timers, and the first sweep compares Harbor with it. No call is made.
-fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
+pub(super) fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
     let Some(known) = settled(ctx, key, account) else { return false };
     // Without a watch on Secrets the first sweep reads it.
     if ctx.settings.watch_secrets && !ctx.index.secret_at_rest(key).is_some_and(|secret| known.is_in(&secret)) {
@@ -196,7 +88,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
         && said(kinds::SYNCED, "InSync")
         && !account.is_suspended();
     let record = status.robot.as_ref().filter(|_| quiet)?;
-    let registry = ctx.registries.get(&registry_of::resolve(&ctx.registries, account).ok()?)?;
+    let registry = ctx.registries.get(&resolve::resolve(&ctx.registries, account).ok()?)?;
     let spec = &registry.object.spec;
     let endpoint = registry.endpoint()?;
     let pinned_here = status.registry.as_ref().is_some_and(|pinned| pinned.url.as_deref() == Some(spec.url.as_str()));
@@ -272,13 +164,4 @@ fn expected(desired: &Desired, record: &crate::api::RobotRecord) -> Robot {
         creation_time: record.creation_time,
         update_time: record.update_time.unwrap_or(record.creation_time),
     }
-}
-
-/// The account is gone from the API server.
-pub fn gone(ctx: &Arc<Context>, kind: &str, meta: &ObjectMeta) {
-    let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
-    ctx.gaps.readable(kind, namespace, name);
-    let Some(key) = ctx.index.key(namespace, name) else { return };
-    ctx.accounts.forget(&key);
-    super::forget(ctx, &key, false);
 }

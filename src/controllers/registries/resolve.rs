@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::{Registries, RegistryState};
 use crate::api::{Account, AccountSpec, InvalidName, ObjectName, PinnedRegistry, RegistryKey, RegistryKind};
 use crate::cluster::{self, registries as objects};
-use crate::controllers::registries::{Registries, RegistryState};
 use crate::controllers::{Context, RegistryWork};
 use crate::deadline;
 use crate::domain::report::Failure;
@@ -14,7 +14,7 @@ use crate::domain::report::Failure;
 ///
 /// Never one of another namespace than the account's: whoever may make accounts uses the logins of their own only. Status
 /// is written by whoever may write it: a pin that is no name, or of a namespace where there is none, counts as none.
-pub(super) fn wanted(account: &Account) -> Option<RegistryKey> {
+pub(in crate::controllers) fn wanted(account: &Account) -> Option<RegistryKey> {
     let key = |kind, name: &str| match (kind, account.metadata.namespace.as_deref()) {
         (RegistryKind::ClusterHarborRegistry, _) => RegistryKey::cluster(name).ok(),
         (RegistryKind::HarborRegistry, Some(namespace)) => RegistryKey::namespaced(namespace, name).ok(),
@@ -66,7 +66,7 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey
 }
 
 /// The named registry is not known: it does not exist, or cannot be seen.
-pub(super) fn missing(ctx: &Context, key: &RegistryKey) -> Failure {
+pub(in crate::controllers) fn missing(ctx: &Context, key: &RegistryKey) -> Failure {
     let (kind, namespace, name) = (key.kind(), key.namespace().map(ObjectName::as_str), key.name());
     let place = if namespace.is_some() { " in this namespace" } else { "" };
     let (reason, message) = if ctx.gaps.is_unreadable(&kind.to_string(), namespace, name) {
@@ -96,14 +96,17 @@ pub(super) fn missing(ctx: &Context, key: &RegistryKey) -> Failure {
 }
 
 /// True if the registry may well be there although nothing is known of it.
-pub(super) fn is_out_of_sight(ctx: &Context, key: &RegistryKey) -> bool {
+pub(in crate::controllers) fn is_out_of_sight(ctx: &Context, key: &RegistryKey) -> bool {
     let (kind, namespace) = (key.kind().to_string(), key.namespace().map(ObjectName::as_str));
     let not_served = namespace.is_none() && !ctx.settings.cluster_registries;
     not_served || ctx.gaps.is_unreadable(&kind, namespace, key.name()) || ctx.gaps.is_refused(&kind, namespace)
 }
 
 /// True if another operator serves the registry: then its accounts are not ours to say anything about.
-pub(super) async fn served_elsewhere(ctx: &Context, name: &RegistryKey) -> Result<bool, cluster::Error> {
+pub(in crate::controllers) async fn served_elsewhere(
+    ctx: &Context,
+    name: &RegistryKey,
+) -> Result<bool, cluster::Error> {
     // What this operator would see if it could is its own to tell about.
     if ctx.settings.registry_selector.is_none() || is_out_of_sight(ctx, name) {
         return Ok(false);
@@ -112,7 +115,7 @@ pub(super) async fn served_elsewhere(ctx: &Context, name: &RegistryKey) -> Resul
 }
 
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.
-pub(super) fn stand_in(ctx: &Context, name: &RegistryKey, account: &Account) -> Arc<RegistryState> {
+pub(in crate::controllers) fn stand_in(ctx: &Context, name: &RegistryKey, account: &Account) -> Arc<RegistryState> {
     let since = ctx.registries.missed_since(name);
     let after = ctx.settings.abandon_after;
     // Who waits longer than that looks again as often: a time that is over would be served at once, again and again.

@@ -1,31 +1,17 @@
-//! Keeps accounts: one pass is gather → plan → execute → report.
-
-mod at_rest;
-mod early;
-mod execute;
-mod gather;
-mod letting_go;
-pub(super) mod outcome;
-mod pairs;
-mod projects;
-mod registry_of;
-mod secret_entries;
-mod tell;
+//! One pass over an account, from its object to its status.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use at_rest::{gone, is_settled, see};
-use early::{without_registry, write_status};
-pub use registry_of::resolve;
-
-use super::index::{Entry, Namespace, digest};
-use super::registries::{self, RegistryState};
-use super::{Context, Key, unreadable};
+use super::early::{without_registry, write_status};
+use super::{errors, gather, remember};
 use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::{self, accounts};
+use crate::controllers::index::Namespace;
+use crate::controllers::registries::{self, RegistryState, resolve};
+use crate::controllers::{Context, Key, unreadable};
 use crate::deadline;
 use crate::domain::contest;
 use crate::domain::desired::{self, Desired};
@@ -37,27 +23,27 @@ use crate::domain::spread;
 use crate::engine::{Cause, Outcome};
 
 /// One account in one pass.
-struct Pass<'a> {
-    ctx: &'a Arc<Context>,
-    key: &'a Key,
-    account: Account,
+pub(super) struct Pass<'a> {
+    pub(super) ctx: &'a Arc<Context>,
+    pub(super) key: &'a Key,
+    pub(super) account: Account,
     /// Where its Secret is: the account's namespace, or the operator's own for a system account.
-    secret_namespace: ObjectName,
+    pub(super) secret_namespace: ObjectName,
     /// The namespaces that a system account's Secret is copied to, with those that are there.
-    spread: Option<Vec<(ObjectName, Option<Namespace>)>>,
-    registry_name: RegistryKey,
-    registry: Arc<RegistryState>,
-    desired: Desired,
+    pub(super) spread: Option<Vec<(ObjectName, Option<Namespace>)>>,
+    pub(super) registry_name: RegistryKey,
+    pub(super) registry: Arc<RegistryState>,
+    pub(super) desired: Desired,
     /// Nothing is left that the account could hold.
-    refused: Option<Failure>,
+    pub(super) refused: Option<Failure>,
     /// What is left out of `desired`, since this Harbor does not know it or does not have it.
-    unknown: Option<Failure>,
+    pub(super) unknown: Option<Failure>,
     /// The pass before this one asked for it at once, or failed.
-    again: bool,
+    pub(super) again: bool,
     /// Nothing happened but that time passed.
-    by_timer: bool,
+    pub(super) by_timer: bool,
     /// The account is as an event brought it, which another leader's last write may have overtaken.
-    from_event: bool,
+    pub(super) from_event: bool,
 }
 
 /// One pass over an account.
@@ -74,9 +60,9 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
         Some(account) => *account,
         None => match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
             Ok(Some(account)) => account,
-            Ok(None) => return forget(&ctx, &key, false),
+            Ok(None) => return remember::forget(&ctx, &key, false),
             Err(cluster::Error::Unreadable(object)) => return unreadable::account(&ctx, *object),
-            Err(error) => return outcome::of_kube(&error),
+            Err(error) => return errors::of_kube(&error),
         },
     };
     if ctx.gaps.readable(account.kind(), account.metadata.namespace.as_deref(), account.name()) {
@@ -84,32 +70,8 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
     }
     let started = Instant::now();
     let outcome = Box::pin(reconcile(&ctx, &key, account, cause, shown)).await;
-    ctx.metrics.pass(outcome::label(&outcome), started.elapsed());
+    ctx.metrics.pass(errors::label(&outcome), started.elapsed());
     outcome
-}
-
-/// Drops what is known of an account that is gone, and lets a registry go that waited for it. Unless the last pass saw to it
-/// that nothing is left, sweeps look at what the account left behind.
-fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outcome {
-    let Some(Entry { registry, home, had_robots, .. }) = ctx.index.remove(key) else { return Outcome::Gone };
-    match ctx.registries.get(&registry) {
-        Some(state) => {
-            state.learned.names_projects(key, |_| false);
-            if had_robots && !nothing_left {
-                state.round.follow(&home, true);
-            }
-            if state.is_deleting() {
-                ctx.registry_work.change(super::RegistryWork::Probe(registry), None);
-            } else if ctx.index.count(&registry) == 0 {
-                // A registry that nobody uses may be deleted by hand, and its status says so.
-                ctx.registry_work
-                    .wake_at(super::RegistryWork::Sweep(registry), deadline::from_now(super::sweep::RECOUNT));
-            }
-        }
-        None if ctx.index.count(&registry) == 0 => ctx.registries.miss_no_more(&registry),
-        None => {}
-    }
-    Outcome::Gone
 }
 
 async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause, shown: Version) -> Outcome {
@@ -118,25 +80,25 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     if deleting && !finalizer {
         return Outcome::Settled { wake: None };
     }
-    let registry_name = match registry_of::resolve(&ctx.registries, &account) {
+    let registry_name = match resolve::resolve(&ctx.registries, &account) {
         Ok(key) => key,
         Err(failure) => return without_registry(ctx, key, account, &failure).await,
     };
     let registry = match ctx.registries.get(&registry_name) {
         Some(registry) => registry,
-        None => match registry_of::served_elsewhere(ctx, &registry_name).await {
-            Err(error) => return outcome::of_kube(&error),
+        None => match resolve::served_elsewhere(ctx, &registry_name).await {
+            Err(error) => return errors::of_kube(&error),
             Ok(true) => {
                 tracing::debug!(account = %key, registry = %registry_name, "another operator serves this registry");
                 return Outcome::Parked(registries::tag(&registry_name));
             }
             // What cannot be seen is not gone: nothing is given up for that.
-            Ok(false) if deleting && !registry_of::is_out_of_sight(ctx, &registry_name) => {
-                registry_of::stand_in(ctx, &registry_name, &account)
+            Ok(false) if deleting && !resolve::is_out_of_sight(ctx, &registry_name) => {
+                resolve::stand_in(ctx, &registry_name, &account)
             }
             Ok(false) => {
-                let failure = registry_of::missing(ctx, &registry_name);
-                at_rest::remember(ctx, key, &account, &registry_name, shown);
+                let failure = resolve::missing(ctx, &registry_name);
+                remember::remember(ctx, key, &account, &registry_name, shown);
                 return without_registry(ctx, key, account, &failure).await;
             }
         },
@@ -148,7 +110,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
         Ok(desired) => desired,
         Err(failure) => return without_registry(ctx, key, account, &failure).await,
     };
-    at_rest::remember(ctx, key, &account, &registry_name, shown);
+    remember::remember(ctx, key, &account, &registry_name, shown);
     let again = matches!(cause, Cause::Again | Cause::Retry);
     let (by_timer, from_event) = (cause == Cause::Timer, cause == Cause::Change);
     let (secret_namespace, spread) = match (&account.spec, &key.namespace) {
@@ -202,7 +164,7 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
 }
 
 /// What the account wants, while Harbor has these projects.
-fn wish(
+pub(super) fn wish(
     ctx: &Context,
     account: &Account,
     registry: &RegistryState,
@@ -218,13 +180,13 @@ fn wish(
 
 impl Pass<'_> {
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
-    fn home_fails(&self, cause: Cause) -> Option<Failure> {
+    pub(super) fn home_fails(&self, cause: Cause) -> Option<Failure> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;
         let at_rest = cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
         self.registry.learned.why_home_fails(&self.desired.home).filter(|_| at_rest && self.registry.trouble.is_none())
     }
 
-    async fn run(mut self) -> Outcome {
+    pub(super) async fn run(mut self) -> Outcome {
         let status = self.account.status.clone().unwrap_or_default();
         let recorded = report::recorded(&status);
         // A person's edit of the spec is served whenever it comes, and so are projects that come and go.
@@ -248,7 +210,7 @@ impl Pass<'_> {
             match self.is_the_latest().await {
                 Ok(true) => {}
                 Ok(false) => return Outcome::Again,
-                Err(error) => return outcome::of_kube(&error),
+                Err(error) => return errors::of_kube(&error),
             }
         }
         // A robot is neither made for a part of the wish, nor for nothing; one that there is goes on with the rest.
@@ -265,7 +227,7 @@ impl Pass<'_> {
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
         let done = self.execute(&gathered, &observed, &plan).await;
         if done.removed {
-            return forget(self.ctx, self.key, !self.desired.retain);
+            return remember::forget(self.ctx, self.key, !self.desired.retain);
         }
         // A plan that was cut off, as by a login that turns out not to be allowed to update, replaced nothing.
         let whole = done.outcome.failure.is_none() && !done.outcome.interrupted && !done.stale;
@@ -324,7 +286,7 @@ impl Pass<'_> {
         let caught_up = gathered.behind && !spread::is_behind(&next);
         self.tell(&status, &next, &done.outcome, &plan);
         if let Err(error) = self.write_status(next).await {
-            return outcome::of_kube(&error);
+            return errors::of_kube(&error);
         }
         self.ctx.index.update(self.key, |entry| {
             entry.slots = slots;
@@ -342,7 +304,12 @@ impl Pass<'_> {
         }
     }
 
-    fn plan(&self, gathered: &gather::Gathered, recorded: &Recorded, edited: bool) -> (Situation, plan::Plan) {
+    pub(super) fn plan(
+        &self,
+        gathered: &gather::Gathered,
+        recorded: &Recorded,
+        edited: bool,
+    ) -> (Situation, plan::Plan) {
         let situation = gathered.observed(recorded, self.is_deleting()).situation(&self.desired);
         let plan = match (gathered.secret_contested, gathered.held_until(&situation)) {
             (Some(_), _) => contest::stand_back(&situation),
@@ -355,13 +322,13 @@ impl Pass<'_> {
 
     /// A picture that was stale twice in a row, or still is after a wait, is a fact that somebody should hear of, and no
     /// reason for haste.
-    fn once(&self, next: Outcome) -> Outcome {
+    pub(super) fn once(&self, next: Outcome) -> Outcome {
         if next == Outcome::Again && self.again { Outcome::Failed { not_before: None } } else { next }
     }
 
     /// True if the API server has the account as the event brought it. Events come late, by a minute and more where the server
     /// lags: the account may have gone since.
-    async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
+    pub(super) async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
         let read = accounts::read(&self.ctx.client, self.key.namespace.as_ref(), &self.key.name).await;
         match read {
             Ok(found) => Ok(found.is_some_and(|found| {
@@ -374,12 +341,12 @@ impl Pass<'_> {
         }
     }
 
-    fn is_deleting(&self) -> bool {
+    pub(super) fn is_deleting(&self) -> bool {
         objects::is_deleting(&self.account.metadata)
     }
 
     /// When to look again at what no watch and no sweep tells of.
-    fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
+    pub(super) fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
         match plan.blocker? {
             // A stranger's Secret carries no label of ours.
             Blocker::SecretNotOwned => Some(deadline::from_now(self.registry.poll_interval(&self.ctx.settings))),
@@ -388,7 +355,7 @@ impl Pass<'_> {
         }
     }
 
-    fn pinned(&self) -> PinnedRegistry {
+    pub(super) fn pinned(&self) -> PinnedRegistry {
         PinnedRegistry {
             kind: self.registry.object.kind,
             name: self.registry.object.name().to_owned(),
@@ -396,24 +363,17 @@ impl Pass<'_> {
         }
     }
 
-    fn is_suspended(&self) -> bool {
+    pub(super) fn is_suspended(&self) -> bool {
         let all = self.registry.object.spec.suspend.unwrap_or_default();
         all || (self.account.is_suspended() && !self.exceeds_grants())
     }
 
-    fn registry_now(&self) -> RegistryTime {
+    pub(super) fn registry_now(&self) -> RegistryTime {
         self.registry.registry_now(self.ctx.now())
     }
 
     /// Writes status if it differs.
-    async fn write_status(&mut self, status: AccountStatus) -> Result<(), crate::cluster::Error> {
+    pub(super) async fn write_status(&mut self, status: AccountStatus) -> Result<(), crate::cluster::Error> {
         write_status(self.ctx, self.key, &mut self.account, status).await
     }
-}
-
-/// A digest of what a person can change on the account.
-fn wish_digest(account: &Account) -> u64 {
-    let meta = &account.metadata;
-    let annotations = desired::tokens(meta.annotations.as_ref());
-    digest((meta.generation, &meta.uid, annotations.refresh, annotations.revoke, meta.deletion_timestamp.is_some()))
 }

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use secrecy::SecretString;
 
-use super::{Pass, at_rest};
+use super::{Pass, restart};
 use crate::api::{RegistryTime, keys};
 use crate::cluster::objects::Version;
 use crate::cluster::secret_form::{Endpoint, Form};
@@ -218,7 +218,7 @@ impl Pass<'_> {
             self.read_password(&mut gathered).await?;
         }
         if !gathered.unreachable {
-            match at_rest::as_left(self).filter(|_| trusting && !deleting) {
+            match restart::as_left(self).filter(|_| trusting && !deleting) {
                 Some(robots) => (gathered.robots, gathered.from_memory) = (robots, true),
                 None => self.find_robots(&mut gathered, deleting).await?,
             }

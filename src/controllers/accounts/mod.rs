@@ -1,0 +1,19 @@
+//! Keeps accounts: one pass is gather → plan → execute → report.
+
+mod early;
+pub(super) mod errors;
+mod events;
+mod execute;
+mod gather;
+mod letting_go;
+mod pass;
+mod projects;
+mod remember;
+mod restart;
+mod secret_entries;
+mod unknown_permissions;
+
+use pass::Pass;
+pub use pass::pass;
+pub use remember::{gone, see};
+pub use restart::is_settled;
