@@ -55,7 +55,7 @@ const MAY_POISON: &str = "src/engine/driver.rs";
 
 /// The only places that look at the bytes of a secret.
 const SEES_SECRETS: [&str; 4] =
-    ["src/cluster/secrets.rs", "src/cluster/secret_form", "src/cluster/login.rs", "src/registry/harbor/"];
+    ["src/cluster/secrets.rs", "src/cluster/secret_template", "src/cluster/login.rs", "src/registry/harbor/"];
 
 struct Source {
     /// Relative to the package.
@@ -313,7 +313,7 @@ fn an_unchecked_name_is_seen() {
         of("src/cluster/registries.rs", "match key.split_once('/') {}"),
         "src/cluster/registries.rs takes a name apart by split_once('/')"
     );
-    assert_eq!(of("src/cluster/secret_form.rs", "fn passwords(username: &str) {}"), "");
+    assert_eq!(of("src/cluster/secret_template.rs", "fn passwords(username: &str) {}"), "");
     assert_eq!(of("src/cluster/login.rs", "async fn read(name: &ObjectName) { within(api.get_opt(name)).await }"), "");
 }
 

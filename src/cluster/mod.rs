@@ -8,10 +8,10 @@ pub mod namespaces;
 pub mod objects;
 pub mod registries;
 pub mod reviews;
-pub mod secret_form;
 pub mod secret_owner;
 #[cfg(test)]
 mod secret_properties;
+pub mod secret_template;
 pub mod secrets;
 pub mod service_accounts;
 pub mod unreadable;

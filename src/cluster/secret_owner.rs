@@ -3,19 +3,19 @@
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use super::secret_form::annotation;
+use super::secret_template::annotation;
 use crate::api::keys;
 
 /// The account that a Secret of ours is made for, as the Secret says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadeFor {
+pub struct SecretAccount {
     /// A `SystemRobotAccount`; otherwise a `RobotAccount` of the Secret's namespace.
     pub system: bool,
     /// Its name.
     pub name: String,
 }
 
-impl MadeFor {
+impl SecretAccount {
     /// From the text of [`account_text`].
     pub(super) fn read(account: String) -> Self {
         match account.strip_prefix(SYSTEM) {

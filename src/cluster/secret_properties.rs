@@ -10,8 +10,8 @@ use proptest::sample::select;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::secret_form::{self, Credential, Endpoint, Form};
 use super::secret_owner::{Ownership, ownership};
+use super::secret_template::{self, Credential, Endpoint, SecretTemplate};
 use crate::api::{RegistryTime, keys};
 use crate::domain::desired::{KeyContent, SecretWish};
 use crate::domain::observed::{RobotRef, Tokens};
@@ -122,13 +122,13 @@ proptest! {
 
     #[test]
     fn any_secret_is_read_or_taken_for_damaged(secret in secrets()) {
-        drop(secret_form::at_rest(&secret));
-        drop(secret_form::credential(&secret, "u-1"));
-        drop(secret_form::handled(&secret));
+        drop(secret_template::summarize(&secret));
+        drop(secret_template::credential(&secret, "u-1"));
+        drop(secret_template::handled(&secret));
         let _either = ownership(&secret, &owner());
-        let entries = secret_form::entries(&secret);
+        let entries = secret_template::entries(&secret);
         prop_assert!(entries.iter().map(|entry| entry.service_account.len()).sum::<usize>() < 100_000);
-        if let Some(robot) = secret_form::robot(&secret) {
+        if let Some(robot) = secret_template::robot(&secret) {
             prop_assert!(robot.name.len() <= 70_000);
         }
     }
@@ -145,20 +145,20 @@ proptest! {
             list: if pulls { SecretList::ImagePullSecrets } else { SecretList::Secrets },
         }).collect();
         let endpoint = Endpoint { hosts, url: "https://h".to_owned() };
-        let form = Form { owner: &owner, wish: &wish, endpoint: &endpoint, entries: &entries, untouched: &[] };
+        let template = SecretTemplate { owner: &owner, wish: &wish, endpoint: &endpoint, entries: &entries, untouched: &[] };
         let (refresh, revoke) = tokens;
         let tokens = Tokens { refresh, revoke };
         let mut after = before.clone();
-        secret_form::write(&mut after, &form, &credential, Some(&tokens));
+        secret_template::write(&mut after, &template, &credential, Some(&tokens));
 
-        let read = secret_form::credential(&after, "u-1").expect("what was written is whole");
+        let read = secret_template::credential(&after, "u-1").expect("what was written is whole");
         prop_assert_eq!(&read.robot, &credential.robot);
         prop_assert_eq!(read.secret.expose_secret(), credential.secret.expose_secret());
-        prop_assert!(secret_form::is_current(&after, &form, &credential));
+        prop_assert!(secret_template::is_current(&after, &template, &credential));
         prop_assert_eq!(ownership(&after, &owner), Ownership::Ours);
-        let recorded = secret_form::entries(&after);
+        let recorded = secret_template::entries(&after);
         prop_assert!(entries.iter().all(|entry| recorded.contains(entry)));
-        let handled = secret_form::handled(&after);
+        let handled = secret_template::handled(&after);
         prop_assert!(tokens.refresh.is_none() || handled.refresh == tokens.refresh);
         prop_assert!(tokens.revoke.is_none() || handled.revoke == tokens.revoke);
 
@@ -190,15 +190,15 @@ proptest! {
     ) {
         let owner = owner();
         let endpoint = Endpoint { hosts, url: "https://h".to_owned() };
-        let form = Form { owner: &owner, wish: &wish, endpoint: &endpoint, entries: &[], untouched: &[] };
+        let template = SecretTemplate { owner: &owner, wish: &wish, endpoint: &endpoint, entries: &[], untouched: &[] };
         let expiration_time = Some(RegistryTime::from_second(seconds));
         let credential = Credential { expiration_time, ..credential };
         let mut secret = Secret::default();
-        secret_form::write(&mut secret, &form, &credential, None);
-        let (account, rest) = secret_form::at_rest(&secret).unwrap();
+        secret_template::write(&mut secret, &template, &credential, None);
+        let (account, rest) = secret_template::summarize(&secret).unwrap();
         prop_assert_eq!((account.system, account.name.as_str()), (false, "ci"));
         prop_assert!(rest.intact);
-        prop_assert_eq!(rest.form, Some(form.digest(expiration_time)));
+        prop_assert_eq!(rest.template, Some(template.digest(expiration_time)));
         prop_assert_eq!(rest.robot, Some((credential.robot.id, credential.robot.creation_time)));
     }
 }

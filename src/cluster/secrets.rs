@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
 use super::objects::{Version, other_manager};
-use super::secret_form::{self, AtRest, Credential, Form};
 use super::secret_owner::{self, Ownership};
+use super::secret_template::{self, Credential, SecretSummary, SecretTemplate};
 use super::{Error, in_namespace, within};
 use crate::api::{ObjectName, RegistryTime, keys};
 use crate::decode::Lenient;
@@ -23,7 +23,7 @@ pub const MANAGER: &str = "harbor-robot-operator";
 
 /// A Secret as it was read.
 #[derive(Clone, Default)]
-pub struct Live {
+pub struct SecretSnapshot {
     object: Option<Secret>,
     ours: bool,
     /// The credential in it, if it is whole.
@@ -31,10 +31,10 @@ pub struct Live {
     robot_named: Option<RobotRef>,
 }
 
-impl Live {
+impl SecretSnapshot {
     /// The Secret for the model. Name and expiry of the robot that it names belong to its form: Harbor renames all
     /// robots when the server's prefix changes.
-    pub fn seen<'r>(&self, form: &Form<'_>, robots: impl IntoIterator<Item = &'r Robot>) -> SecretSeen {
+    pub fn seen<'r>(&self, template: &SecretTemplate<'_>, robots: impl IntoIterator<Item = &'r Robot>) -> SecretSeen {
         let Some(secret) = &self.object else { return SecretSeen::Absent };
         if !self.ours {
             return SecretSeen::Foreign;
@@ -43,7 +43,8 @@ impl Live {
         let robot = robots.into_iter().find(|robot| named.is_some_and(|named| named.is(robot)));
         let current_form = match (&self.credential, robot) {
             (Some(credential), Some(robot)) => {
-                Self::is_writable(secret) && secret_form::is_current(secret, form, &with_facts_of(credential, robot))
+                Self::is_writable(secret)
+                    && secret_template::is_current(secret, template, &with_facts_of(credential, robot))
             }
             _ => true,
         };
@@ -51,13 +52,13 @@ impl Live {
             robot: self.robot_named.clone(),
             intact: self.credential.is_some(),
             current_form,
-            handled: secret_form::handled(secret),
+            handled: secret_template::handled(secret),
         }
     }
 
     /// An immutable Secret, or one of another type, cannot be updated: it is deleted and made again.
     fn is_writable(secret: &Secret) -> bool {
-        secret.immutable != Some(true) && secret.type_.as_deref() == Some(secret_form::TYPE)
+        secret.immutable != Some(true) && secret.type_.as_deref() == Some(secret_template::TYPE)
     }
 
     /// True if there is no Secret of that name.
@@ -78,12 +79,12 @@ impl Live {
 
     /// Our entries in ServiceAccounts, as recorded on the Secret.
     pub fn entries(&self) -> Vec<SecretEntry> {
-        self.object.as_ref().filter(|_| self.ours).map(secret_form::entries).unwrap_or_default()
+        self.object.as_ref().filter(|_| self.ours).map(secret_template::entries).unwrap_or_default()
     }
 
     /// Those of them that are not ours.
     pub fn untouched(&self) -> Vec<SecretEntry> {
-        self.object.as_ref().filter(|_| self.ours).map(secret_form::untouched).unwrap_or_default()
+        self.object.as_ref().filter(|_| self.ours).map(secret_template::untouched).unwrap_or_default()
     }
 
     /// True if it carries an owner reference to this very account. Tools that copy Secrets take labels and annotations
@@ -105,26 +106,34 @@ impl Live {
 }
 
 /// Reads the Secret from the API server, past every cache.
-pub async fn read(client: &Client, namespace: &ObjectName, form: &Form<'_>) -> Result<Live, Error> {
-    let found = find(client, namespace, &form.wish.name).await?;
-    Ok(found.map_or_else(Live::default, |secret| examine(secret, form)))
+pub async fn read(
+    client: &Client,
+    namespace: &ObjectName,
+    template: &SecretTemplate<'_>,
+) -> Result<SecretSnapshot, Error> {
+    let found = find(client, namespace, &template.wish.name).await?;
+    Ok(found.map_or_else(SecretSnapshot::default, |secret| examine(secret, template)))
 }
 
 /// Reads a Secret of ours by name and reduces it at once; `None` if there is none or it is somebody else's.
-pub async fn read_at_rest(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<AtRest>, Error> {
+pub async fn read_summary(
+    client: &Client,
+    namespace: &ObjectName,
+    name: &ObjectName,
+) -> Result<Option<SecretSummary>, Error> {
     let found = find(client, namespace, name).await?;
-    Ok(found.and_then(|secret| secret_form::at_rest(&secret)).map(|(_, rest)| rest))
+    Ok(found.and_then(|secret| secret_template::summarize(&secret)).map(|(_, rest)| rest))
 }
 
 async fn find(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<Secret>, Error> {
     Ok(within(api(client, namespace).get_opt(name)).await?.map(Lenient::into_result).transpose()?)
 }
 
-fn examine(secret: Secret, form: &Form<'_>) -> Live {
-    let ours = secret_owner::ownership(&secret, form.owner) == Ownership::Ours;
-    Live {
-        credential: secret_form::credential(&secret, &form.owner.uid).filter(|_| ours),
-        robot_named: secret_form::robot(&secret).filter(|_| ours),
+fn examine(secret: Secret, template: &SecretTemplate<'_>) -> SecretSnapshot {
+    let ours = secret_owner::ownership(&secret, template.owner) == Ownership::Ours;
+    SecretSnapshot {
+        credential: secret_template::credential(&secret, &template.owner.uid).filter(|_| ours),
+        robot_named: secret_template::robot(&secret).filter(|_| ours),
         object: Some(secret),
         ours,
     }
@@ -134,12 +143,13 @@ fn examine(secret: Secret, form: &Form<'_>) -> Live {
 pub async fn publish(
     client: &Client,
     namespace: &ObjectName,
-    live: &Live,
-    form: &Form<'_>,
+    live: &SecretSnapshot,
+    template: &SecretTemplate<'_>,
     credential: &Credential,
     tokens: &Tokens,
-) -> Result<Live, Error> {
-    save(client, namespace, live, form, |secret| secret_form::write(secret, form, credential, Some(tokens))).await
+) -> Result<SecretSnapshot, Error> {
+    save(client, namespace, live, template, |secret| secret_template::write(secret, template, credential, Some(tokens)))
+        .await
 }
 
 fn with_facts_of(credential: &Credential, robot: &Robot) -> Credential {
@@ -152,23 +162,28 @@ fn with_facts_of(credential: &Credential, robot: &Robot) -> Credential {
 }
 
 /// Writes the form anew around the credential that the Secret holds.
-pub async fn reform(
+pub async fn rewrite(
     client: &Client,
     namespace: &ObjectName,
-    live: &Live,
-    form: &Form<'_>,
+    live: &SecretSnapshot,
+    template: &SecretTemplate<'_>,
     robot: &Robot,
-) -> Result<Live, Error> {
+) -> Result<SecretSnapshot, Error> {
     let Some(credential) = &live.credential else { return Err(Error::Conflict) };
     let credential = with_facts_of(credential, robot);
-    save(client, namespace, live, form, |secret| secret_form::write(secret, form, &credential, None)).await
+    save(client, namespace, live, template, |secret| secret_template::write(secret, template, &credential, None)).await
 }
 
 /// Changes the Secret's version, so that a publish prepared against the old one is refused.
-pub async fn fence(client: &Client, namespace: &ObjectName, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
-    save(client, namespace, live, form, |secret| {
+pub async fn fence(
+    client: &Client,
+    namespace: &ObjectName,
+    live: &SecretSnapshot,
+    template: &SecretTemplate<'_>,
+) -> Result<SecretSnapshot, Error> {
+    save(client, namespace, live, template, |secret| {
         if secret.data.is_none() {
-            secret_form::write_empty(secret, form);
+            secret_template::write_empty(secret, template);
         }
         let value = format!("{:016x}", rand::random::<u64>());
         secret.metadata.annotations.get_or_insert_default().insert(keys::ANNOTATION_FENCE.to_owned(), value);
@@ -180,30 +195,35 @@ pub async fn fence(client: &Client, namespace: &ObjectName, live: &Live, form: &
 pub async fn record_entries(
     client: &Client,
     namespace: &ObjectName,
-    live: &Live,
-    form: &Form<'_>,
+    live: &SecretSnapshot,
+    template: &SecretTemplate<'_>,
     entries: &[SecretEntry],
     untouched: &[SecretEntry],
-) -> Result<Live, Error> {
-    save(client, namespace, live, form, |secret| {
+) -> Result<SecretSnapshot, Error> {
+    save(client, namespace, live, template, |secret| {
         let annotations = secret.metadata.annotations.get_or_insert_default();
-        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), secret_form::joined(entries));
+        annotations.insert(keys::ANNOTATION_SERVICE_ACCOUNTS.to_owned(), secret_template::joined(entries));
         annotations.remove(keys::ANNOTATION_UNTOUCHED);
         if !untouched.is_empty() {
-            annotations.insert(keys::ANNOTATION_UNTOUCHED.to_owned(), secret_form::joined(untouched));
+            annotations.insert(keys::ANNOTATION_UNTOUCHED.to_owned(), secret_template::joined(untouched));
         }
     })
     .await
 }
 
 /// Takes our owner reference off, so that the Secret outlives its account.
-pub async fn release(client: &Client, namespace: &ObjectName, live: &Live, form: &Form<'_>) -> Result<Live, Error> {
+pub async fn release(
+    client: &Client,
+    namespace: &ObjectName,
+    live: &SecretSnapshot,
+    template: &SecretTemplate<'_>,
+) -> Result<SecretSnapshot, Error> {
     if live.is_absent() || !live.ours {
         return Ok(live.clone());
     }
-    save(client, namespace, live, form, |secret| {
+    save(client, namespace, live, template, |secret| {
         let owners = secret.metadata.owner_references.get_or_insert_default();
-        owners.retain(|owner| owner.uid != form.owner.uid);
+        owners.retain(|owner| owner.uid != template.owner.uid);
     })
     .await
 }
@@ -213,26 +233,26 @@ pub async fn release(client: &Client, namespace: &ObjectName, live: &Live, form:
 pub async fn copy(
     client: &Client,
     namespace: &ObjectName,
-    live: Live,
+    live: SecretSnapshot,
     credential: &Credential,
-    form: &Form<'_>,
+    template: &SecretTemplate<'_>,
 ) -> Result<Copied, Error> {
     if live.object.is_some() && !live.ours {
         return Ok(Copied::Foreign);
     }
-    let found = live.object.as_ref().filter(|secret| Live::is_writable(secret));
-    if found.is_some_and(|secret| secret_form::is_current(secret, form, credential)) {
+    let found = live.object.as_ref().filter(|secret| SecretSnapshot::is_writable(secret));
+    if found.is_some_and(|secret| secret_template::is_current(secret, template, credential)) {
         return Ok(Copied::Unchanged(live));
     }
-    let write = |secret: &mut Secret| secret_form::write(secret, form, credential, None);
+    let write = |secret: &mut Secret| secret_template::write(secret, template, credential, None);
     let (from, served) = (live.version(), live.entries());
-    Ok(Copied::Changed { from, served, to: save(client, namespace, &live, form, write).await? })
+    Ok(Copied::Changed { from, served, to: save(client, namespace, &live, template, write).await? })
 }
 
 /// What became of a copy.
 pub enum Copied {
     /// It was as it should be.
-    Unchanged(Live),
+    Unchanged(SecretSnapshot),
     /// It was written.
     Changed {
         /// The version before; none if there was no Secret.
@@ -240,14 +260,14 @@ pub enum Copied {
         /// The entries in ServiceAccounts that were on record before.
         served: Vec<SecretEntry>,
         /// As it is now.
-        to: Live,
+        to: SecretSnapshot,
     },
     /// A Secret of that name is somebody else's.
     Foreign,
 }
 
 /// Deletes the very version of the Secret that was read, so that nobody's publish is lost; one that is not there counts as deleted.
-pub async fn delete(client: &Client, namespace: &ObjectName, live: &Live) -> Result<Live, Error> {
+pub async fn delete(client: &Client, namespace: &ObjectName, live: &SecretSnapshot) -> Result<SecretSnapshot, Error> {
     let Some(secret) = live.object.as_ref().filter(|_| live.ours) else { return Ok(live.clone()) };
     let name = secret.metadata.name.as_deref().unwrap_or_default();
     let version =
@@ -257,7 +277,7 @@ pub async fn delete(client: &Client, namespace: &ObjectName, live: &Live) -> Res
     let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
     // Nothing of the answer is needed, not even that it can be read.
     match within(client.request::<IgnoredAny>(request)).await {
-        Ok(_) | Err(Error::NotFound) => Ok(Live::default()),
+        Ok(_) | Err(Error::NotFound) => Ok(SecretSnapshot::default()),
         Err(error) => Err(error),
     }
 }
@@ -267,20 +287,20 @@ pub async fn delete(client: &Client, namespace: &ObjectName, live: &Live) -> Res
 pub async fn rehearse(
     client: &Client,
     namespace: &ObjectName,
-    live: &Live,
-    form: &Form<'_>,
+    live: &SecretSnapshot,
+    template: &SecretTemplate<'_>,
     next: Expected<'_>,
     tokens: &Tokens,
 ) -> Result<(), Error> {
     let Expected { robot, expiration_time, password } = next;
     let length = password.map_or(DRAWN_LENGTH, |password| password.expose_secret().len());
     let placeholder = Credential { robot, expiration_time, secret: "x".repeat(length).into() };
-    let (secret, way) = prepare(live, |secret| secret_form::write(secret, form, &placeholder, Some(tokens)));
+    let (secret, way) = prepare(live, |secret| secret_template::write(secret, template, &placeholder, Some(tokens)));
     let secret = Lenient::new(secret);
     let api = api(client, namespace);
     let answer = match way {
         Way::Replace => {
-            within(api.replace(&form.wish.name, &params(true), &secret)).await.map_err(gone_is_conflict).map(|_| ())
+            within(api.replace(&template.wish.name, &params(true), &secret)).await.map_err(gone_is_conflict).map(|_| ())
         }
         Way::Recreate => may_create(&api, &secret).await,
         Way::Create => within(api.create(&params(true), &secret)).await.map(|_| ()),
@@ -313,7 +333,7 @@ enum Way {
     Create,
 }
 
-fn prepare(live: &Live, change: impl FnOnce(&mut Secret)) -> (Secret, Way) {
+fn prepare(live: &SecretSnapshot, change: impl FnOnce(&mut Secret)) -> (Secret, Way) {
     let mut secret = live.object.clone().unwrap_or_default();
     change(&mut secret);
     // Whatever is written, a label that somebody took off is put back: without it nobody but its owner knows it for ours.
@@ -322,7 +342,7 @@ fn prepare(live: &Live, change: impl FnOnce(&mut Secret)) -> (Secret, Way) {
     secret.metadata.managed_fields = None;
     let way = match &live.object {
         None => Way::Create,
-        Some(found) if Live::is_writable(found) => Way::Replace,
+        Some(found) if SecretSnapshot::is_writable(found) => Way::Replace,
         Some(_) => Way::Recreate,
     };
     if way == Way::Recreate {
@@ -354,16 +374,16 @@ fn is_dry_run_refused(error: &Error) -> bool {
 async fn save(
     client: &Client,
     namespace: &ObjectName,
-    live: &Live,
-    form: &Form<'_>,
+    live: &SecretSnapshot,
+    template: &SecretTemplate<'_>,
     change: impl FnOnce(&mut Secret),
-) -> Result<Live, Error> {
+) -> Result<SecretSnapshot, Error> {
     let (api, params) = (api(client, namespace), params(false));
     let (secret, way) = prepare(live, change);
     let secret = Lenient::new(secret);
     if way == Way::Replace {
-        let saved = within(api.replace(&form.wish.name, &params, &secret)).await.map_err(gone_is_conflict)?;
-        return Ok(examine(saved.into_result()?, form));
+        let saved = within(api.replace(&template.wish.name, &params, &secret)).await.map_err(gone_is_conflict)?;
+        return Ok(examine(saved.into_result()?, template));
     }
     if way == Way::Recreate {
         // Else it would be gone before it is known that there may be another.
@@ -374,7 +394,7 @@ async fn save(
         delete(client, namespace, live).await?;
     }
     let saved = within(api.create(&params, &secret)).await?;
-    Ok(examine(saved.into_result()?, form))
+    Ok(examine(saved.into_result()?, template))
 }
 
 fn gone_is_conflict(error: Error) -> Error {

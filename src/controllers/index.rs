@@ -14,13 +14,13 @@ use super::Key;
 use super::tracked::{Shown, Tracked};
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::cluster::objects::Version;
-use crate::cluster::secret_form::AtRest;
+use crate::cluster::secret_template::SecretSummary;
 use crate::domain::contest::Contest;
 use crate::domain::observed::is_never_updated;
 use crate::domain::pace::{Kind, Pace};
 use crate::domain::robot::{Home, Robot};
 
-use secret_copies::Spread;
+use secret_copies::SecretCopies;
 pub use secret_copies::{Copy, Namespace};
 use service_accounts::Named;
 use shared::Shared;
@@ -197,11 +197,11 @@ struct Inner {
     homes: Shared<Home>,
     namespaces: HashMap<ObjectName, Namespace>,
     /// Where the Secrets of system accounts go.
-    spreads: HashMap<Key, Spread>,
+    secret_copies: HashMap<Key, SecretCopies>,
     /// ServiceAccounts that accounts name, by namespace.
     service_accounts: HashMap<ObjectName, HashMap<ObjectName, Named>>,
     /// Our Secrets as the watch saw them before their account: what a start needs to leave settled accounts alone.
-    secrets: HashMap<Key, AtRest>,
+    secrets: HashMap<Key, SecretSummary>,
 }
 
 impl Index {
@@ -263,7 +263,7 @@ impl Index {
         if let Some(namespace) = &key.namespace {
             inner.forget_service_accounts(key, namespace);
         } else {
-            inner.spreads.remove(key);
+            inner.secret_copies.remove(key);
             let namespaces: Vec<ObjectName> = inner.service_accounts.keys().cloned().collect();
             for namespace in &namespaces {
                 inner.forget_service_accounts(key, namespace);
@@ -295,7 +295,7 @@ impl Index {
     }
 
     /// Notes what the watch showed of an account's Secret. True if a pass should look.
-    pub fn see_secret(&self, account: &Key, secret: AtRest, shown: Shown) -> bool {
+    pub fn see_secret(&self, account: &Key, secret: SecretSummary, shown: Shown) -> bool {
         let mut inner = self.lock();
         if let Some(entry) = inner.entries.get_mut(account) {
             return entry.secret.observe(secret.version, shown);
@@ -314,12 +314,12 @@ impl Index {
     }
 
     /// What was noted of an account's Secret before the account was known.
-    pub fn secret_at_rest(&self, account: &Key) -> Option<AtRest> {
+    pub fn secret_summary(&self, account: &Key) -> Option<SecretSummary> {
         self.lock().secrets.get(account).cloned()
     }
 
     /// Takes what was noted of an account's Secret before the account was known.
-    pub fn take_secret(&self, account: &Key) -> Option<AtRest> {
+    pub fn take_secret(&self, account: &Key) -> Option<SecretSummary> {
         let mut inner = self.lock();
         let secret = inner.secrets.remove(account);
         // Filled at a start and emptied by the accounts right after: what it took goes back.
@@ -347,7 +347,7 @@ impl Index {
     /// True if there is nothing new about an account since its last pass.
     pub fn is_quiet(&self, key: &Key) -> bool {
         let inner = self.lock();
-        let mut copies = inner.spreads.get(key).into_iter().flat_map(|spread| spread.copies.values());
+        let mut copies = inner.secret_copies.get(key).into_iter().flat_map(|spread| spread.copies.values());
         inner.entries.get(key).is_some_and(Entry::is_quiet)
             && copies.all(Copy::is_quiet)
             && inner.places_with_news(key).next().is_none()

@@ -4,7 +4,7 @@ mod connect;
 mod former;
 mod hosts;
 mod learned;
-mod own;
+mod login_robot;
 mod probe;
 mod projects;
 pub mod resolve;
@@ -15,7 +15,7 @@ mod trouble;
 
 pub use former::look_at_former;
 pub use learned::Learned;
-pub use own::{OwnRobot, place};
+pub use login_robot::{LoginRobot, place};
 pub use probe::{look_at_users, probe};
 pub use projects::{FRESH, look as look_at_projects, projects};
 pub use settings::keep_settings;
@@ -161,7 +161,7 @@ impl Registries {
             next.pinned = None;
         }
         if edited {
-            next.own_seen = None;
+            next.login_robot_seen = None;
             next.sweep_owed = true;
         }
         // Under another URL the probe has to come first.
@@ -217,7 +217,7 @@ impl Registries {
         if jumped {
             self.change(name, |state| {
                 state.clock_offset = offset;
-                state.own_seen = None;
+                state.login_robot_seen = None;
             });
         }
         jumped

@@ -22,7 +22,7 @@ use crate::api::{
     SystemRobotAccount, keys,
 };
 use crate::cluster::objects::{self, Version};
-use crate::cluster::secret_form;
+use crate::cluster::secret_template;
 use crate::cluster::service_accounts::lists;
 use crate::decode::Unreadable;
 use stream::{Events, Listing, Seen, config, feed, in_namespaces, mapped, open};
@@ -186,7 +186,7 @@ fn readable(ctx: &Context, kind: &str, meta: &ObjectMeta) {
 
 fn see_secret(ctx: &Arc<Context>, secret: &Secret, shown: Shown) {
     readable(ctx, "Secret", &secret.metadata);
-    let Some((account, rest)) = secret_form::at_rest(secret) else { return };
+    let Some((account, rest)) = secret_template::summarize(secret) else { return };
     let Ok(namespace) = ObjectName::new(secret.metadata.namespace.as_deref().unwrap_or_default()) else { return };
     // Whoever may edit the Secret may write what it likes there.
     let Some(key) = ctx.index.key((!account.system).then_some(&*namespace), &account.name) else { return };

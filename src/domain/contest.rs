@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::plan::{self, Blocker, Named, Own, Permit, Plan, SecretView, Situation};
+use super::plan::{self, Blocker, CustomPassword, Named, Permit, Plan, SecretView, Situation};
 use crate::deadline;
 
 /// So often within [`WINDOW`] is put down to an adversary rather than to a slip of the hand.
@@ -45,7 +45,11 @@ pub fn stand_back(x: &Situation) -> Plan {
     let Some(current) = x.current().filter(|_| !x.deleting && x.permit == Permit::Granted) else { return usual };
     let as_wanted = SecretView::Ours { names: Named::Alive(current), intact: true, current_form: true };
     // With what the Secret held, the sign went that the account's own password was changed.
-    let own = if x.own == Own::Differs && !x.holds_credential_of(current) { Own::Published } else { x.own };
+    let own = if x.own == CustomPassword::Differs && !x.holds_credential_of(current) {
+        CustomPassword::Published
+    } else {
+        x.own
+    };
     let mut calm = plan::plan(&Situation { secret: as_wanted, own, ..*x });
     if x.secret == SecretView::Foreign || calm == usual || calm.publishes() {
         return usual;
@@ -118,7 +122,7 @@ mod tests {
             may_update: true,
             may_adopt: false,
             strategy: Strategy::Overlap,
-            own: Own::NotWished,
+            own: CustomPassword::NotWished,
             unsettled: false,
             unreachable: false,
             abandoned: false,
@@ -171,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_own_password_is_published_into_a_contested_secret_only_if_it_changed() {
-        let own = Own::Differs;
+        let own = CustomPassword::Differs;
         let damaged = SecretView::Ours { names: Named::Nothing, intact: false, current_form: true };
         for secret in [SecretView::Absent, damaged] {
             let plan = stand_back(&Situation { secret, own, ..settled() });

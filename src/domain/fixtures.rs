@@ -9,7 +9,7 @@ use super::desired::{Desired, SecretWish};
 use super::mark::{self, Identity};
 use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
 use super::permissions::Access;
-use super::plan::{Own, Permit, Situation, Strategy};
+use super::plan::{CustomPassword, Permit, Situation, Strategy};
 use super::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use super::rotation::{self, Rotation};
 use super::situation::Observed;
@@ -120,7 +120,7 @@ pub(super) struct View {
     pub(super) secret: SecretSeen,
     pub(super) recorded: Recorded,
     pub(super) login_works: Option<bool>,
-    pub(super) own: Own,
+    pub(super) own: CustomPassword,
     pub(super) permit: Permit,
     pub(super) may_adopt: bool,
     pub(super) may_update: bool,
@@ -142,7 +142,7 @@ impl View {
             },
             robots: [Some(robot), None],
             login_works: None,
-            own: Own::NotWished,
+            own: CustomPassword::NotWished,
             permit: Permit::Granted,
             may_adopt: false,
             may_update: true,

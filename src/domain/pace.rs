@@ -4,7 +4,7 @@
 
 use jiff::SignedDuration;
 
-use super::plan::{self, Age, Blocker, Own, Permit, Plan, Purpose, Situation, Step};
+use super::plan::{self, Age, Blocker, CustomPassword, Permit, Plan, Purpose, Situation, Step};
 use super::slots::Slot;
 use crate::api::RegistryTime;
 
@@ -64,7 +64,7 @@ fn wait(count: u8) -> SignedDuration {
 /// revocation or an own password.
 pub fn kind(x: &Situation) -> Option<Kind> {
     let had_one = x.recorded.current != plan::Named::Nothing;
-    let paced = had_one && !x.revoke && x.own != Own::Differs;
+    let paced = had_one && !x.revoke && x.own != CustomPassword::Differs;
     paced.then(|| if is_due(x) { Kind::Renewal } else { Kind::Repair })
 }
 
@@ -199,7 +199,7 @@ mod tests {
         let mut due = settled();
         due.slots[0] = due.slots[0].map(|robot| SlotView { age: Age::Due, ..robot });
         let revoked = Situation { token: true, revoke: true, ..settled() };
-        let chosen = Situation { own: Own::Differs, ..settled() };
+        let chosen = Situation { own: CustomPassword::Differs, ..settled() };
         let fresh = Situation {
             slots: [None, None],
             secret: SecretView::Absent,
@@ -219,7 +219,7 @@ mod tests {
         due.slots[0] = due.slots[0].map(|robot| SlotView { age: Age::Expired, ..robot });
         let plan = hold_renewal(&due);
         assert_eq!((plan.steps, plan.blocker), (vec![], Some(Blocker::RepairsPaused)));
-        let prolonged = Situation { own: Own::Published, strategy: plan::Strategy::InPlace, ..due };
+        let prolonged = Situation { own: CustomPassword::Published, strategy: plan::Strategy::InPlace, ..due };
         assert!(replaces(&plan::plan(&prolonged)) && !plan::plan(&prolonged).publishes());
         assert_eq!(hold_renewal(&prolonged).blocker, Some(Blocker::RepairsPaused));
         let lost = Situation { secret: SecretView::Absent, ..settled() };

@@ -13,7 +13,7 @@ mod step;
 mod view;
 
 pub use step::{Blocker, Plan, Purpose, REHEARSAL, Step, Target, Why};
-pub use view::{Age, Holder, Named, Own, Permit, Recorded, SecretView, Situation, SlotView, Strategy};
+pub use view::{Age, CustomPassword, Holder, Named, Permit, Recorded, SecretView, Situation, SlotView, Strategy};
 
 use super::slots::Slot;
 
@@ -139,7 +139,7 @@ fn fill(x: &Situation, steps: &mut Vec<Step>, slot: Slot, why: Why) -> Target {
 /// A new robot in a free slot, with the secret it is to have.
 fn make(x: &Situation, steps: &mut Vec<Step>, slot: Slot) -> Target {
     steps.push(Step::Create(slot));
-    if x.own != Own::NotWished {
+    if x.own != CustomPassword::NotWished {
         steps.push(Step::Refresh(Target::New));
     }
     if !x.enabled {

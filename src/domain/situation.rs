@@ -9,7 +9,7 @@ use crate::api::RegistryTime;
 use super::desired::Desired;
 use super::mark::{self, Owner};
 use super::observed::{PreviousRecord, Recorded, RobotRef, SecretSeen, is_untouched};
-use super::plan::{self, Age, Holder, Named, Own, Permit, SecretView, Situation, SlotView};
+use super::plan::{self, Age, CustomPassword, Holder, Named, Permit, SecretView, Situation, SlotView};
 use super::robot::{Lifetime, Robot};
 use super::rotation;
 use super::slots::Slot;
@@ -42,7 +42,7 @@ pub struct Observed<'a> {
     /// The answer of a login with the published credential.
     pub login_works: Option<bool>,
     /// The account's own password, if it wishes one, against the published credential.
-    pub own: Own,
+    pub own: CustomPassword,
     /// What the grants say.
     pub permit: Permit,
     /// Adoption is wished for and granted.
@@ -211,7 +211,8 @@ impl Observed<'_> {
 
     /// In place only a new robot under the same name helps, as for a login that may not update.
     fn is_to_be_made_again(&self, desired: &Desired) -> bool {
-        let in_place = desired.strategy == plan::Strategy::InPlace && desired.enabled && self.own == Own::NotWished;
+        let in_place =
+            desired.strategy == plan::Strategy::InPlace && desired.enabled && self.own == CustomPassword::NotWished;
         let current = self.recorded.current.as_ref().filter(|_| in_place);
         let current = current.and_then(|record| self.robots.iter().flatten().find(|robot| record.robot.is(robot)));
         current.is_some_and(|robot| self.is_misborn(desired, robot))

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::desired::Desired;
 use super::fixtures::{desired, reference, refresh, robot, secret_of};
 use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
-use super::plan::{self, Own, Permit, Plan, Situation, Step, Strategy as Rotates, Target};
+use super::plan::{self, CustomPassword, Permit, Plan, Situation, Step, Strategy as Rotates, Target};
 use super::report::{self, Facts, Outcome};
 use super::robot::{Lifetime, Robot};
 use super::rotation::Rotation;
@@ -143,7 +143,7 @@ proptest! {
             recorded: &recorded,
             known: [true; 2],
             login_works: None,
-            own: Own::NotWished,
+            own: CustomPassword::NotWished,
             permit: Permit::Granted,
             may_adopt: false,
             may_update,

@@ -174,7 +174,7 @@ pub trait Registry: Send + Sync + 'static {
 
     /// The robot that logs in under this full name, as its own login sees it; `None` if the login may not list robots
     /// where it lives.
-    fn own_robot<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Robot>>;
+    fn login_robot<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Robot>>;
 
     /// Those robots of a home whose short name is one of `names` (one call; absent ones are left out).
     fn find<'a>(&'a self, home: &'a Home, names: &'a [&'a str]) -> Answer<'a, Vec<Robot>>;

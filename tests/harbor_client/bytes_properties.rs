@@ -70,7 +70,7 @@ async fn calls(client: &Client) -> Vec<Error> {
         client.settings().await.err(),
         client.projects().await.err(),
         client.project_exists("library").await.err(),
-        client.own_robot("robot$op").await.err(),
+        client.login_robot("robot$op").await.err(),
         client.get(7).await.err(),
         client.find(&home, &["ci"]).await.err(),
         client.digests(&home, &digest).await.err(),

@@ -75,7 +75,7 @@ pub(crate) fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, 
 
 /// The robot login holds less than it is asked to hand out.
 fn too_much(state: &RegistryState, wanted: &Permissions) -> String {
-    let lacks = state.own.as_ref().map(|own| own.lacks(wanted)).unwrap_or_default();
+    let lacks = state.login_robot.as_ref().map(|own| own.lacks(wanted)).unwrap_or_default();
     let what = if lacks.is_empty() {
         let all = wanted
             .iter()

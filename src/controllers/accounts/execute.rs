@@ -16,8 +16,8 @@ use super::gather::Gathered;
 use super::{Pass, errors, unknown_permissions};
 use crate::api::keys;
 use crate::cluster::objects::Version;
-use crate::cluster::secret_form::Credential;
-use crate::cluster::secrets::{self, Live};
+use crate::cluster::secret_template::Credential;
+use crate::cluster::secrets::{self, SecretSnapshot};
 use crate::cluster::{self, accounts};
 use crate::controllers::index::{robot_digest, slots_digest};
 use crate::deadline;
@@ -47,7 +47,7 @@ pub(super) struct Done {
     pub(super) stale: bool,
     /// The finalizer is gone.
     pub(super) removed: bool,
-    pub(super) live: Live,
+    pub(super) live: SecretSnapshot,
     /// What was done moved something that the Secret tells (the expiry in `robot.json`): it is to be written anew.
     pub(super) secret_outdated: bool,
     /// The digest of both slots afterwards; `None` if they are not known for sure.
@@ -102,7 +102,7 @@ struct Run<'r, 'p> {
     created: Option<Slot>,
     /// The secret of a robot that was made or refreshed in this plan.
     secret: Option<SecretString>,
-    live: Live,
+    live: SecretSnapshot,
     published: bool,
     /// A PUT or PATCH went out to this slot, so Harbor's update time moved.
     written: Option<Slot>,
@@ -172,7 +172,7 @@ impl Run<'_, '_> {
         let held =
             matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::SecretNotOwned | Blocker::SecretContested));
         if !self.observed.deleting {
-            self.spread(!held).await?;
+            self.sync_secret_copies(!held).await?;
         }
         Ok(())
     }
@@ -217,8 +217,8 @@ impl Run<'_, '_> {
             Step::Delete(slot, _) => self.delete(slot).await?,
             Step::Fence => {
                 ctx.metrics.kube_write("secret");
-                let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
-                self.live = secrets::fence(&ctx.client, &namespace, &self.live, &form).await?;
+                let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
+                self.live = secrets::fence(&ctx.client, &namespace, &self.live, &template).await?;
             }
             Step::Publish(target) => self.publish(target).await?,
             Step::Reform => {
@@ -227,8 +227,8 @@ impl Run<'_, '_> {
                 let robot =
                     self.robots.iter().flatten().find(|robot| named.as_ref().is_some_and(|named| named.is(robot)));
                 let Some(robot) = robot else { return Err(Trouble::Stale) };
-                let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
-                self.live = secrets::reform(&ctx.client, &namespace, &self.live, &form, robot).await?;
+                let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
+                self.live = secrets::rewrite(&ctx.client, &namespace, &self.live, &template, robot).await?;
             }
             Step::DeleteSecret => {
                 self.withdraw(false).await?;
@@ -239,8 +239,8 @@ impl Run<'_, '_> {
             Step::ReleaseSecret => {
                 self.withdraw(true).await?;
                 ctx.metrics.kube_write("secret");
-                let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
-                self.live = secrets::release(&ctx.client, &namespace, &self.live, &form).await?;
+                let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
+                self.live = secrets::release(&ctx.client, &namespace, &self.live, &template).await?;
             }
             Step::RemoveFinalizer => self.remove_finalizer().await?,
         }
@@ -257,12 +257,12 @@ impl Run<'_, '_> {
             expiration_time: like.and_then(|robot| robot.expiration_time),
             password: self.gathered.own_password.as_ref(),
         };
-        let (form, tokens) = (
-            self.pass.form(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched),
+        let (template, tokens) = (
+            self.pass.template(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched),
             &self.pass.desired.tokens,
         );
         let (client, namespace) = (&self.pass.ctx.client, &self.pass.secret_namespace);
-        let answer = secrets::rehearse(client, namespace, &self.live, &form, next, tokens).await;
+        let answer = secrets::rehearse(client, namespace, &self.live, &template, next, tokens).await;
         let label = answer.as_ref().map_or_else(cluster::Error::reason, |()| "ok");
         self.pass.ctx.metrics.step(REHEARSAL, label);
         tracing::debug!(account = %self.pass.key, steps = plan.steps.len(), label, "asked whether the Secret can be written");
@@ -286,11 +286,12 @@ impl Run<'_, '_> {
             secret,
         };
         let endpoint = self.gathered.endpoint.clone();
-        let form = self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched);
+        let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
         let tokens = &self.pass.desired.tokens;
         ctx.metrics.kube_write("secret");
         self.live =
-            secrets::publish(&ctx.client, &self.pass.secret_namespace, &self.live, &form, &credential, tokens).await?;
+            secrets::publish(&ctx.client, &self.pass.secret_namespace, &self.live, &template, &credential, tokens)
+                .await?;
         self.published = true;
         Ok(())
     }
@@ -310,8 +311,8 @@ impl Run<'_, '_> {
         let robot = target.and_then(|slot| self.robots[slot.index()].clone());
         let known = !self.observed.unreachable;
         let secret_outdated = self.written.is_some() && {
-            let form = self.pass.form(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched);
-            let seen = self.live.seen(&form, self.robots.iter().flatten());
+            let template = self.pass.template(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched);
+            let seen = self.live.seen(&template, self.robots.iter().flatten());
             matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
         };
         let mut done = Done {

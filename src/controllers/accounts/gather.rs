@@ -14,15 +14,15 @@ use secrecy::SecretString;
 use super::{Pass, restart};
 use crate::api::{RegistryTime, keys};
 use crate::cluster::objects::Version;
-use crate::cluster::secret_form::{Endpoint, Form};
-use crate::cluster::secrets::{self, Live};
+use crate::cluster::secret_template::{Endpoint, SecretTemplate};
+use crate::cluster::secrets::{self, SecretSnapshot};
 use crate::cluster::{self, objects};
 use crate::controllers::index::robot_identity;
 use crate::controllers::registries::Trouble;
 use crate::domain::mark::{self, Owner};
 use crate::domain::observed::{Recorded, SecretSeen};
 use crate::domain::pace;
-use crate::domain::plan::{Own, Permit, Situation};
+use crate::domain::plan::{CustomPassword, Permit, Situation};
 use crate::domain::report::{self, Failure};
 use crate::domain::robot::Robot;
 use crate::domain::secret_entries::SecretEntry;
@@ -70,7 +70,7 @@ pub(super) struct Gathered {
     pub(super) known: [bool; 2],
     /// The robots are what the last pass left and the last sweep found: enough for adding one, not for changing any.
     pub(super) from_memory: bool,
-    pub(super) live: Live,
+    pub(super) live: SecretSnapshot,
     pub(super) seen: SecretSeen,
     pub(super) login_works: Option<bool>,
     pub(super) permit: Permit,
@@ -86,12 +86,12 @@ pub(super) struct Gathered {
     pub(super) own_password: Option<SecretString>,
     /// Why the wished password cannot be used; what is published stays.
     pub(super) password_problem: Option<Failure>,
-    pub(super) own: Own,
+    pub(super) own: CustomPassword,
     /// Others keep changing our Secret: it is left alone until then.
     pub(super) secret_contested: Option<Instant>,
     /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
     pub(super) service_accounts_contested: Option<Instant>,
-    /// See [`Form::untouched`].
+    /// See [`SecretTemplate::untouched`].
     pub(super) untouched: Vec<SecretEntry>,
     /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
     pub(super) paced_until: Option<RegistryTime>,
@@ -157,7 +157,7 @@ impl Pass<'_> {
             robots: report::NO_ROBOTS,
             known: [false; 2],
             from_memory: false,
-            live: Live::default(),
+            live: SecretSnapshot::default(),
             seen: SecretSeen::Absent,
             login_works: None,
             permit: Permit::Granted,
@@ -170,7 +170,7 @@ impl Pass<'_> {
             abandoned: false,
             own_password: None,
             password_problem: None,
-            own: Own::NotWished,
+            own: CustomPassword::NotWished,
             secret_contested: None,
             service_accounts_contested: None,
             untouched: Vec::new(),
@@ -207,9 +207,9 @@ impl Pass<'_> {
         let gave_up = self.ctx.index.get(self.key).is_some_and(|entry| entry.gave_up);
         gathered.unreachable |= deleting && self.desired.retain && gave_up;
         let (owner, endpoint) = (gathered.owner.clone(), gathered.endpoint.clone());
-        let form = self.form(&owner, &endpoint, &[]);
+        let template = self.template(&owner, &endpoint, &[]);
         let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
-        gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &form).await?;
+        gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &template).await?;
         if !deleting && (gathered.live.is_absent() || gathered.live.is_ours()) {
             let (namespace, wanted) = (&self.secret_namespace, self.first_entries());
             gathered.untouched = self.untouched(namespace, &gathered.live, wanted).await?;
@@ -224,7 +224,7 @@ impl Pass<'_> {
             }
             self.look_at_the_clock(&mut gathered);
         }
-        gathered.seen = gathered.live.seen(&form, gathered.robots.iter().flatten());
+        gathered.seen = gathered.live.seen(&template, gathered.robots.iter().flatten());
         if !deleting {
             self.check_contests(&mut gathered, shown);
         }
@@ -243,14 +243,14 @@ impl Pass<'_> {
     }
 
     /// The form of our Secret.
-    pub(super) fn form<'a>(
+    pub(super) fn template<'a>(
         &'a self,
         owner: &'a OwnerReference,
         endpoint: &'a Endpoint,
         untouched: &'a [SecretEntry],
-    ) -> Form<'a> {
+    ) -> SecretTemplate<'a> {
         let (wish, entries) = (&self.desired.secret, self.first_entries());
-        Form { owner, wish, endpoint, entries, untouched }
+        SecretTemplate { owner, wish, endpoint, entries, untouched }
     }
 
     fn check_unsettled(&self, gathered: &mut Gathered) {

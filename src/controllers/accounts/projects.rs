@@ -62,7 +62,7 @@ impl Pass<'_> {
     }
 
     async fn list_projects(&self, cause: Cause) -> Result<Arc<BTreeSet<String>>, Stop> {
-        if self.registry.own.as_ref().is_some_and(|own| !own.lists_projects) {
+        if self.registry.login_robot.as_ref().is_some_and(|own| !own.lists_projects) {
             let message = format!(
                 "{}: the registry's login sees only projects of its own, so patterns would not find the others; grant it \
                  project:list of the system",

@@ -7,7 +7,7 @@ use super::Pass;
 use super::remember::remember;
 use crate::api::{Account, RegistryKey, RegistryTime, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
-use crate::cluster::secret_form::{AtRest, Form};
+use crate::cluster::secret_template::{SecretSummary, SecretTemplate};
 use crate::controllers::index::{robot_digest, robot_identity, slots_digest};
 use crate::controllers::registries::resolve;
 use crate::controllers::{Context, Key};
@@ -24,7 +24,7 @@ use crate::registry::harbor::prefix_of;
 pub(super) fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
     let Some(known) = settled(ctx, key, account) else { return false };
     // Without a watch on Secrets the first sweep reads it.
-    if ctx.settings.watch_secrets && !ctx.index.secret_at_rest(key).is_some_and(|secret| known.is_in(&secret)) {
+    if ctx.settings.watch_secrets && !ctx.index.secret_summary(key).is_some_and(|secret| known.is_in(&secret)) {
         return false;
     }
     remember(ctx, key, account, &known.registry, Version::NONE);
@@ -59,13 +59,13 @@ struct Settled {
 
 impl Settled {
     /// True if the Secret is as it should be.
-    fn is_in(&self, secret: &AtRest) -> bool {
-        secret.intact && secret.robot.zip(secret.form) == Some(self.published)
+    fn is_in(&self, secret: &SecretSummary) -> bool {
+        secret.intact && secret.robot.zip(secret.template) == Some(self.published)
     }
 }
 
 /// True if status, wish and this Secret agree that there is nothing to do.
-pub fn is_settled(ctx: &Context, key: &Key, account: &Account, secret: &AtRest) -> bool {
+pub fn is_settled(ctx: &Context, key: &Key, account: &Account, secret: &SecretSummary) -> bool {
     settled(ctx, key, account).is_some_and(|known| known.is_in(secret))
 }
 
@@ -108,8 +108,13 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     }
     let robot = expected(&desired, record);
     let owner = account.owner_reference();
-    let form =
-        Form { owner: &owner, wish: &desired.secret, endpoint: &endpoint, entries: &desired.entries, untouched: &[] };
+    let template = SecretTemplate {
+        owner: &owner,
+        wish: &desired.secret,
+        endpoint: &endpoint,
+        entries: &desired.entries,
+        untouched: &[],
+    };
     let now = registry.registry_now(ctx.now());
     let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
     let due = [renewal, record.expiration_time].into_iter().flatten().min();
@@ -117,7 +122,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
         return None;
     }
     let slots = digest_of(&alone(robot));
-    let published = ((record.id, record.creation_time), form.digest(record.expiration_time));
+    let published = ((record.id, record.creation_time), template.digest(record.expiration_time));
     Some(Settled { registry: registry.key.clone(), slots, published, wake: due, now, desired })
 }
 

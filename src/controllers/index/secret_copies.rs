@@ -20,7 +20,7 @@ pub struct Namespace {
 
 /// Where the Secret of a system account goes.
 #[derive(Default)]
-pub(super) struct Spread {
+pub(super) struct SecretCopies {
     /// What is asked for, as the last pass saw it.
     pub(super) wish: SystemSecretOutput,
     pub(super) copies: BTreeMap<ObjectName, Copy>,
@@ -56,57 +56,57 @@ impl Index {
         let mut inner = self.lock();
         let known = inner.entries.contains_key(account);
         if shown == Shown::Deleted {
-            let Some(spread) = inner.spreads.get_mut(account) else { return false };
+            let Some(spread) = inner.secret_copies.get_mut(account) else { return false };
             let left = spread.copies.get(namespace).is_some_and(|copy| copy.secret.is_left());
             if !(known && left) {
                 spread.copies.remove(namespace);
                 if !known && spread.copies.is_empty() {
-                    inner.spreads.remove(account);
+                    inner.secret_copies.remove(account);
                 }
                 return false;
             }
         }
-        let copy = inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.clone()).or_default();
+        let copy = inner.secret_copies.entry(account.clone()).or_default().copies.entry(namespace.clone()).or_default();
         copy.secret.observe(version, shown) && known
     }
 
     /// What is known of a copy.
     pub fn copy(&self, account: &Key, namespace: &str) -> Copy {
         let inner = self.lock();
-        inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace)).cloned().unwrap_or_default()
+        inner.secret_copies.get(account).and_then(|spread| spread.copies.get(namespace)).cloned().unwrap_or_default()
     }
 
     /// The namespaces with a copy, as far as they are known.
     pub fn copied_to(&self, account: &Key) -> Vec<ObjectName> {
         let inner = self.lock();
-        let copies = inner.spreads.get(account).map(|spread| &spread.copies);
+        let copies = inner.secret_copies.get(account).map(|spread| &spread.copies);
         copies.into_iter().flat_map(BTreeMap::keys).cloned().collect()
     }
 
     /// True the first time: no pass of this process has searched all namespaces for the account's copies.
     pub fn search_once(&self, account: &Key) -> bool {
         let mut inner = self.lock();
-        !std::mem::replace(&mut inner.spreads.entry(account.clone()).or_default().searched, true)
+        !std::mem::replace(&mut inner.secret_copies.entry(account.clone()).or_default().searched, true)
     }
 
     /// Changes what is known of a copy.
     pub fn update_copy(&self, account: &Key, namespace: &ObjectName, change: impl FnOnce(&mut Copy)) {
         let mut inner = self.lock();
-        change(inner.spreads.entry(account.clone()).or_default().copies.entry(namespace.clone()).or_default());
+        change(inner.secret_copies.entry(account.clone()).or_default().copies.entry(namespace.clone()).or_default());
     }
 
     /// True if the copy in this namespace holds this content and neither it nor a ServiceAccount beside it was changed since.
     pub fn is_copy_settled(&self, account: &Key, namespace: &str, content: u64) -> bool {
         let inner = self.lock();
         let here = inner.service_accounts.get(namespace);
-        let copy = inner.spreads.get(account).and_then(|spread| spread.copies.get(namespace));
+        let copy = inner.secret_copies.get(account).and_then(|spread| spread.copies.get(namespace));
         copy.is_some_and(|copy| copy.secret.is_left() && copy.is_quiet() && copy.content == content)
             && !here.is_some_and(|here| here.values().any(|named| named.is_news_to(account)))
     }
 
     /// There is no copy in this namespace any more, and none is wanted.
     pub fn drop_copy(&self, account: &Key, namespace: &str) {
-        if let Some(spread) = self.lock().spreads.get_mut(account) {
+        if let Some(spread) = self.lock().secret_copies.get_mut(account) {
             spread.copies.remove(namespace);
         }
     }
@@ -128,7 +128,7 @@ impl Index {
             Some((name, namespace))
         });
         let found = found.collect();
-        inner.spreads.entry(account.clone()).or_default().wish = wish;
+        inner.secret_copies.entry(account.clone()).or_default().wish = wish;
         found
     }
 
@@ -146,8 +146,10 @@ impl Index {
         let asked = |wish: &SystemSecretOutput, namespace: Option<&Namespace>| {
             spread::wanted(wish, namespace.map(|namespace| (name, &namespace.labels))).contains(name)
         };
-        let of_the_system =
-            inner.spreads.iter().filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now));
+        let of_the_system = inner
+            .secret_copies
+            .iter()
+            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now));
         let of_the_system = of_the_system.map(|(key, _)| key.clone());
         let labels = |namespace: Option<&Namespace>| namespace.map(|namespace| namespace.labels.clone());
         let labels_changed = labels(before.as_ref()) != labels(now);
@@ -164,13 +166,13 @@ impl Index {
     /// `home`.
     pub fn without_secret(&self, home: &str, lacks: impl Fn(&str, &str) -> bool) -> Vec<Key> {
         let mut inner = self.lock();
-        let Inner { entries, spreads, .. } = &mut *inner;
+        let Inner { entries, secret_copies, .. } = &mut *inner;
         let mut without = Vec::new();
         for (key, entry) in entries {
             let name = entry.secret_name.as_deref().unwrap_or(&key.name);
             let namespace = key.namespace.as_deref().unwrap_or(home);
             let mut gone = entry.secret.is_left() && lacks(namespace, name);
-            for (namespace, copy) in spreads.get_mut(key).into_iter().flat_map(|spread| &mut spread.copies) {
+            for (namespace, copy) in secret_copies.get_mut(key).into_iter().flat_map(|spread| &mut spread.copies) {
                 if copy.secret.is_left() && lacks(namespace, name) {
                     (copy.secret, copy.content, gone) = (Tracked::default(), 0, true);
                 }

@@ -59,7 +59,7 @@ fn with_its_accounts_everything_goes() {
         assert!(index.remove(&key).is_some());
     }
     let inner = index.lock();
-    assert!(inner.entries.is_empty() && inner.service_accounts.is_empty() && inner.spreads.is_empty());
+    assert!(inner.entries.is_empty() && inner.service_accounts.is_empty() && inner.secret_copies.is_empty());
     // Whoever takes the last one away still holds its names.
     assert!(inner.names.len() <= 2 && inner.homes.len() <= 1, "{} {}", inner.names.len(), inner.homes.len());
 }

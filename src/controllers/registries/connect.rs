@@ -123,8 +123,8 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
         state.connected_to.clone_from(&spec.url);
         state.connection = connection;
         state.login_name.clone_from(&login.username);
-        state.own = None;
-        state.own_seen = None;
+        state.login_robot = None;
+        state.login_robot_seen = None;
     });
     tracing::info!(registry = %name, login = login.username, "logging in");
     Ok(client)

@@ -14,7 +14,7 @@ use std::fmt;
 
 use super::RegistryState;
 use crate::api::keys;
-use crate::cluster::secret_form::Endpoint;
+use crate::cluster::secret_template::Endpoint;
 
 /// Kubernetes' own limit of names; Harbor's answer can be of any length.
 const LONGEST: usize = 253;

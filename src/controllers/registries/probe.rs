@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connect::{Connected, connect};
-use super::own::{self, OwnRobot};
+use super::login_robot::{self, LoginRobot};
 use super::resolve::resolve;
 use super::status::write_status;
 use super::trouble::told;
@@ -107,9 +107,9 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
                         LoginKind::Robot => own.as_ref().is_some_and(|own| own.lists_system),
                     };
                     state.look_at_system = state.sees_system;
-                    state.own = own;
+                    state.login_robot = own;
                     // Whoever edited the object meanwhile wants another look.
-                    state.own_seen = (wish(&state.object) == wish(&asked)).then(Instant::now);
+                    state.login_robot_seen = (wish(&state.object) == wish(&asked)).then(Instant::now);
                 }
                 state.keep_host();
                 state.trouble = state.hosts().is_none().then(|| Trouble {
@@ -229,13 +229,13 @@ fn patience(trouble: &Trouble, since: Option<Instant>) -> Option<Duration> {
 }
 
 /// The login as it sees itself: once an hour, and when it or the registry is another one. `None` = not looked at.
-async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<OwnRobot>> {
+async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<LoginRobot>> {
     let state = ctx.registries.get(name)?;
-    if state.own_seen.is_some_and(|at| at.elapsed() < REPROBE) {
+    if state.login_robot_seen.is_some_and(|at| at.elapsed() < REPROBE) {
         return None;
     }
     match login {
-        LoginKind::Robot => own::look(state.client.as_ref()?, &state.login_name).await,
+        LoginKind::Robot => login_robot::read(state.client.as_ref()?, &state.login_name).await,
         LoginKind::Administrator | LoginKind::User => Some(None),
     }
 }
@@ -258,9 +258,9 @@ async fn look_at_server(ctx: &Context, name: &RegistryKey) {
 
 /// Where a robot login was given other permissions, what was learned by trying is not so any more. Of a person, or a robot that
 /// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at.
-fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&OwnRobot>) {
+fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
-    let changed = state.own.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
+    let changed = state.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
     let refused = state.learned.may_update(&Home::Project(String::new())) == Some(false);
     let given_back = refused && own.is_some_and(|own| own.updates_robots);
@@ -286,7 +286,7 @@ fn try_again(ctx: &Context, name: &RegistryKey) {
 /// When the login's expiry has to be announced, if that is still to come.
 fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
     let now = state.registry_now(ctx.now());
-    let at = state.own.as_ref()?.notice_at().filter(|&at| at > now)?;
+    let at = state.login_robot.as_ref()?.notice_at().filter(|&at| at > now)?;
     Some(ctx.instant_of(at, now))
 }
 
@@ -380,7 +380,7 @@ fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error:
     if *error != Error::Unauthorized {
         return trouble;
     }
-    let Some(at) = state.own.as_ref().and_then(|own| own.expired(state.registry_now(ctx.now()))) else {
+    let Some(at) = state.login_robot.as_ref().and_then(|own| own.expired(state.registry_now(ctx.now()))) else {
         return trouble;
     };
     let (login, secret) = (&state.login_name, state.login_secret());

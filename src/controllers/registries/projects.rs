@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::OwnRobot;
+use super::LoginRobot;
 use crate::api::RegistryKey;
 use crate::controllers::{Context, sweep};
 use crate::registry::{Error, LoginKind, Registry};
@@ -65,12 +65,12 @@ async fn lost_sight(
     if state.info.as_ref().is_none_or(|info| info.login != LoginKind::Robot) {
         return Ok(None);
     }
-    let Some(own) = client.own_robot(&state.login_name).await?.map(OwnRobot::from) else { return Ok(None) };
+    let Some(own) = client.login_robot(&state.login_name).await?.map(LoginRobot::from) else { return Ok(None) };
     if own.lists_projects {
         return Ok(None);
     }
     tracing::warn!(registry = %name, "the login does not see all projects any more");
-    ctx.registries.change(name, |state| state.own = Some(own));
+    ctx.registries.change(name, |state| state.login_robot = Some(own));
     Ok(Some(before))
 }
 

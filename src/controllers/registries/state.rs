@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::former::Former;
 use super::hosts::Pin;
 use super::learned::Learned;
-use super::own::OwnRobot;
+use super::login_robot::LoginRobot;
 use super::trouble::{Trouble, in_doubt};
 use crate::api::{
     ClusterHarborRegistrySpec, ObjectName, OrphanPolicy, RegistryKey, RegistryKind, RegistryObject, RegistryTime,
@@ -59,9 +59,9 @@ pub struct RegistryState {
     /// Since when there is trouble, without a break.
     pub trouble_since: Option<Instant>,
     /// The robot that we log in as, where it may look at itself.
-    pub own: Option<OwnRobot>,
+    pub login_robot: Option<LoginRobot>,
     /// When the login last looked at itself; `None` = it has to.
-    pub(super) own_seen: Option<Instant>,
+    pub(super) login_robot_seen: Option<Instant>,
     /// The next sweep also looks at the robots of the system.
     pub look_at_system: bool,
     /// Robots without an account and robots that nobody manages, as the last whole sweep found them.
@@ -130,8 +130,8 @@ impl RegistryState {
             login_version: Version::NONE,
             trouble: Some(trouble),
             trouble_since: None,
-            own: None,
-            own_seen: None,
+            login_robot: None,
+            login_robot_seen: None,
             look_at_system: false,
             counts: None,
             sweep_owed: true,
@@ -305,7 +305,7 @@ impl RegistryState {
         let is_robot = self.is_robot();
         self.learned.may_update(&self.place(home)).unwrap_or_else(|| match home {
             Home::System => !is_robot,
-            Home::Project(_) => !is_robot || self.own.as_ref().is_none_or(|own| own.updates_robots),
+            Home::Project(_) => !is_robot || self.login_robot.as_ref().is_none_or(|own| own.updates_robots),
         })
     }
 }

@@ -66,14 +66,14 @@ pub(super) async fn write_status(
             registry::LoginKind::User => LoginKind::User,
             registry::LoginKind::Robot => LoginKind::Robot,
         };
-        let expiration_time = state.own.as_ref().and_then(|own| own.expiration_time);
+        let expiration_time = state.login_robot.as_ref().and_then(|own| own.expiration_time);
         // A start forgets what was learned, and the next try tells it again.
         let same = before.login.as_ref().filter(|login| login.name == state.login_name);
         let may_update = state.learned.may_update_projects();
         let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
         let may_update_system = state.learned.may_update(&Home::System);
         let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
-        let permissions = state.own.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
+        let permissions = state.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
         let login = state.login_name.clone();
         status.login =
             Some(LoginRecord { kind, name: login, may_update, may_update_system, permissions, expiration_time });
@@ -194,7 +194,7 @@ fn host_changed(state: &RegistryState) -> Verdict {
 
 /// The day is part of the state; how far off it is would be another text at each look.
 fn login_expiring(state: &RegistryState, now: RegistryTime) -> Verdict {
-    let Some(at) = state.own.as_ref().and_then(|own| own.expiring(now)) else {
+    let Some(at) = state.login_robot.as_ref().and_then(|own| own.expiring(now)) else {
         return Verdict::absent(kinds::LOGIN_EXPIRING);
     };
     let message = format!(

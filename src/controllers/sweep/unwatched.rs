@@ -2,7 +2,7 @@
 
 use super::look;
 use crate::api::{ObjectName, RegistryKey};
-use crate::cluster::secret_form::AtRest;
+use crate::cluster::secret_template::SecretSummary;
 use crate::cluster::{accounts, login, secrets};
 use crate::controllers::accounts::is_settled;
 use crate::controllers::index::State;
@@ -19,7 +19,7 @@ pub(super) async fn check_secret(ctx: &Context, key: &Key) {
         return;
     };
     let name = entry.secret_name.as_ref().unwrap_or(&key.name);
-    match secrets::read_at_rest(&ctx.client, namespace, name).await {
+    match secrets::read_summary(&ctx.client, namespace, name).await {
         Ok(seen) => {
             if !entry.secret.is_left() {
                 return check_first_secret(ctx, key, entry.told.state, seen).await;
@@ -38,7 +38,7 @@ pub(super) async fn check_secret(ctx: &Context, key: &Key) {
 }
 
 /// No pass of this process has left a Secret: one that is as it should be is where to begin.
-async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option<AtRest>) {
+async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option<SecretSummary>) {
     let account = match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
         Ok(Some(account)) if state != State::Suspended => account,
         Ok(_) => return,

@@ -1,6 +1,6 @@
 //! What one pass of an operator reads.
 
-use crate::domain::plan::{Holder, Own, Permit, Recorded, SecretView, Situation, SlotView, Strategy};
+use crate::domain::plan::{CustomPassword, Holder, Permit, Recorded, SecretView, Situation, SlotView, Strategy};
 use crate::domain::slots::Slot;
 
 use super::Config;
@@ -111,9 +111,9 @@ pub(super) fn situation(config: &Config, world: &World, number: usize, reading: 
         may_adopt: config.adopt,
         strategy: if account.in_place { Strategy::InPlace } else { Strategy::Overlap },
         own: match reading.intact_secret() {
-            _ if world.own == 0 => Own::NotWished,
-            Some(secret) if secret.credential.own == world.own => Own::Published,
-            _ => Own::Differs,
+            _ if world.own == 0 => CustomPassword::NotWished,
+            Some(secret) if secret.credential.own == world.own => CustomPassword::Published,
+            _ => CustomPassword::Differs,
         },
         unsettled: world.late.is_some() || (world.leader == 1 && world.operators[0].is_busy()),
         unreachable: permit == Permit::Lapsing || (permit == Permit::Refused && !finalizer),

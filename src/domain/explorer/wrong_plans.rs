@@ -2,7 +2,8 @@
 
 use super::{BASE, Config, Kind, run};
 use crate::domain::plan::{
-    Age, Holder, Named, Own, Permit, Plan, Recorded, SecretView, Situation, SlotView, Step, Strategy, Target, plan,
+    Age, CustomPassword, Holder, Named, Permit, Plan, Recorded, SecretView, Situation, SlotView, Step, Strategy,
+    Target, plan,
 };
 
 #[track_caller]
@@ -114,7 +115,7 @@ fn a_plan_that_patches_before_it_asks_whether_the_login_may_is_caught() {
 #[test]
 fn a_plan_that_forgets_a_changed_own_password_is_caught() {
     let deaf = |x: &Situation| match x.own {
-        Own::Differs if x.current().is_some() => plan(&Situation { own: Own::Published, ..*x }),
+        CustomPassword::Differs if x.current().is_some() => plan(&Situation { own: CustomPassword::Published, ..*x }),
         _ => plan(x),
     };
     caught(deaf, Config { events: 1, own: true, also: &[Kind::Own], ..BASE }, "the own password is not published");

@@ -2,7 +2,8 @@
 
 use super::super::slots::Slot;
 use super::{
-    Age, Blocker, Named, Own, Plan, Purpose, SecretView, Situation, SlotView, Step, Strategy, Target, Why, fill, make,
+    Age, Blocker, CustomPassword, Named, Plan, Purpose, SecretView, Situation, SlotView, Step, Strategy, Target, Why,
+    fill, make,
 };
 
 /// What is wrong with the current robot and its credential.
@@ -37,7 +38,7 @@ fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
         dead: robot.age == Age::Expired || refused || (robot.disabled && x.enabled && !x.may_update),
         due: robot.age >= Age::Due && x.enabled,
         token: x.token && x.enabled,
-        own: x.own == Own::Differs && x.enabled,
+        own: x.own == CustomPassword::Differs && x.enabled,
         differs: robot.differs || robot.disabled == x.enabled,
         confirmed: x.untouched(slot) || (named && !dark && x.login_works == Some(true)),
         other,
@@ -113,7 +114,7 @@ fn in_place(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
         plan.blocker = Some(Blocker::LoginCannotUpdate);
         return false;
     }
-    if x.own == Own::Published && !person {
+    if x.own == CustomPassword::Published && !person {
         // The password stays, so only the expiry has to move; a PUT brings an expired robot back, too. Every other way
         // to be dead is a lost credential or ends above.
         plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Renew));

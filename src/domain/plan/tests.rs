@@ -7,7 +7,7 @@ use super::Target::{New, Seen};
 use super::*;
 use Slot::{A, B};
 
-mod own;
+mod custom_password;
 
 fn ours() -> SlotView {
     SlotView { holder: Holder::Ours, differs: false, exceeds: false, disabled: false, retained: false, age: Age::Fresh }
@@ -55,7 +55,7 @@ fn fresh() -> Situation {
         may_update: true,
         may_adopt: false,
         strategy: Strategy::Overlap,
-        own: Own::NotWished,
+        own: CustomPassword::NotWished,
         unsettled: false,
         unreachable: false,
         abandoned: false,

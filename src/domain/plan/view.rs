@@ -106,7 +106,7 @@ pub enum Strategy {
 /// Whether the account wishes a password of its own (`spec.passwordSecretRef`). Harbor ignores a `secret` in POST, so it
 /// takes a PATCH to set one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Own {
+pub enum CustomPassword {
     /// Harbor draws the password.
     #[default]
     NotWished,
@@ -161,7 +161,7 @@ pub struct Situation {
     /// How a credential is replaced.
     pub strategy: Strategy,
     /// The account's own password.
-    pub own: Own,
+    pub own: CustomPassword,
     /// A write of unknown outcome may still commit: a list proves nothing yet.
     pub unsettled: bool,
     /// Harbor cannot be asked (outage, or login or registry object gone); the slots are unknown.
@@ -221,7 +221,7 @@ impl Situation {
 
     /// An own password is wished for, and only PATCH sets one: nothing new can be published with this login.
     pub(super) fn cannot_publish(&self) -> bool {
-        self.own != Own::NotWished && !self.may_update
+        self.own != CustomPassword::NotWished && !self.may_update
     }
 
     pub(in crate::domain) fn holds_credential_of(&self, slot: Slot) -> bool {

@@ -7,7 +7,7 @@ use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, rev
 use crate::domain::plan::{self, Permit, Strategy};
 use crate::domain::rotation;
 
-mod own;
+mod custom_password;
 
 type Told = (AccountStatus, Option<RegistryTime>);
 

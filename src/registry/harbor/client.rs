@@ -90,7 +90,7 @@ impl Registry for Client {
         Box::pin(self.robots(home, None, move |robot| reduce(&robot)))
     }
 
-    fn own_robot<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Robot>> {
+    fn login_robot<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Robot>> {
         Box::pin(self.robot_of_login(login))
     }
 

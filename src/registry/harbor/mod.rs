@@ -24,10 +24,10 @@ mod header_properties;
 mod held;
 mod internet;
 mod limits;
+mod login_robot;
 #[cfg(test)]
 mod name_properties;
 mod names;
-mod own;
 mod pages;
 mod private_host;
 mod projects;

@@ -9,13 +9,13 @@ use futures::stream::{self, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::super::Pass;
-use super::service_accounts::{EntryLeft, Place, Served};
+use super::service_accounts::{EntryLeft, PullSecretReport, PullSecretTarget};
 use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::objects::Version;
-use crate::cluster::secret_form::{Credential, Form};
-use crate::cluster::secrets::{self, Copied, Live};
+use crate::cluster::secret_template::{Credential, SecretTemplate};
+use crate::cluster::secrets::{self, Copied, SecretSnapshot};
 use crate::controllers::index::digest;
 use crate::controllers::tracked::Tracked;
 use crate::deadline;
@@ -29,25 +29,29 @@ const AT_ONCE: usize = 8;
 /// A namespace whose Secret could not be written for a passing reason is looked at again after this long.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// What came of one namespace.
-pub(super) enum Went {
-    /// The Secret and its ServiceAccounts are as they should be; `None` = they were known to be.
-    Well(Option<Box<Served>>),
-    /// They are not; when to look again, if that is known.
-    Wrong(Problem, Option<Instant>),
+/// What came of one namespace. `Ok` if the Secret and its ServiceAccounts are as they should be; `None` if they were known to
+/// be.
+pub(super) type CopyResult = Result<Option<Box<PullSecretReport>>, CopyFailure>;
+
+/// A copy or its ServiceAccounts are not as they should be.
+pub(super) struct CopyFailure {
+    /// Why.
+    pub(super) problem: Problem,
+    /// When to try again, if that is known.
+    pub(super) again: Option<Instant>,
 }
 
 impl Run<'_, '_> {
     /// Takes the credential out of the namespaces that are not asked for any more and, if there is nothing against it, brings
     /// the published one to the others.
-    pub(super) async fn spread(&mut self, bring: bool) -> Result<(), Trouble> {
+    pub(super) async fn sync_secret_copies(&mut self, write: bool) -> Result<(), Trouble> {
         let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
         let home = self.pass.secret_namespace.clone();
         let credential = self.robots.iter().flatten().find_map(|robot| self.live.credential_of(robot));
         let (endpoint, owner) = (self.gathered.endpoint.clone(), self.gathered.owner.clone());
         let (pass, primary) = (&*self.pass, &self.live);
         let names: BTreeSet<&ObjectName> = wanted.iter().map(|(name, _)| name).collect();
-        let form = Form {
+        let template = SecretTemplate {
             owner: &owner,
             wish: &pass.desired.secret,
             endpoint: &endpoint,
@@ -59,7 +63,7 @@ impl Run<'_, '_> {
         let mut rows = Vec::new();
         let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
         for name in stale {
-            match pass.take_away(&name, &form).await {
+            match pass.remove_copy(&name, &template).await {
                 Ok(left) => self.left.extend(left),
                 Err(error) => {
                     rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) });
@@ -67,31 +71,37 @@ impl Run<'_, '_> {
                 }
             }
         }
-        if !bring {
+        if !write {
             return Ok(());
         }
-        let (put, form) = (credential.as_ref(), &form);
+        let (put, template) = (credential.as_ref(), &template);
         // Everything in a namespace that is being deleted is on its way out.
         let copies = wanted
             .iter()
             .filter(|(name, found)| *name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
-        let visit = |name, exists: bool| -> BoxFuture<'_, (&ObjectName, Went)> {
+        let visit = |name, exists: bool| -> BoxFuture<'_, (&ObjectName, CopyResult)> {
             match put {
-                _ if !exists => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_namespace(), None)))),
-                None => Box::pin(std::future::ready((name, Went::Wrong(Problem::no_credential(), None)))),
-                Some(held) => Box::pin(async move { (name, pass.bring(name, primary, form, held).await) }),
+                _ if !exists => Box::pin(std::future::ready((
+                    name,
+                    Err(CopyFailure { problem: Problem::no_namespace(), again: None }),
+                ))),
+                None => Box::pin(std::future::ready((
+                    name,
+                    Err(CopyFailure { problem: Problem::no_credential(), again: None }),
+                ))),
+                Some(held) => Box::pin(async move { (name, pass.write_copy(name, primary, template, held).await) }),
             }
         };
         let visits: Vec<_> = copies.map(|(name, found)| visit(name, found.is_some())).collect();
-        let went: Vec<(&ObjectName, Went)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
+        let results: Vec<(&ObjectName, CopyResult)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
         let mut served = Vec::new();
-        for (name, went) in went {
-            let problem = match went {
-                Went::Well(result) => {
-                    served.extend(result.map(|result| (name.to_owned(), result)));
+        for (name, result) in results {
+            let problem = match result {
+                Ok(report) => {
+                    served.extend(report.map(|report| (name.to_owned(), report)));
                     None
                 }
-                Went::Wrong(problem, again) => {
+                Err(CopyFailure { problem, again }) => {
                     self.wake = [self.wake, again].into_iter().flatten().min();
                     Some(problem)
                 }
@@ -117,19 +127,19 @@ impl Run<'_, '_> {
         }
         let (endpoint, owner) = (self.gathered.endpoint.clone(), self.gathered.owner.clone());
         let wish = &self.pass.desired.secret;
-        let form = Form { owner: &owner, wish, endpoint: &endpoint, entries: &[], untouched: &[] };
+        let template = SecretTemplate { owner: &owner, wish, endpoint: &endpoint, entries: &[], untouched: &[] };
         for name in self.pass.places() {
             if name == self.pass.secret_namespace {
                 continue;
             }
             if released {
-                let live = secrets::read(&self.pass.ctx.client, &name, &form).await?;
+                let live = secrets::read(&self.pass.ctx.client, &name, &template).await?;
                 if self.pass.is_stray(&name, &live, &owner) {
                     continue;
                 }
-                secrets::release(&self.pass.ctx.client, &name, &live, &form).await?;
+                secrets::release(&self.pass.ctx.client, &name, &live, &template).await?;
             } else {
-                match self.pass.take_away(&name, &form).await {
+                match self.pass.remove_copy(&name, &template).await {
                     Ok(left) => self.left.extend(left),
                     // A namespace that refuses this is not held up: what is left there goes with its owner.
                     Err(cluster::Error::Refused(_)) => {}
@@ -162,28 +172,28 @@ impl Pass<'_> {
     }
 
     /// Makes the Secret of a namespace a copy of the first one.
-    pub(super) async fn bring(
+    pub(super) async fn write_copy(
         &self,
         namespace: &ObjectName,
-        primary: &Live,
-        form: &Form<'_>,
+        primary: &SecretSnapshot,
+        template: &SecretTemplate<'_>,
         held: &Credential,
-    ) -> Went {
+    ) -> CopyResult {
         let ctx = self.ctx;
-        let content = digest((primary.version(), form.digest(held.expiration_time), &held.robot.name));
+        let content = digest((primary.version(), template.digest(held.expiration_time), &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
-            return Went::Well(None);
+            return Ok(None);
         }
         let before = ctx.index.copy(self.key, namespace);
         if let Some(until) = before.contest.as_ref().and_then(|contest| contest.until(Instant::now())) {
-            return self.contested(until);
+            return Err(self.contested(until));
         }
-        match self.try_to_bring(namespace, form, held, before.secret).await {
-            Ok(went) => {
+        match self.try_to_write_copy(namespace, template, held, before.secret).await {
+            Ok(result) => {
                 let quiet =
-                    matches!(&went, Went::Well(Some(served)) if served.notes.is_empty() && served.contested.is_none());
+                    matches!(&result, Ok(Some(served)) if served.notes.is_empty() && served.contested.is_none());
                 ctx.index.update_copy(self.key, namespace, |copy| copy.content = if quiet { content } else { 0 });
-                went
+                result
             }
             Err(error) => {
                 ctx.index.update_copy(self.key, namespace, |copy| copy.content = 0);
@@ -192,34 +202,35 @@ impl Pass<'_> {
                 let pause = if refused { self.registry.poll_interval(&ctx.settings) } else { RETRY };
                 let there = before.secret.is_left() || before.secret.seen() != Version::NONE;
                 let held = there || self.had_secret_in(namespace);
-                Went::Wrong(problem_of(&error, held), Some(deadline::from_now(pause)))
+                Err(CopyFailure { problem: problem_of(&error, held), again: Some(deadline::from_now(pause)) })
             }
         }
     }
 
-    async fn try_to_bring(
+    async fn try_to_write_copy(
         &self,
         namespace: &ObjectName,
-        form: &Form<'_>,
+        template: &SecretTemplate<'_>,
         held: &Credential,
         before: Tracked,
-    ) -> Result<Went, cluster::Error> {
+    ) -> Result<CopyResult, cluster::Error> {
         let ctx = self.ctx;
-        let live = secrets::read(&ctx.client, namespace, form).await?;
-        let untouched = self.untouched(namespace, &live, form.entries).await?;
-        let form = &Form { untouched: &untouched, ..form.clone() };
-        let copied = secrets::copy(&ctx.client, namespace, live, held, form).await?;
+        let live = secrets::read(&ctx.client, namespace, template).await?;
+        let untouched = self.untouched(namespace, &live, template.entries).await?;
+        let template = &SecretTemplate { untouched: &untouched, ..template.clone() };
+        let copied = secrets::copy(&ctx.client, namespace, live, held, template).await?;
         let (live, served) = match copied {
             Copied::Foreign => {
                 ctx.index.drop_copy(self.key, namespace);
                 let problem = Problem {
                     reason: "SecretNotOwned".to_owned(),
-                    message: foreign_secret(&form.wish.name, namespace, self.is_of_a_registry(namespace)),
+                    message: foreign_secret(&template.wish.name, namespace, self.is_of_a_registry(namespace)),
                     behind: false,
                     waits: false,
                 };
                 // A stranger's Secret carries no label of ours, so no watch tells when it goes.
-                return Ok(Went::Wrong(problem, Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)))));
+                let again = Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)));
+                return Ok(Err(CopyFailure { problem, again }));
             }
             Copied::Unchanged(live) => {
                 let served = live.entries();
@@ -239,30 +250,30 @@ impl Pass<'_> {
         };
         let version = live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.read(version, before.seen()));
-        let place = Place { namespace, live, form: form.clone(), served };
-        let served = self.serve(place, form.entries).await?;
+        let target = PullSecretTarget { namespace, live, template: template.clone(), served };
+        let served = self.sync_pull_secrets(target, template.entries).await?;
         let version = served.live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.leave(version));
-        Ok(Went::Well(Some(Box::new(served))))
+        Ok(Ok(Some(Box::new(served))))
     }
 
     /// Takes the Secret and its entries out of a namespace that is not asked for any more.
     /// Answers with the ServiceAccounts in which the entry is left, since a rule of the cluster protects them.
-    pub(super) async fn take_away(
+    pub(super) async fn remove_copy(
         &self,
         namespace: &ObjectName,
-        form: &Form<'_>,
+        template: &SecretTemplate<'_>,
     ) -> Result<Vec<EntryLeft>, cluster::Error> {
         let (ctx, mut left) = (self.ctx, Vec::new());
-        let live = secrets::read(&ctx.client, namespace, form).await?;
-        let stray = self.is_stray(namespace, &live, form.owner);
+        let live = secrets::read(&ctx.client, namespace, template).await?;
+        let stray = self.is_stray(namespace, &live, template.owner);
         if stray {
             tracing::debug!(account = %self.key, %namespace, "a copy that somebody else made is left alone");
         }
         if !stray && (live.is_absent() || live.is_ours()) {
             // Entries may be left of a Secret that somebody deleted.
-            let place = Place { namespace, live, form: form.clone(), served: Vec::new() };
-            let Served { live, refused, .. } = self.serve(place, &[]).await?;
+            let target = PullSecretTarget { namespace, live, template: template.clone(), served: Vec::new() };
+            let PullSecretReport { live, refused, .. } = self.sync_pull_secrets(target, &[]).await?;
             left.extend(refused.into_iter().map(|(entry, why)| (namespace.to_string(), entry, why)));
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
@@ -276,7 +287,7 @@ impl Pass<'_> {
 
     /// A Secret in a namespace that nobody asks for and where this account never put one: another tool copied ours under its
     /// name, labels and annotations, and it is that tool's. A restored one looks alike, but its namespace is asked for.
-    fn is_stray(&self, namespace: &str, live: &Live, owner: &OwnerReference) -> bool {
+    fn is_stray(&self, namespace: &str, live: &SecretSnapshot, owner: &OwnerReference) -> bool {
         live.is_ours() && !live.is_owned_by(owner) && !self.had_secret_in(namespace)
     }
 
@@ -291,7 +302,7 @@ impl Pass<'_> {
         })
     }
 
-    fn contested(&self, until: Instant) -> Went {
+    fn contested(&self, until: Instant) -> CopyFailure {
         let problem = Problem {
             reason: "SecretContested".to_owned(),
             message: format!(
@@ -302,7 +313,7 @@ impl Pass<'_> {
             behind: true,
             waits: false,
         };
-        Went::Wrong(problem, Some(until))
+        CopyFailure { problem, again: Some(until) }
     }
 }
 

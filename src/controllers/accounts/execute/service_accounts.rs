@@ -7,21 +7,21 @@ use super::super::Pass;
 use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;
-use crate::cluster::secret_form::Form;
-use crate::cluster::secrets::{self, Live};
+use crate::cluster::secret_template::SecretTemplate;
+use crate::cluster::secrets::{self, SecretSnapshot};
 use crate::cluster::service_accounts::{self, Found};
 use crate::deadline;
 use crate::domain::report::Failure;
 use crate::domain::secret_entries::SecretEntry;
 
 /// The Secret whose entry is wanted in ServiceAccounts.
-pub(super) struct Place<'a> {
+pub(super) struct PullSecretTarget<'a> {
     /// Its namespace.
     pub(super) namespace: &'a ObjectName,
     /// As it is now.
-    pub(super) live: Live,
+    pub(super) live: SecretSnapshot,
     /// As it should be.
-    pub(super) form: Form<'a>,
+    pub(super) template: SecretTemplate<'a>,
     /// The entries that were on record before this pass.
     pub(super) served: Vec<SecretEntry>,
 }
@@ -31,9 +31,9 @@ pub(super) type EntryLeft = (String, SecretEntry, String);
 
 /// What came of it.
 #[derive(Default)]
-pub(super) struct Served {
+pub(super) struct PullSecretReport {
     /// The Secret afterwards.
-    pub(super) live: Live,
+    pub(super) live: SecretSnapshot,
     /// What a user should know.
     pub(super) notes: Vec<String>,
     /// Somebody keeps taking an entry out.
@@ -48,13 +48,13 @@ impl Run<'_, '_> {
     /// Makes the wanted entries in ServiceAccounts of the Secret's namespace.
     pub(super) async fn enter_service_accounts(&mut self, wanted: &[SecretEntry]) -> Result<(), Trouble> {
         let endpoint = self.gathered.endpoint.clone();
-        let place = Place {
+        let target = PullSecretTarget {
             namespace: &self.pass.secret_namespace,
             live: self.live.clone(),
-            form: self.pass.form(&self.gathered.owner, &endpoint, &self.gathered.untouched),
+            template: self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched),
             served: self.gathered.live.entries(),
         };
-        let served = self.pass.serve(place, wanted).await?;
+        let served = self.pass.sync_pull_secrets(target, wanted).await?;
         let namespace = self.pass.secret_namespace.to_string();
         self.take(&namespace, &served);
         self.live = served.live;
@@ -62,7 +62,7 @@ impl Run<'_, '_> {
     }
 
     /// Takes over what is to be told of a namespace.
-    pub(super) fn take(&mut self, namespace: &str, served: &Served) {
+    pub(super) fn take(&mut self, namespace: &str, served: &PullSecretReport) {
         self.notes.extend(served.notes.iter().cloned());
         if served.contested.is_some() {
             self.undone.clone_from(&served.contested);
@@ -82,11 +82,15 @@ impl Run<'_, '_> {
 
 impl Pass<'_> {
     /// Makes the wanted entries, and takes those out that were wanted before.
-    pub(super) async fn serve(&self, place: Place<'_>, wanted: &[SecretEntry]) -> Result<Served, cluster::Error> {
+    pub(super) async fn sync_pull_secrets(
+        &self,
+        target: PullSecretTarget<'_>,
+        wanted: &[SecretEntry],
+    ) -> Result<PullSecretReport, cluster::Error> {
         let ctx = self.ctx;
-        let Place { namespace, live, form, served } = place;
+        let PullSecretTarget { namespace, live, template, served } = target;
         let secret = &self.desired.secret.name;
-        let mut done = Served { live, ..Served::default() };
+        let mut done = PullSecretReport { live, ..PullSecretReport::default() };
         let mut recorded = done.live.entries();
         let untouched = done.live.untouched();
         // The record goes with the Secret; then the spec is what is left to go by.
@@ -107,20 +111,25 @@ impl Pass<'_> {
         // Those that are still there stay on record.
         let kept: Vec<SecretEntry> =
             done.refused.iter().map(|(entry, _)| entry.clone()).chain(wanted.iter().cloned()).collect();
-        self.enter(namespace, &form, wanted, &served, &mut done).await?;
+        self.add_pull_secret(namespace, &template, wanted, &served, &mut done).await?;
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             ctx.metrics.kube_write("secret");
             let untouched: Vec<SecretEntry> =
                 done.live.untouched().into_iter().filter(|entry| wanted.contains(entry)).collect();
             let (client, live) = (&ctx.client, &done.live);
-            done.live = secrets::record_entries(client, namespace, live, &form, &kept, &untouched).await?;
+            done.live = secrets::record_entries(client, namespace, live, &template, &kept, &untouched).await?;
         }
         Ok(done)
     }
 
     /// A rule of the cluster that keeps us from one ServiceAccount holds up nothing else. What it says of this one it may
     /// not say later, and nothing tells when.
-    fn refused(&self, entry: &SecretEntry, error: cluster::Error, done: &mut Served) -> Result<(), cluster::Error> {
+    fn refused(
+        &self,
+        entry: &SecretEntry,
+        error: cluster::Error,
+        done: &mut PullSecretReport,
+    ) -> Result<(), cluster::Error> {
         let cluster::Error::Refused(why) = error else { return Err(error) };
         done.refused.push((entry.clone(), why));
         let again = deadline::from_now(self.registry.poll_interval(&self.ctx.settings));
@@ -134,13 +143,13 @@ impl Pass<'_> {
     }
 
     /// Makes the wanted entries. Those that were `served` before were there then.
-    pub(super) async fn enter(
+    pub(super) async fn add_pull_secret(
         &self,
         namespace: &ObjectName,
-        form: &Form<'_>,
+        template: &SecretTemplate<'_>,
         wanted: &[SecretEntry],
         served: &[SecretEntry],
-        done: &mut Served,
+        done: &mut PullSecretReport,
     ) -> Result<(), cluster::Error> {
         let ctx = self.ctx;
         let secret = &self.desired.secret.name;
@@ -158,7 +167,7 @@ impl Pass<'_> {
                 match served.then(|| self.stand_back(namespace, entry, by.as_deref())).flatten() {
                     None => {
                         if theirs {
-                            done.live = self.touch(namespace, form, &done.live, entry).await?;
+                            done.live = self.touch(namespace, template, &done.live, entry).await?;
                         }
                         found = add(false).await;
                     }
@@ -194,7 +203,7 @@ impl Pass<'_> {
     pub(in super::super) async fn untouched(
         &self,
         namespace: &ObjectName,
-        live: &Live,
+        live: &SecretSnapshot,
         wanted: &[SecretEntry],
     ) -> Result<Vec<SecretEntry>, cluster::Error> {
         let (recorded, secret) = (live.entries(), &self.desired.secret.name);
@@ -222,15 +231,15 @@ impl Pass<'_> {
     async fn touch(
         &self,
         namespace: &ObjectName,
-        form: &Form<'_>,
-        live: &Live,
+        template: &SecretTemplate<'_>,
+        live: &SecretSnapshot,
         entry: &SecretEntry,
-    ) -> Result<Live, cluster::Error> {
+    ) -> Result<SecretSnapshot, cluster::Error> {
         let ctx = self.ctx;
         let untouched: Vec<SecretEntry> = live.untouched().into_iter().filter(|other| other != entry).collect();
         ctx.metrics.kube_write("secret");
         let (client, recorded) = (&ctx.client, live.entries());
-        let live = secrets::record_entries(client, namespace, live, form, &recorded, &untouched).await?;
+        let live = secrets::record_entries(client, namespace, live, template, &recorded, &untouched).await?;
         let version = live.version();
         if *namespace == *self.secret_namespace {
             ctx.index.update(self.key, |entry| entry.secret.leave(version));

@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::super::Pass;
-use super::secret_copies::{Went, problem_of};
-use super::service_accounts::Served;
+use super::secret_copies::problem_of;
+use super::service_accounts::PullSecretReport;
 use crate::api::{AccountStatus, ObjectName, conditions as kinds};
-use crate::cluster::secret_form::{Credential, Form};
+use crate::cluster::secret_template::{Credential, SecretTemplate};
 use crate::cluster::{self, secrets};
 use crate::domain::conditions;
 use crate::domain::secret_entries::SecretEntry;
@@ -27,20 +27,20 @@ impl Pass<'_> {
         let works = works && endpoint.is_some();
         let endpoint = endpoint.unwrap_or_default();
         let owner = self.account.owner_reference();
-        let form = Form {
+        let template = SecretTemplate {
             owner: &owner,
             wish: &self.desired.secret,
             endpoint: &endpoint,
             entries: &self.desired.entries,
             untouched: &[],
         };
-        self.follow_namespaces(status, &form, works).await;
+        self.follow_namespaces(status, &template, works).await;
         if works && !self.exceeds_grants() {
-            self.serve_newcomers(&form).await;
+            self.serve_newcomers(&template).await;
         }
     }
 
-    async fn follow_namespaces(&self, status: &mut AccountStatus, form: &Form<'_>, works: bool) {
+    async fn follow_namespaces(&self, status: &mut AccountStatus, template: &SecretTemplate<'_>, works: bool) {
         let Some(wanted) = &self.spread else { return };
         let home = &self.secret_namespace;
         let known = self.places();
@@ -59,16 +59,16 @@ impl Pass<'_> {
         }
         let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
         for name in stale {
-            match self.take_away(name, form).await {
+            match self.remove_copy(name, template).await {
                 Ok(_) => _ = gone.insert(name.to_string()),
                 Err(error) => rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) }),
             }
         }
-        if let Some((live, held)) = self.published(form, works && !came.is_empty()).await {
+        if let Some((live, held)) = self.published(template, works && !came.is_empty()).await {
             for name in came {
-                let problem = match self.bring(name, &live, form, &held).await {
-                    Went::Well(_) => None,
-                    Went::Wrong(problem, _) => Some(problem),
+                let problem = match self.write_copy(name, &live, template, &held).await {
+                    Ok(_) => None,
+                    Err(failure) => Some(failure.problem),
                 };
                 rows.push(Row { name: name.to_string(), problem });
             }
@@ -77,18 +77,25 @@ impl Pass<'_> {
     }
 
     /// Puts the entry into ServiceAccounts that came or were changed beside a Secret of ours.
-    async fn serve_newcomers(&self, form: &Form<'_>) {
+    async fn serve_newcomers(&self, template: &SecretTemplate<'_>) {
         for namespace in self.ctx.index.places_with_news(self.key) {
             let wanted = match &self.spread {
                 Some(wanted) if !wanted.iter().any(|(name, _)| *name == namespace) => continue,
                 _ => &self.desired.entries,
             };
             let entered = async {
-                let live = secrets::read(&self.ctx.client, &namespace, form).await?;
+                let live = secrets::read(&self.ctx.client, &namespace, template).await?;
                 // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
                 let served: Vec<SecretEntry> = live.entries();
                 let wanted: Vec<SecretEntry> = wanted.iter().filter(|entry| served.contains(entry)).cloned().collect();
-                self.enter(&namespace, form, &wanted, &served, &mut Served { live, ..Served::default() }).await?;
+                self.add_pull_secret(
+                    &namespace,
+                    template,
+                    &wanted,
+                    &served,
+                    &mut PullSecretReport { live, ..PullSecretReport::default() },
+                )
+                .await?;
                 Ok::<_, cluster::Error>(())
             };
             if let Err(error) = entered.await {
@@ -98,7 +105,11 @@ impl Pass<'_> {
     }
 
     /// The first Secret and the credential in it, if that is the one on record and as good as when Harbor was last seen.
-    async fn published(&self, form: &Form<'_>, wanted: bool) -> Option<(secrets::Live, Credential)> {
+    async fn published(
+        &self,
+        template: &SecretTemplate<'_>,
+        wanted: bool,
+    ) -> Option<(secrets::SecretSnapshot, Credential)> {
         let status = self.account.status.as_ref().filter(|_| wanted && self.desired.enabled)?;
         let ready = conditions::is_true(&status.conditions, kinds::READY);
         let disabled = conditions::since(&status.conditions, kinds::READY, "Disabled").is_some();
@@ -109,7 +120,7 @@ impl Pass<'_> {
         {
             return None;
         }
-        let live = match secrets::read(&self.ctx.client, &self.secret_namespace, form).await {
+        let live = match secrets::read(&self.ctx.client, &self.secret_namespace, template).await {
             Ok(live) => live,
             Err(error) => {
                 tracing::warn!(account = %self.key, %error, "the first Secret was not read");

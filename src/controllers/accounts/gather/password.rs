@@ -5,7 +5,7 @@ use crate::api::ObjectName;
 use crate::cluster::login::{self, PasswordProblem};
 use crate::controllers::accounts::Pass;
 use crate::controllers::index::PasswordSeen;
-use crate::domain::plan::Own;
+use crate::domain::plan::CustomPassword;
 use crate::domain::report::Failure;
 
 impl Pass<'_> {
@@ -30,7 +30,7 @@ impl Pass<'_> {
         }
         // Without a published credential there is nothing to differ from: it is lost, and replaced for that.
         let differs = read.text.is_ok() && published.is_some() && !read.is_published;
-        gathered.own = if differs { Own::Differs } else { Own::Published };
+        gathered.own = if differs { CustomPassword::Differs } else { CustomPassword::Published };
         gathered.own_password = match read.text {
             Ok(wished) => Some(wished),
             Err(problem) => {

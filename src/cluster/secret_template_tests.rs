@@ -19,15 +19,15 @@ fn credential_of(password: &str) -> Credential {
 /// A Secret written for an account that wishes this.
 fn written(from: &Secret, wish: &SecretWish, password: &str) -> Secret {
     let (owner, mut secret) = (owner(), from.clone());
-    let form = Form { owner: &owner, wish, endpoint: &endpoint(), entries: &[], untouched: &[] };
-    write(&mut secret, &form, &credential_of(password), None);
+    let template = SecretTemplate { owner: &owner, wish, endpoint: &endpoint(), entries: &[], untouched: &[] };
+    write(&mut secret, &template, &credential_of(password), None);
     secret
 }
 
 fn is_settled(secret: &Secret, wish: &SecretWish) -> bool {
     let owner = owner();
-    let form = Form { owner: &owner, wish, endpoint: &endpoint(), entries: &[], untouched: &[] };
-    is_current(secret, &form, &credential(secret, "uid-1").expect("the Secret is whole"))
+    let template = SecretTemplate { owner: &owner, wish, endpoint: &endpoint(), entries: &[], untouched: &[] };
+    is_current(secret, &template, &credential(secret, "uid-1").expect("the Secret is whole"))
 }
 
 fn wish(chosen_password: bool) -> SecretWish {

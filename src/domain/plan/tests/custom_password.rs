@@ -2,17 +2,17 @@
 
 use super::*;
 
-fn wished(own: Own, x: Situation) -> Situation {
+fn wished(own: CustomPassword, x: Situation) -> Situation {
     Situation { own, ..x }
 }
 
 /// The wish, whatever is published.
 fn published(x: Situation) -> Situation {
-    wished(Own::Published, x)
+    wished(CustomPassword::Published, x)
 }
 
 fn changed(x: Situation) -> Situation {
-    wished(Own::Differs, x)
+    wished(CustomPassword::Differs, x)
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn a_published_own_password_needs_no_call_whatever_the_login_may() {
 
 #[test]
 fn a_dropped_own_password_changes_nothing() {
-    expect(wished(Own::NotWished, settled()), &[]);
-    expect(wished(Own::NotWished, with_a(due(), settled())), &[Create(B), Publish(New)]);
+    expect(wished(CustomPassword::NotWished, settled()), &[]);
+    expect(wished(CustomPassword::NotWished, with_a(due(), settled())), &[Create(B), Publish(New)]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::SecretKeyRef;
-use crate::domain::plan::Own;
+use crate::domain::plan::CustomPassword;
 
 fn wish(strategy: Strategy) -> Desired {
     let own_password = Some(SecretKeyRef { name: "chosen".into(), key: "password".into() });
@@ -11,7 +11,7 @@ fn wish(strategy: Strategy) -> Desired {
 
 #[test]
 fn a_login_that_may_not_set_an_own_password_stalls_and_says_what_to_do() {
-    let blocked = View { may_update: false, own: Own::Differs, ..View::settled() };
+    let blocked = View { may_update: false, own: CustomPassword::Differs, ..View::settled() };
     for (strategy, advice) in
         [(Strategy::Overlap, "or drop passwordSecretRef"), (Strategy::InPlace, "strategy: Overlap")]
     {
@@ -21,7 +21,7 @@ fn a_login_that_may_not_set_an_own_password_stalls_and_says_what_to_do() {
         let message = message_of(&status, kinds::STALLED);
         assert!(message.contains("spec.passwordSecretRef needs") && message.ends_with(advice), "{message}");
     }
-    let fresh = View { may_update: false, own: Own::Differs, ..View::fresh() };
+    let fresh = View { may_update: false, own: CustomPassword::Differs, ..View::fresh() };
     let (status, _) = pass(&fresh, &AccountStatus::default(), &wish(Strategy::Overlap), went_well(&fresh, 0));
     assert_eq!(conditions_of(&status)[0], "False/LoginCannotUpdate");
     assert_eq!(status.robot, None);
@@ -32,7 +32,7 @@ fn a_login_that_may_not_set_an_own_password_stalls_and_says_what_to_do() {
 fn a_robot_that_keeps_its_password_is_renewed_once_per_lifetime() {
     let wish = wish(Strategy::InPlace);
     let mut status = settled_status();
-    let mut view = View { own: Own::Published, ..View::settled() };
+    let mut view = View { own: CustomPassword::Published, ..View::settled() };
     for _ in 0..20 {
         view.now = status.renewal_time.unwrap();
         let now = view.now;

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::objects::Version;
-use super::secret_owner::{MadeFor, account_text};
+use super::secret_owner::{SecretAccount, account_text};
 use crate::api::keys;
 use crate::domain::desired::SecretWish;
 use crate::domain::observed::{RobotRef, Tokens};
@@ -41,7 +41,7 @@ pub struct Credential {
 
 /// What the Secret should be, apart from its credential.
 #[derive(Clone, Debug)]
-pub struct Form<'a> {
+pub struct SecretTemplate<'a> {
     /// The account: kind, name and UID for the owner reference.
     pub owner: &'a OwnerReference,
     /// Name, labels, annotations, keys.
@@ -63,9 +63,9 @@ pub struct Endpoint {
     pub url: String,
 }
 
-impl Form<'_> {
+impl SecretTemplate<'_> {
     /// A digest of everything but the credential: after a start it tells whether the Secret has the wanted form without
-    /// rendering it. See [`at_rest`] for its counterpart.
+    /// rendering it. See [`summarize`] for its counterpart.
     pub fn digest(&self, expiration_time: Option<RegistryTime>) -> u64 {
         let SecretWish { labels, annotations, .. } = self.wish;
         Outline {
@@ -112,34 +112,34 @@ fn outline(map: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
 
 /// A Secret of ours reduced to what a start needs: no secret bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AtRest {
+pub struct SecretSummary {
     /// The Secret's.
     pub version: Version,
     /// The robot it names.
     pub robot: Option<(i64, RegistryTime)>,
     /// Its credential fits the checksum.
     pub intact: bool,
-    /// See [`Form::digest`].
-    pub form: Option<u64>,
+    /// See [`SecretTemplate::digest`].
+    pub template: Option<u64>,
 }
 
 /// Reduces a Secret that the watch delivered; also says whose account's it is.
-pub fn at_rest(secret: &Secret) -> Option<(MadeFor, AtRest)> {
+pub fn summarize(secret: &Secret) -> Option<(SecretAccount, SecretSummary)> {
     // Whatever of label, annotation and owner reference was edited away: one that is left tells the account.
     let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
     let owner =
         owners.iter().find(|owner| owner.controller == Some(true) && owner.api_version.starts_with(keys::PREFIX));
     let account = owner.map(account_text);
     let account = account.or_else(|| annotation(secret, keys::ANNOTATION_ACCOUNT).map(ToOwned::to_owned))?;
-    let account = MadeFor::read(account);
+    let account = SecretAccount::read(account);
     let uid = owner.map(|owner| owner.uid.as_str()).unwrap_or_default();
     let credential = credential(secret, uid);
     let writable = secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE);
-    let rest = AtRest {
+    let rest = SecretSummary {
         version: Version::of(&secret.metadata),
         robot: robot(secret).map(|robot| (robot.id, robot.creation_time)),
         intact: credential.is_some() && writable,
-        form: credential.and_then(|credential| found(secret, uid, &credential)),
+        template: credential.and_then(|credential| found(secret, uid, &credential)),
     };
     Some((account, rest))
 }
@@ -188,18 +188,18 @@ fn docker_entry(login: &str, password: &str) -> Value {
 }
 
 /// Puts form and credential into a Secret, keeping whatever others added to it.
-pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, tokens: Option<&Tokens>) {
+pub fn write(secret: &mut Secret, template: &SecretTemplate<'_>, credential: &Credential, tokens: Option<&Tokens>) {
     let login = &credential.robot.name;
     let password = credential.secret.expose_secret();
     let entry = docker_entry(login, password);
-    let hosts = &form.endpoint.hosts;
+    let hosts = &template.endpoint.hosts;
     let auths: serde_json::Map<String, Value> = hosts.iter().map(|host| (host.clone(), entry.clone())).collect();
     let config = bytes(&json!({"auths": auths}));
-    let mut data = data_keys::rendered(form, credential, &config);
-    let mut records = data_keys::records(form.wish);
+    let mut data = data_keys::rendered(template, credential, &config);
+    let mut records = data_keys::records(template.wish);
     data.insert(DOCKER_CONFIG.to_owned(), config);
     records.push(DOCKER_CONFIG.to_owned());
-    let chosen = form.wish.chosen_password;
+    let chosen = template.wish.chosen_password;
     let key = checksum_key(secret).map(<[u8]>::to_vec).or_else(|| chosen.then(|| rand::random::<[u8; 32]>().to_vec()));
     if let Some(key) = &key {
         data.insert(CHECKSUM_KEY.to_owned(), ByteString(key.clone()));
@@ -214,18 +214,18 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
         (keys::ANNOTATION_ROBOT_ID, credential.robot.id.to_string()),
         (keys::ANNOTATION_ROBOT_NAME, credential.robot.name.clone()),
         (keys::ANNOTATION_ROBOT_CREATED, credential.robot.creation_time.to_string()),
-        (keys::ANNOTATION_CHECKSUM, checksum(&form.owner.uid, credential, key.as_deref())),
+        (keys::ANNOTATION_CHECKSUM, checksum(&template.owner.uid, credential, key.as_deref())),
         (keys::ANNOTATION_KEYS, records.join(",")),
     ];
     let (mut recorded, mut others) = (entries(secret), untouched(secret));
-    let wanted = form.entries;
+    let wanted = template.entries;
     let new: Vec<SecretEntry> = wanted.iter().filter(|entry| !recorded.contains(entry)).cloned().collect();
     if recorded.len() + new.len() > ENTRIES {
         // Whoever filled the record must not push those out that are to be served.
         recorded.retain(|entry| !wanted.contains(entry));
         recorded.truncate(ENTRIES.saturating_sub(wanted.len()));
     }
-    others.extend(new.iter().filter(|entry| form.untouched.contains(entry)).cloned());
+    others.extend(new.iter().filter(|entry| template.untouched.contains(entry)).cloned());
     recorded.extend(wanted.iter().filter(|entry| !recorded.contains(entry)).cloned().collect::<Vec<_>>());
     let lists = [(keys::ANNOTATION_SERVICE_ACCOUNTS, recorded), (keys::ANNOTATION_UNTOUCHED, others)];
     notes.extend(lists.iter().filter(|(_, entries)| !entries.is_empty()).map(|(key, entries)| (*key, joined(entries))));
@@ -233,24 +233,24 @@ pub fn write(secret: &mut Secret, form: &Form<'_>, credential: &Credential, toke
         let served = [(keys::ANNOTATION_HANDLED_REFRESH, refresh), (keys::ANNOTATION_HANDLED_REVOKE, revoke)];
         notes.extend(served.into_iter().filter_map(|(key, token)| Some((key, token.clone()?))));
     }
-    mark(secret, form, notes);
+    mark(secret, template, notes);
 }
 
 /// Labels, annotations and the owner reference.
-fn mark(secret: &mut Secret, form: &Form<'_>, notes: Vec<(&str, String)>) {
+fn mark(secret: &mut Secret, template: &SecretTemplate<'_>, notes: Vec<(&str, String)>) {
     let meta = &mut secret.metadata;
-    meta.name = Some(form.wish.name.to_string());
+    meta.name = Some(template.wish.name.to_string());
     let annotations = meta.annotations.get_or_insert_default();
     let labels = meta.labels.get_or_insert_default();
-    wanted(annotations, keys::ANNOTATION_LABELS, &form.wish.labels, Some(labels));
-    wanted(annotations, keys::ANNOTATION_ANNOTATIONS, &form.wish.annotations, None);
+    wanted(annotations, keys::ANNOTATION_LABELS, &template.wish.labels, Some(labels));
+    wanted(annotations, keys::ANNOTATION_ANNOTATIONS, &template.wish.annotations, None);
     labels.insert(keys::LABEL_MANAGED_BY.to_owned(), keys::MANAGED_BY.to_owned());
-    labels.insert(keys::LABEL_ACCOUNT_UID.to_owned(), form.owner.uid.clone());
-    annotations.insert(keys::ANNOTATION_ACCOUNT.to_owned(), account_text(form.owner));
+    labels.insert(keys::LABEL_ACCOUNT_UID.to_owned(), template.owner.uid.clone());
+    annotations.insert(keys::ANNOTATION_ACCOUNT.to_owned(), account_text(template.owner));
     annotations.extend(notes.into_iter().map(|(key, value)| (key.to_owned(), value)));
     let owners = meta.owner_references.get_or_insert_default();
-    owners.retain(|owner| !(owner.kind == form.owner.kind && owner.name == form.owner.name));
-    owners.push(form.owner.clone());
+    owners.retain(|owner| !(owner.kind == template.owner.kind && owner.name == template.owner.name));
+    owners.push(template.owner.clone());
 }
 
 /// Puts the wanted labels (`into`) or annotations (`None`) in and takes out those of our last write that are wanted no
@@ -280,11 +280,11 @@ fn wanted(
 }
 
 /// The Secret that stands in for a missing one while an old leader is fenced off: no credential.
-pub fn write_empty(secret: &mut Secret, form: &Form<'_>) {
+pub fn write_empty(secret: &mut Secret, template: &SecretTemplate<'_>) {
     let data = BTreeMap::from([(DOCKER_CONFIG.to_owned(), bytes(&json!({"auths": {}})))]);
     secret.data.get_or_insert_default().extend(data);
     secret.type_ = Some(TYPE.to_owned());
-    mark(secret, form, vec![(keys::ANNOTATION_KEYS, DOCKER_CONFIG.to_owned())]);
+    mark(secret, template, vec![(keys::ANNOTATION_KEYS, DOCKER_CONFIG.to_owned())]);
 }
 
 fn bytes(value: &Value) -> ByteString {
@@ -379,12 +379,12 @@ pub fn credential(secret: &Secret, owner_uid: &str) -> Option<Credential> {
 }
 
 /// True if writing the form around the credential would change nothing.
-pub fn is_current(secret: &Secret, form: &Form<'_>, credential: &Credential) -> bool {
+pub fn is_current(secret: &Secret, template: &SecretTemplate<'_>, credential: &Credential) -> bool {
     let mut written = secret.clone();
-    write(&mut written, form, credential, None);
+    write(&mut written, template, credential, None);
     written.data == secret.data && written.metadata == secret.metadata && written.type_ == secret.type_
 }
 
 #[cfg(test)]
-#[path = "secret_form_tests.rs"]
+#[path = "secret_template_tests.rs"]
 mod tests;

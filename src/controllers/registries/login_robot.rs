@@ -16,7 +16,7 @@ const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What the login saw of its own robot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnRobot {
+pub struct LoginRobot {
     creation_time: RegistryTime,
     /// When the login stops working; `None` = never.
     pub expiration_time: Option<RegistryTime>,
@@ -45,7 +45,7 @@ pub fn place(scope: &Scope) -> String {
     }
 }
 
-impl From<Robot> for OwnRobot {
+impl From<Robot> for LoginRobot {
     fn from(robot: Robot) -> Self {
         let holds = |scope, resource: &str, action: &str| {
             let pair = Access { resource: resource.to_owned(), action: action.to_owned() };
@@ -65,7 +65,7 @@ impl From<Robot> for OwnRobot {
     }
 }
 
-impl OwnRobot {
+impl LoginRobot {
     /// What of these permissions it does not hold, so that it cannot hand them out: a line for each place.
     pub fn lacks(&self, wanted: &Permissions) -> Vec<String> {
         let held = |scope: &Scope, pair: &Access| self.permissions.get(scope).is_some_and(|pairs| pairs.contains(pair));
@@ -97,10 +97,10 @@ impl OwnRobot {
     }
 }
 
-/// Looks at the robot that `login` is; `None` if that failed.
-pub(super) async fn look(client: &Arc<dyn Registry>, login: &str) -> Option<Option<OwnRobot>> {
-    match client.own_robot(login).await {
-        Ok(robot) => Some(robot.map(OwnRobot::from)),
+/// Reads the robot that `login` is; `None` if that failed.
+pub(super) async fn read(client: &Arc<dyn Registry>, login: &str) -> Option<Option<LoginRobot>> {
+    match client.login_robot(login).await {
+        Ok(robot) => Some(robot.map(LoginRobot::from)),
         Err(error) => {
             tracing::debug!(login, %error, "the login's own robot was not read");
             None
@@ -116,8 +116,8 @@ mod tests {
         RegistryTime::from_second(1_800_000_000 + days * 86_400)
     }
 
-    fn robot(days: Option<i64>) -> OwnRobot {
-        OwnRobot {
+    fn robot(days: Option<i64>) -> LoginRobot {
+        LoginRobot {
             creation_time: day(0),
             expiration_time: days.map(day),
             lists_system: true,
@@ -142,7 +142,7 @@ mod tests {
             (project("a"), &["tag:create"]),
             (Scope::System, &["project:list"]),
         ]);
-        let login = OwnRobot { permissions: Arc::new(holds), ..robot(None) };
+        let login = LoginRobot { permissions: Arc::new(holds), ..robot(None) };
         let wanted = permissions(&[
             (project("a"), &["repository:pull", "tag:create", "tag:delete"]),
             (project("b"), &["repository:pull", "tag:create"]),

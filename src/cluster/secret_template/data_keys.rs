@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::{CHECKSUM_KEY, Credential, DOCKER_CONFIG, Form, annotation, bytes, listed};
+use super::{CHECKSUM_KEY, Credential, DOCKER_CONFIG, SecretTemplate, annotation, bytes, listed};
 use crate::api::{RegistryTime, keys};
 use crate::domain::desired::{KeyContent, SecretWish};
 
@@ -26,17 +26,20 @@ pub(super) enum Held<'a> {
 }
 
 /// What the wished keys are to hold.
-pub(super) fn wanted<'a>(form: &Form<'a>, expiration_time: Option<RegistryTime>) -> BTreeMap<&'a str, Held<'a>> {
+pub(super) fn wanted<'a>(
+    template: &SecretTemplate<'a>,
+    expiration_time: Option<RegistryTime>,
+) -> BTreeMap<&'a str, Held<'a>> {
     let held = |content: &'a KeyContent| match content {
         KeyContent::DockerConfigJson => Held::DockerConfigJson,
         KeyContent::Username => Held::Username,
         KeyContent::Password => Held::Password,
         KeyContent::RobotFile => Held::RobotFile(expiry(expiration_time)),
-        KeyContent::RegistryHost => Held::RegistryHost(form.endpoint.host()),
-        KeyContent::RegistryUrl => Held::RegistryUrl(&form.endpoint.url),
+        KeyContent::RegistryHost => Held::RegistryHost(template.endpoint.host()),
+        KeyContent::RegistryUrl => Held::RegistryUrl(&template.endpoint.url),
         KeyContent::Literal(text) => Held::Literal(text),
     };
-    wished(form.wish).map(|(key, content)| (key.as_str(), held(content))).collect()
+    wished(template.wish).map(|(key, content)| (key.as_str(), held(content))).collect()
 }
 
 /// What the keys on record hold; `None` if one does not hold what it is said to.
@@ -65,18 +68,22 @@ pub(super) fn found<'a>(secret: &'a Secret, credential: &Credential) -> Option<B
 }
 
 /// The values of the wished keys.
-pub(super) fn rendered(form: &Form<'_>, credential: &Credential, config: &ByteString) -> BTreeMap<String, ByteString> {
+pub(super) fn rendered(
+    template: &SecretTemplate<'_>,
+    credential: &Credential,
+    config: &ByteString,
+) -> BTreeMap<String, ByteString> {
     let text = |text: &str| ByteString(text.as_bytes().to_vec());
     let value = |content: &KeyContent| match content {
         KeyContent::DockerConfigJson => config.clone(),
         KeyContent::Username => text(&credential.robot.name),
         KeyContent::Password => text(credential.secret.expose_secret()),
         KeyContent::RobotFile => bytes(&robot_file(credential)),
-        KeyContent::RegistryHost => text(form.endpoint.host()),
-        KeyContent::RegistryUrl => text(&form.endpoint.url),
+        KeyContent::RegistryHost => text(template.endpoint.host()),
+        KeyContent::RegistryUrl => text(&template.endpoint.url),
         KeyContent::Literal(literal) => text(literal),
     };
-    wished(form.wish).map(|(key, content)| (key.clone(), value(content))).collect()
+    wished(template.wish).map(|(key, content)| (key.clone(), value(content))).collect()
 }
 
 /// The wished keys as they are recorded: with their format, so that a start can tell whether a Secret has the wanted form
