@@ -357,7 +357,7 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     state.ready.store(true, Ordering::Relaxed);
     tracing::info!("ready");
     for registry in context.registries.all() {
-        sweep::soon(context, &registry.key);
+        sweep::enqueue_sweep(context, &registry.key);
     }
 }
 

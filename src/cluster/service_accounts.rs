@@ -43,7 +43,7 @@ pub enum Found {
 const ATTEMPTS: usize = 5;
 
 /// Whether the entry is there.
-pub async fn look(client: &Client, namespace: &ObjectName, entry: &SecretEntry, secret: &str) -> Result<Found, Error> {
+pub async fn find(client: &Client, namespace: &ObjectName, entry: &SecretEntry, secret: &str) -> Result<Found, Error> {
     add(client, namespace, entry, secret, true).await
 }
 

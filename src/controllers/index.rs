@@ -57,7 +57,7 @@ pub struct Entry {
     /// Its account was told that its home could not be listed, or is to be told.
     pub home_fails: bool,
     /// Something else asks for a look: a sweep, a ServiceAccount, the registry.
-    pub look: bool,
+    pub recheck: bool,
     /// When to look again without an event.
     pub wake: Option<Instant>,
     /// A call of unknown outcome may commit until then.
@@ -146,13 +146,13 @@ impl Entry {
 
     /// True if there is nothing new since the last pass.
     pub fn is_quiet(&self) -> bool {
-        !self.look && self.object.is_quiet() && self.secret.is_quiet()
+        !self.recheck && self.object.is_quiet() && self.secret.is_quiet()
     }
 }
 
 /// An account for a sweep over its home.
 #[derive(Clone, Debug)]
-pub struct Resident {
+pub struct AccountSlots {
     /// Which account.
     pub key: Key,
     /// [`Entry::uid`].
@@ -278,11 +278,11 @@ impl Index {
     }
 
     /// The accounts of a registry that may have robots, by home.
-    pub fn by_home(&self, registry: &RegistryKey) -> BTreeMap<Arc<Home>, Vec<Resident>> {
-        let mut homes: BTreeMap<Arc<Home>, Vec<Resident>> = BTreeMap::new();
+    pub fn by_home(&self, registry: &RegistryKey) -> BTreeMap<Arc<Home>, Vec<AccountSlots>> {
+        let mut homes: BTreeMap<Arc<Home>, Vec<AccountSlots>> = BTreeMap::new();
         for (key, entry) in &self.lock().entries {
             if entry.registry == *registry && entry.may_have_robots {
-                let resident = Resident { key: key.clone(), uid: entry.uid, slots: entry.slots };
+                let resident = AccountSlots { key: key.clone(), uid: entry.uid, slots: entry.slots };
                 homes.entry(Arc::clone(&entry.home)).or_default().push(resident);
             }
         }

@@ -162,8 +162,8 @@ pub struct Context {
 
 impl Context {
     /// Takes in what a watch told of one object. A bug that it brings out ends there, as one of a pass does: false if so.
-    pub fn shielded(&self, object: impl std::fmt::Display, take_in: impl FnOnce()) -> bool {
-        let well = std::panic::catch_unwind(AssertUnwindSafe(take_in)).is_ok();
+    pub fn shielded(&self, object: impl std::fmt::Display, apply_object: impl FnOnce()) -> bool {
+        let well = std::panic::catch_unwind(AssertUnwindSafe(apply_object)).is_ok();
         if !well {
             tracing::error!(%object, "a bug ended what was made of an event");
             self.metrics.panicked("watch");

@@ -1,9 +1,9 @@
 //! Registries and their logins.
 
+mod capabilities;
 mod connect;
 mod former;
 mod hosts;
-mod learned;
 mod login_robot;
 mod probe;
 mod projects;
@@ -13,17 +13,17 @@ mod state;
 mod status;
 mod trouble;
 
+pub use capabilities::Capabilities;
 pub use former::look_at_former;
-pub use learned::Learned;
 pub use login_robot::{LoginRobot, place};
-pub use probe::{look_at_users, probe};
-pub use projects::{FRESH, look as look_at_projects, projects};
+pub use probe::{probe, recheck_accounts_of};
+pub use projects::{FRESH, projects, refresh as refresh_projects};
 pub use settings::keep_settings;
 pub use state::RegistryState;
 #[cfg(test)]
 pub(crate) use state::tests as for_tests;
 pub use status::{swept, warn};
-pub use trouble::{Trouble, doubted, unreachable_tenant};
+pub use trouble::{Trouble, unreachable_tenant};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -39,7 +39,6 @@ use crate::domain::report::Failure;
 use crate::domain::robot::Home;
 use crate::registry::Error;
 use crate::registry::harbor::Room;
-use trouble::{in_doubt, told};
 
 /// What a watch event told of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +128,7 @@ impl Registries {
     }
 
     /// Puts an object that was shown or read in, and says what changed.
-    pub fn see(&self, name: &RegistryKey, object: RegistryObject, by: By) -> Seen {
+    pub fn observe(&self, name: &RegistryKey, object: RegistryObject, by: By) -> Seen {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         let object = Arc::new(object);
@@ -165,13 +164,13 @@ impl Registries {
             next.sweep_owed = true;
         }
         // Under another URL the probe has to come first.
-        next.look_owed |= moved;
+        next.recheck_owed |= moved;
         if moved {
-            (next.round, next.condemned, next.ungranted) = (Arc::default(), Arc::default(), Arc::default());
+            (next.round, next.orphans_due, next.ungranted) = (Arc::default(), Arc::default(), Arc::default());
             next.counts = None;
         }
         if changed {
-            next.trouble = Some(in_doubt(name));
+            next.trouble = Some(Trouble::unprobed(name));
             next.probed = false;
         }
         states.insert(name.clone(), Arc::new(next));
@@ -184,7 +183,7 @@ impl Registries {
     }
 
     /// Takes over what we wrote ourselves on top of `base`, unless something later came meanwhile.
-    pub(super) fn wrote(&self, name: &RegistryKey, base: &RegistryObject, object: RegistryObject) {
+    pub(super) fn record_write(&self, name: &RegistryKey, base: &RegistryObject, object: RegistryObject) {
         self.change(name, |state| {
             let version = |object: &RegistryObject| (object.metadata.uid.clone(), Version::of(&object.metadata));
             if version(&state.object) == version(base) {
@@ -257,16 +256,16 @@ impl Registries {
 
     /// The robots of the system were looked at, which is due once after each probe.
     pub fn saw_system(&self, name: &RegistryKey) {
-        if self.get(name).is_some_and(|state| state.look_at_system) {
-            self.change(name, |state| state.look_at_system = false);
+        if self.get(name).is_some_and(|state| state.recheck_system) {
+            self.change(name, |state| state.recheck_system = false);
         }
     }
 
     /// Whether each account is to be looked at, once after that became so.
-    fn take_look(&self, name: &RegistryKey) -> bool {
-        let owed = self.get(name).is_some_and(|state| state.look_owed);
+    fn take_recheck(&self, name: &RegistryKey) -> bool {
+        let owed = self.get(name).is_some_and(|state| state.recheck_owed);
         if owed {
-            self.change(name, |state| state.look_owed = false);
+            self.change(name, |state| state.recheck_owed = false);
         }
         owed
     }
@@ -357,11 +356,11 @@ pub fn project_tag(registry: &RegistryKey, home: &Home) -> u64 {
 
 /// Takes in a newer picture of a registry's object and asks its accounts for what that means for them; what a probe or a
 /// sweep has to do is left to the caller.
-pub fn take_in(ctx: &Context, name: &RegistryKey, object: RegistryObject, by: By) -> Seen {
-    let seen = ctx.registries.see(name, object, by);
+pub fn apply_object(ctx: &Context, name: &RegistryKey, object: RegistryObject, by: By) -> Seen {
+    let seen = ctx.registries.observe(name, object, by);
     if seen == Seen::Changed {
         // Under another URL the probe has to come first; it looks at the accounts when it is through.
-        look_at_users(ctx, name);
+        recheck_accounts_of(ctx, name);
     }
     if seen != Seen::Nothing {
         release(ctx, name);
@@ -385,7 +384,7 @@ impl Context {
             // Whether a login that is only in memory is still good the probe finds out.
             state.kept = false;
             if certain && state.trouble.is_none() {
-                let trouble = if doubtful { doubted(name) } else { told(state, error) };
+                let trouble = if doubtful { Trouble::suspected(name) } else { Trouble::from_error(state, error) };
                 state.trouble = Some(trouble);
                 state.probed = !doubtful;
                 state.trouble_since.get_or_insert_with(Instant::now);

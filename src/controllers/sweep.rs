@@ -1,9 +1,9 @@
 //! Compares what a registry holds with what the last passes left there: one list per project in use instead of one
 //! call per robot. Whatever differs is queued, and robots without an account are counted.
 
-pub mod census;
 mod homes;
 mod names;
+pub mod orphan_count;
 pub mod orphans;
 pub mod round;
 pub mod since;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::index::{Resident, robot_digest, slots_digest};
+use super::index::{AccountSlots, robot_digest, slots_digest};
 use super::registries::{self, RegistryState, poll_tag, project_tag, tag};
 use super::{Context, Key, RegistryWork};
 use crate::api::{RegistryKey, RegistryTime};
@@ -28,8 +28,8 @@ use crate::domain::slots::Slot;
 use crate::engine::Outcome;
 use crate::registry::harbor::short_name;
 use crate::registry::{Class, Digest, Error, Registry};
-use census::Census;
 use names::{digest_under, slots_of};
+use orphan_count::OrphanCount;
 use ungranted::Fence;
 use unmanaged::Unmanaged;
 use unwatched::{check_login, check_password, check_secret};
@@ -59,11 +59,11 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     }
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
     let Some(client) = state.client.clone() else { return Outcome::Again };
-    let _under_way = state.learned.begin_sweep();
+    let _under_way = state.capabilities.begin_sweep();
     let listed = ctx.index.is_listed();
     let mut homes = ctx.index.by_home(name);
     // Where orphans are deleted, each poll looks for them; else it is enough to count them now and then.
-    if listed && (state.look_at_system || (state.deletes_orphans() && state.sees_system)) {
+    if listed && (state.recheck_system || (state.deletes_orphans() && state.sees_system)) {
         homes.entry(ctx.index.home(&Home::System)).or_default();
     }
     let fence = Fence::of(ctx, name, &state);
@@ -72,7 +72,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
             homes.entry(home).or_default();
         }
     }
-    let mut census = Census::of(&state);
+    let mut orphan_count = OrphanCount::of(&state);
     let mut unseen = None;
     let before = state.swept_prefix.clone();
     // First of all: if that renames the robots, this very sweep finds them so.
@@ -90,18 +90,18 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     };
     let pause =
         Duration::from_secs(SHARE.into()).checked_div(state.requests_per_second(&ctx.settings)).unwrap_or_default();
-    state.learned.homes_are(|home| homes.contains_key(home));
+    state.capabilities.homes_are(|home| homes.contains_key(home));
     // Where the last one ended early, this one goes on: what lies behind a home that fails is not hidden by it.
     let mut unanswered = 0;
     for (home, mut accounts) in homes::from(homes, state.swept_to.as_deref()) {
         accounts.sort_unstable_by_key(|account| account.uid);
-        let result = compare(ctx, name, &*client, &home, &accounts, &expected, &mut census).await;
+        let result = compare(ctx, name, &*client, &home, &accounts, &expected, &mut orphan_count).await;
         if *home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
             ctx.registries.saw_system(name);
         }
         if result.is_ok() {
             unanswered = 0;
-            if state.learned.home_answered(&home) {
+            if state.capabilities.home_answered(&home) {
                 homes::tell(ctx, &accounts);
             }
         }
@@ -125,9 +125,9 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
                     unseen = Some(unseen_in(name, &home, &error));
                 }
                 // What lasts must not keep everything else from being told.
-                let lasts = error.class() == Class::UserFix || state.learned.why_home_fails(&home).is_some();
+                let lasts = error.class() == Class::UserFix || state.capabilities.why_home_fails(&home).is_some();
                 if !matches!(error, Error::ProjectNotFound { .. }) {
-                    census.missed(&home, lasts);
+                    orphan_count.missed(&home, lasts);
                 }
                 if error.is_outage() {
                     unanswered += 1;
@@ -142,7 +142,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
                     }
                 }
                 if error.class() != Class::UserFix
-                    && state.learned.home_failed(&home, homes::why_not_listed(&state, &home, &error))
+                    && state.capabilities.home_failed(&home, homes::why_not_listed(&state, &home, &error))
                 {
                     homes::tell(ctx, &accounts);
                 }
@@ -152,7 +152,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     }
     ctx.registries.swept_to(name, None);
     ctx.registries.swept(name, client.name_prefix());
-    let projects = ctx.unless_ending(registries::look_at_projects(ctx, name, &*client)).await;
+    let projects = ctx.unless_ending(registries::refresh_projects(ctx, name, &*client)).await;
     let Some(projects) = projects else { return ENDING };
     match projects {
         Ok(calls) => {
@@ -177,7 +177,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     if listed {
         registries::look_at_former(ctx, name).await;
     }
-    let counts = census.result().filter(|_| listed);
+    let counts = orphan_count.result().filter(|_| listed);
     ctx.registries.sees_all_but(name, unseen);
     registries::swept(ctx, name, counts).await;
     if !ctx.settings.watch_secrets {
@@ -198,7 +198,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     if ctx.registries.see_clock(name, client.clock_offset()) {
         tracing::info!(registry = %name, "Harbor's clock was set: deadlines are looked at again");
         for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.wake.is_some()) {
-            look(ctx, &key);
+            recheck(ctx, &key);
         }
         ctx.registry_work.hint(RegistryWork::Probe(name.clone()), None);
     }
@@ -254,9 +254,9 @@ async fn compare(
     registry: &RegistryKey,
     client: &dyn Registry,
     home: &Arc<Home>,
-    accounts: &[Resident],
+    accounts: &[AccountSlots],
     expected: &Expected<'_>,
-    census: &mut Census,
+    orphan_count: &mut OrphanCount,
 ) -> Result<u32, Error> {
     let Expected { former_prefix, fence, login, now } = *expected;
     let is_slot = slots_of(ctx, home, accounts);
@@ -292,7 +292,7 @@ async fn compare(
     let Some(robots) = listing else { return Ok(0) };
     let mut robots = robots?;
     drop(is_slot);
-    census.unmanaged(home, unmanaged.into_inner().unwrap_or_else(PoisonError::into_inner));
+    orphan_count.unmanaged(home, unmanaged.into_inner().unwrap_or_else(PoisonError::into_inner));
     if strays.into_inner() > MOST_STRAYS {
         tracing::warn!(%registry, ?home, most = MOST_STRAYS, "more robots without an account than are looked at in one sweep");
     }
@@ -303,7 +303,7 @@ async fn compare(
     let strays = robots.iter_mut().filter_map(|robot| Some((robot.name.clone(), robot.owner.take()?))).collect();
     let by_name: HashMap<&str, &Digest> =
         robots.iter().filter_map(|robot| Some((short_name(&robot.name, home, prefix)?, robot))).collect();
-    for Resident { key, slots: left, .. } in accounts {
+    for AccountSlots { key, slots: left, .. } in accounts {
         // One that a pass worked on meanwhile may be in the list as it was before: the next sweep looks.
         let Some(entry) = ctx.index.get(key).filter(|entry| entry.slots == *left) else { continue };
         let slots = Slot::BOTH.map(|slot| by_name.get(slot.name(&entry.base_name).as_str()).copied());
@@ -321,7 +321,7 @@ async fn compare(
             ctx.index.update(key, |entry| (entry.slots, entry.renamed) = (Some(now), true));
         }
         tracing::debug!(account = %key, "Harbor holds something else than was left there");
-        look(ctx, key);
+        recheck(ctx, key);
     }
     if let Some(fence) = fence {
         fence.end(client, home, beyond).await?;
@@ -331,16 +331,16 @@ async fn compare(
     }
     // Accounts that waited for this project to appear.
     ctx.accounts.release(project_tag(registry, home));
-    match orphans::among(ctx, home, prefix, strays, census.known(home)).await {
+    match orphans::among(ctx, home, prefix, strays, orphan_count.known(home)).await {
         Ok(mut found) => {
             if let Some(state) = ctx.registries.get(registry).filter(|state| state.deletes_orphans()) {
                 found = orphans::delete(ctx, &state, client, home, found).await?;
             }
-            census.orphans(home, found.iter().map(|orphan| orphan.id).collect());
+            orphan_count.orphans(home, found.iter().map(|orphan| orphan.id).collect());
         }
         Err(error) => {
             tracing::warn!(%registry, %error, "robots without an account were not counted");
-            census.is_not_whole();
+            orphan_count.is_not_whole();
         }
     }
     Ok(u32::try_from(seen.into_inner() / 100).unwrap_or(u32::MAX).saturating_add(1))
@@ -359,22 +359,22 @@ fn unseen_in(registry: &RegistryKey, home: &Home, error: &Error) -> Failure {
 }
 
 /// A project that is gone or that the login may not list: its accounts look for themselves and say so.
-fn report_to(ctx: &Context, accounts: &[Resident], error: &Error) {
+fn report_to(ctx: &Context, accounts: &[AccountSlots], error: &Error) {
     let empty = slots_digest([None, None]);
     for account in accounts {
         if error.class() == Class::UserFix && account.slots != Some(empty) {
-            look(ctx, &account.key);
+            recheck(ctx, &account.key);
         }
     }
 }
 
 /// Asks for a pass over an account although none of its objects changed.
-pub fn look(ctx: &Context, key: &Key) {
-    ctx.index.update(key, |entry| entry.look = true);
+pub fn recheck(ctx: &Context, key: &Key) {
+    ctx.index.update(key, |entry| entry.recheck = true);
     ctx.accounts.hint(key.clone(), None);
 }
 
 /// Asks for a sweep soon.
-pub fn soon(ctx: &Context, registry: &RegistryKey) {
+pub fn enqueue_sweep(ctx: &Context, registry: &RegistryKey) {
     ctx.registry_work.hint(RegistryWork::Sweep(registry.clone()), None);
 }

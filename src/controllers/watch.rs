@@ -13,8 +13,8 @@ use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
 
 use super::index;
-use super::registries::{self, By, look_at_users, release, take_in};
-use super::sweep::look;
+use super::registries::{self, By, apply_object, recheck_accounts_of, release};
+use super::sweep::recheck;
 use super::tracked::Shown;
 use super::{Context, Key, RegistryWork, accounts, unreadable};
 use crate::api::{
@@ -37,7 +37,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
             open::<SystemRobotAccount>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config()).boxed();
         streams.extend(mapped(vec![all], Account::from));
     }
-    let see = |seen: Seen<Account>| match seen {
+    let observe = |seen: Seen<Account>| match seen {
         Seen::Is(account, shown) => {
             let meta = &account.metadata;
             let namespace = meta.namespace.as_deref();
@@ -49,7 +49,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
                 tracing::info!(account = %key, "the account can be read again");
                 ctx.accounts.change(key.clone(), None);
             }
-            if !ctx.shielded(&key, || accounts::see(&ctx, account, shown)) {
+            if !ctx.shielded(&key, || accounts::observe(&ctx, account, shown)) {
                 ctx.accounts.change(key, None);
             }
         }
@@ -66,7 +66,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
             ctx.accounts.change(key, None);
         }
     };
-    feed(streams, |account| &account.metadata, ready, see, listed).await;
+    feed(streams, |account| &account.metadata, ready, observe, listed).await;
 }
 
 /// Registries of both kinds.
@@ -82,7 +82,7 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
             open::<ClusterHarborRegistry>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config).boxed();
         streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
     }
-    let see = |seen: Seen<RegistryObject>| match seen {
+    let observe = |seen: Seen<RegistryObject>| match seen {
         Seen::Is(registry, shown) => {
             if let Ok(key) = registry.key() {
                 ctx.shielded(key.to_string(), || see_registry(&ctx, registry, shown));
@@ -117,20 +117,20 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
             }
         }
     };
-    feed(streams, |registry| &registry.metadata, ready, see, listed).await;
+    feed(streams, |registry| &registry.metadata, ready, observe, listed).await;
 }
 
 fn forget_registry(ctx: &Context, name: &RegistryKey) {
     ctx.registries.remove(name);
     release(ctx, name);
-    look_at_users(ctx, name);
+    recheck_accounts_of(ctx, name);
 }
 
 fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
     // The API server stores no name that is none.
     let Ok(name) = registry.key() else { return };
     let again = ctx.gaps.readable(&registry.kind.to_string(), registry.metadata.namespace.as_deref(), registry.name());
-    let seen = take_in(ctx, &name, registry, By::Watch(shown));
+    let seen = apply_object(ctx, &name, registry, By::Watch(shown));
     if again {
         tracing::info!(registry = %name, "the registry can be read again");
         release(ctx, &name);
@@ -144,7 +144,7 @@ fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
 pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
     let config = config().labels(&format!("{}={}", keys::LABEL_MANAGED_BY, keys::MANAGED_BY));
     let streams = in_namespaces::<Secret>(&ctx, &config);
-    let see = |seen: Seen<Secret>| match seen {
+    let observe = |seen: Seen<Secret>| match seen {
         Seen::Is(secret, shown) => {
             ctx.shielded(secret.name_any(), || see_secret(&ctx, &secret, shown));
         }
@@ -163,10 +163,10 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
             listing.covers(&ctx.settings.namespaces, Some(namespace)) && listing.lacks(namespace, name)
         };
         for key in ctx.index.without_secret(&ctx.settings.resource_namespace, lacks) {
-            look(&ctx, &key);
+            recheck(&ctx, &key);
         }
     };
-    feed(streams, Resource::meta, ready, see, listed).await;
+    feed(streams, Resource::meta, ready, observe, listed).await;
 }
 
 /// What is in a Secret that cannot be read, or was in it, nobody knows: the accounts with one of its name look.
@@ -175,7 +175,7 @@ fn look_at_owners(ctx: &Context, secret: &Unreadable) {
         secret.metadata.namespace.as_deref() == Some(namespace) && secret.metadata.name.as_deref() == Some(name)
     };
     for key in ctx.index.without_secret(&ctx.settings.resource_namespace, is_it) {
-        look(ctx, &key);
+        recheck(ctx, &key);
     }
 }
 
@@ -204,7 +204,7 @@ fn see_secret(ctx: &Arc<Context>, secret: &Secret, shown: Shown) {
 pub async fn logins(ctx: Arc<Context>) {
     let namespace = &ctx.settings.resource_namespace;
     let api = Api::<objects::Partial<Secret>>::namespaced(ctx.client.clone(), namespace);
-    let see = |seen: Seen<PartialObjectMeta<Secret>>| {
+    let observe = |seen: Seen<PartialObjectMeta<Secret>>| {
         let (metadata, listed) = match seen {
             Seen::Is(secret, shown) => (secret.metadata, shown == Shown::Listed),
             Seen::Gone(secret) => (secret.metadata, false),
@@ -228,13 +228,13 @@ pub async fn logins(ctx: Arc<Context>) {
         }
     };
     let streams = vec![open(&ctx.gaps, &ctx.restores, api, Some(&**namespace), config()).boxed()];
-    feed(streams, Resource::meta, || {}, see, |_| {}).await;
+    feed(streams, Resource::meta, || {}, observe, |_| {}).await;
 }
 
 /// ServiceAccounts: those that an account names may come, go or be edited.
 pub async fn service_accounts(ctx: Arc<Context>) {
     let streams = in_namespaces::<ServiceAccount>(&ctx, &config());
-    let see = |seen: Seen<ServiceAccount>| {
+    let observe = |seen: Seen<ServiceAccount>| {
         let (account, shown) = match seen {
             Seen::Is(account, shown) => (account, shown),
             Seen::Gone(account) => (account, Shown::Deleted),
@@ -252,7 +252,7 @@ pub async fn service_accounts(ctx: Arc<Context>) {
             wake(&ctx, user);
         }
     };
-    feed(streams, Resource::meta, || {}, see, |_| {}).await;
+    feed(streams, Resource::meta, || {}, observe, |_| {}).await;
 }
 
 /// Namespaces, metadata only: grants may select them by label.
@@ -265,7 +265,7 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
         readable(&ctx, "Namespace", meta);
         see_namespace(&ctx, meta.name.as_deref().unwrap_or_default(), None);
     };
-    let see = |seen: Seen<PartialObjectMeta<Namespace>>| match seen {
+    let observe = |seen: Seen<PartialObjectMeta<Namespace>>| match seen {
         Seen::Is(namespace, _) => {
             readable(&ctx, "Namespace", &namespace.metadata);
             let terminating = objects::is_deleting(&namespace.metadata);
@@ -282,12 +282,12 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
             see_namespace(&ctx, &name, None);
         }
     };
-    feed(streams, Resource::meta, ready, see, listed).await;
+    feed(streams, Resource::meta, ready, observe, listed).await;
 }
 
 fn see_namespace(ctx: &Context, name: &str, now: Option<&index::Namespace>) {
     for key in ctx.index.see_namespace(name, now) {
-        ctx.index.update(&key, |entry| entry.look = true);
+        ctx.index.update(&key, |entry| entry.recheck = true);
         wake(ctx, key);
     }
 }

@@ -40,7 +40,7 @@ impl Contest {
 
 /// The plan of a pass that leaves a contested Secret alone: what would be done if the Secret were as wanted. A new
 /// credential that is needed for another reason is published all the same.
-pub fn stand_back(x: &Situation) -> Plan {
+pub fn back_off(x: &Situation) -> Plan {
     let usual = plan::plan(x);
     let Some(current) = x.current().filter(|_| !x.deleting && x.permit == Permit::Granted) else { return usual };
     let as_wanted = SecretView::Ours { names: Named::Alive(current), intact: true, current_form: true };
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_contested_form_is_left_and_the_credential_counts() {
         let secret = SecretView::Ours { names: Named::Alive(Slot::A), intact: true, current_form: false };
-        let plan = stand_back(&Situation { secret, ..settled() });
+        let plan = back_off(&Situation { secret, ..settled() });
         assert_eq!((plan.steps, plan.blocker, plan.ready), (vec![], Some(Blocker::SecretContested), true));
     }
 
@@ -142,7 +142,7 @@ mod tests {
             [SecretView::Absent, SecretView::Ours { names: Named::Nothing, intact: false, current_form: true }]
         {
             for strategy in [Strategy::Overlap, Strategy::InPlace] {
-                let plan = stand_back(&Situation { secret, strategy, ..settled() });
+                let plan = back_off(&Situation { secret, strategy, ..settled() });
                 assert_eq!((plan.steps, plan.blocker, plan.ready), (vec![], Some(Blocker::SecretContested), false));
             }
         }
@@ -154,7 +154,7 @@ mod tests {
             let secret = SecretView::Ours { names: Named::Alive(Slot::A), intact: true, current_form: false };
             let mut x = Situation { secret, strategy, ..settled() };
             x.slots[0] = x.slots[0].map(|robot| SlotView { disabled: true, ..robot });
-            let plan = stand_back(&x);
+            let plan = back_off(&x);
             assert_eq!(plan.steps, [Step::Update(plan::Target::Seen(Slot::A), plan::Purpose::Align)]);
             assert!(plan.look_again);
         }
@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_as_wanted_again_is_not_contested_any_more() {
-        assert_eq!(stand_back(&settled()), plan::plan(&settled()));
+        assert_eq!(back_off(&settled()), plan::plan(&settled()));
     }
 
     #[test]
     fn renewal_publishes_into_a_contested_secret() {
         let mut due = Situation { secret: SecretView::Absent, ..settled() };
         due.slots[0] = due.slots[0].map(|robot| SlotView { age: Age::Due, ..robot });
-        let plan = stand_back(&due);
+        let plan = back_off(&due);
         assert!(plan.publishes() && plan.blocker.is_none(), "{plan:?}");
     }
 
@@ -178,18 +178,18 @@ mod tests {
         let own = CustomPassword::Differs;
         let damaged = SecretView::Ours { names: Named::Nothing, intact: false, current_form: true };
         for secret in [SecretView::Absent, damaged] {
-            let plan = stand_back(&Situation { secret, own, ..settled() });
+            let plan = back_off(&Situation { secret, own, ..settled() });
             assert_eq!((plan.steps, plan.blocker), (vec![], Some(Blocker::SecretContested)));
         }
         let reshaped = SecretView::Ours { names: Named::Alive(Slot::A), intact: true, current_form: false };
-        assert!(stand_back(&Situation { secret: reshaped, own, ..settled() }).publishes());
+        assert!(back_off(&Situation { secret: reshaped, own, ..settled() }).publishes());
     }
 
     #[test]
     fn deletion_and_a_lost_grant_do_not_care() {
         let deleting = Situation { deleting: true, secret: SecretView::Absent, ..settled() };
-        assert_eq!(stand_back(&deleting).steps, [Step::Delete(Slot::A, plan::Why::AccountDeleted)]);
+        assert_eq!(back_off(&deleting).steps, [Step::Delete(Slot::A, plan::Why::AccountDeleted)]);
         let refused = Situation { permit: Permit::Refused, ..settled() };
-        assert_eq!(stand_back(&refused), plan::plan(&refused));
+        assert_eq!(back_off(&refused), plan::plan(&refused));
     }
 }

@@ -79,12 +79,12 @@ pub fn replaces(plan: &Plan) -> bool {
 
 /// The plan of a pass that comes before a further repair is allowed: nothing is changed. What is not a repair goes on
 /// as usual.
-pub fn hold(x: &Situation) -> Plan {
+pub fn defer(x: &Situation) -> Plan {
     held(x, Kind::Repair)
 }
 
 /// The same before a further renewal.
-pub fn hold_renewal(x: &Situation) -> Plan {
+pub fn defer_renewal(x: &Situation) -> Plan {
     held(x, Kind::Renewal)
 }
 
@@ -179,7 +179,7 @@ mod tests {
     fn a_lost_credential_waits_without_a_step() {
         let x = Situation { secret: SecretView::Absent, ..settled() };
         assert!(plan::plan(&x).publishes());
-        let plan = hold(&x);
+        let plan = defer(&x);
         assert_eq!((plan.steps, plan.blocker, plan.ready), (vec![], Some(Blocker::RepairsPaused), false));
         assert_eq!(plan.current, Some(plan::Target::Seen(Slot::A)));
     }
@@ -191,7 +191,7 @@ mod tests {
         let recorded = plan::Recorded { current: gone, ..settled().recorded };
         let x = Situation { slots: [None, None], secret, recorded, ..settled() };
         assert!(plan::plan(&x).publishes());
-        assert_eq!(hold(&x), Plan { blocker: Some(Blocker::RepairsPaused), ..Plan::default() });
+        assert_eq!(defer(&x), Plan { blocker: Some(Blocker::RepairsPaused), ..Plan::default() });
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
             ..settled()
         };
         for x in [due, revoked, chosen, fresh] {
-            let plan = hold(&x);
+            let plan = defer(&x);
             assert!(plan.publishes() && plan.blocker.is_none(), "{x:?}");
             assert_ne!(kind(&x), Some(Kind::Repair), "{x:?}");
         }
@@ -217,19 +217,19 @@ mod tests {
     fn a_renewal_right_after_another_waits_and_a_repair_does_not_wait_for_it() {
         let mut due = settled();
         due.slots[0] = due.slots[0].map(|robot| SlotView { age: Age::Expired, ..robot });
-        let plan = hold_renewal(&due);
+        let plan = defer_renewal(&due);
         assert_eq!((plan.steps, plan.blocker), (vec![], Some(Blocker::RepairsPaused)));
         let prolonged = Situation { own: CustomPassword::Published, strategy: plan::Strategy::InPlace, ..due };
         assert!(replaces(&plan::plan(&prolonged)) && !plan::plan(&prolonged).publishes());
-        assert_eq!(hold_renewal(&prolonged).blocker, Some(Blocker::RepairsPaused));
+        assert_eq!(defer_renewal(&prolonged).blocker, Some(Blocker::RepairsPaused));
         let lost = Situation { secret: SecretView::Absent, ..settled() };
-        assert_eq!(hold_renewal(&lost), plan::plan(&lost));
+        assert_eq!(defer_renewal(&lost), plan::plan(&lost));
     }
 
     #[test]
     fn what_is_no_repair_goes_on() {
         let deleting = Situation { deleting: true, secret: SecretView::Absent, ..settled() };
-        assert_eq!(hold(&deleting), plan::plan(&deleting));
-        assert_eq!(hold(&settled()), plan::plan(&settled()));
+        assert_eq!(defer(&deleting), plan::plan(&deleting));
+        assert_eq!(defer(&settled()), plan::plan(&settled()));
     }
 }

@@ -47,7 +47,7 @@ pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Hom
 pub(crate) fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
     let registry = &state.object.spec.url;
     if error.is_of_login() {
-        let registries::Trouble { reason, message, permanent, .. } = registries::doubted(&state.key);
+        let registries::Trouble { reason, message, permanent, .. } = registries::Trouble::suspected(&state.key);
         return Failure { reason, message, permanent };
     }
     if let Some(registries::Trouble { reason, message, permanent, .. }) = registries::unreachable_tenant(state, error) {

@@ -15,5 +15,5 @@ mod unknown_permissions;
 
 use pass::Pass;
 pub use pass::pass;
-pub use remember::{gone, see};
+pub use remember::{gone, observe};
 pub use restart::is_settled;

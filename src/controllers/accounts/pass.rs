@@ -183,7 +183,10 @@ impl Pass<'_> {
     pub(super) fn home_fails(&self, cause: Cause) -> Option<Failure> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;
         let at_rest = cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
-        self.registry.learned.why_home_fails(&self.desired.home).filter(|_| at_rest && self.registry.trouble.is_none())
+        self.registry
+            .capabilities
+            .why_home_fails(&self.desired.home)
+            .filter(|_| at_rest && self.registry.trouble.is_none())
     }
 
     pub(super) async fn run(mut self) -> Outcome {
@@ -312,9 +315,9 @@ impl Pass<'_> {
     ) -> (Situation, plan::Plan) {
         let situation = gathered.observed(recorded, self.is_deleting()).situation(&self.desired);
         let plan = match (gathered.secret_contested, gathered.held_until(&situation)) {
-            (Some(_), _) => contest::stand_back(&situation),
-            (None, Some(_)) if pace::kind(&situation) == Some(pace::Kind::Renewal) => pace::hold_renewal(&situation),
-            (None, Some(_)) if !edited => pace::hold(&situation),
+            (Some(_), _) => contest::back_off(&situation),
+            (None, Some(_)) if pace::kind(&situation) == Some(pace::Kind::Renewal) => pace::defer_renewal(&situation),
+            (None, Some(_)) if !edited => pace::defer(&situation),
             (None, _) => plan::plan(&situation),
         };
         (situation, plan)

@@ -89,8 +89,8 @@ pub(super) fn give_up_missing(
     spec: &AccountSpec,
     registry: &RegistryState,
 ) -> Option<Failure> {
-    registry.learned.names_projects(account, |project| names(spec, project));
-    let missing = registry.learned.missing_projects();
+    registry.capabilities.names_projects(account, |project| names(spec, project));
+    let missing = registry.capabilities.missing_projects();
     if missing.is_empty() || desired.home != Home::System {
         return None;
     }

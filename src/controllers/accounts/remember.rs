@@ -18,7 +18,7 @@ use crate::domain::{conditions, desired, reasons};
 use crate::engine::Outcome;
 
 /// What the watch shows of an account.
-pub fn see(ctx: &Arc<Context>, account: Account, shown: Shown) {
+pub fn observe(ctx: &Arc<Context>, account: Account, shown: Shown) {
     let Some(key) = key_of(ctx, &account) else { return };
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
         if !settle(ctx, &key, &account) {
@@ -29,7 +29,7 @@ pub fn see(ctx: &Arc<Context>, account: Account, shown: Shown) {
     if !ctx.index.see_account(&key, Version::of(&account.metadata), shown) {
         return;
     }
-    if entry.wish == wish_digest(&account) {
+    if entry.wish == spec_digest(&account) {
         ctx.accounts.hint(key, None);
     } else {
         ctx.accounts.change(key, Some(Box::new(account)));
@@ -46,7 +46,7 @@ fn uid_digest(account: &Account) -> u64 {
 }
 
 /// A digest of what a person can change on the account.
-fn wish_digest(account: &Account) -> u64 {
+fn spec_digest(account: &Account) -> u64 {
     let meta = &account.metadata;
     let annotations = desired::tokens(meta.annotations.as_ref());
     digest((meta.generation, &meta.uid, annotations.refresh, annotations.revoke, meta.deletion_timestamp.is_some()))
@@ -76,7 +76,7 @@ pub(super) fn told_of(account: &Account) -> Told {
 /// `shown`: what the watch had shown of it when it was read.
 pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &RegistryKey, shown: Version) {
     let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
-    let (version, wish) = (Version::of(&account.metadata), wish_digest(account));
+    let (version, wish) = (Version::of(&account.metadata), spec_digest(account));
     let object = match &before {
         Some(entry) => entry.object.with(|object| object.read(version, shown)),
         // Whether the watch has shown it, or will, is not known.
@@ -102,7 +102,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &R
         held_back: before.as_ref().is_some_and(|entry| entry.held_back),
         secret: before.as_ref().map(|entry| entry.secret).unwrap_or_default(),
         home_fails: before.as_ref().is_some_and(|entry| entry.home_fails),
-        look: false,
+        recheck: false,
         wake: before.as_ref().and_then(|entry| entry.wake),
         unsettled_until: before.as_ref().and_then(|entry| entry.unsettled_until),
         left_unfinished: before.as_ref().map_or(finalizer, |entry| entry.left_unfinished),
@@ -144,7 +144,7 @@ pub(super) fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outco
     let Some(Entry { registry, home, had_robots, .. }) = ctx.index.remove(key) else { return Outcome::Gone };
     match ctx.registries.get(&registry) {
         Some(state) => {
-            state.learned.names_projects(key, |_| false);
+            state.capabilities.names_projects(key, |_| false);
             if had_robots && !nothing_left {
                 state.round.follow(&home, true);
             }

@@ -33,7 +33,7 @@ pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState, settled_o
     let text = registry.info.as_ref().and_then(|info| info.version.as_deref());
     let version = text.and_then(Version::parse);
     let listed = registry.catalogue.as_deref();
-    let told = registry.learned.refused_pairs(text, settled_on);
+    let told = registry.capabilities.refused_pairs(text, settled_on);
     let unknown = catalogue::unknown(version, listed, &desired.permissions, &told);
     if unknown.is_empty() {
         return None;
@@ -62,11 +62,11 @@ pub(super) fn learn(
     match error {
         registry::Error::PermissionUnknown { pair } => {
             let version = registry.info.as_ref().and_then(|info| info.version.as_deref());
-            registry.learned.pair_refused(version, sent, pair)
+            registry.capabilities.pair_refused(version, sent, pair)
         }
         // Of a system account the other projects are served. One that a pattern found is missed by the next list.
         registry::Error::ProjectNotFound { project } if projects::names(spec, project) => {
-            registry.learned.set_project_missing(project, account)
+            registry.capabilities.set_project_missing(project, account)
         }
         _ => false,
     }

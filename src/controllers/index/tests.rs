@@ -24,7 +24,7 @@ pub(super) fn entry(project: &str) -> Entry {
         held_back: false,
         secret: Tracked::default(),
         home_fails: false,
-        look: false,
+        recheck: false,
         wake: None,
         unsettled_until: None,
         left_unfinished: false,

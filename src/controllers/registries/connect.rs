@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::state::CREDENTIALS_MISSING;
-use super::trouble::told;
 use super::{RegistryState, Trouble};
 use crate::api::RegistryKey;
 use crate::cluster::login::{self, Login, LoginError, Trust};
@@ -105,16 +104,18 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
     }
     let client = client_for(ctx, state, &spec.url, &login, roots).map_err(|error| match error {
         // As if nothing answered there.
-        Refused::Config(ConfigError::Address) => told(state, &Error::Unreachable { what: "address not allowed" }),
+        Refused::Config(ConfigError::Address) => {
+            Trouble::from_error(state, &Error::Unreachable { what: "address not allowed" })
+        }
         Refused::Config(other) => broken("ConnectionInvalid", other.to_string()),
         Refused::Url(text) => broken("UrlInvalid", text),
     })?;
     let client: Arc<dyn Registry> = Arc::new(client);
     ctx.registries.change(name, |state| {
         // A late answer to the last login teaches nothing about this one.
-        state.learned = Arc::default();
+        state.capabilities = Arc::default();
         // Another login may do what the last one could not.
-        state.look_owed |= state.client.is_some();
+        state.recheck_owed |= state.client.is_some();
         state.sweep_owed = true;
         if let Some(former) = state.client.replace(Arc::clone(&client)).filter(|_| state.connected_to != spec.url) {
             let url = std::mem::take(&mut state.connected_to);

@@ -15,7 +15,7 @@ use super::connect::client_at;
 use crate::api::{FormerUrl, RegistryKey, conditions as kinds, keys};
 use crate::cluster::accounts;
 use crate::controllers::Context;
-use crate::controllers::index::{Resident, digest};
+use crate::controllers::index::{AccountSlots, digest};
 use crate::domain::conditions;
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
@@ -194,7 +194,7 @@ async fn in_home(
     ctx: &Context,
     client: &dyn Registry,
     home: &Home,
-    residents: &[Resident],
+    residents: &[AccountSlots],
 ) -> Result<Vec<Digest>, Error> {
     let owner = |robot: &Robot| {
         let mark = mark::parse(&robot.description).filter(|mark| !mark.retained)?;

@@ -8,11 +8,10 @@ use super::connect::{Connected, connect};
 use super::login_robot::{self, LoginRobot};
 use super::resolve::resolve;
 use super::status::write_status;
-use super::trouble::told;
-use super::{By, RegistryState, Trouble, address, doubted, poll_tag, tag, take_in, wish};
+use super::{By, RegistryState, Trouble, address, apply_object, poll_tag, tag, wish};
 use crate::api::{Account, RegistryKey, RegistryObject, keys};
 use crate::cluster::{accounts, explain, objects, registries as registry_objects};
-use crate::controllers::sweep::look;
+use crate::controllers::sweep::recheck;
 use crate::controllers::{Context, RegistryWork};
 use crate::deadline;
 use crate::decode::Unreadable;
@@ -58,7 +57,11 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     if !state.is_deleting() && !objects::has_finalizer(&state.object.metadata, keys::FINALIZER_REGISTRY) {
         match registry_objects::add_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
             Ok(metadata) => {
-                ctx.registries.wrote(name, &state.object, RegistryObject { metadata, ..(*state.object).clone() });
+                ctx.registries.record_write(
+                    name,
+                    &state.object,
+                    RegistryObject { metadata, ..(*state.object).clone() },
+                );
             }
             Err(error) => return failed(ctx, name, &error).await,
         }
@@ -91,14 +94,14 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         match &result {
             Ok(info) => {
                 // Of a short outage the sweep that is under way need not begin anew.
-                state.sweep_owed |= state.trouble.is_some() && !state.learned.is_swept_now();
+                state.sweep_owed |= state.trouble.is_some() && !state.capabilities.is_swept_now();
                 // Timers of accounts that came before the first answer were set without it: the sweep sees to them.
                 if let (None, Some(client), false) = (&state.info, &state.client, has_accounts) {
                     state.clock_offset = client.clock_offset();
                 }
                 // An account that asks for what Harbor did not know has a credential without it.
                 let version = |info: &ServerInfo| info.version.clone();
-                state.look_owed |= state.info.as_ref().is_some_and(|before| version(before) != version(info));
+                state.recheck_owed |= state.info.as_ref().is_some_and(|before| version(before) != version(info));
                 state.info = Some(info.clone());
                 if let Some(own) = own {
                     state.sees_system = match info.login {
@@ -106,7 +109,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
                         LoginKind::User => false,
                         LoginKind::Robot => own.as_ref().is_some_and(|own| own.lists_system),
                     };
-                    state.look_at_system = state.sees_system;
+                    state.recheck_system = state.sees_system;
                     state.login_robot = own;
                     // Whoever edited the object meanwhile wants another look.
                     state.login_robot_seen = (wish(&state.object) == wish(&asked)).then(Instant::now);
@@ -123,7 +126,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
             Err(trouble) => state.trouble = Some(trouble.clone()),
         }
         // Secrets name the hosts.
-        state.look_owed |= hosts.is_some() && hosts != state.hosts();
+        state.recheck_owed |= hosts.is_some() && hosts != state.hosts();
         match &state.trouble {
             None => state.trouble_since = None,
             Some(_) => {
@@ -146,8 +149,8 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
             // Also accounts that were parked while the registry seemed usable, and those that another version may help.
             ctx.accounts.release(tag(name));
             ctx.accounts.release(poll_tag(name));
-            if ctx.registries.take_look(name) {
-                look_at_users(ctx, name);
+            if ctx.registries.take_recheck(name) {
+                recheck_accounts_of(ctx, name);
             }
             if state.sweep_owed {
                 ctx.registry_work.hint(RegistryWork::Sweep(name.clone()), None);
@@ -195,7 +198,7 @@ async fn pin_host(ctx: &Context, name: &RegistryKey) -> Result<(), crate::cluste
     let (key, value) = (keys::ANNOTATION_PINNED_HOST, pin.text());
     let metadata = registry_objects::annotate(&ctx.client, &state.object, key, &value).await?;
     let object = RegistryObject { metadata, ..(*state.object).clone() };
-    ctx.registries.wrote(name, &state.object, object);
+    ctx.registries.record_write(name, &state.object, object);
     Ok(())
 }
 
@@ -248,7 +251,7 @@ async fn look_at_server(ctx: &Context, name: &RegistryKey) {
         Ok(catalogue) => {
             let catalogue = catalogue.map(|catalogue| ctx.registries.shared(catalogue));
             ctx.registries.change(name, |state| {
-                state.look_owed |= state.catalogue.is_some() && state.catalogue != catalogue;
+                state.recheck_owed |= state.catalogue.is_some() && state.catalogue != catalogue;
                 state.catalogue = catalogue;
             });
         }
@@ -262,14 +265,14 @@ fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
     let changed = state.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
-    let refused = state.learned.may_update(&Home::Project(String::new())) == Some(false);
+    let refused = state.capabilities.may_update(&Home::Project(String::new())) == Some(false);
     let given_back = refused && own.is_some_and(|own| own.updates_robots);
     if changed || given_back {
         tracing::info!(registry = %name, "the login was given other permissions");
-        state.learned.forget_updates();
-        ctx.registries.change(name, |state| (state.sweep_owed, state.look_owed) = (true, true));
+        state.capabilities.forget_updates();
+        ctx.registries.change(name, |state| (state.sweep_owed, state.recheck_owed) = (true, true));
     } else if own.is_none() {
-        state.learned.forget_updates();
+        state.capabilities.forget_updates();
     }
 }
 
@@ -277,9 +280,9 @@ fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
 /// by the accounts that are not as wished for it.
 fn try_again(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
-    state.learned.forget_refused_pairs();
+    state.capabilities.forget_refused_pairs();
     for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.held_back) {
-        look(ctx, &key);
+        recheck(ctx, &key);
     }
 }
 
@@ -292,9 +295,9 @@ fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
 
 /// Asks for a pass over each account of a registry that a person changed: neither a backoff nor anything that an
 /// account waits for holds it up.
-pub fn look_at_users(ctx: &Context, registry: &RegistryKey) {
+pub fn recheck_accounts_of(ctx: &Context, registry: &RegistryKey) {
     for key in ctx.index.keys(|_, entry| entry.registry == *registry) {
-        ctx.index.update(&key, |entry| entry.look = true);
+        ctx.index.update(&key, |entry| entry.recheck = true);
         ctx.accounts.change(key, None);
     }
 }
@@ -312,7 +315,7 @@ async fn failed(ctx: &Context, name: &RegistryKey, error: &crate::cluster::Error
     match registry_objects::read(&ctx.client, name).await {
         Ok(Some(object)) => {
             // The watch will bring the same version, and find nothing new in it.
-            take_in(ctx, name, object, By::Read { before });
+            apply_object(ctx, name, object, By::Read { before });
             Outcome::Again
         }
         Ok(None) => Outcome::Settled { wake: None },
@@ -336,15 +339,15 @@ async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>)
         Err(Error::Unauthorized) if same && known_wrong => return Err(refused(ctx, name, state, &Error::Unauthorized)),
         // Any server with logins refuses this one; who asks may know that of a Harbor only.
         Err(error) if state.is_tenants() && error.is_of_login() && !matches!(client.is_harbor().await, Ok(true)) => {
-            return Err(told(state, &Error::Unreachable { what: "no Harbor answers there" }));
+            return Err(Trouble::from_error(state, &Error::Unreachable { what: "no Harbor answers there" }));
         }
         Err(Error::Unauthorized) => {}
         answer => return answer.map_err(|error| refused(ctx, name, state, &error)),
     }
     // Another wrong try in between would make Harbor refuse the right password, too.
-    ctx.registries.change(name, |state| state.trouble = Some(doubted(name)));
+    ctx.registries.change(name, |state| state.trouble = Some(Trouble::suspected(name)));
     tokio::time::sleep(SECOND_TRY).await;
-    let Some(state) = &ctx.registries.get(name) else { return Err(told(state, &Error::Unauthorized)) };
+    let Some(state) = &ctx.registries.get(name) else { return Err(Trouble::from_error(state, &Error::Unauthorized)) };
     let Connected { client, missing } = connect(ctx, name, state).await?;
     match missing {
         None => client.info().await.map_err(|error| refused(ctx, name, state, &error)),
@@ -369,14 +372,14 @@ async fn ask_kept(
     match answer {
         Ok(info) if state.is_deleting() => Ok(info),
         Ok(_) | Err(Error::Unauthorized) => Err(missing),
-        Err(error) => Err(told(state, &error)),
+        Err(error) => Err(Trouble::from_error(state, &error)),
     }
 }
 
 /// What an answer says of the registry; of a robot's login that was seen to expire, that it did.
 fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error: &Error) -> Trouble {
     let state = ctx.registries.get(name).unwrap_or_else(|| Arc::clone(asked));
-    let trouble = told(&state, error);
+    let trouble = Trouble::from_error(&state, error);
     if *error != Error::Unauthorized {
         return trouble;
     }

@@ -25,7 +25,7 @@ pub async fn projects(ctx: &Context, name: &RegistryKey, age: Duration) -> Resul
     let not_set_up = || Error::Unreachable { what: "the registry is not set up" };
     let state = ctx.registries.get(name).ok_or_else(not_set_up)?;
     let client = state.client.as_ref().ok_or_else(not_set_up)?;
-    let _alone = state.learned.listing.lock().await;
+    let _alone = state.capabilities.listing.lock().await;
     match known() {
         Some(projects) => Ok(projects),
         None => list(ctx, name, &**client).await,
@@ -46,7 +46,7 @@ async fn list(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Resul
     if before.is_some_and(|before| before != projects) {
         tracing::debug!(registry = %name, count = projects.len(), "projects came or went");
         for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.by_pattern) {
-            sweep::look(ctx, &key);
+            sweep::recheck(ctx, &key);
         }
     }
     Ok(projects)
@@ -76,20 +76,20 @@ async fn lost_sight(
 
 /// At each poll: projects that came or went, and those that accounts name and that were missing. Answers how many calls
 /// that took.
-pub async fn look(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<u32, Error> {
+pub async fn refresh(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<u32, Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(0) };
     let mut calls = 0;
     if !ctx.index.keys(|_, entry| entry.registry == *name && entry.by_pattern).is_empty() {
-        let _alone = state.learned.listing.lock().await;
+        let _alone = state.capabilities.listing.lock().await;
         let projects = list(ctx, name, client).await?;
         calls += u32::try_from(projects.len() / 100).unwrap_or(u32::MAX).saturating_add(1);
     }
-    for project in state.learned.missing_projects() {
+    for project in state.capabilities.missing_projects() {
         calls += 1;
         if client.project_exists(&project).await? {
-            state.learned.set_project_found(&project);
+            state.capabilities.set_project_found(&project);
             for key in ctx.index.keys(|key, entry| entry.registry == *name && key.is_system()) {
-                sweep::look(ctx, &key);
+                sweep::recheck(ctx, &key);
             }
         }
     }

@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::capabilities::Capabilities;
 use super::former::Former;
 use super::hosts::Pin;
-use super::learned::Learned;
 use super::login_robot::LoginRobot;
-use super::trouble::{Trouble, in_doubt};
+use super::trouble::Trouble;
 use crate::api::{
     ClusterHarborRegistrySpec, ObjectName, OrphanPolicy, RegistryKey, RegistryKind, RegistryObject, RegistryTime,
 };
 use crate::cluster::objects::Version;
 use crate::controllers::Settings;
-use crate::controllers::sweep::census::Counts;
+use crate::controllers::sweep::orphan_count::Counts;
 use crate::controllers::sweep::round::Round;
 use crate::controllers::sweep::since::Since;
 use crate::controllers::tracked::Tracked;
@@ -63,7 +63,7 @@ pub struct RegistryState {
     /// When the login last looked at itself; `None` = it has to.
     pub(super) login_robot_seen: Option<Instant>,
     /// The next sweep also looks at the robots of the system.
-    pub look_at_system: bool,
+    pub recheck_system: bool,
     /// Robots without an account and robots that nobody manages, as the last whole sweep found them.
     pub counts: Option<Arc<Counts>>,
     /// The next good probe asks for a sweep beside those that come by themselves: the object was edited, the login is
@@ -71,17 +71,17 @@ pub struct RegistryState {
     pub(super) sweep_owed: bool,
     /// The next good probe asks for a pass over each account: the address, the login, what it may do, the hosts, Harbor's
     /// version or its permissions are other ones.
-    pub(super) look_owed: bool,
+    pub(super) recheck_owed: bool,
     /// When accounts that wait for it were last told why, while something stood in the way.
     pub(super) released: Option<Instant>,
     /// Learned by trying.
-    pub learned: Arc<Learned>,
+    pub capabilities: Arc<Capabilities>,
     /// What stands in the way of `spec.serverSettings`.
     pub settings_problem: Option<Failure>,
     /// What sweeps do not get to see, since there is too much of it.
     pub sweep_problem: Option<Failure>,
     /// Since when robots are without an account, where `orphanPolicy` asks for their deletion.
-    pub condemned: Arc<Since>,
+    pub orphans_due: Arc<Since>,
     /// Since when robots hold more than is granted.
     pub ungranted: Arc<Since>,
     /// Which homes sweeps visit beside those in use.
@@ -119,7 +119,7 @@ pub struct RegistryState {
 
 impl RegistryState {
     pub(super) fn new(key: RegistryKey, object: Arc<RegistryObject>) -> Self {
-        let trouble = in_doubt(&key);
+        let trouble = Trouble::unprobed(&key);
         let mut state = Self {
             key,
             tracked: Tracked::found(Version::of(&object.metadata)),
@@ -132,15 +132,15 @@ impl RegistryState {
             trouble_since: None,
             login_robot: None,
             login_robot_seen: None,
-            look_at_system: false,
+            recheck_system: false,
             counts: None,
             sweep_owed: true,
-            look_owed: false,
+            recheck_owed: false,
             released: None,
-            learned: Arc::default(),
+            capabilities: Arc::default(),
             settings_problem: None,
             sweep_problem: None,
-            condemned: Arc::default(),
+            orphans_due: Arc::default(),
             swept_to: None,
             ungranted: Arc::default(),
             round: Arc::default(),
@@ -303,7 +303,7 @@ impl RegistryState {
     /// what it holds itself, its first try tells.
     pub fn may_update(&self, home: &Home) -> bool {
         let is_robot = self.is_robot();
-        self.learned.may_update(&self.place(home)).unwrap_or_else(|| match home {
+        self.capabilities.may_update(&self.place(home)).unwrap_or_else(|| match home {
             Home::System => !is_robot,
             Home::Project(_) => !is_robot || self.login_robot.as_ref().is_none_or(|own| own.updates_robots),
         })

@@ -11,7 +11,7 @@ use crate::api::{
 use crate::cluster::events::Note;
 use crate::cluster::{self, registries as objects};
 use crate::controllers::Context;
-use crate::controllers::sweep::census::Counts;
+use crate::controllers::sweep::orphan_count::Counts;
 use crate::controllers::sweep::orphans;
 use crate::controllers::sweep::unmanaged::Unmanaged;
 use crate::domain::catalogue::{Catalogue, Version};
@@ -69,9 +69,9 @@ pub(super) async fn write_status(
         let expiration_time = state.login_robot.as_ref().and_then(|own| own.expiration_time);
         // A start forgets what was learned, and the next try tells it again.
         let same = before.login.as_ref().filter(|login| login.name == state.login_name);
-        let may_update = state.learned.may_update_projects();
+        let may_update = state.capabilities.may_update_projects();
         let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
-        let may_update_system = state.learned.may_update(&Home::System);
+        let may_update_system = state.capabilities.may_update(&Home::System);
         let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
         let permissions = state.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
         let login = state.login_name.clone();
@@ -104,7 +104,7 @@ pub(super) async fn write_status(
             warn(ctx, name, &object, &reason, text);
         }
     }
-    ctx.registries.wrote(name, &state.object, object);
+    ctx.registries.record_write(name, &state.object, object);
     Ok(())
 }
 

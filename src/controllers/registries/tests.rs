@@ -29,13 +29,17 @@ fn accounts_are_looked_at_for_what_concerns_them() {
     ] {
         let registries = Registries::default();
         let event = By::Watch(Shown::Event);
-        assert_eq!(registries.see(&name, object(1, &json!({}), &json!({})), event), Seen::Connection);
-        assert_eq!(registries.see(&name, object(2, &annotations, &spec), event), seen, "{annotations} {spec}");
+        assert_eq!(registries.observe(&name, object(1, &json!({}), &json!({})), event), Seen::Connection);
+        assert_eq!(registries.observe(&name, object(2, &annotations, &spec), event), seen, "{annotations} {spec}");
         // Our own write on top of that comes back late, after what came before it.
-        registries.wrote(&name, &object(2, &annotations, &spec), object(3, &annotations, &spec));
-        assert_eq!(registries.see(&name, object(2, &json!({}), &json!({})), event), Seen::Nothing, "a late picture");
-        assert_eq!(registries.see(&name, object(3, &annotations, &spec), event), Seen::Nothing, "our own");
-        assert_eq!(registries.get(&name).unwrap().look_owed, seen == Seen::Connection, "{annotations} {spec}");
+        registries.record_write(&name, &object(2, &annotations, &spec), object(3, &annotations, &spec));
+        assert_eq!(
+            registries.observe(&name, object(2, &json!({}), &json!({})), event),
+            Seen::Nothing,
+            "a late picture"
+        );
+        assert_eq!(registries.observe(&name, object(3, &annotations, &spec), event), Seen::Nothing, "our own");
+        assert_eq!(registries.get(&name).unwrap().recheck_owed, seen == Seen::Connection, "{annotations} {spec}");
     }
 }
 
@@ -43,7 +47,7 @@ fn accounts_are_looked_at_for_what_concerns_them() {
 fn an_edit_is_seen_although_versions_ran_back() {
     let name = RegistryKey::cluster("main").unwrap();
     let registries = Registries::default();
-    registries.see(&name, object(500, &json!({}), &json!({})), By::Watch(Shown::Listed));
+    registries.observe(&name, object(500, &json!({}), &json!({})), By::Watch(Shown::Listed));
     // etcd was restored from a snapshot, and the watch began anew with a list.
     let now = [By::Watch(Shown::Listed), By::Watch(Shown::Event), By::Watch(Shown::Event)];
     for (version, (by, spec)) in (400..).zip(now.into_iter().zip([
@@ -51,11 +55,11 @@ fn an_edit_is_seen_although_versions_ran_back() {
         json!({"suspend": true, "additionalHosts": ["a"]}),
         json!({"suspend": true, "additionalHosts": ["b"], "grants": []}),
     ])) {
-        assert_eq!(registries.see(&name, object(version, &json!({}), &spec), by), Seen::Changed, "{spec}");
+        assert_eq!(registries.observe(&name, object(version, &json!({}), &spec), by), Seen::Changed, "{spec}");
         assert_eq!(registries.get(&name).unwrap().object.spec.suspend, Some(true));
     }
     // Also while the answer to a write of the time before is still to come back.
-    registries.wrote(&name, &object(402, &json!({}), &json!({})), object(600, &json!({}), &json!({})));
+    registries.record_write(&name, &object(402, &json!({}), &json!({})), object(600, &json!({}), &json!({})));
     let back = object(450, &json!({}), &json!({"suspend": false}));
-    assert_ne!(registries.see(&name, back, By::Watch(Shown::Listed)), Seen::Nothing);
+    assert_ne!(registries.observe(&name, back, By::Watch(Shown::Listed)), Seen::Nothing);
 }

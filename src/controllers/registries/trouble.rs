@@ -21,19 +21,40 @@ pub struct Trouble {
     pub again: Option<Duration>,
 }
 
-pub(super) fn in_doubt(name: &RegistryKey) -> Trouble {
-    let message = format!("registry {name} has not been reached yet");
-    Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false, again: None }
-}
+impl Trouble {
+    /// No probe has ended yet.
+    pub(super) fn unprobed(name: &RegistryKey) -> Trouble {
+        let message = format!("registry {name} has not been reached yet");
+        Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false, again: None }
+    }
 
-/// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
-pub fn doubted(name: &RegistryKey) -> Trouble {
-    Trouble {
-        reason: "RegistryNotReady",
-        message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
-        for_accounts: None,
-        permanent: false,
-        again: None,
+    /// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
+    pub fn suspected(name: &RegistryKey) -> Trouble {
+        Trouble {
+            reason: "RegistryNotReady",
+            message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
+            for_accounts: None,
+            permanent: false,
+            again: None,
+        }
+    }
+
+    /// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
+    /// from a tenant's registry, the words of some other server may be in it.
+    pub(super) fn from_error(state: &RegistryState, error: &Error) -> Trouble {
+        if state.is_tenants() && !error.is_of_login() {
+            return unreachable(state, error);
+        }
+        let trouble = trouble_of(&state.key, error);
+        match bare_name(&state.login_name).filter(|_| error.is_of_login()) {
+            // Names of the operator's login and Secret are for whoever sees the registry.
+            Some(hint) => Trouble {
+                for_accounts: Some(trouble.message.clone()),
+                message: format!("{} (Secret {}: {hint})", trouble.message, state.login_secret()),
+                ..trouble
+            },
+            None => trouble,
+        }
     }
 }
 
@@ -53,24 +74,6 @@ fn unreachable(state: &RegistryState, error: &Error) -> Trouble {
         reason: "Unreachable",
         message: format!("registry {name}: no Harbor answers at spec.url, or it may not be reached from here"),
         ..trouble_of(name, error)
-    }
-}
-
-/// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
-/// from a tenant's registry, the words of some other server may be in it.
-pub(super) fn told(state: &RegistryState, error: &Error) -> Trouble {
-    if state.is_tenants() && !error.is_of_login() {
-        return unreachable(state, error);
-    }
-    let trouble = trouble_of(&state.key, error);
-    match bare_name(&state.login_name).filter(|_| error.is_of_login()) {
-        // Names of the operator's login and Secret are for whoever sees the registry.
-        Some(hint) => Trouble {
-            for_accounts: Some(trouble.message.clone()),
-            message: format!("{} (Secret {}: {hint})", trouble.message, state.login_secret()),
-            ..trouble
-        },
-        None => trouble,
     }
 }
 
@@ -134,11 +137,11 @@ mod tests {
         ] {
             state.login_name = name.to_owned();
             for error in [Error::Unauthorized, Error::LoginLocked { after: Duration::ZERO }] {
-                let Trouble { message, for_accounts, .. } = told(&state, &error);
+                let Trouble { message, for_accounts, .. } = Trouble::from_error(&state, &error);
                 assert_eq!(message.contains("in single quotes") && message.contains("harbor-login"), cut, "{name}");
                 assert!(!for_accounts.unwrap_or_default().contains("harbor-login"));
             }
-            let elsewhere = told(&state, &Error::Server { status: 502 });
+            let elsewhere = Trouble::from_error(&state, &Error::Server { status: 502 });
             assert!(!elsewhere.message.contains("quotes"));
         }
     }
@@ -159,7 +162,7 @@ mod tests {
         ];
         let told = |namespaced: bool| {
             let registry = registry(namespaced, &json!({}));
-            let texts = errors.iter().map(|error| told(&registry, error));
+            let texts = errors.iter().map(|error| Trouble::from_error(&registry, error));
             texts.map(|trouble| (trouble.reason, trouble.message)).collect::<BTreeSet<_>>()
         };
         assert_eq!(told(true).len(), 1, "{:?}", told(true));

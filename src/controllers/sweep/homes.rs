@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::super::Context;
 use super::super::accounts::errors;
-use super::super::index::Resident;
+use super::super::index::AccountSlots;
 use super::super::registries::RegistryState;
-use super::look;
+use super::recheck;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};
 use crate::registry::Error;
@@ -44,10 +44,10 @@ pub(super) fn why_not_listed(state: &RegistryState, home: &Home, error: &Error) 
 }
 
 /// Accounts of a home that cannot be listed, or can be again, say so. None of that takes a call.
-pub(super) fn tell(ctx: &Context, accounts: &[Resident]) {
+pub(super) fn tell(ctx: &Context, accounts: &[AccountSlots]) {
     for account in accounts {
         ctx.index.update(&account.key, |entry| entry.home_fails = true);
-        look(ctx, &account.key);
+        recheck(ctx, &account.key);
     }
 }
 

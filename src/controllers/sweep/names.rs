@@ -3,13 +3,17 @@
 use std::collections::HashSet;
 
 use crate::controllers::Context;
-use crate::controllers::index::{Resident, digest, robot_digest};
+use crate::controllers::index::{AccountSlots, digest, robot_digest};
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::registry::harbor::{prefix_of, short_name};
 
 /// Tells the names of robots that may be slots of these accounts.
-pub(super) fn slots_of(ctx: &Context, home: &Home, accounts: &[Resident]) -> Box<dyn Fn(&str) -> bool + Send + Sync> {
+pub(super) fn slots_of(
+    ctx: &Context,
+    home: &Home,
+    accounts: &[AccountSlots],
+) -> Box<dyn Fn(&str) -> bool + Send + Sync> {
     let entries = accounts.iter().filter_map(|account| ctx.index.get(&account.key));
     let slots = entries.flat_map(|entry| Slot::BOTH.map(|slot| slot.name(&entry.base_name)));
     match home {

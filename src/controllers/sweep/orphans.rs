@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::index::{Resident, digest};
+use super::super::index::{AccountSlots, digest};
 use super::super::registries::RegistryState;
 use super::super::{Context, Key};
 use crate::api::{ObjectName, RegistryKey};
@@ -31,7 +31,7 @@ pub fn count(orphans: &Orphans) -> usize {
 pub fn owner_to_ask(
     ctx: &Context,
     registry: &RegistryKey,
-    residents: &[Resident],
+    residents: &[AccountSlots],
     mark: &Mark<'_>,
 ) -> Option<Box<Owner>> {
     // A tenant writes what it likes into its own Harbor: of accounts elsewhere that must tell nothing.
@@ -91,7 +91,7 @@ pub async fn delete(
     orphans: Vec<Orphan>,
 ) -> Result<Vec<Orphan>, Error> {
     let found = orphans.iter().map(|orphan| key(home, orphan)).collect();
-    let due = registry.condemned.lasting(home, &found, ctx.settings.orphan_after, Instant::now());
+    let due = registry.orphans_due.lasting(home, &found, ctx.settings.orphan_after, Instant::now());
     let mut left = Vec::new();
     for orphan in orphans {
         if !due.contains(&key(home, &orphan)) || !execute(ctx, client, home, &orphan).await? {

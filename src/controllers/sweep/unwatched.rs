@@ -1,6 +1,6 @@
 //! Secrets that are in no watch: those of accounts where Secrets are not watched, logins of namespaces, chosen passwords.
 
-use super::look;
+use super::recheck;
 use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::secret_template::SecretSummary;
 use crate::cluster::{accounts, login, secrets};
@@ -15,7 +15,7 @@ pub(super) async fn check_secret(ctx: &Context, key: &Key) {
     let Some(entry) = ctx.index.get(key) else { return };
     let Some(namespace) = &key.namespace else {
         // A system account's Secrets are in many places, and each pass reads them.
-        look(ctx, key);
+        recheck(ctx, key);
         return;
     };
     let name = entry.secret_name.as_ref().unwrap_or(&key.name);
@@ -30,7 +30,7 @@ pub(super) async fn check_secret(ctx: &Context, key: &Key) {
                         ctx.accounts.hint(key.clone(), None);
                     }
                 }
-                None => look(ctx, key),
+                None => recheck(ctx, key),
             }
         }
         Err(error) => tracing::warn!(account = %key, %error, "the Secret was not read"),
@@ -49,8 +49,8 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
         Some(secret) if is_settled(ctx, key, &account, &secret) => {
             ctx.index.update(key, |entry| entry.secret = Tracked::found(secret.version));
         }
-        Some(_) => look(ctx, key),
-        None if published && state == State::Ready => look(ctx, key),
+        Some(_) => recheck(ctx, key),
+        None if published && state == State::Ready => recheck(ctx, key),
         None => {}
     }
 }
@@ -75,7 +75,7 @@ pub(super) async fn check_password(ctx: &Context, key: &Key) {
     let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
     let namespace = key.namespace.as_ref().unwrap_or(&ctx.settings.resource_namespace);
     match login::secret_version(&ctx.client, namespace, &seen.secret).await {
-        Ok(version) if version != seen.version => look(ctx, key),
+        Ok(version) if version != seen.version => recheck(ctx, key),
         Ok(_) => {}
         Err(error) => tracing::warn!(account = %key, %error, "the Secret with the own password was not read"),
     }

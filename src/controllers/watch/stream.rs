@@ -334,13 +334,13 @@ struct Progress {
     began: bool,
 }
 
-/// Feeds one kind's events to `see`, and every list but the first to `listed`, when it is through. `ready` is told once every
+/// Feeds one kind's events to `observe`, and every list but the first to `listed`, when it is through. `ready` is told once every
 /// initial list was read that may be read, and one at least was: a namespace without rights holds up no other.
 pub(super) async fn feed<K: 'static>(
     streams: Vec<Events<K>>,
     meta: fn(&K) -> &ObjectMeta,
     ready: impl FnOnce(),
-    mut see: impl FnMut(Seen<K>),
+    mut observe: impl FnMut(Seen<K>),
     mut listed: impl FnMut(&Listing<'_>),
 ) {
     let mut ready = Some(ready);
@@ -364,7 +364,7 @@ pub(super) async fn feed<K: 'static>(
                     let namespace = meta.namespace.as_deref().unwrap_or_default();
                     there.insert(digest((namespace, meta.name.as_deref().unwrap_or_default())));
                 }
-                see(seen);
+                observe(seen);
                 continue;
             }
             Step::Refused => progress.refused = true,

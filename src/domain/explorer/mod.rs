@@ -65,7 +65,7 @@ use search::{Report, explore};
 struct Config {
     plan: fn(&Situation) -> Plan,
     /// The plan while others keep changing the Secret.
-    stand_back: fn(&Situation) -> Plan,
+    back_off: fn(&Situation) -> Plan,
     /// The plan while repairs are paused.
     hold: fn(&Situation) -> Plan,
     may_update: bool,
@@ -96,8 +96,8 @@ impl Config {
 
 const BASE: Config = Config {
     plan,
-    stand_back: contest::stand_back,
-    hold: pace::hold,
+    back_off: contest::back_off,
+    hold: pace::defer,
     may_update: true,
     in_place: false,
     own: false,

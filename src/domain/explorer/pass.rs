@@ -18,7 +18,7 @@ pub(super) fn gather(config: &Config, world: &mut World, number: usize) -> (bool
     let reading = Reading::take(world, number);
     let x = situation(config, world, number, &reading);
     let planner = match world.patience {
-        Some(Patience::Contest) if reading.is_disturbed() => config.stand_back,
+        Some(Patience::Contest) if reading.is_disturbed() => config.back_off,
         Some(Patience::Pace) => config.hold,
         _ => config.plan,
     };

@@ -164,7 +164,7 @@ impl Pass<'_> {
             let add = |served| service_accounts::add(&ctx.client, namespace, entry, secret, served);
             let mut found = add(served || theirs).await;
             if let Ok(Found::TakenOut { by, .. }) = &found {
-                match served.then(|| self.stand_back(namespace, entry, by.as_deref())).flatten() {
+                match served.then(|| self.back_off(namespace, entry, by.as_deref())).flatten() {
                     None => {
                         if theirs {
                             done.live = self.touch(namespace, template, &done.live, entry).await?;
@@ -213,7 +213,7 @@ impl Pass<'_> {
             return Ok(untouched);
         }
         for entry in wanted.iter().filter(|entry| !recorded.contains(entry)) {
-            let found = service_accounts::look(&self.ctx.client, namespace, entry, secret).await?;
+            let found = service_accounts::find(&self.ctx.client, namespace, entry, secret).await?;
             if !matches!(found, Found::TakenOut { .. }) {
                 untouched.push(entry.clone());
             }
@@ -251,7 +251,7 @@ impl Pass<'_> {
 
     /// Notes that somebody took an entry of ours out; until when and why it is left alone if that happens too
     /// often.
-    fn stand_back(&self, namespace: &ObjectName, entry: &SecretEntry, by: Option<&str>) -> Option<(Instant, Failure)> {
+    fn back_off(&self, namespace: &ObjectName, entry: &SecretEntry, by: Option<&str>) -> Option<(Instant, Failure)> {
         let now = Instant::now();
         let mut contested = None;
         if self.key.is_system() && *namespace != self.secret_namespace {

@@ -15,7 +15,7 @@ use crate::domain::update_right::UpdateRights;
 
 /// What was learned by trying, kept as long as the login is the same.
 #[derive(Debug, Default)]
-pub struct Learned {
+pub struct Capabilities {
     facts: Mutex<Facts>,
     /// Projects are listed by one at a time.
     pub(super) listing: tokio::sync::Mutex<()>,
@@ -53,7 +53,7 @@ impl Drop for Sweeping<'_> {
 /// A home that could not be listed in so many sweeps in a row is told to its accounts: one lost answer is nothing to tell.
 const SWEEPS_UNTIL_TOLD: u32 = 2;
 
-impl Learned {
+impl Capabilities {
     fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,34 +185,34 @@ mod tests {
 
     #[test]
     fn a_missing_project_is_forgotten_with_the_last_account_that_names_it() {
-        let learned = Learned::default();
-        assert!(learned.set_project_missing("p", &key("a")));
-        assert!(!learned.set_project_missing("p", &key("a")), "no news");
-        assert!(learned.set_project_missing("p", &key("b")), "for this account it is");
-        learned.names_projects(&key("a"), |_| false);
-        assert_eq!(learned.missing_projects(), BTreeSet::from(["p".to_owned()]));
-        learned.names_projects(&key("b"), |project| project == "p");
-        assert_eq!(learned.missing_projects().len(), 1);
-        learned.names_projects(&key("b"), |_| false);
-        assert!(learned.missing_projects().is_empty());
+        let capabilities = Capabilities::default();
+        assert!(capabilities.set_project_missing("p", &key("a")));
+        assert!(!capabilities.set_project_missing("p", &key("a")), "no news");
+        assert!(capabilities.set_project_missing("p", &key("b")), "for this account it is");
+        capabilities.names_projects(&key("a"), |_| false);
+        assert_eq!(capabilities.missing_projects(), BTreeSet::from(["p".to_owned()]));
+        capabilities.names_projects(&key("b"), |project| project == "p");
+        assert_eq!(capabilities.missing_projects().len(), 1);
+        capabilities.names_projects(&key("b"), |_| false);
+        assert!(capabilities.missing_projects().is_empty());
     }
 
     #[test]
     fn a_home_that_fails_is_told_once_it_lasts() {
-        let learned = Learned::default();
+        let capabilities = Capabilities::default();
         let home = Arc::new(Home::Project("p".into()));
         let why = |text: &str| Failure { reason: "NoAnswer", message: text.to_owned(), permanent: false };
-        assert!(!learned.home_failed(&home, why("a")));
-        assert_eq!(learned.why_home_fails(&home), None);
-        assert!(!learned.home_answered(&home), "nobody was told");
-        assert!(!learned.home_failed(&home, why("a")) && learned.home_failed(&home, why("a")));
-        assert!(!learned.home_failed(&home, why("a")), "it was told");
-        assert!(learned.home_failed(&home, why("b")), "for another reason");
-        assert_eq!(learned.why_home_fails(&home), Some(why("b")));
-        assert!(learned.home_answered(&home));
-        assert!(!learned.home_failed(&home, why("a")));
-        learned.homes_are(|_| false);
-        assert!(learned.facts().failing.is_empty());
+        assert!(!capabilities.home_failed(&home, why("a")));
+        assert_eq!(capabilities.why_home_fails(&home), None);
+        assert!(!capabilities.home_answered(&home), "nobody was told");
+        assert!(!capabilities.home_failed(&home, why("a")) && capabilities.home_failed(&home, why("a")));
+        assert!(!capabilities.home_failed(&home, why("a")), "it was told");
+        assert!(capabilities.home_failed(&home, why("b")), "for another reason");
+        assert_eq!(capabilities.why_home_fails(&home), Some(why("b")));
+        assert!(capabilities.home_answered(&home));
+        assert!(!capabilities.home_failed(&home, why("a")));
+        capabilities.homes_are(|_| false);
+        assert!(capabilities.facts().failing.is_empty());
     }
 
     #[test]
@@ -220,16 +220,16 @@ mod tests {
         use crate::domain::catalogue::Kind;
         use crate::domain::permissions::{Access, AccessSet};
         use crate::domain::robot::Scope;
-        let learned = Learned::default();
+        let capabilities = Capabilities::default();
         let pairs = AccessSet::from([Access::new("tag", "list")]);
         let sent = Permissions::from([(Scope::Project("p".into()), pairs.clone())]);
-        assert!(learned.pair_refused(Some("v"), &sent, "tag:list"));
+        assert!(capabilities.pair_refused(Some("v"), &sent, "tag:list"));
         let known = Unknown::from([(Kind::Project, pairs)]);
-        assert_eq!(learned.refused_pairs(Some("v"), false), known);
-        learned.forget_refused_pairs();
-        assert_eq!(learned.refused_pairs(Some("v"), false), Unknown::new());
-        assert_eq!(learned.refused_pairs(Some("v"), true), known);
-        learned.forget_refused_pairs();
-        assert_eq!(learned.refused_pairs(Some("v"), true), Unknown::new());
+        assert_eq!(capabilities.refused_pairs(Some("v"), false), known);
+        capabilities.forget_refused_pairs();
+        assert_eq!(capabilities.refused_pairs(Some("v"), false), Unknown::new());
+        assert_eq!(capabilities.refused_pairs(Some("v"), true), known);
+        capabilities.forget_refused_pairs();
+        assert_eq!(capabilities.refused_pairs(Some("v"), true), Unknown::new());
     }
 }

@@ -18,21 +18,21 @@ pub struct Counts {
 }
 
 /// The counts of one sweep. Homes that are not in use any more drop out; the system's are looked at more rarely.
-pub(super) struct Census {
+pub(super) struct OrphanCount {
     before: Option<Arc<Counts>>,
     found: Counts,
     whole: bool,
 }
 
-impl Census {
+impl OrphanCount {
     /// Begins with what is known of the system, while the login may look there.
     pub(super) fn of(state: &RegistryState) -> Self {
         let before = state.counts.clone();
-        let mut census = Self { found: Counts::default(), whole: true, before };
+        let mut orphan_count = Self { found: Counts::default(), whole: true, before };
         if state.sees_system {
-            census.keep(&Arc::new(Home::System));
+            orphan_count.keep(&Arc::new(Home::System));
         }
-        census
+        orphan_count
     }
 
     /// The orphans of a home at the last sweep.
