@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::either::NOT_OBSERVED;
+use super::any_kind::NOT_OBSERVED;
 use super::{ClusterHarborRegistry, HarborRegistry, RobotAccount, SystemRobotAccount, rules};
 
 /// All our CustomResourceDefinitions, as they are installed.

@@ -5,10 +5,10 @@
 
 pub mod account;
 pub mod account_status;
+pub mod any_kind;
 pub mod conditions;
 pub mod crds;
 pub mod duration;
-pub mod either;
 pub mod harbor_registry;
 pub mod keys;
 mod limits;
@@ -32,8 +32,8 @@ pub use account::{
 pub use account_status::{
     AccountStatus, NamespaceRecord, PinnedRegistry, PreviousRobot, ProjectsRecord, RobotRecord, SecretRecord,
 };
+pub use any_kind::{Account, AccountSpec, RegistryObject};
 pub use duration::{Delay, DurationString, ExpiresAfter, Interval, InvalidDuration};
-pub use either::{Account, AccountSpec, RegistryObject};
 pub use harbor_registry::{HarborRegistry, HarborRegistrySpec};
 pub use names::{InvalidName, ObjectName, RegistryKey};
 pub use permissions::{AccessRule, Permission, PermissionKind, PermissionRecord};

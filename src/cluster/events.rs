@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
 use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 
-use super::secrets::MANAGER;
+use super::objects::MANAGER;
 use super::{Error, in_namespace, within};
 use crate::api::{Account, GROUP, ObjectName, RegistryObject, VERSION};
 use crate::decode::Unreadable;

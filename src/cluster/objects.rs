@@ -12,10 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::secrets::MANAGER;
 use super::{Error, within};
 use crate::api::ObjectName;
 use crate::decode::{Lenient, Unreadable};
+
+/// `fieldManager` of everything the operator writes.
+pub const MANAGER: &str = "harbor-robot-operator";
 
 /// A kind of ours.
 pub trait Object: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned {}

@@ -3,7 +3,6 @@
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use super::secret_template::annotation;
 use crate::api::keys;
 
 /// The account that a Secret of ours is made for, as the Secret says.
@@ -60,4 +59,8 @@ pub fn ownership(secret: &Secret, owner: &OwnerReference) -> Ownership {
     let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(account_text(owner).as_str());
     let only_stale = owners.iter().all(|other| other.kind == owner.kind && other.name == owner.name);
     if labelled && same_account && only_stale { Ownership::Ours } else { Ownership::Foreign }
+}
+
+pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    secret.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }

@@ -15,7 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::objects::Version;
-use super::secret_owner::{SecretAccount, account_text};
+use super::secret_owner::{SecretAccount, account_text, annotation};
 use crate::api::keys;
 use crate::domain::desired::SecretWish;
 use crate::domain::observed::{RobotRef, Tokens};
@@ -333,10 +333,6 @@ pub(super) fn joined(entries: &[SecretEntry]) -> String {
 /// Those of [`entries`] that are not ours.
 pub fn untouched(secret: &Secret) -> Vec<SecretEntry> {
     recorded(secret, keys::ANNOTATION_UNTOUCHED)
-}
-
-pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
-    secret.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
 /// The robot that the Secret's annotations name.

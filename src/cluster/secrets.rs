@@ -8,7 +8,7 @@ use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
-use super::objects::{Version, other_manager};
+use super::objects::{MANAGER, Version, other_manager};
 use super::secret_owner::{self, Ownership};
 use super::secret_template::{self, Credential, SecretSummary, SecretTemplate};
 use super::{Error, in_namespace, within};
@@ -17,9 +17,6 @@ use crate::decode::Lenient;
 use crate::domain::observed::{RobotRef, SecretSeen, Tokens};
 use crate::domain::robot::Robot;
 use crate::domain::secret_entries::SecretEntry;
-
-/// `fieldManager` of everything the operator writes.
-pub const MANAGER: &str = "harbor-robot-operator";
 
 /// A Secret as it was read.
 #[derive(Clone, Default)]

@@ -9,8 +9,8 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource as _};
 use serde_json::{Value, json};
 
+use super::objects::MANAGER;
 use super::objects::{Partial, Version, other_manager};
-use super::secrets::MANAGER;
 use super::{Error, in_namespace, within};
 use crate::api::ObjectName;
 use crate::decode::Lenient;

@@ -5,7 +5,7 @@ use kube::Client;
 use kube::api::{GetParams, PostParams, Request};
 use serde_json::{Value, json};
 
-use super::secrets::MANAGER;
+use super::objects::MANAGER;
 use super::{Error, explain, within};
 use crate::api::{GROUP, ObjectName, RegistryTime, VERSION, conditions as kinds};
 use crate::decode::{Raw, Unreadable};

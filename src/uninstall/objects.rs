@@ -118,7 +118,7 @@ impl Object {
     pub(super) fn manager(&self) -> Option<&str> {
         let managers = self.whole.pointer("/metadata/managedFields").and_then(Value::as_array)?;
         let mut names = managers.iter().filter_map(|entry| entry["manager"].as_str());
-        names.rfind(|name| *name != cluster::secrets::MANAGER && *name != MANAGER)
+        names.rfind(|name| *name != cluster::objects::MANAGER && *name != MANAGER)
     }
 
     /// `robotaccounts team-a/ci`

@@ -334,8 +334,8 @@ struct Progress {
     began: bool,
 }
 
-/// Feeds one kind's events to `observe`, and every list but the first to `listed`, when it is through. `ready` is told once every
-/// initial list was read that may be read, and one at least was: a namespace without rights holds up no other.
+/// Feeds one kind's events to `observe`, and every list but the first to `listed`, when it is through. `ready` is told once
+/// every initial list was read that may be read, and one at least was: a namespace without rights holds up no other.
 pub(super) async fn feed<K: 'static>(
     streams: Vec<Events<K>>,
     meta: fn(&K) -> &ObjectMeta,

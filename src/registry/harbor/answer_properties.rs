@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::failure::{Call, refusal};
-use super::wire::{
+use super::responses::{
     CatalogueRow, CreatedRow, Origin, ProjectRow, RefreshedRow, RobotRow, SystemInfoRow, TokenRow, UserRow,
 };
 use crate::api::RegistryTime;

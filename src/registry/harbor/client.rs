@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 
-use super::config::{Config, ConfigError};
+use super::config::Config;
+use super::config_error::ConfigError;
 use super::limits::KeyedLocks;
 use super::projects::ProjectIds;
 use super::transport::Transport;

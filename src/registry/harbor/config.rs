@@ -11,8 +11,9 @@ use reqwest::{Certificate, Request, Response, redirect, retry, tls};
 use secrecy::SecretString;
 use url::{Host, Url};
 
+use super::config_error::ConfigError;
+use super::egress::Reach;
 use super::failure;
-use super::reach::Reach;
 use super::room::{OwnRoom, Room};
 use crate::gate::Gate;
 use crate::registry::Error;
@@ -95,23 +96,6 @@ impl fmt::Debug for Config {
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
-}
-
-/// Why no client can be made. A person has to change the registry object or its Secret.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ConfigError {
-    /// Not `http(s)://host[:port]`.
-    #[error("the URL must be http:// or https:// with a host and optionally a port, nothing else")]
-    Url,
-    /// The host is an address that [`Reach`] does not allow.
-    #[error("the URL's address is not allowed")]
-    Address,
-    /// No PEM certificate in `roots`.
-    #[error("the CA bundle holds no valid PEM certificate")]
-    Roots,
-    /// The system's certificates cannot be loaded, or `user_agent` is not a header value.
-    #[error("the HTTP client cannot be set up")]
-    Setup,
 }
 
 /// The HTTP client for a configuration: no redirects, cookies or retries of its own.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::bounded::{Few, Text};
 use super::clock::http_date;
-use super::reach::NotAllowed;
+use super::egress::NotAllowed;
 use super::room::SMALL;
 use crate::registry::Error;
 

@@ -12,9 +12,9 @@ use super::client::Client;
 use super::failure::Call;
 use super::limits::KeyedLocks;
 use super::names;
-use super::pages::{List, Listed, MOST_PAGES};
+use super::paging::{List, Listed, MOST_PAGES};
+use super::responses::ProjectRow;
 use super::transport::Request;
-use super::wire::ProjectRow;
 use crate::registry::Error;
 
 const PROJECTS: &str = "/api/v2.0/projects";

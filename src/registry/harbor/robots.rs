@@ -7,13 +7,13 @@ use std::time::Duration;
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::bodies::{RefreshBody, RobotBody};
 use super::client::Client;
 use super::failure::Call;
 use super::names;
-use super::pages::{List, MOST_PAGES, Row as _, Take};
+use super::paging::{List, MOST_PAGES, Row as _, Take};
+use super::requests::{RefreshBody, RobotBody};
+use super::responses::{CreatedRow, Origin, RefreshedRow, RobotRow};
 use super::transport::{Reply, Request};
-use super::wire::{CreatedRow, Origin, RefreshedRow, RobotRow};
 use crate::domain::robot::{Home, Robot};
 use crate::registry::{CreatedRobot, Error, NewRobot, RobotUpdate};
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::reach::Lookup;
+use super::egress::Lookup;
 use crate::registry::Error;
 
 /// An answer up to this size needs no turn.

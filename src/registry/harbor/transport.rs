@@ -12,11 +12,12 @@ use url::Url;
 
 use super::bounded::{self, Failed, OVER};
 use super::clock::{Offset, http_date};
-use super::config::{Carrier, Clock, Config, ConfigError, Observer, http_client};
+use super::config::{Carrier, Clock, Config, Observer, http_client};
+use super::config_error::ConfigError;
 use super::credential::{Basic, Handed, Session, Shown};
-use super::door::{Carried, Door, Pass};
 use super::failure::{self, Call, LARGEST};
 use super::limits::Limits;
+use super::login::{Carried, Door, Pass};
 use super::room::{LONGEST_TURN, OwnRoom, SMALL, Turn};
 use crate::deadline;
 use crate::gate::{Gate, Refusal};

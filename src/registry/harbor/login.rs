@@ -20,7 +20,7 @@ use url::form_urlencoded;
 
 use super::credential::{Basic, Handed, Session};
 use super::failure::Call;
-use super::refusals::Refusals;
+use super::lockout::Refusals;
 use super::transport::Transport;
 use crate::deadline;
 use crate::registry::Error;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use super::bounded::{Few, Text};
 use super::held::Held;
 use super::names;
-use super::pages::Row;
+use super::paging::Row;
 use crate::api::RegistryTime;
 use crate::domain::permissions::{Access, AccessSet};
 use crate::domain::robot::{Home, Lifetime, Robot};

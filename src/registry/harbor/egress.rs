@@ -14,8 +14,8 @@ use ipnet::IpNet;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Host;
 
-use super::config::ConfigError;
-use super::internet::{is_global, is_in};
+use super::config_error::ConfigError;
+use super::global_addresses::{is_global, is_in};
 use super::private_host::PrivateHost;
 
 /// Which addresses a client connects to.

@@ -6,8 +6,8 @@ use secrecy::SecretString;
 use super::bounded::Text;
 use super::client::Client;
 use super::failure::Call;
+use super::responses::{CatalogueRow, SystemInfoRow, TokenRow, UserRow};
 use super::transport::Request;
-use super::wire::{CatalogueRow, SystemInfoRow, TokenRow, UserRow};
 use crate::registry::{Catalogue, Error, LoginKind, ServerInfo};
 
 impl Client {
