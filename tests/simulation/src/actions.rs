@@ -37,6 +37,8 @@ pub enum Action {
     MakeNamespace(&'static str),
     /// The label that grants ask for goes, or comes back.
     Label(&'static str, bool),
+    /// Images are pulled from a mirror as well, or not any longer.
+    Mirror(usize, bool),
     /// The registry's grants are taken away.
     Ungrant,
     /// The operator has to let a registry's accounts alone, or not any longer.
@@ -178,7 +180,8 @@ impl Action {
             49..51 => Self::DeleteNamespace(team),
             51..53 => Self::MakeNamespace(team),
             53..55 => Self::Label(team, coin),
-            55..57 => Self::Ungrant,
+            55..56 => Self::Ungrant,
+            56..57 => Self::Mirror(harbor, coin),
             57..58 => Self::DeleteRegistry(harbor),
             58..60 => Self::Suspend(harbor, coin),
             60..63 => Self::Repair,
@@ -248,6 +251,7 @@ impl Action {
             Self::Ungrant => {
                 drop(world.patch(&World::registry(0), &json!({"spec": {"grants": []}})));
             }
+            Self::Mirror(number, there) => world.set_mirror(number, there),
             Self::Suspend(number, suspend) => {
                 drop(world.patch(&World::registry(number), &json!({"spec": {"suspend": suspend}})));
             }
@@ -352,7 +356,6 @@ impl Edit {
     fn change(self, world: &mut World, account: usize) {
         let wish = &mut world.wishes[account];
         let system = wish.namespace.is_empty();
-        let may_update = world.logins[wish.harbor()] == Login::Administrator;
         let spec = &mut wish.spec;
         let mut annotate =
             |key: &str, token: u32| wish.annotations.insert(format!("harbor-robots.io/{key}"), token.to_string());
@@ -371,8 +374,7 @@ impl Edit {
             Self::Revoke(token) => drop(annotate("revoke", token)),
             Self::ServiceAccount(name) => spec["serviceAccounts"] = json!([{"name": name}]),
             Self::InPlace(in_place) => {
-                // A login that may not update robots rotates by overlap only.
-                spec["rotation"]["strategy"] = json!(if in_place && may_update { "InPlace" } else { "Overlap" });
+                spec["rotation"]["strategy"] = json!(if in_place { "InPlace" } else { "Overlap" });
             }
             Self::Retain(retain) => spec["deletionPolicy"] = json!(if retain { "Retain" } else { "Delete" }),
         }

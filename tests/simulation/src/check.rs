@@ -154,6 +154,7 @@ impl World {
                     wrong.push(format!("k: {name} was asked for {token} {asked}, and served {served}"));
                 }
             }
+            wrong.extend(self.overdue(number, &account));
             wrong.extend(self.stray_robots(number, &account));
             wrong.extend(self.service_accounts(number, &account));
             wrong.extend(self.credential(number).err().map(|why| format!("b: {name} is Ready, and {why}")));
@@ -191,6 +192,28 @@ impl World {
         drop(store);
         wrong.extend(self.outlived());
         wrong
+    }
+
+    /// What should have been done by now, and nobody was woken for. Timers may be a poll late: a Harbor's clock that was set is
+    /// noticed then.
+    fn overdue(&self, number: usize, account: &Value) -> Option<Violation> {
+        let wish = &self.wishes[number];
+        let now = self.harbor(wish.harbor()).state().clock.now_ms();
+        let grace = i64::try_from(self.poll.as_millis()).unwrap_or(i64::MAX) + 90_000;
+        let status = &account["status"];
+        let over = |at: &Value| {
+            let at = at.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+            at.is_some_and(|at| at.as_millisecond() + grace < now)
+        };
+        // A renewal waits for the end of an overlap.
+        let what = if over(&status["previous"]["revocationTime"]) {
+            "revoke its previous robot"
+        } else if status["previous"].is_null() && over(&status["renewalTime"]) {
+            "renew its credential"
+        } else {
+            return None;
+        };
+        Some(format!("k: {} is late to {what}: {status}", wish.id()))
     }
 
     /// Robots of an account that its status does not name.
@@ -284,9 +307,9 @@ impl World {
             let secret = self.cluster.store().get(&place).cloned().ok_or(format!("{place} is not there"))?;
             let logins = logins(&secret);
             let hosts: Vec<&str> = logins.iter().map(|(host, ..)| host.as_str()).collect();
-            let wanted = [HOSTS[harbor].to_owned(), format!("{}:443", HOSTS[harbor])];
+            let wanted = self.hosts(harbor);
             let (_, user, password) = logins.first().ok_or(format!("{place} holds no login"))?;
-            if hosts != wanted || logins.iter().any(|(_, name, secret)| (name, secret) != (user, password)) {
+            if !hosts.iter().eq(&wanted) || logins.iter().any(|(_, name, secret)| (name, secret) != (user, password)) {
                 return Err(format!("{place} is for {hosts:?}, or holds several logins"));
             }
             let robot = state.robot_login(user, password).ok_or(format!("{user} of {place} does not log in"))?;

@@ -4,7 +4,7 @@
 //! `machine` has the clocks and the randomness, `kubernetes` an API server, `to_kubernetes` and `to_harbor` the ways
 //! there over the `network`, on which calls are late or lost; `process` starts and ends the operator. `world` is what a
 //! run begins with, `logins` who the operator is at its Harbors, `actions` what people and tools do to it, `check` what
-//! must hold, `run` one run, `apart` one in a process of its own, `shrink` makes the story of one that failed short.
+//! must hold, `run` one run, `peace` its last part, `apart` one in a process of its own, `shrink` makes the story of one that failed short.
 
 pub mod actions;
 pub mod apart;
@@ -14,6 +14,7 @@ pub mod kubernetes;
 pub mod logins;
 pub mod machine;
 pub mod network;
+mod peace;
 pub mod process;
 pub mod run;
 pub mod shrink;

@@ -109,6 +109,10 @@ struct Inner {
     away: BTreeMap<String, Instant>,
     /// Until when no watch tells anything.
     held: Option<Instant>,
+    /// Until when every call takes its time.
+    slow: Option<Instant>,
+    /// A Harbor's host, and what is in the URLs of the calls that it cannot answer.
+    fails: Option<(String, String)>,
 }
 
 /// What of the operator was reached.
@@ -154,6 +158,8 @@ impl Network {
             reached: Reached::default(),
             away: BTreeMap::new(),
             held: None,
+            slow: None,
+            fails: None,
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -182,6 +188,23 @@ impl Network {
         let mut inner = self.lock();
         inner.away.clear();
         inner.held = None;
+        inner.slow = None;
+        inner.fails = None;
+    }
+
+    /// For so long every call takes up to two seconds.
+    pub fn slow_down(&self, time: Duration) {
+        self.lock().slow = Some(Instant::now() + time);
+    }
+
+    /// From now on a Harbor fails on calls with this in their URL.
+    pub fn fail(&self, host: &str, part: &str) {
+        self.lock().fails = Some((host.to_owned(), part.to_owned()));
+    }
+
+    /// True if a Harbor fails on this call.
+    pub fn fails(&self, line: &str) -> bool {
+        self.lock().fails.as_ref().is_some_and(|(host, part)| line.contains(host) && line.contains(part))
     }
 
     /// True if nothing gets to a server now.
@@ -212,7 +235,10 @@ impl Network {
         let mut inner = self.lock();
         inner.calls += 1;
         let (mut random, number) = inner.chance.next(line);
-        let usual = Duration::from_micros(random.random_range(500..30_000));
+        let mut usual = Duration::from_micros(random.random_range(500..30_000));
+        if inner.slow.is_some_and(|until| until > Instant::now()) {
+            usual *= 66;
+        }
         let goes_wrong = random.random_range(0..1_000) < inner.weather.calls;
         drop(inner);
         let well = Fate { wait: usual, arrives: true, answer: Answer::Own };

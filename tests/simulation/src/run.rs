@@ -11,13 +11,14 @@ use rand::rngs::SmallRng;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::actions::{self, Action, Edit, Event, Spoil};
+use crate::actions::{self, Action, Event};
 use crate::chance;
 use crate::check::Violation;
 use crate::logins::Login;
 use crate::machine::Machine;
 use crate::network::{Name, Network, Reached, Weather};
-use crate::world::{HOSTS, World};
+use crate::peace;
+use crate::world::World;
 
 /// After the last repair everything is as it should be within so long: a poll, the longest wait of an account, and what
 /// clearing away takes.
@@ -28,14 +29,6 @@ const QUIET: Duration = Duration::from_mins(15);
 const LONGEST_OVERLAPS: u32 = 8;
 /// Of both replicas: what polls, sweeps and leases cost, and not more.
 const CALLS_IN_PEACE: u64 = 1_200;
-/// In so long an edit in peace is served.
-const SOON: Duration = Duration::from_secs(15);
-/// In so long what happened while the API server was away: a watch is tried every ten seconds or so.
-const AFTER_GAPS: Duration = Duration::from_secs(40);
-/// And everything, after Harbor was away for a minute: a registry is tried every half minute then.
-const AFTER_OUTAGES: Duration = Duration::from_secs(45);
-/// In so long each registry knows that its Harbor does not answer.
-const KNOWN_AWAY: Duration = Duration::from_mins(2);
 /// Before the first misfortune.
 const PROLOGUE: Duration = Duration::from_secs(20);
 /// How often the API server's controllers have a look, in milliseconds.
@@ -232,12 +225,13 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
         action.run(world, machine).await;
     }
     // A namespace on its way out is made again once it is gone, and what is missing in Git's eyes is applied.
+    let settle = SETTLE + world.poll * 2;
     for _ in 0..3 {
-        sleep(SETTLE / 6).await;
+        sleep(settle / 6).await;
         world.restore_order();
         world.apply_all();
     }
-    sleep(SETTLE / 2).await;
+    sleep(settle / 2).await;
     let wrong = world.settled();
     if !wrong.is_empty() {
         return wrong;
@@ -266,78 +260,5 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     if calls > CALLS_IN_PEACE {
         wrong.push(format!("k: {calls} calls in {} minutes of quiet", QUIET.as_secs() / 60));
     }
-    if wrong.is_empty() {
-        wrong = prompt(world, machine).await;
-    }
-    if wrong.is_empty() { without_harbor(world, machine).await } else { wrong }
-}
-
-/// What happens in peace is served at once: no poll has to find out what an event should have told.
-async fn prompt(world: &mut World, machine: &Machine) -> Vec<Violation> {
-    let network = world.network.clone();
-    let mut random = chance::of(world.seed, "prompt", 0);
-    let accounts = world.serviced();
-    let Some(one) = accounts.get(random.random_range(0..accounts.len().max(1))).copied() else { return Vec::new() };
-    network.note("-- edits");
-    for &account in &accounts {
-        Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
-    }
-    let wrong = not_settled(world, "an edit", Instant::now(), SOON).await;
-    if !wrong.is_empty() {
-        return wrong;
-    }
-    network.note("-- what goes while no watch is there");
-    Action::KubernetesAway(5, true).run(world, machine).await;
-    sleep(Duration::from_secs(2)).await;
-    Action::Spoil(one, Spoil::Delete).run(world, machine).await;
-    for there in [false, true] {
-        Action::ServiceAccount("team-a", "default", there).run(world, machine).await;
-    }
-    let wrong = not_settled(world, "a gap", Instant::now(), AFTER_GAPS).await;
-    if !wrong.is_empty() {
-        return wrong;
-    }
-    network.note("-- a short outage");
-    let away = Duration::from_millis(random.random_range(1_000..60_000));
-    take_harbors_away(&network, away);
-    let back = Instant::now() + away;
-    for &account in &accounts {
-        // Around the moment in which everything is released.
-        sleep_until(back + Duration::from_millis(random.random_range(0..6_000)) - Duration::from_secs(1)).await;
-        Action::Edit(account, Edit::ServiceAccount("builder")).run(world, machine).await;
-    }
-    not_settled(world, "an outage", back, AFTER_OUTAGES).await
-}
-
-/// What does not hold so long after something.
-async fn not_settled(world: &World, what: &str, since: Instant, time: Duration) -> Vec<Violation> {
-    sleep_until(since + time).await;
-    world.settled().into_iter().map(|wrong| format!("not within {} s of {what}: {wrong}", time.as_secs())).collect()
-}
-
-fn take_harbors_away(network: &Network, time: Duration) {
-    for host in HOSTS {
-        network.take_away(host, time);
-    }
-}
-
-/// What needs no Harbor is done without one.
-async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
-    world.network.note("-- no Harbor answers");
-    let serviced = world.serviced();
-    take_harbors_away(&world.network, KNOWN_AWAY * 3);
-    sleep(KNOWN_AWAY).await;
-    let lost: Vec<usize> = serviced.iter().copied().filter(|number| !world.serviced().contains(number)).collect();
-    if !lost.is_empty() {
-        return vec![format!("k: accounts {lost:?} are not Ready any more, since no Harbor answers")];
-    }
-    for there in [false, true] {
-        for name in ["default", "builder"] {
-            Action::ServiceAccount("team-a", name, there).run(world, machine).await;
-        }
-        sleep(SOON).await;
-    }
-    let missing = serviced.into_iter().flat_map(|number| world.unserviced(number)).collect();
-    world.network.note("-- over");
-    missing
+    if wrong.is_empty() { peace::serves_at_once(world, machine).await } else { wrong }
 }

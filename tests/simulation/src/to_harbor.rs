@@ -61,6 +61,12 @@ impl ToHarbor {
         }
         let fate = self.network.fate(Server::Harbor, &line, is_write);
         self.network.note(&line);
+        if self.network.fails(&line) {
+            sleep(fate.wait).await;
+            let mut answer = http::Response::new(reqwest::Body::from(Vec::new()));
+            *answer.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+            return Ok(answer.into());
+        }
         let path = request.url().path().split('/').map(|part| if part.parse::<u64>().is_ok() { "#" } else { part });
         let shape = format!("{} {}", request.method(), path.collect::<Vec<_>>().join("/"));
         self.network.reach(|reached| {

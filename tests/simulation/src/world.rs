@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use harbor_stand_in::Options;
 use harbor_stand_in::app::App;
@@ -21,6 +22,8 @@ pub const TEAMS: [&str; 3] = ["team-a", "team-b", "team-c"];
 pub const SYSTEM: &str = "harbor-robots";
 /// The Harbor of the cluster, and that of one team.
 pub const HOSTS: [&str; 2] = ["harbor.example", "harbor.team-b.example"];
+/// Mirrors of their images.
+const MIRRORS: [&str; 2] = ["mirror.example", "mirror.team-b.example"];
 /// Projects of each Harbor.
 pub const PROJECTS: [&str; 3] = ["team-a", "team-b", "shared"];
 
@@ -111,6 +114,10 @@ pub struct World {
     /// What accounts ever published: account, Harbor, user name, password; and the UID of the object that was asked to
     /// end it at once.
     pub published: BTreeMap<(usize, usize, String, String), Option<String>>,
+    /// How often Harbors are looked at.
+    pub poll: Duration,
+    /// Whether images are pulled from a mirror as well.
+    pub mirrors: [bool; 2],
     /// Entries in ServiceAccounts may be left: their record went with a Secret that somebody deleted.
     pub lost_records: bool,
 }
@@ -151,6 +158,9 @@ impl World {
             published: BTreeMap::new(),
             excused: false,
             lost_records: false,
+            // What only the next poll would put right is hidden by a short one.
+            poll: if seed % 3 == 0 { Duration::from_mins(10) } else { Duration::from_secs(30) },
+            mirrors: [false; 2],
         };
         for namespace in ["kube-system", "default", SYSTEM] {
             world.make_namespace(namespace);
@@ -177,6 +187,19 @@ impl World {
             0 => Id::new(kind("ClusterHarborRegistry"), "", "main"),
             _ => Id::new(kind("HarborRegistry"), "team-b", "own"),
         }
+    }
+
+    /// The hosts that credentials are for.
+    pub fn hosts(&self, number: usize) -> Vec<String> {
+        let all = [HOSTS[number], MIRRORS[number]].into_iter().take(1 + usize::from(self.mirrors[number]));
+        all.flat_map(|host| [host.to_owned(), format!("{host}:443")]).collect()
+    }
+
+    /// Images are pulled from a mirror as well, or not any longer.
+    pub fn set_mirror(&mut self, number: usize, there: bool) {
+        self.mirrors[number] = there;
+        let hosts = &self.registry_object(number)["spec"]["additionalHosts"];
+        drop(self.patch(&Self::registry(number), &json!({"spec": {"additionalHosts": hosts}})));
     }
 
     /// Makes a project; one that is there stays.
@@ -254,9 +277,38 @@ impl World {
         }
     }
 
+    /// A registry object as it should be.
+    fn registry_object(&self, number: usize) -> Value {
+        let mut spec = json!({
+            "url": format!("https://{}", HOSTS[number]),
+            "auth": {"secretRef": {"name": "login"}},
+            "pollInterval": format!("{}s", self.poll.as_secs()),
+            "orphanPolicy": "Delete",
+        });
+        spec["additionalHosts"] = if self.mirrors[number] { json!([MIRRORS[number]]) } else { Value::Null };
+        if number == 0 {
+            spec["grants"] = json!([
+                {
+                    "name": "teams", "namespaceSelector": {"matchLabels": {"team": "yes"}},
+                    "projects": ["$(namespace)", "shared"],
+                    "permissions": ["PushArtifacts", "PullArtifacts"],
+                    "maxExpiresAfter": "90d", "adoption": "Allowed", "retention": "Allowed",
+                },
+            ]);
+            return json!({
+                "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
+                "metadata": {"name": "main", "annotations": {"harbor-robots.io/is-default": "true"}}, "spec": spec,
+            });
+        }
+        json!({
+            "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
+            "metadata": {"name": "own", "namespace": "team-b"}, "spec": spec,
+        })
+    }
+
     /// Puts right whatever only a person can put right: namespaces, ServiceAccounts, logins, registries, grants, projects,
     /// read-only mode. Accounts stay as users left them.
-    pub fn restore_order(&self) {
+    pub fn restore_order(&mut self) {
         for team in TEAMS {
             self.make_namespace(team);
             self.make_service_account(team, "builder");
@@ -264,6 +316,7 @@ impl World {
             let _ending = self.patch(&namespace, &json!({"metadata": {"labels": {"team": "yes"}}}));
         }
         for number in 0..HOSTS.len() {
+            self.allow_updates(number);
             for project in PROJECTS {
                 self.make_project(number, project);
             }
@@ -277,7 +330,7 @@ impl World {
             let id = Self::registry(number);
             let stored = self.cluster.store().get(&id).cloned();
             if stored.is_none_or(|stored| !is_deleting(&stored)) {
-                self.put(id.kind(), &id.namespace, &registry(number));
+                self.put(id.kind(), &id.namespace, &self.registry_object(number));
                 continue;
             }
             // Whoever deletes a registry deletes its accounts.
@@ -286,33 +339,6 @@ impl World {
             }
         }
     }
-}
-
-fn registry(number: usize) -> Value {
-    let mut spec = json!({
-        "url": format!("https://{}", HOSTS[number]),
-        "auth": {"secretRef": {"name": "login"}},
-        "pollInterval": "30s",
-        "orphanPolicy": "Delete",
-    });
-    if number == 0 {
-        spec["grants"] = json!([
-            {
-                "name": "teams", "namespaceSelector": {"matchLabels": {"team": "yes"}},
-                "projects": ["$(namespace)", "shared"],
-                "permissions": ["PushArtifacts", "PullArtifacts"],
-                "maxExpiresAfter": "90d", "adoption": "Allowed", "retention": "Allowed",
-            },
-        ]);
-        return json!({
-            "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
-            "metadata": {"name": "main", "annotations": {"harbor-robots.io/is-default": "true"}}, "spec": spec,
-        });
-    }
-    json!({
-        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
-        "metadata": {"name": "own", "namespace": "team-b"}, "spec": spec,
-    })
 }
 
 fn wishes(login: Login) -> Vec<Wish> {

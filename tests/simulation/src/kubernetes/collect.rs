@@ -14,6 +14,9 @@ impl Store {
     /// anything happened.
     pub fn collect(&mut self, mut now: impl FnMut() -> bool) -> bool {
         let before = self.version();
+        if self.collected == before {
+            return false;
+        }
         let uids: BTreeSet<&str> =
             self.everything().filter_map(|(_, object)| object["metadata"]["uid"].as_str()).collect();
         let orphaned = |object: &Value| {
@@ -29,9 +32,12 @@ impl Store {
             !is_deleting(object) && (orphaned(object) || (!id.namespace.is_empty() && is_ending(&id.namespace)))
         };
         let due: Vec<Id> = self.everything().filter(|(id, object)| due(id, object)).map(|(id, _)| id.clone()).collect();
+        let mut all = true;
         for id in due {
             if now() {
                 rest::delete(self, &id);
+            } else {
+                all = false;
             }
         }
         let ending: Vec<Id> = self
@@ -44,7 +50,11 @@ impl Store {
                 self.remove(&id);
             }
         }
-        self.version() != before
+        let changed = self.version() != before;
+        if all && !changed {
+            self.collected = before;
+        }
+        changed
     }
 }
 

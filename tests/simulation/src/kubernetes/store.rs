@@ -82,6 +82,8 @@ pub struct Store {
     oldest: u64,
     version: u64,
     uids: u64,
+    /// The version at which its controllers had nothing to do.
+    pub(super) collected: u64,
     told: watch::Sender<u64>,
     /// How many times all watches were cut off.
     pub(super) cut: watch::Sender<u64>,
@@ -95,6 +97,7 @@ impl Default for Store {
             oldest: 1,
             version: 1,
             uids: 0,
+            collected: 0,
             told: watch::Sender::new(1),
             cut: watch::Sender::new(0),
         }
@@ -197,6 +200,7 @@ impl Store {
         self.objects = backup.0.clone();
         self.version = backup.1;
         self.oldest = self.version;
+        self.collected = 0;
         self.log.clear();
         self.told.send_replace(self.version);
         self.cut_watches();

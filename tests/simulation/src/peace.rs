@@ -1,0 +1,304 @@
+//! After the storm, in peace: what happens one by one is served at once. What the next poll would put right all the same, a
+//! wake-up that was lost, shows here alone.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::actions::{Action, Edit, Spoil, Tamper};
+use crate::chance;
+use crate::check::Violation;
+use crate::logins::Login;
+use crate::machine::Machine;
+use crate::network::Network;
+use crate::world::{HOSTS, World};
+
+/// In so long an edit in peace is served.
+const SOON: Duration = Duration::from_secs(15);
+/// In so long what happened while the API server was away: a watch is tried every ten seconds or so.
+const AFTER_GAPS: Duration = Duration::from_secs(40);
+/// And everything, after Harbor was away for a minute: a registry is tried every half minute then.
+const AFTER_OUTAGES: Duration = Duration::from_secs(45);
+/// In so long each registry knows that its Harbor does not answer.
+const KNOWN_AWAY: Duration = Duration::from_mins(2);
+/// In so long each edit where every call takes a second.
+const SLOWLY: Duration = Duration::from_secs(60);
+/// In so long everything of a registry is gone that is deleted with its accounts and its login.
+const TORN_DOWN: Duration = Duration::from_mins(2);
+
+/// One thing after the other; the first that is not served ends it.
+pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    let mut random = chance::of(world.seed, "peace", 0);
+    let accounts = world.serviced();
+    if accounts.is_empty() {
+        return Vec::new();
+    }
+    let one = accounts[random.random_range(0..accounts.len())];
+    let mut wrong = edits(world, machine, &accounts).await;
+    if wrong.is_empty() {
+        wrong = slow_edits(world, machine, &accounts, &mut random).await;
+    }
+    if wrong.is_empty() {
+        wrong = gap(world, machine, one).await;
+    }
+    if wrong.is_empty() {
+        wrong = outage(world, machine, &accounts, &mut random).await;
+    }
+    for cause in Cause::some(&mut random) {
+        if wrong.is_empty() {
+            wrong = released(world, machine, &accounts, cause, &mut random).await;
+        }
+    }
+    if wrong.is_empty() {
+        wrong = mirror(world, machine).await;
+    }
+    if wrong.is_empty() {
+        wrong = retained(world, machine, one).await;
+    }
+    if wrong.is_empty() {
+        wrong = drift(world, machine, &accounts, &mut random).await;
+    }
+    match random.random_range(0..2) {
+        _ if !wrong.is_empty() => wrong,
+        0 => without_harbor(world, machine).await,
+        _ => torn_down(world, machine, random.random_range(0..HOSTS.len())).await,
+    }
+}
+
+async fn edits(world: &mut World, machine: &Machine, accounts: &[usize]) -> Vec<Violation> {
+    world.network.note("-- edits");
+    for &account in accounts {
+        Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
+    }
+    not_settled(world, "an edit", Instant::now(), SOON).await
+}
+
+/// Edits that come in the middle of what the last one asked for.
+async fn slow_edits(world: &mut World, machine: &Machine, accounts: &[usize], random: &mut SmallRng) -> Vec<Violation> {
+    world.network.note("-- edits while everything is slow");
+    world.network.slow_down(Duration::from_secs(20));
+    for _ in 0..4 {
+        for &account in accounts {
+            let permissions = Edit::Permissions(random.random_range(0..2) == 0);
+            let service_account = Edit::ServiceAccount(["default", "builder"][random.random_range(0..2)]);
+            let edit = [permissions, service_account][random.random_range(0..2)];
+            Action::Edit(account, edit).run(world, machine).await;
+            sleep(Duration::from_millis(random.random_range(0..1_500))).await;
+        }
+    }
+    not_settled(world, "slow edits", Instant::now(), SLOWLY).await
+}
+
+/// What goes while no watch is there.
+async fn gap(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation> {
+    world.network.note("-- what goes while no watch is there");
+    Action::KubernetesAway(5, true).run(world, machine).await;
+    sleep(Duration::from_secs(2)).await;
+    Action::Spoil(one, Spoil::Delete).run(world, machine).await;
+    for there in [false, true] {
+        Action::ServiceAccount("team-a", "default", there).run(world, machine).await;
+    }
+    not_settled(world, "a gap", Instant::now(), AFTER_GAPS).await
+}
+
+/// Edits all through an outage, and around the moment in which everything that waited for Harbor is released.
+async fn outage(world: &mut World, machine: &Machine, accounts: &[usize], random: &mut SmallRng) -> Vec<Violation> {
+    world.network.note("-- an outage");
+    let away = Duration::from_millis(random.random_range(1_000..90_000));
+    take_harbors_away(&world.network, away);
+    if random.random_range(0..2) == 0 {
+        world.network.slow_down(away + Duration::from_secs(45));
+    }
+    let back = Instant::now() + away;
+    for &account in accounts {
+        let spread = if random.random_range(0..2) == 0 { Duration::from_secs(6) } else { away };
+        let before = Duration::from_secs_f64(spread.as_secs_f64() * random.random_range(0.0..1.0));
+        sleep_until(back + Duration::from_secs(5) - before).await;
+        Action::Edit(account, Edit::ServiceAccount("builder")).run(world, machine).await;
+    }
+    not_settled(world, "an outage", back, AFTER_OUTAGES).await
+}
+
+/// Why accounts wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// No grant.
+    Ungranted,
+    /// The namespace lacks the label that the grant asks for.
+    Unlabelled,
+    /// The login's Secret is gone.
+    NoLogin,
+    /// The registry is suspended.
+    Suspended,
+    /// The login may not update robots, and that is what is asked for.
+    MayNotUpdate,
+}
+
+impl Cause {
+    /// Two of them.
+    fn some(random: &mut SmallRng) -> Vec<Self> {
+        let mut all = vec![Self::Ungranted, Self::Unlabelled, Self::NoLogin, Self::Suspended, Self::MayNotUpdate];
+        while all.len() > 2 {
+            all.remove(random.random_range(0..all.len()));
+        }
+        all
+    }
+
+    fn action(self) -> Action {
+        match self {
+            Self::Ungranted => Action::Ungrant,
+            Self::Unlabelled => Action::Label("team-a", false),
+            Self::NoLogin => Action::DeleteLogin(0),
+            Self::Suspended => Action::Suspend(0, true),
+            Self::MayNotUpdate => Action::Login(0, Login::Robot),
+        }
+    }
+}
+
+/// Whoever waits is served when what he waits for is there.
+async fn released(
+    world: &mut World,
+    machine: &Machine,
+    accounts: &[usize],
+    cause: Cause,
+    random: &mut SmallRng,
+) -> Vec<Violation> {
+    world.network.note(format_args!("-- {cause:?}"));
+    let login = world.logins[0];
+    cause.action().run(world, machine).await;
+    // Shorter or longer than what is granted outlives its grant.
+    sleep(Duration::from_secs(if random.random_range(0..4) == 0 { 400 } else { random.random_range(1..40) })).await;
+    for &account in accounts {
+        Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
+        if cause == Cause::MayNotUpdate && world.wishes[account].harbor() == 0 {
+            Action::Edit(account, Edit::InPlace(true)).run(world, machine).await;
+            Action::Edit(account, Edit::Permissions(random.random_range(0..2) == 0)).run(world, machine).await;
+        }
+    }
+    sleep(Duration::from_millis(random.random_range(0..40_000))).await;
+    let mut time = SOON;
+    if random.random_range(0..3) == 0 {
+        // What is found out about the cause is found out by a probe that fails then.
+        world.network.take_away(HOSTS[0], Duration::from_millis(random.random_range(100..3_000)));
+        time = AFTER_OUTAGES;
+    }
+    if cause == Cause::MayNotUpdate {
+        world.log_in_as(0, Login::Administrator);
+    }
+    world.restore_order();
+    let what = format!("the end of {cause:?}");
+    let wrong = not_settled(world, &what, Instant::now(), time).await;
+    if login == Login::Robot && world.logins[0] != login {
+        for &account in accounts {
+            Action::Edit(account, Edit::InPlace(false)).run(world, machine).await;
+        }
+        world.log_in_as(0, login);
+        sleep(SOON).await;
+    }
+    wrong
+}
+
+/// Credentials are for the hosts that images are pulled from.
+async fn mirror(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    world.network.note("-- a mirror");
+    for number in 0..HOSTS.len() {
+        Action::Mirror(number, !world.mirrors[number]).run(world, machine).await;
+    }
+    not_settled(world, "a mirror", Instant::now(), SOON).await
+}
+
+/// What people change in Harbor is put right by the next sweep, also while Harbor cannot list one of the projects.
+async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random: &mut SmallRng) -> Vec<Violation> {
+    world.network.note("-- drift");
+    let of_one_project = |account: &usize| world.wishes[*account].spec["project"] == "team-a";
+    let broken = accounts.iter().copied().find(of_one_project).filter(|_| random.random_range(0..2) == 0);
+    let project = world.harbor(0).state().projects.named("team-a").map(|project| project.id);
+    if let (Some(_), Some(id)) = (broken, project) {
+        world.network.fail(HOSTS[0], &format!("ProjectID%3D{id}&"));
+    }
+    for &account in accounts.iter().filter(|account| Some(**account) != broken) {
+        let tamper = [Tamper::Delete, Tamper::Disable, Tamper::Secret, Tamper::Permissions][random.random_range(0..4)];
+        Action::Robot(account, tamper).run(world, machine).await;
+    }
+    sleep(world.poll).await;
+    let others =
+        |wrong: &Violation| broken.is_none_or(|broken| !wrong.contains(&world.wishes[broken].id().to_string()));
+    let wrong = not_settled(world, "a sweep", Instant::now(), AFTER_OUTAGES).await.into_iter().filter(others).collect();
+    world.network.bring_back();
+    sleep(world.poll + AFTER_OUTAGES).await;
+    wrong
+}
+
+/// `kubectl delete -f`: a registry, its login and its accounts go at the same time.
+async fn torn_down(world: &mut World, machine: &Machine, number: usize) -> Vec<Violation> {
+    world.network.note("-- all of a registry goes");
+    Action::DeleteLogin(number).run(world, machine).await;
+    Action::DeleteRegistry(number).run(world, machine).await;
+    for account in 0..world.wishes.len() {
+        if world.wishes[account].harbor() == number {
+            Action::Edit(account, Edit::Retain(false)).run(world, machine).await;
+            Action::Delete(account).run(world, machine).await;
+        }
+    }
+    let wrong = not_settled(world, "the deletion of everything", Instant::now(), TORN_DOWN).await;
+    let there = world.cluster.store().get(&World::registry(number)).is_some();
+    wrong.into_iter().chain(there.then(|| format!("k: {} is still there", World::registry(number)))).collect()
+}
+
+/// The robot that an account leaves under `Retain` is nobody's orphan, and is taken back.
+async fn retained(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation> {
+    if world.logins[world.wishes[one].harbor()] == Login::Robot {
+        // It may not write into the robot's mark that it was retained.
+        return Vec::new();
+    }
+    world.network.note("-- Retain");
+    Action::Edit(one, Edit::Retain(true)).run(world, machine).await;
+    sleep(SOON).await;
+    let Some((harbor, id)) = world.robot_of(one) else { return vec![format!("k: {one} has no robot")] };
+    Action::Delete(one).run(world, machine).await;
+    sleep(world.poll * 2 + SOON * 2).await;
+    if world.harbor(harbor).state().robots.get(id).is_none() {
+        return vec![format!("a: the robot {id} of {} was retained, and is gone", world.wishes[one].id())];
+    }
+    Action::Edit(one, Edit::Retain(false)).run(world, machine).await;
+    not_settled(world, "Retain", Instant::now(), SOON).await
+}
+
+/// What does not hold so long after something.
+async fn not_settled(world: &World, what: &str, since: Instant, time: Duration) -> Vec<Violation> {
+    sleep_until(since + time).await;
+    world.settled().into_iter().map(|wrong| format!("not within {} s of {what}: {wrong}", time.as_secs())).collect()
+}
+
+fn take_harbors_away(network: &Network, time: Duration) {
+    for host in HOSTS {
+        network.take_away(host, time);
+    }
+}
+
+/// What needs no Harbor is done without one.
+async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    world.network.note("-- no Harbor answers");
+    let serviced = world.serviced();
+    take_harbors_away(&world.network, KNOWN_AWAY * 3);
+    sleep(KNOWN_AWAY).await;
+    let lost: Vec<usize> = serviced.iter().copied().filter(|number| !world.serviced().contains(number)).collect();
+    if !lost.is_empty() {
+        return vec![format!("k: accounts {lost:?} are not Ready any more, since no Harbor answers")];
+    }
+    // Some have a wish that waits for Harbor from now on, and some have not.
+    for account in serviced.iter().copied().skip(1).step_by(2) {
+        Action::Edit(account, Edit::Lifetime(30)).run(world, machine).await;
+    }
+    for there in [false, true] {
+        for name in ["default", "builder"] {
+            Action::ServiceAccount("team-a", name, there).run(world, machine).await;
+        }
+        sleep(SOON).await;
+    }
+    let missing = serviced.into_iter().flat_map(|number| world.unserviced(number)).collect();
+    world.network.note("-- over");
+    missing
+}
