@@ -332,12 +332,9 @@ impl Pass<'_> {
     /// True if the API server has the account as the event brought it. Events come late, by a minute and more where the server
     /// lags: the account may have gone since.
     pub(super) async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
-        let read = accounts::read(&self.ctx.client, self.key.namespace.as_ref(), &self.key.name).await;
-        match read {
-            Ok(found) => Ok(found.is_some_and(|found| {
-                (found.metadata.uid, found.metadata.resource_version)
-                    == (self.account.metadata.uid.clone(), self.account.metadata.resource_version.clone())
-            })),
+        let seen = |account: &Account| (account.metadata.uid.clone(), Version::of(&account.metadata));
+        match accounts::read(&self.ctx.client, self.key.namespace.as_ref(), &self.key.name).await {
+            Ok(found) => Ok(found.is_some_and(|found| seen(&found) == seen(&self.account))),
             // The next pass reads it, and says so.
             Err(cluster::Error::Unreadable(_)) => Ok(false),
             Err(error) => Err(error),
