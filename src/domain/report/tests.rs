@@ -550,3 +550,26 @@ fn a_token_is_not_taken_as_seen_before_there_is_a_robot() {
     let (status, _) = pass(&view, &AccountStatus::default(), &wish, went_well(&view, 0));
     assert_eq!(status.handled_refresh, None);
 }
+
+#[test]
+fn a_robot_that_is_taken_over_is_not_renewed_for_its_age() {
+    let mut view = View { may_adopt: true, secret: SecretSeen::Absent, ..View::settled() };
+    view.first().description = "made by hand".to_owned();
+    let view = view.later(SignedDuration::from_hours(29 * 24));
+    let wish = Desired { adopt: true, ..desired() };
+    let expiration_time = Some(view.now + SignedDuration::from_hours(30 * 24));
+    let outcome = |plan: &Plan| {
+        assert_eq!(plan.current, Some(Target::Seen(Slot::A)));
+        let robot = view.robots[0].clone().map(|robot| Robot { expiration_time, ..robot });
+        Outcome { robot, published: plan.publishes(), ..Outcome::default() }
+    };
+    let (status, _) = pass(&view, &AccountStatus::default(), &wish, outcome);
+    assert_eq!(status.last_rotation_time, Some(overlap::whole_seconds(view.now + SignedDuration::from_secs(2))));
+    let renewal = status.renewal_time.expect("it expires");
+    assert!(renewal > view.now + SignedDuration::from_hours(10 * 24), "{renewal:?}");
+    let overdue = status
+        .conditions
+        .iter()
+        .any(|condition| condition.type_ == kinds::RENEWAL_OVERDUE && condition.status == "True");
+    assert!(!overdue);
+}
