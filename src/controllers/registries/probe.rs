@@ -75,9 +75,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         Ok(info) => ctx.unless_ending(look_at_login(ctx, name, info.login)).await.flatten(),
         Err(_) => None,
     };
-    if own.is_some() {
-        let _ = ctx.unless_ending(look_at_server(ctx, name)).await;
-    }
+    let all_seen = own.is_some() && ctx.unless_ending(look_at_server(ctx, name)).await.unwrap_or_default();
     if let Some(own) = &own {
         compare_rights(ctx, name, own.as_ref());
         try_again(ctx, name);
@@ -112,7 +110,7 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
                     state.recheck_system = state.sees_system;
                     state.login_robot = own;
                     // Whoever edited the object meanwhile wants another look.
-                    state.login_robot_seen = (wish(&state.object) == wish(&asked)).then(Instant::now);
+                    state.login_robot_seen = (all_seen && wish(&state.object) == wish(&asked)).then(Instant::now);
                 }
                 state.keep_host();
                 state.trouble = state.hosts().is_none().then(|| Trouble {
@@ -157,7 +155,9 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
             }
             // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass.
             let poll = state.poll_interval(&ctx.settings);
-            let rhythm = if state.is_deleting() { poll } else { poll.max(REPROBE) };
+            // And what this probe did not find out need not stay unknown for an hour.
+            let soon = state.is_deleting() || state.login_robot_seen.is_none();
+            let rhythm = if soon { poll } else { poll.max(REPROBE) };
             let again = deadline::from_now(rhythm);
             Outcome::Settled { wake: Some(notice(ctx, &state).map_or(again, |notice| notice.min(again))) }
         }
@@ -244,9 +244,9 @@ async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> O
 }
 
 /// The permissions that Harbor knows, as often as the login is looked at. An older list, or the built-in one, serves
-/// where that fails.
-async fn look_at_server(ctx: &Context, name: &RegistryKey) {
-    let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return };
+/// where that fails (`false`).
+async fn look_at_server(ctx: &Context, name: &RegistryKey) -> bool {
+    let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return false };
     match client.catalogue().await {
         Ok(catalogue) => {
             let catalogue = catalogue.map(|catalogue| ctx.registries.shared(catalogue));
@@ -254,8 +254,12 @@ async fn look_at_server(ctx: &Context, name: &RegistryKey) {
                 state.recheck_owed |= state.catalogue.is_some() && state.catalogue != catalogue;
                 state.catalogue = catalogue;
             });
+            true
         }
-        Err(error) => tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed"),
+        Err(error) => {
+            tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed");
+            false
+        }
     }
 }
 
