@@ -1,5 +1,5 @@
 //! The operator as its own process against a real API server and the Harbor stand-in. One module a subject; each test
-//! has a `Scene` of its own (namespace, stand-in, registry object, operator) and all share one control plane.
+//! has a `Scene` of its own (namespace, stand-in, registry object, operator) and nearly all share one of three control planes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 #![allow(clippy::needless_pass_by_value, reason = "json!(…) reads best as an argument by value")]

@@ -1,7 +1,7 @@
-//! What a test stands on: its own namespace, Harbor, registry object and operator, on the control plane that all share.
+//! What a test stands on: its own namespace, Harbor, registry object and operator, on a control plane that it shares.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 use harbor_robot_operator::api::crds::crds;
@@ -70,7 +70,7 @@ pub struct Setting {
     pub refused: bool,
     /// Do not let the operator use http, which the stand-in speaks without `tls`.
     pub https_only: bool,
-    /// A control plane of the scene's own; `None` = the one that all share.
+    /// A control plane of the scene's own; `None` = the one that all of `all_namespaces` share, or all others.
     pub plane: Option<&'static ControlPlane>,
     /// The version that Harbor behaves like; `None` = what the environment variable `HARBOR_STAND_IN_VERSION` says, else the
     /// newest.
@@ -96,7 +96,7 @@ impl Default for Setting {
 
 /// A running world.
 pub struct Scene {
-    /// Shared by nearly all tests.
+    /// Shared by many tests.
     pub plane: &'static ControlPlane,
     /// This scene's own.
     pub harbor: Harbor,
@@ -148,12 +148,40 @@ fn loosened() -> Value {
     json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
-/// The control plane of all, with our kinds.
+/// The control plane of all scenes whose operator serves its own namespaces, with our kinds.
 fn plane() -> &'static ControlPlane {
     static INSTALLED: Once = Once::new();
     let plane = ControlPlane::shared();
     INSTALLED.call_once(|| install_kinds(plane));
     plane
+}
+
+/// Control planes for scenes whose operator keeps all namespaces. It looks at the registry of each account that there is, once
+/// as it starts and again at each change: on the plane of the others more than half of all requests were such looks at the
+/// accounts of hundreds of scenes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wide {
+    /// For most of them.
+    Usual,
+    /// For scenes with hundreds of accounts that change all the time.
+    Crowded,
+}
+
+impl Wide {
+    /// Started at the first call; it ends with the process.
+    pub fn plane(self) -> &'static ControlPlane {
+        static USUAL: OnceLock<ControlPlane> = OnceLock::new();
+        static CROWDED: OnceLock<ControlPlane> = OnceLock::new();
+        let place = match self {
+            Self::Usual => &USUAL,
+            Self::Crowded => &CROWDED,
+        };
+        place.get_or_init(|| {
+            let plane = ControlPlane::scratch().expect("a control plane starts");
+            install_kinds(&plane);
+            plane
+        })
+    }
 }
 
 /// Brings our kinds, the cluster roles and the policies to a control plane.
@@ -174,9 +202,12 @@ impl Scene {
 
     /// The same before the operator is started.
     pub async fn without_operator(setting: Setting) -> Self {
-        let plane = match setting.plane {
-            Some(plane) => plane,
-            None => tokio::task::spawn_blocking(plane).await.expect("the control plane starts"),
+        let plane = if let Some(plane) = setting.plane {
+            plane
+        } else {
+            let wide = setting.all_namespaces;
+            let plane = move || if wide { Wide::Usual.plane() } else { plane() };
+            tokio::task::spawn_blocking(plane).await.expect("the control plane starts")
         };
         let tls = setting.tls;
         let version = setting.harbor_version.unwrap_or_else(version);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harbor_robot_world::{Usage, poll};
 use serde_json::json;
 
-use crate::scene::{Scene, Setting, condition};
+use crate::scene::{Scene, Setting, Wide, condition};
 
 /// How long a new account of somebody else may take: twice the goal, to which `cargo xtask bench P17` holds the release build,
 /// since here an unoptimised one shares the machine with other tests.
@@ -26,7 +26,8 @@ impl World {
     pub async fn new(group: &'static str, further: &[&str]) -> Self {
         let args = ["--private-registry-hosts=127.0.0.1", "--tenant-poll-interval=3s", "--settle-after=1"];
         let args = args.iter().chain(&["--cluster-name=hostile"]).chain(further).map(ToString::to_string).collect();
-        let scene = Scene::new(Setting { all_namespaces: true, args, ..Setting::default() }).await;
+        let plane = tokio::task::spawn_blocking(|| Wide::Crowded.plane()).await.expect("the control plane starts");
+        let scene = Scene::new(Setting { plane: Some(plane), all_namespaces: true, args, ..Setting::default() }).await;
         Self { group, scene, failures: Vec::new(), honest: 0, before: None }
     }
 
