@@ -1,11 +1,13 @@
 //! `cargo xtask test`: everything that has to hold before a change is merged, or the operator's tests against an older
 //! Harbor.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use harbor_robot_world::{AUDIT_LOGS, PROGRAMS, rig, target_dir};
 
 use crate::audit;
@@ -13,6 +15,9 @@ use crate::rights::Rights;
 
 /// The contract's replay has a heading of its own.
 const CONTRACT: &str = "contract";
+
+/// The operator's tests take most of the time, and mostly wait: all others run beside them.
+const OPERATOR: &str = "operator";
 
 /// Which Harbor the operator's tests meet.
 const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
@@ -46,10 +51,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         report.step("format", || cargo(&["fmt", "--all", "--check"]));
         report.step("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
         report.step("test control plane is built", || rig().map(|_| Outcome::Passed));
-        report.step("unit and property tests", || cargo(&["test", "--workspace", "--lib", "--bins"]));
-        report.step("documentation tests", || cargo(&["test", "--workspace", "--doc"]));
-        report.step("contract with Harbor", || cargo(&["test", "--workspace", "--test", CONTRACT]));
-        report.step("integration tests", integration);
+        report.step("tests are built", || cargo(&["test", "--workspace", "--no-run"]));
+        report.tests()?;
         report.step("rights are used and suffice", || audited(Rights::Shipped));
         report.step("generated files", generated);
         report.step("licences and advisories", deny);
@@ -64,10 +67,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     report.finish()
 }
 
+/// What a step was, how it ended and how long it took.
+type Step = (String, Outcome, Duration);
+
 /// What came of the steps so far.
 struct Report {
     started: Instant,
-    steps: Vec<(String, Outcome, Duration)>,
+    steps: Vec<Step>,
 }
 
 impl Report {
@@ -84,6 +90,26 @@ impl Report {
         });
         println!("=== {name}: {} in {}", word(&outcome), seconds(begun.elapsed()));
         self.steps.push((name.to_owned(), outcome, begun.elapsed()));
+    }
+
+    /// All tests. Those of the operator show how they get on; what runs beside them is shown step by step, as each ends.
+    fn tests(&mut self) -> Result<()> {
+        let others = [
+            ("unit and property tests", words("test --workspace --lib --bins")),
+            ("documentation tests", words("test --workspace --doc")),
+            ("contract with Harbor", [words("test --workspace --test"), words(CONTRACT)].concat()),
+            ("integration tests", integration()?),
+        ];
+        let audit_logs = new_audit_logs(Rights::Shipped)?;
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| others.map(|(name, args)| aside(name, &args, &audit_logs)));
+            self.step("operator", || {
+                println!("$ cargo {}", operator_tests().join(" "));
+                run_command(command(&operator_tests()).env(AUDIT_LOGS, &audit_logs))
+            });
+            self.steps.extend(beside.join().map_err(|_| anyhow!("the thread of the other tests panicked"))?);
+            Ok(())
+        })
     }
 
     fn finish(self) -> Result<()> {
@@ -131,31 +157,58 @@ fn run_command(command: &mut Command) -> Result<Outcome> {
 }
 
 /// Each test selection builds the programs of the packages it touches, so no test has to ask cargo for them again.
-fn command(args: &[&str]) -> Command {
+fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = harbor_robot_world::cargo();
     command.args(args).env(PROGRAMS, programs());
     command
 }
 
-/// All test targets but the contract's.
-fn integration() -> Result<Outcome> {
+/// Runs cargo, and shows what it said when it has ended.
+fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
+    let begun = Instant::now();
+    let run = || -> Result<(Outcome, String)> {
+        let (mut said, to) = std::io::pipe()?;
+        let mut command = command(args);
+        command.env(AUDIT_LOGS, audit_logs).stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to);
+        let mut child = command.spawn().context("run cargo")?;
+        // The pipe ends when nobody is left who may write to it.
+        drop(command);
+        let mut text = Vec::new();
+        said.read_to_end(&mut text)?;
+        Ok((outcome(child.wait()?.success()), String::from_utf8_lossy(&text).into_owned()))
+    };
+    let (outcome, text) = run().unwrap_or_else(|error| (Outcome::Failed, format!("{error:#}\n")));
+    let (took, word) = (begun.elapsed(), word(&outcome));
+    println!(
+        "\n=== {name}, beside the operator's tests\n$ cargo {}\n{text}=== {name}: {word} in {}\n",
+        args.join(" "),
+        seconds(took)
+    );
+    (name.to_owned(), outcome, took)
+}
+
+/// The arguments that run the operator's tests.
+fn operator_tests() -> Vec<String> {
+    [words("test --workspace --test"), words(OPERATOR), words("--"), words(AT_ONCE)].concat()
+}
+
+/// The arguments that run all other test targets but the contract's.
+fn integration() -> Result<Vec<String>> {
     let output = command(&["metadata", "--no-deps", "--format-version=1"]).output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
     let targets =
         metadata["packages"].as_array().into_iter().flatten().filter_map(|package| package["targets"].as_array());
-    let names: Vec<String> = targets
+    let names = targets
         .flatten()
         .filter(|target| target["kind"][0] == "test")
-        .filter_map(|target| target["name"].as_str().map(str::to_owned))
-        .filter(|name| name != CONTRACT)
-        .collect();
-    let mut args = vec!["test", "--workspace", "--no-fail-fast"];
-    for name in &names {
-        args.extend(["--test", name]);
-    }
-    args.extend(["--", AT_ONCE]);
-    println!("$ cargo {}", args.join(" "));
-    run_command(command(&args).env(AUDIT_LOGS, new_audit_logs(Rights::Shipped)?))
+        .filter_map(|target| target["name"].as_str())
+        .filter(|name| ![CONTRACT, OPERATOR].contains(name));
+    let tests = names.flat_map(|name| ["--test", name]).map(str::to_owned);
+    Ok([words("test --workspace --no-fail-fast"), tests.collect(), words("--"), words(AT_ONCE)].concat())
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// The folder of a run's audit logs, without those of earlier runs.
@@ -176,10 +229,8 @@ fn with_rights(rights: Rights) -> Result<Outcome> {
     if matches!(cargo(&["build", "--workspace", "--bins"])?, Outcome::Failed) {
         return Ok(Outcome::Failed);
     }
-    let mut args = vec!["test", "--workspace", "--test", "operator", "--", AT_ONCE];
-    for test in rights.left_out() {
-        args.extend(["--skip", test]);
-    }
+    let skip = rights.left_out().flat_map(|test| ["--skip", test]).map(str::to_owned);
+    let args: Vec<String> = operator_tests().into_iter().chain(skip).collect();
     println!("$ {RIGHTS}={} cargo {}", rights.word(), args.join(" "));
     run_command(command(&args).env(RIGHTS, rights.word()).env(AUDIT_LOGS, new_audit_logs(rights)?))
 }
@@ -189,7 +240,7 @@ fn against(version: &str) -> Result<Outcome> {
     if matches!(cargo(&["build", "--workspace", "--bins"])?, Outcome::Failed) {
         return Ok(Outcome::Failed);
     }
-    let args = ["test", "--workspace", "--test", "operator", "--", AT_ONCE];
+    let args = operator_tests();
     println!("$ {HARBOR_VERSION}={version} cargo {}", args.join(" "));
     run_command(command(&args).env(HARBOR_VERSION, version))
 }
