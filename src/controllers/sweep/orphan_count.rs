@@ -62,9 +62,9 @@ impl OrphanCount {
         self.whole = false;
     }
 
-    /// What was counted, if that is all there is.
-    pub(super) fn result(self) -> Option<Counts> {
-        Some(self.found).filter(|_| self.whole)
+    /// What was counted, if that is all there is; once.
+    pub(super) fn result(&mut self) -> Option<Counts> {
+        Some(std::mem::take(&mut self.found)).filter(|_| self.whole)
     }
 
     /// A home is as it was at the last sweep.

@@ -1,0 +1,139 @@
+//! The robots of one home against what the last passes left there.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::names::{digest_under, slots_of};
+use super::orphan_count::OrphanCount;
+use super::ungranted::Fence;
+use super::unmanaged::{self, Unmanaged};
+use super::{orphans, recheck};
+use crate::api::{RegistryKey, RegistryTime};
+use crate::controllers::Context;
+use crate::controllers::index::{AccountSlots, robot_digest, slots_digest};
+use crate::controllers::registries::project_tag;
+use crate::domain::mark;
+use crate::domain::robot::Home;
+use crate::domain::slots::Slot;
+use crate::registry::harbor::short_name;
+use crate::registry::{Digest, Error, Registry};
+
+/// Robots of one place that name an account that is not known: so many are asked about in one sweep, each of them with a
+/// question to the API server. Where more of them are orphans, the count says that there are at least as many.
+const MOST_STRAYS: usize = 1_000;
+
+/// What robots are compared with beside what the last passes left.
+pub(super) struct Expected<'a> {
+    /// What stood before their names when they were last swept.
+    pub(super) former_prefix: Option<&'a str>,
+    /// The grants, where any apply.
+    pub(super) fence: Option<&'a Fence<'a>>,
+    /// The user name of our own login.
+    pub(super) login: &'a str,
+    /// Harbor's time.
+    pub(super) now: RegistryTime,
+}
+
+/// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
+pub(super) async fn compare(
+    ctx: &Context,
+    registry: &RegistryKey,
+    client: &dyn Registry,
+    home: &Arc<Home>,
+    accounts: &[AccountSlots],
+    expected: &Expected<'_>,
+    orphan_count: &mut OrphanCount,
+) -> Result<u32, Error> {
+    let Expected { former_prefix, fence, login, now } = *expected;
+    let is_slot = slots_of(ctx, home, accounts);
+    let (strays, ungranted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (seen, marked) = (AtomicUsize::new(0), AtomicBool::new(false));
+    // Of projects that are not in use there is no count that would last to the next sweep.
+    let counts_unmanaged = !accounts.is_empty() || **home == Home::System;
+    let unmanaged = Mutex::new(Unmanaged::default());
+    // The pause that follows ends the sweep.
+    let listing = ctx
+        .unless_ending(client.digests(home, &|robot| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            let mark = mark::parse(&robot.description);
+            let ours = mark.as_ref().is_some_and(|mark| orphans::owner_here(ctx, mark).is_some());
+            marked.fetch_or(ours, Ordering::Relaxed);
+            if counts_unmanaged && unmanaged::is_unmanaged(robot, mark.as_ref(), login) {
+                unmanaged.lock().unwrap_or_else(PoisonError::into_inner).add(robot, now);
+            }
+            let owner = mark.as_ref().and_then(|mark| orphans::owner_to_ask(ctx, registry, accounts, mark));
+            let owner = owner.filter(|_| strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
+            let beyond = fence.zip(mark).and_then(|(fence, mark)| fence.owner_beyond(robot, &mark));
+            let beyond = beyond.filter(|_| ungranted.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
+            // What others keep there is not kept here.
+            (owner.is_some() || beyond.is_some() || is_slot(&robot.name)).then(|| Digest {
+                name: robot.name.as_str().into(),
+                whole: robot_digest(robot),
+                renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
+                owner,
+                beyond,
+            })
+        }))
+        .await;
+    let Some(robots) = listing else { return Ok(0) };
+    let mut robots = robots?;
+    drop(is_slot);
+    orphan_count.unmanaged(home, unmanaged.into_inner().unwrap_or_else(PoisonError::into_inner));
+    if strays.into_inner() > MOST_STRAYS {
+        tracing::warn!(%registry, ?home, most = MOST_STRAYS, "more robots without an account than are looked at in one sweep");
+    }
+    // Of a system robot only the prefix tells where its own name begins.
+    let prefix = client.name_prefix();
+    let prefix = prefix.as_deref().filter(|_| **home == Home::System);
+    let beyond = robots.iter_mut().filter_map(|robot| Some((robot.name.clone(), robot.beyond.take()?))).collect();
+    let strays = robots.iter_mut().filter_map(|robot| Some((robot.name.clone(), robot.owner.take()?))).collect();
+    let by_name: HashMap<&str, &Digest> =
+        robots.iter().filter_map(|robot| Some((short_name(&robot.name, home, prefix)?, robot))).collect();
+    queue_changed(ctx, accounts, &by_name);
+    if let Some(fence) = fence {
+        fence.end(client, home, beyond).await?;
+    }
+    if let Some(state) = ctx.registries.get(registry) {
+        state.round.follow(home, marked.into_inner());
+    }
+    // Accounts that waited for this project to appear.
+    ctx.accounts.release(project_tag(registry, home));
+    match orphans::among(ctx, home, prefix, strays, orphan_count.known(home)).await {
+        Ok(mut found) => {
+            if let Some(state) = ctx.registries.get(registry).filter(|state| state.deletes_orphans()) {
+                found = orphans::delete(ctx, &state, client, home, found).await?;
+            }
+            orphan_count.orphans(home, found.iter().map(|orphan| orphan.id).collect());
+        }
+        Err(error) => {
+            tracing::warn!(%registry, %error, "robots without an account were not counted");
+            orphan_count.is_not_whole();
+        }
+    }
+    Ok(u32::try_from(seen.into_inner() / 100).unwrap_or(u32::MAX).saturating_add(1))
+}
+
+/// Asks for a pass over each account whose slots hold something else than was left there.
+fn queue_changed(ctx: &Context, accounts: &[AccountSlots], by_name: &HashMap<&str, &Digest>) {
+    for AccountSlots { key, slots: left, .. } in accounts {
+        // One that a pass worked on meanwhile may be in the list as it was before: the next sweep looks.
+        let Some(entry) = ctx.index.get(key).filter(|entry| entry.slots == *left) else { continue };
+        let slots = Slot::BOTH.map(|slot| by_name.get(slot.name(&entry.base_name).as_str()).copied());
+        let now = slots_digest(slots.map(|robot| robot.map(|robot| robot.whole)));
+        if *left == Some(now) {
+            if !entry.mark_seen {
+                // As the last process left it: the digest is over the description, too.
+                ctx.index.update(key, |entry| entry.mark_seen = true);
+            }
+            continue;
+        }
+        let as_before = slots_digest(slots.map(|robot| robot.map(|robot| robot.renamed_from.unwrap_or(robot.whole))));
+        if *left == Some(as_before) {
+            // Nothing but the name, which belongs to the server: no need to ask for each robot again.
+            ctx.index.update(key, |entry| (entry.slots, entry.renamed) = (Some(now), true));
+        }
+        tracing::debug!(account = %key, "Harbor holds something else than was left there");
+        recheck(ctx, key);
+    }
+}
