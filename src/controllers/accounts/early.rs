@@ -50,16 +50,39 @@ impl Pass<'_> {
 
     /// Gathering ended early: says why and waits for the right thing.
     pub(super) async fn stopped(mut self, stop: gather::Stop) -> Outcome {
-        let mut lost = false;
         let of_harbor = matches!(stop, gather::Stop::Registry(_) | gather::Stop::Trouble(_));
-        let failure = match stop {
-            gather::Stop::Ending => return Outcome::Settled { wake: None },
+        let (mut failure, next, lost) = match self.reason(stop).await {
+            Ok(reason) => reason,
+            Err(ended) => return ended,
+        };
+        let next = self.once(next);
+        if next == Outcome::Again {
+            return next;
+        }
+        if self.is_deleting() {
+            failure.message.push_str(match self.desired.retain {
+                false => way_out(failure.reason),
+                true if of_harbor => MARK_FIRST,
+                true => "",
+            });
+        }
+        match self.tell_failure(failure, lost).await {
+            Ok(()) => next,
+            Err(error) => errors::of_kube(&error),
+        }
+    }
+
+    /// Why gathering ended, what comes next, and whether what is published is lost; `Err` = there is nothing to tell.
+    async fn reason(&mut self, stop: gather::Stop) -> Result<(Failure, Outcome, bool), Outcome> {
+        let mut lost = false;
+        let (failure, next) = match stop {
+            gather::Stop::Ending => return Err(Outcome::Settled { wake: None }),
             // Of what only a person can put right the account tells.
             gather::Stop::Kube(error) if error.class() == registry::Class::UserFix => {
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent: true };
                 (failure, errors::of_kube(&error))
             }
-            gather::Stop::Kube(error) => return errors::of_kube(&error),
+            gather::Stop::Kube(error) => return Err(errors::of_kube(&error)),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
                 (failure, Outcome::Parked(registries::poll_tag(&self.registry_name)))
@@ -70,15 +93,15 @@ impl Pass<'_> {
                 // Something else may have asked for this pass, too.
                 let next = if self.ctx.index.is_quiet(self.key) { Outcome::Settled { wake } } else { Outcome::Again };
                 match self.tell_failure(failure, false).await {
-                    Ok(()) => return next,
-                    Err(error) => return errors::of_kube(&error),
+                    Ok(()) => return Err(next),
+                    Err(error) => return Err(errors::of_kube(&error)),
                 }
             }
-            gather::Stop::Wait => return Outcome::Parked(registries::tag(&self.registry_name)),
+            gather::Stop::Wait => return Err(Outcome::Parked(registries::tag(&self.registry_name))),
             gather::Stop::Registry(error) if error.is_of_login() => {
                 self.ctx.suspect(&self.registry_name, &error);
                 // Not parked: if the probe is content, only the backoff keeps the two from chasing one another.
-                return Outcome::Failed { not_before: None };
+                return Err(Outcome::Failed { not_before: None });
             }
             gather::Stop::Registry(error) => {
                 lost = matches!(error, registry::Error::ProjectNotFound { .. });
@@ -102,22 +125,7 @@ impl Pass<'_> {
                 (Failure { reason, message, permanent }, Outcome::Parked(tag))
             }
         };
-        let (mut failure, next) = failure;
-        let next = self.once(next);
-        if next == Outcome::Again {
-            return next;
-        }
-        if self.is_deleting() {
-            failure.message.push_str(match self.desired.retain {
-                false => way_out(failure.reason),
-                true if of_harbor => MARK_FIRST,
-                true => "",
-            });
-        }
-        match self.tell_failure(failure, lost).await {
-            Ok(()) => next,
-            Err(error) => errors::of_kube(&error),
-        }
+        Ok((failure, next, lost))
     }
 
     async fn tell_failure(&mut self, failure: Failure, lost: bool) -> Result<(), crate::cluster::Error> {

@@ -296,47 +296,10 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    fn finish(mut self, plan: &Plan, result: Result<(), Trouble>) -> Done {
-        let rows = self.rows.take();
-        // A namespace that does not exist yet is waited for like a ServiceAccount.
-        let missing = |row: &&Row| row.problem.as_ref().is_some_and(|problem| problem.reason == "NamespaceNotFound");
-        let waiting =
-            rows.iter().flatten().filter(missing).map(|row| format!("namespace {} does not exist yet", row.name));
-        self.notes.extend(waiting.take(NAMESPACES_NOTED));
-        if let Some(message) = rows.as_deref().and_then(summary) {
-            self.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
-        }
+    /// What an error means for the account, and for the queue.
+    fn judge(&self, trouble: Trouble) -> (Option<Failure>, Outcome) {
         let ctx = self.pass.ctx;
-        let target = plan.current.and_then(|target| self.slot_of(target));
-        let robot = target.and_then(|slot| self.robots[slot.index()].clone());
-        let known = !self.observed.unreachable;
-        let secret_outdated = self.written.is_some() && {
-            let template = self.pass.template(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched);
-            let seen = self.live.seen(&template, self.robots.iter().flatten());
-            matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
-        };
-        let mut done = Done {
-            slots: known.then(|| slots_digest(self.robots.each_ref().map(|robot| robot.as_ref().map(robot_digest)))),
-            outcome: report::Outcome {
-                robot,
-                published: self.published,
-                unproven: target.is_some() && self.written == target && !self.proven,
-                interrupted: false,
-                failure: None,
-                notes: self.notes,
-                undone: self.undone,
-            },
-            stale: false,
-            removed: self.removed,
-            secret_outdated,
-            live: self.live,
-            next: None,
-            wake: self.wake,
-            rows,
-        };
-        let Err(trouble) = result else { return done };
-        let not_leading = trouble.class() == Class::NotLeading;
-        let (failure, next) = match trouble {
+        match trouble {
             Trouble::Learned => (None, Outcome::Again),
             Trouble::Stale => {
                 let next = self.pass.once(Outcome::Again);
@@ -364,7 +327,52 @@ impl Run<'_, '_> {
                 let next = if learned || let_go { Outcome::Again } else { self.pass.once(next) };
                 (Some(errors::failure(&self.pass.registry, home, &self.pass.desired.permissions, &error)), next)
             }
+        }
+    }
+
+    fn finish(mut self, plan: &Plan, result: Result<(), Trouble>) -> Done {
+        let ended = result.err().map(|trouble| {
+            let not_leading = trouble.class() == Class::NotLeading;
+            let (failure, next) = self.judge(trouble);
+            (not_leading, failure, next)
+        });
+        let rows = self.rows.take();
+        // A namespace that does not exist yet is waited for like a ServiceAccount.
+        let missing = |row: &&Row| row.problem.as_ref().is_some_and(|problem| problem.reason == "NamespaceNotFound");
+        let waiting =
+            rows.iter().flatten().filter(missing).map(|row| format!("namespace {} does not exist yet", row.name));
+        self.notes.extend(waiting.take(NAMESPACES_NOTED));
+        if let Some(message) = rows.as_deref().and_then(summary) {
+            self.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
+        }
+        let target = plan.current.and_then(|target| self.slot_of(target));
+        let robot = target.and_then(|slot| self.robots[slot.index()].clone());
+        let known = !self.observed.unreachable;
+        let secret_outdated = self.written.is_some() && {
+            let template = self.pass.template(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched);
+            let seen = self.live.seen(&template, self.robots.iter().flatten());
+            matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
         };
+        let mut done = Done {
+            slots: known.then(|| slots_digest(self.robots.each_ref().map(|robot| robot.as_ref().map(robot_digest)))),
+            outcome: report::Outcome {
+                robot,
+                published: self.published,
+                unproven: target.is_some() && self.written == target && !self.proven,
+                interrupted: false,
+                failure: None,
+                notes: self.notes,
+                undone: self.undone,
+            },
+            stale: false,
+            removed: self.removed,
+            secret_outdated,
+            live: self.live,
+            next: None,
+            wake: self.wake,
+            rows,
+        };
+        let Some((not_leading, failure, next)) = ended else { return done };
         done.slots = None;
         done.stale = not_leading || (next == Outcome::Again && !self.published);
         done.outcome.interrupted = next == Outcome::Again;

@@ -150,7 +150,48 @@ impl Pass<'_> {
 
     async fn read(&self, trusting: bool) -> Result<Gathered, Stop> {
         let deleting = objects::is_deleting(&self.account.metadata);
-        let mut gathered = Gathered {
+        let mut gathered = self.nothing_read();
+        if !deleting {
+            self.check_grants(&mut gathered);
+            let no_call_needed = gathered.permit == Permit::Lapsing || !gathered.finalizer;
+            if gathered.permit != Permit::Granted && no_call_needed {
+                gathered.unreachable = true;
+                return Ok(gathered);
+            }
+        }
+        self.check_unsettled(&mut gathered);
+        self.check_registry(&mut gathered, deleting).await?;
+        let (owner, endpoint) = (gathered.owner.clone(), gathered.endpoint.clone());
+        let template = self.template(&owner, &endpoint, &[]);
+        let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
+        gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &template).await?;
+        if !deleting && (gathered.live.is_absent() || gathered.live.is_ours()) {
+            let (namespace, wanted) = (&self.secret_namespace, self.first_entries());
+            gathered.untouched = self.untouched(namespace, &gathered.live, wanted).await?;
+        }
+        if !deleting && gathered.permit == Permit::Granted {
+            self.read_password(&mut gathered).await?;
+        }
+        if !gathered.unreachable {
+            match restart::as_left(self).filter(|_| trusting && !deleting) {
+                Some(robots) => (gathered.robots, gathered.from_memory) = (robots, true),
+                None => self.find_robots(&mut gathered, deleting).await?,
+            }
+            self.look_at_the_clock(&mut gathered);
+        }
+        gathered.seen = gathered.live.seen(&template, gathered.robots.iter().flatten());
+        if !deleting {
+            self.check_contests(&mut gathered, shown);
+        }
+        if !gathered.unreachable {
+            self.ask_login(&mut gathered, deleting).await?;
+        }
+        Ok(gathered)
+    }
+
+    /// Before anything was read.
+    fn nothing_read(&self) -> Gathered {
+        Gathered {
             client: self.registry.client.clone(),
             owner: self.account.owner_reference(),
             endpoint: self.registry.endpoint().unwrap_or_default(),
@@ -181,16 +222,11 @@ impl Pass<'_> {
             now: self.registry_now(),
             later_clock: self.registry.later_clock(self.ctx.now()),
             wake: None,
-        };
-        if !deleting {
-            self.check_grants(&mut gathered);
-            let no_call_needed = gathered.permit == Permit::Lapsing || !gathered.finalizer;
-            if gathered.permit != Permit::Granted && no_call_needed {
-                gathered.unreachable = true;
-                return Ok(gathered);
-            }
         }
-        self.check_unsettled(&mut gathered);
+    }
+
+    /// Whether Harbor can be asked; `Err` = it cannot, and the account waits for that.
+    async fn check_registry(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
         if let Some(trouble) = self.registry.trouble_for(deleting) {
             if !self.registry.probed {
                 return Err(Stop::Wait);
@@ -206,32 +242,7 @@ impl Pass<'_> {
         }
         let gave_up = self.ctx.index.get(self.key).is_some_and(|entry| entry.gave_up);
         gathered.unreachable |= deleting && self.desired.retain && gave_up;
-        let (owner, endpoint) = (gathered.owner.clone(), gathered.endpoint.clone());
-        let template = self.template(&owner, &endpoint, &[]);
-        let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
-        gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &template).await?;
-        if !deleting && (gathered.live.is_absent() || gathered.live.is_ours()) {
-            let (namespace, wanted) = (&self.secret_namespace, self.first_entries());
-            gathered.untouched = self.untouched(namespace, &gathered.live, wanted).await?;
-        }
-        if !deleting && gathered.permit == Permit::Granted {
-            self.read_password(&mut gathered).await?;
-        }
-        if !gathered.unreachable {
-            match restart::as_left(self).filter(|_| trusting && !deleting) {
-                Some(robots) => (gathered.robots, gathered.from_memory) = (robots, true),
-                None => self.find_robots(&mut gathered, deleting).await?,
-            }
-            self.look_at_the_clock(&mut gathered);
-        }
-        gathered.seen = gathered.live.seen(&template, gathered.robots.iter().flatten());
-        if !deleting {
-            self.check_contests(&mut gathered, shown);
-        }
-        if !gathered.unreachable {
-            self.ask_login(&mut gathered, deleting).await?;
-        }
-        Ok(gathered)
+        Ok(())
     }
 
     /// Harbor's answer took its time and told Harbor's: what was read is judged by that, not by what was known before.

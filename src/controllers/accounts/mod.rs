@@ -7,6 +7,7 @@ mod execute;
 mod gather;
 mod letting_go;
 mod pass;
+mod prepare;
 mod projects;
 mod remember;
 mod restart;

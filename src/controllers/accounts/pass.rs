@@ -1,20 +1,20 @@
 //! One pass over an account, from its object to its status.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::early::{without_registry, write_status};
-use super::{errors, gather, remember};
-use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};
+use super::execute::Done;
+use super::{errors, gather, prepare, remember};
+use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::{self, accounts};
 use crate::controllers::index::Namespace;
-use crate::controllers::registries::{self, RegistryState, resolve};
+use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, Key, unreadable};
 use crate::deadline;
 use crate::domain::contest;
-use crate::domain::desired::{self, Desired};
+use crate::domain::desired::Desired;
 use crate::domain::observed::Recorded;
 use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
@@ -44,6 +44,13 @@ pub(super) struct Pass<'a> {
     pub(super) by_timer: bool,
     /// The account is as an event brought it, which another leader's last write may have overtaken.
     pub(super) from_event: bool,
+}
+
+/// What was read, and what follows.
+struct Planned {
+    gathered: gather::Gathered,
+    situation: Situation,
+    plan: plan::Plan,
 }
 
 /// One pass over an account.
@@ -80,62 +87,9 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     if deleting && !finalizer {
         return Outcome::Settled { wake: None };
     }
-    let registry_name = match resolve::resolve(&ctx.registries, &account) {
-        Ok(key) => key,
-        Err(failure) => return without_registry(ctx, key, account, &failure).await,
-    };
-    let registry = match ctx.registries.get(&registry_name) {
-        Some(registry) => registry,
-        None => match resolve::served_elsewhere(ctx, &registry_name).await {
-            Err(error) => return errors::of_kube(&error),
-            Ok(true) => {
-                tracing::debug!(account = %key, registry = %registry_name, "another operator serves this registry");
-                return Outcome::Parked(registries::tag(&registry_name));
-            }
-            // What cannot be seen is not gone: nothing is given up for that.
-            Ok(false) if deleting && !resolve::is_out_of_sight(ctx, &registry_name) => {
-                resolve::stand_in(ctx, &registry_name, &account)
-            }
-            Ok(false) => {
-                let failure = resolve::missing(ctx, &registry_name);
-                remember::remember(ctx, key, &account, &registry_name, shown);
-                return without_registry(ctx, key, account, &failure).await;
-            }
-        },
-    };
-    // All accounts of a registry share its key.
-    let registry_name = registry.key.clone();
-    let listed = registry.projects.clone().unwrap_or_default();
-    let desired = match wish(ctx, &account, &registry, &listed) {
-        Ok(desired) => desired,
-        Err(failure) => return without_registry(ctx, key, account, &failure).await,
-    };
-    remember::remember(ctx, key, &account, &registry_name, shown);
-    let again = matches!(cause, Cause::Again | Cause::Retry);
-    let (by_timer, from_event) = (cause == Cause::Timer, cause == Cause::Change);
-    let (secret_namespace, spread) = match (&account.spec, &key.namespace) {
-        (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
-        // No API server has a RobotAccount outside every namespace.
-        (AccountSpec::Project(_), None) => return Outcome::Gone,
-        (AccountSpec::System(spec), _) => {
-            let secret = spec.secret.clone().unwrap_or_default();
-            (ctx.settings.resource_namespace.clone(), Some(ctx.index.spread(key, &secret)))
-        }
-    };
-    let mut pass = Pass {
-        ctx,
-        key,
-        account,
-        secret_namespace,
-        spread,
-        registry_name,
-        registry,
-        desired,
-        refused: None,
-        unknown: None,
-        again,
-        by_timer,
-        from_event,
+    let mut pass = match Box::pin(prepare::prepare(ctx, key, account, cause, shown)).await {
+        Ok(pass) => pass,
+        Err(ended) => return ended,
     };
     pass.note_secret_entries();
     if !deleting && pass.is_suspended() {
@@ -163,21 +117,6 @@ async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause
     Box::pin(pass.run()).await
 }
 
-/// What the account wants, while Harbor has these projects.
-pub(super) fn wish(
-    ctx: &Context,
-    account: &Account,
-    registry: &RegistryState,
-    existing: &BTreeSet<String>,
-) -> Result<Desired, Failure> {
-    let defaults = registry.object.spec.defaults.as_ref();
-    desired::of_account(account, &ctx.settings.cluster_name, defaults, existing).map_err(|error| Failure {
-        reason: "InvalidSpec",
-        message: error.to_string(),
-        permanent: true,
-    })
-}
-
 impl Pass<'_> {
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
     pub(super) fn home_fails(&self, cause: Cause) -> Option<Failure> {
@@ -197,18 +136,11 @@ impl Pass<'_> {
             || (status.robot.is_some() && status.projects != self.desired.projects);
         // What a sweep saw of these is as good as a list of their own.
         let swept = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed || entry.home_fails);
-        let mut gathered = match self.gather(self.by_timer || swept).await {
-            Ok(gathered) => gathered,
+        let planned = match self.gather_and_plan(&recorded, edited, self.by_timer || swept).await {
+            Ok(planned) => planned,
             Err(stop) => return self.stopped(stop).await,
         };
-        let (mut situation, mut plan) = self.plan(&gathered, &recorded, edited);
-        if gathered.from_memory && !plan.only_adds() {
-            gathered = match self.gather(false).await {
-                Ok(gathered) => gathered,
-                Err(stop) => return self.stopped(stop).await,
-            };
-            (situation, plan) = self.plan(&gathered, &recorded, edited);
-        }
+        let Planned { gathered, situation, plan } = &planned;
         if self.from_event && plan.needs_the_account() {
             match self.is_the_latest().await {
                 Ok(true) => {}
@@ -228,18 +160,11 @@ impl Pass<'_> {
         let observed = gathered.observed(&recorded, self.is_deleting());
         let names: Vec<&str> = plan.steps.iter().map(|step| step.name()).collect();
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
-        let done = self.execute(&gathered, &observed, &plan).await;
+        let done = self.execute(gathered, &observed, plan).await;
         if done.removed {
             return remember::forget(self.ctx, self.key, !self.desired.retain);
         }
-        // A plan that was cut off, as by a login that turns out not to be allowed to update, replaced nothing.
-        let whole = done.outcome.failure.is_none() && !done.outcome.interrupted && !done.stale;
-        let replaced = done.outcome.published || (whole && !plan.publishes() && pace::replaces(&plan));
-        if let Some(kind) = pace::kind(&situation).filter(|kind| replaced && (!edited || *kind == pace::Kind::Renewal))
-        {
-            let now = self.registry_now();
-            self.ctx.index.update(self.key, |entry| entry.contests.get_or_insert_default().pace(kind).note(kind, now));
-        }
+        self.note_pace(plan, situation, &done, edited);
         if done.stale {
             self.ctx.index.update(self.key, |entry| {
                 entry.slots = None;
@@ -247,21 +172,14 @@ impl Pass<'_> {
             });
             return done.next.unwrap_or(Outcome::Again);
         }
-        let blocked_by = match plan.blocker {
-            Some(Blocker::NotPermitted) => gathered.refusal.clone(),
-            Some(Blocker::SecretContested) => {
-                Some(("SecretContested", gathered.live.other_manager().unwrap_or("somebody").to_owned()))
-            }
-            Some(Blocker::RepairsPaused) => {
-                Some(("RepairsPaused", gathered.live.other_manager().unwrap_or_default().to_owned()))
-            }
-            Some(Blocker::SecretNotOwned) => {
-                let (secret, namespace) = (&self.desired.secret.name, &self.secret_namespace);
-                let text = report::foreign_secret(secret, namespace, self.is_of_a_registry(namespace));
-                Some(("SecretNotOwned", text))
-            }
-            _ => None,
-        };
+        Box::pin(self.conclude(&planned, &recorded, done)).await
+    }
+
+    /// Says in the status what came of it, and remembers what was left.
+    async fn conclude(mut self, planned: &Planned, recorded: &Recorded, done: Done) -> Outcome {
+        let Planned { gathered, situation, plan } = planned;
+        let status = self.account.status.clone().unwrap_or_default();
+        let observed = gathered.observed(recorded, self.is_deleting());
         let facts = Facts {
             status: &status,
             generation: self.account.metadata.generation,
@@ -269,42 +187,55 @@ impl Pass<'_> {
             registry: self.pinned(),
             desired: &self.desired,
             observed: &observed,
-            plan: &plan,
-            blocked_by,
+            plan,
+            blocked_by: self.blocked_by(plan, gathered),
             spread: done.rows.as_deref(),
             outcome: &done.outcome,
             now: self.registry_now(),
         };
         let (next, wake) = report::report(&facts);
         let next = self.unless_home_fails(next);
-        let paced = gathered.held_until(&situation).filter(|_| plan.blocker == Some(Blocker::RepairsPaused));
+        let paced = gathered.held_until(situation).filter(|_| plan.blocker == Some(Blocker::RepairsPaused));
         let wake = wake.into_iter().chain(gathered.wake).chain(paced).min();
         let wake = wake.map(|at| self.ctx.instant_of(at, facts.now));
-        let wake = [wake, done.wake, self.unwatched(&plan, &gathered)].into_iter().flatten().min();
+        let wake = [wake, done.wake, self.unwatched(plan, gathered)].into_iter().flatten().min();
         let held_back = plan.blocker == Some(Blocker::LoginCannotUpdate) || self.unknown.is_some();
-        let slots = done.slots;
-        let secret = done.live.version();
-        let outdated = done.secret_outdated;
         // What waited for a namespace that could not be written to need not any longer.
         let caught_up = gathered.behind && !spread::is_behind(&next);
-        self.tell(&status, &next, &done.outcome, &plan);
+        self.tell(&status, &next, &done.outcome, plan);
         if let Err(error) = self.write_status(next).await {
             return errors::of_kube(&error);
         }
         self.ctx.index.update(self.key, |entry| {
-            entry.slots = slots;
+            entry.slots = done.slots;
             (entry.renamed, entry.home_fails) = (false, false);
             entry.held_back = held_back;
-            entry.secret.leave(secret);
+            entry.secret.leave(done.live.version());
             entry.wake = wake;
         });
-        if (plan.look_again || outdated || caught_up) && done.outcome.failure.is_none() {
+        if (plan.look_again || done.secret_outdated || caught_up) && done.outcome.failure.is_none() {
             return Outcome::Again;
         }
         match done.next {
             Some(outcome) => outcome,
             None => Outcome::Settled { wake },
         }
+    }
+
+    /// Reads and plans; what is remembered is read after all where a plan would change it.
+    async fn gather_and_plan(
+        &self,
+        recorded: &Recorded,
+        edited: bool,
+        trusting: bool,
+    ) -> Result<Planned, gather::Stop> {
+        let mut gathered = self.gather(trusting).await?;
+        let (mut situation, mut plan) = self.plan(&gathered, recorded, edited);
+        if gathered.from_memory && !plan.only_adds() {
+            gathered = self.gather(false).await?;
+            (situation, plan) = self.plan(&gathered, recorded, edited);
+        }
+        Ok(Planned { gathered, situation, plan })
     }
 
     pub(super) fn plan(
@@ -321,6 +252,36 @@ impl Pass<'_> {
             (None, _) => plan::plan(&situation),
         };
         (situation, plan)
+    }
+
+    /// Counts a credential that was replaced, so that nothing makes a storm of robots.
+    fn note_pace(&self, plan: &plan::Plan, situation: &Situation, done: &Done, edited: bool) {
+        // A plan that was cut off, as by a login that turns out not to be allowed to update, replaced nothing.
+        let whole = done.outcome.failure.is_none() && !done.outcome.interrupted && !done.stale;
+        let replaced = done.outcome.published || (whole && !plan.publishes() && pace::replaces(plan));
+        if let Some(kind) = pace::kind(situation).filter(|kind| replaced && (!edited || *kind == pace::Kind::Renewal)) {
+            let now = self.registry_now();
+            self.ctx.index.update(self.key, |entry| entry.contests.get_or_insert_default().pace(kind).note(kind, now));
+        }
+    }
+
+    /// The reason and the words of what blocks the plan, where they depend on what was read.
+    fn blocked_by(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<(&'static str, String)> {
+        match plan.blocker {
+            Some(Blocker::NotPermitted) => gathered.refusal.clone(),
+            Some(Blocker::SecretContested) => {
+                Some(("SecretContested", gathered.live.other_manager().unwrap_or("somebody").to_owned()))
+            }
+            Some(Blocker::RepairsPaused) => {
+                Some(("RepairsPaused", gathered.live.other_manager().unwrap_or_default().to_owned()))
+            }
+            Some(Blocker::SecretNotOwned) => {
+                let (secret, namespace) = (&self.desired.secret.name, &self.secret_namespace);
+                let text = report::foreign_secret(secret, namespace, self.is_of_a_registry(namespace));
+                Some(("SecretNotOwned", text))
+            }
+            _ => None,
+        }
     }
 
     /// A picture that was stale twice in a row, or still is after a wait, is a fact that somebody should hear of, and no

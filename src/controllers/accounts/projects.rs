@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::pass::wish;
+use super::prepare::wish;
 use super::{Pass, gather::Stop};
 use crate::api::AccountSpec;
 use crate::controllers::Key;

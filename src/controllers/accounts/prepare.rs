@@ -1,0 +1,104 @@
+//! Before a pass: which registry the account uses, and what it wants of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::early::without_registry;
+use super::pass::Pass;
+use super::{errors, remember};
+use crate::api::{Account, AccountSpec, RegistryKey};
+use crate::cluster::objects::{self, Version};
+use crate::controllers::registries::{self, RegistryState, resolve};
+use crate::controllers::{Context, Key};
+use crate::domain::desired::{self, Desired};
+use crate::domain::report::Failure;
+use crate::engine::{Cause, Outcome};
+
+/// Makes a pass ready; `Err` = what it comes to where there is nothing to read and to plan.
+pub(super) async fn prepare<'a>(
+    ctx: &'a Arc<Context>,
+    key: &'a Key,
+    account: Account,
+    cause: Cause,
+    shown: Version,
+) -> Result<Pass<'a>, Outcome> {
+    let registry_name = match resolve::resolve(&ctx.registries, &account) {
+        Ok(name) => name,
+        Err(failure) => return Err(without_registry(ctx, key, account, &failure).await),
+    };
+    let registry = match find_registry(ctx, key, &account, &registry_name).await? {
+        Ok(registry) => registry,
+        Err(failure) => {
+            remember::remember(ctx, key, &account, &registry_name, shown);
+            return Err(without_registry(ctx, key, account, &failure).await);
+        }
+    };
+    // All accounts of a registry share its key.
+    let registry_name = registry.key.clone();
+    let listed = registry.projects.clone().unwrap_or_default();
+    let desired = match wish(ctx, &account, &registry, &listed) {
+        Ok(desired) => desired,
+        Err(failure) => return Err(without_registry(ctx, key, account, &failure).await),
+    };
+    remember::remember(ctx, key, &account, &registry_name, shown);
+    let (secret_namespace, spread) = match (&account.spec, &key.namespace) {
+        (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
+        // No API server has a RobotAccount outside every namespace.
+        (AccountSpec::Project(_), None) => return Err(Outcome::Gone),
+        (AccountSpec::System(spec), _) => {
+            let secret = spec.secret.clone().unwrap_or_default();
+            (ctx.settings.resource_namespace.clone(), Some(ctx.index.spread(key, &secret)))
+        }
+    };
+    Ok(Pass {
+        ctx,
+        key,
+        account,
+        secret_namespace,
+        spread,
+        registry_name,
+        registry,
+        desired,
+        refused: None,
+        unknown: None,
+        again: matches!(cause, Cause::Again | Cause::Retry),
+        by_timer: cause == Cause::Timer,
+        from_event: cause == Cause::Change,
+    })
+}
+
+/// The registry by this name, or why there is none; `Err` = this is no matter of ours, or cannot be told now.
+async fn find_registry(
+    ctx: &Arc<Context>,
+    key: &Key,
+    account: &Account,
+    name: &RegistryKey,
+) -> Result<Result<Arc<RegistryState>, Failure>, Outcome> {
+    if let Some(registry) = ctx.registries.get(name) {
+        return Ok(Ok(registry));
+    }
+    if resolve::served_elsewhere(ctx, name).await.map_err(|error| errors::of_kube(&error))? {
+        tracing::debug!(account = %key, registry = %name, "another operator serves this registry");
+        return Err(Outcome::Parked(registries::tag(name)));
+    }
+    // What cannot be seen is not gone: nothing is given up for that.
+    if objects::is_deleting(&account.metadata) && !resolve::is_out_of_sight(ctx, name) {
+        return Ok(Ok(resolve::stand_in(ctx, name, account)));
+    }
+    Ok(Err(resolve::missing(ctx, name)))
+}
+
+/// What the account wants, while Harbor has these projects.
+pub(super) fn wish(
+    ctx: &Context,
+    account: &Account,
+    registry: &RegistryState,
+    existing: &BTreeSet<String>,
+) -> Result<Desired, Failure> {
+    let defaults = registry.object.spec.defaults.as_ref();
+    desired::of_account(account, &ctx.settings.cluster_name, defaults, existing).map_err(|error| Failure {
+        reason: "InvalidSpec",
+        message: error.to_string(),
+        permanent: true,
+    })
+}
