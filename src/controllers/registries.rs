@@ -1,5 +1,6 @@
 //! Registries and their logins.
 
+mod basis;
 mod capabilities;
 mod connect;
 mod former;
@@ -155,19 +156,21 @@ impl Registries {
         let edited = wish(&known.object) != wish(&object);
         let changed = edited && (deleted || for_accounts(&known.object) != for_accounts(&object));
         let moved = known.object.spec.url != object.spec.url;
-        let mut next = RegistryState { object, tracked, ..(*known).clone() };
+        let mut next = (*known).clone();
+        if moved {
+            next.keep_basis();
+        }
+        (next.object, next.tracked) = (object, tracked);
         if !same {
             next.pinned = None;
         }
         if edited {
             next.login_robot_seen = None;
-            next.sweep_owed = true;
         }
-        // Under another URL the probe has to come first.
-        next.recheck_owed |= moved;
         if moved {
             (next.round, next.orphans_due, next.ungranted) = (Arc::default(), Arc::default(), Arc::default());
-            next.counts = None;
+            (next.counts, next.swept_to, next.swept_prefix) = (None, None, None);
+            (next.projects, next.projects_seen) = (None, None);
         }
         if changed {
             next.trouble = Some(Trouble::unprobed(name));
@@ -236,17 +239,6 @@ impl Registries {
         }
     }
 
-    /// A sweep wants to begin: whether it may. If not, one is owed to the registry from then on. `None` = no such registry.
-    pub fn may_sweep(&self, name: &RegistryKey) -> Option<bool> {
-        let mut may = None;
-        self.change(name, |state| {
-            let usable = state.client.is_some() && state.trouble.is_none();
-            state.sweep_owed = !usable;
-            may = Some(usable);
-        });
-        may
-    }
-
     /// A sweep is over: what it did not get to see.
     pub fn sees_all_but(&self, name: &RegistryKey, unseen: Option<Failure>) {
         if self.get(name).is_some_and(|state| state.sweep_problem != unseen) {
@@ -259,15 +251,6 @@ impl Registries {
         if self.get(name).is_some_and(|state| state.recheck_system) {
             self.change(name, |state| state.recheck_system = false);
         }
-    }
-
-    /// Whether each account is to be looked at, once after that became so.
-    fn take_recheck(&self, name: &RegistryKey) -> bool {
-        let owed = self.get(name).is_some_and(|state| state.recheck_owed);
-        if owed {
-            self.change(name, |state| state.recheck_owed = false);
-        }
-        owed
     }
 
     pub(super) fn change(&self, name: &RegistryKey, change: impl FnOnce(&mut RegistryState)) {
@@ -301,10 +284,10 @@ impl Registries {
 }
 
 /// What a person can change of a registry object.
-fn wish(object: &RegistryObject) -> impl PartialEq {
+fn wish(object: &RegistryObject) -> u64 {
     let meta = &object.metadata;
     let annotations = meta.annotations.iter().flatten().filter(|(key, _)| *key != keys::ANNOTATION_PINNED_HOST);
-    (meta.generation, &meta.uid, annotations.collect::<Vec<_>>(), &meta.deletion_timestamp)
+    digest((meta.generation, &meta.uid, annotations.collect::<Vec<_>>(), meta.deletion_timestamp.is_some()))
 }
 
 /// What a probe's answers depend on.

@@ -195,7 +195,7 @@ pub fn describe(version: Option<Version>, listed: Option<&Catalogue>, unknown: &
 
 /// The pairs that a Harbor says it knows (`GET /permissions`, from 2.10 on; contract `30-roles` and
 /// `35-systeminfo-users-permissions`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Catalogue {
     /// For the system. Empty to a project admin, whom Harbor answers `null`: it then says nothing of these pairs.
     pub system: AccessSet,

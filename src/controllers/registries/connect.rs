@@ -114,9 +114,6 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
     ctx.registries.change(name, |state| {
         // A late answer to the last login teaches nothing about this one.
         state.capabilities = Arc::default();
-        // Another login may do what the last one could not.
-        state.recheck_owed |= state.client.is_some();
-        state.sweep_owed = true;
         if let Some(former) = state.client.replace(Arc::clone(&client)).filter(|_| state.connected_to != spec.url) {
             let url = std::mem::take(&mut state.connected_to);
             state.leave(&url, Some(former));

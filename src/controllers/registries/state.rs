@@ -66,12 +66,14 @@ pub struct RegistryState {
     pub recheck_system: bool,
     /// Robots without an account and robots that nobody manages, as the last whole sweep found them.
     pub counts: Option<Arc<Counts>>,
-    /// The next good probe asks for a sweep beside those that come by themselves: the object was edited, the login is
-    /// another one, or Harbor was away.
-    pub(super) sweep_owed: bool,
-    /// The next good probe asks for a pass over each account: the address, the login, what it may do, the hosts, Harbor's
-    /// version or its permissions are other ones.
-    pub(super) recheck_owed: bool,
+    /// What accounts last acted on; see `basis`.
+    pub(super) acted_on: Option<u64>,
+    /// What the last sweep was for; see `basis`.
+    pub(super) swept_for: Option<u64>,
+    /// How often Harbor was back after something had stood in the way.
+    pub(super) outages: u32,
+    /// How often the login got back what it was refused, without another difference.
+    pub(super) rights_returned: u32,
     /// When accounts that wait for it were last told why, while something stood in the way.
     pub(super) released: Option<Instant>,
     /// Learned by trying.
@@ -134,8 +136,10 @@ impl RegistryState {
             login_robot_seen: None,
             recheck_system: false,
             counts: None,
-            sweep_owed: true,
-            recheck_owed: false,
+            acted_on: None,
+            swept_for: None,
+            outages: 0,
+            rights_returned: 0,
             released: None,
             capabilities: Arc::default(),
             settings_problem: None,

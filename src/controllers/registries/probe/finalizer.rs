@@ -1,0 +1,70 @@
+//! The finalizer of a registry: it stays until no account is left that may have robots.
+
+use std::sync::Arc;
+
+use super::super::RegistryState;
+use super::super::resolve::resolve;
+use super::failed;
+use crate::api::{Account, RegistryKey, RegistryObject, keys};
+use crate::cluster::{accounts, explain, objects, registries as registry_objects};
+use crate::controllers::Context;
+use crate::decode::Unreadable;
+use crate::engine::Outcome;
+
+/// Adds it to a registry that is to be served, and takes it off one that nobody uses any more. What a pass comes to that ends
+/// with that.
+pub(super) async fn keep(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) -> Option<Outcome> {
+    if !state.is_deleting() {
+        if objects::has_finalizer(&state.object.metadata, keys::FINALIZER_REGISTRY) {
+            return None;
+        }
+        return match registry_objects::add_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
+            Ok(metadata) => {
+                let object = RegistryObject { metadata, ..(*state.object).clone() };
+                ctx.registries.record_write(name, &state.object, object);
+                None
+            }
+            Err(error) => Some(failed(ctx, name, &error).await),
+        };
+    }
+    if ctx.index.count(name) > 0 {
+        return None;
+    }
+    match in_use(ctx, name).await {
+        Ok(true) => None,
+        Ok(false) => {
+            let removed = registry_objects::remove_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY);
+            Some(match removed.await {
+                Ok(()) => Outcome::Settled { wake: None },
+                Err(error) => failed(ctx, name, &error).await,
+            })
+        }
+        Err(error) => {
+            tracing::warn!(registry = %name, %error, "the accounts of a registry that is to go were not listed");
+            Some(Outcome::Failed { not_before: None })
+        }
+    }
+}
+
+/// True if an account that may have robots uses the registry. At a start accounts become known later than registries.
+async fn in_use(ctx: &Context, name: &RegistryKey) -> Result<bool, crate::cluster::Error> {
+    let uses = |account: Result<Account, Box<Unreadable>>| match account {
+        Ok(account) => {
+            objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT)
+                && resolve(&ctx.registries, &account).is_ok_and(|wanted| wanted == *name)
+        }
+        // Whether it uses this one cannot be told.
+        Err(account) => {
+            let may = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
+            if may {
+                tracing::warn!(registry = %name, "is not let go: {}", explain(&account));
+            }
+            may
+        }
+    };
+    match name.namespace() {
+        // Nobody in another namespace can name it.
+        Some(namespace) => accounts::any(&ctx.client, std::slice::from_ref(namespace), uses).await,
+        None => accounts::any(&ctx.client, &ctx.settings.namespaces, uses).await,
+    }
+}

@@ -1,0 +1,169 @@
+//! Who the login is, and what it may do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::connect::{Connected, connect};
+use super::super::login_robot::{self, LoginRobot};
+use super::super::{RegistryState, Trouble};
+use super::REPROBE;
+use crate::api::RegistryKey;
+use crate::controllers::Context;
+use crate::controllers::sweep::recheck;
+use crate::domain::robot::Home;
+use crate::registry::{Error, LoginKind, Registry, ServerInfo};
+
+/// Harbor locks a person's name for 1.5 s after somebody's wrong password: a single 401 proves nothing.
+const SECOND_TRY: Duration = Duration::from_secs(2);
+
+/// What a probe found out.
+pub(super) struct Answer {
+    /// What Harbor says of itself, or what stands in the way.
+    pub(super) info: Result<ServerInfo, Trouble>,
+    /// The login looked at itself.
+    pub(super) looked: bool,
+    /// What it saw, if it is a robot that may.
+    pub(super) login_robot: Option<LoginRobot>,
+    /// Nothing is left to be found out for an hour.
+    pub(super) whole: bool,
+}
+
+/// Asks Harbor; `None` = the operator is to end.
+pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>) -> Option<Answer> {
+    let info = ctx.unless_ending(ask(ctx, name, state)).await?;
+    let login = match &info {
+        Ok(info) => ctx.unless_ending(look_at_login(ctx, name, info.login)).await.flatten(),
+        Err(_) => None,
+    };
+    let whole = login.is_some() && ctx.unless_ending(look_at_server(ctx, name)).await.unwrap_or_default();
+    if let Some(login) = &login {
+        compare_rights(ctx, name, login.as_ref());
+        try_again(ctx, name);
+    }
+    Some(Answer { info, looked: login.is_some(), login_robot: login.flatten(), whole })
+}
+
+/// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
+/// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
+async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>) -> Result<ServerInfo, Trouble> {
+    let Connected { client, missing } = connect(ctx, name, state).await?;
+    if let Some(missing) = missing {
+        return ask_kept(ctx, name, state, &*client, missing).await;
+    }
+    let same = ctx.registries.get(name).is_some_and(|now| now.connection == state.connection);
+    let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
+    match client.info().await {
+        Err(Error::Unauthorized) if same && known_wrong => return Err(refused(ctx, name, state, &Error::Unauthorized)),
+        // Any server with logins refuses this one; who asks may know that of a Harbor only.
+        Err(error) if state.is_tenants() && error.is_of_login() && !matches!(client.is_harbor().await, Ok(true)) => {
+            return Err(Trouble::from_error(state, &Error::Unreachable { what: "no Harbor answers there" }));
+        }
+        Err(Error::Unauthorized) => {}
+        answer => return answer.map_err(|error| refused(ctx, name, state, &error)),
+    }
+    // Another wrong try in between would make Harbor refuse the right password, too.
+    ctx.registries.change(name, |state| state.trouble = Some(Trouble::suspected(name)));
+    tokio::time::sleep(SECOND_TRY).await;
+    let Some(state) = &ctx.registries.get(name) else { return Err(Trouble::from_error(state, &Error::Unauthorized)) };
+    let Connected { client, missing } = connect(ctx, name, state).await?;
+    match missing {
+        None => client.info().await.map_err(|error| refused(ctx, name, state, &error)),
+        Some(missing) => ask_kept(ctx, name, state, &*client, missing).await,
+    }
+}
+
+/// Asks Harbor by a login that is only in memory. A registry on its way out is served by it; of another one only what is
+/// to be deleted is, and the login is missing all the same. One refusal is enough: the login is not to come back.
+async fn ask_kept(
+    ctx: &Arc<Context>,
+    name: &RegistryKey,
+    state: &RegistryState,
+    client: &dyn Registry,
+    missing: Trouble,
+) -> Result<ServerInfo, Trouble> {
+    let answer = client.info().await;
+    ctx.registries.change(name, |state| {
+        state.kept = answer.is_ok();
+        state.kept_in_vain |= matches!(answer, Err(Error::Unauthorized));
+    });
+    match answer {
+        Ok(info) if state.is_deleting() => Ok(info),
+        Ok(_) | Err(Error::Unauthorized) => Err(missing),
+        Err(error) => Err(Trouble::from_error(state, &error)),
+    }
+}
+
+/// What an answer says of the registry; of a robot's login that was seen to expire, that it did.
+fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error: &Error) -> Trouble {
+    let state = ctx.registries.get(name).unwrap_or_else(|| Arc::clone(asked));
+    let trouble = Trouble::from_error(&state, error);
+    if *error != Error::Unauthorized {
+        return trouble;
+    }
+    let Some(at) = state.login_robot.as_ref().and_then(|own| own.expired(state.registry_now(ctx.now()))) else {
+        return trouble;
+    };
+    let (login, secret) = (&state.login_name, state.login_secret());
+    let message = format!(
+        "registry {name}: Harbor does not accept the login; {login} expired at {at}: let it live longer in Harbor, or put \
+         another login into Secret {secret}"
+    );
+    // Names of the operator's login and Secret are for whoever sees the registry.
+    Trouble { for_accounts: Some(trouble.message.clone()), message, ..trouble }
+}
+
+/// The login as it sees itself: once an hour, and when it or the registry is another one. `None` = not looked at.
+async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<LoginRobot>> {
+    let state = ctx.registries.get(name)?;
+    if state.login_robot_seen.is_some_and(|at| at.elapsed() < REPROBE) {
+        return None;
+    }
+    match login {
+        LoginKind::Robot => login_robot::read(state.client.as_ref()?, &state.login_name).await,
+        LoginKind::Administrator | LoginKind::User => Some(None),
+    }
+}
+
+/// The permissions that Harbor knows, as often as the login is looked at. An older list, or the built-in one, serves
+/// where that fails (`false`).
+async fn look_at_server(ctx: &Context, name: &RegistryKey) -> bool {
+    let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return false };
+    match client.catalogue().await {
+        Ok(catalogue) => {
+            let catalogue = catalogue.map(|catalogue| ctx.registries.shared(catalogue));
+            ctx.registries.change(name, |state| state.catalogue = catalogue);
+            true
+        }
+        Err(error) => {
+            tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed");
+            false
+        }
+    }
+}
+
+/// Where a robot login was given other permissions, what was learned by trying is not so any more. Of a person, or a robot that
+/// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at.
+fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
+    let Some(state) = ctx.registries.get(name) else { return };
+    let changed = state.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
+    // Taken away and given back between two looks.
+    let refused = state.capabilities.may_update(&Home::Project(String::new())) == Some(false);
+    let given_back = refused && own.is_some_and(|own| own.updates_robots);
+    if changed || given_back {
+        tracing::info!(registry = %name, "the login was given other permissions");
+        state.capabilities.forget_updates();
+        ctx.registries.change(name, |state| state.rights_returned += u32::from(given_back));
+    } else if own.is_none() {
+        state.capabilities.forget_updates();
+    }
+}
+
+/// What Harbor refused as unknown is tried again as often as the login is looked at, and so is what the login could not do:
+/// by the accounts that are not as wished for it.
+fn try_again(ctx: &Context, name: &RegistryKey) {
+    let Some(state) = ctx.registries.get(name) else { return };
+    state.capabilities.forget_refused_pairs();
+    for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.held_back) {
+        recheck(ctx, &key);
+    }
+}
