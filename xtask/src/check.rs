@@ -92,13 +92,13 @@ impl Report {
         self.steps.push((name.to_owned(), outcome, begun.elapsed()));
     }
 
-    /// All tests. Those of the operator show how they get on; what runs beside them is shown step by step, as each ends.
+    /// All tests. Those of the operator, which mostly wait, show how they get on. What only computes runs beside them with
+    /// what they leave of the processors, and is shown step by step, as each ends.
     fn tests(&mut self) -> Result<()> {
         let others = [
             ("unit and property tests", words("test --workspace --lib --bins")),
             ("documentation tests", words("test --workspace --doc")),
             ("contract with Harbor", [words("test --workspace --test"), words(CONTRACT)].concat()),
-            ("integration tests", integration()?),
         ];
         let audit_logs = new_audit_logs(Rights::Shipped)?;
         std::thread::scope(|scope| {
@@ -108,8 +108,15 @@ impl Report {
                 run_command(command(&operator_tests()).env(AUDIT_LOGS, &audit_logs))
             });
             self.steps.extend(beside.join().map_err(|_| anyhow!("the thread of the other tests panicked"))?);
-            Ok(())
-        })
+            anyhow::Ok(())
+        })?;
+        // They have servers and deadlines of their own.
+        let integration = integration()?;
+        self.step("integration tests", || {
+            println!("$ cargo {}", integration.join(" "));
+            run_command(command(&integration).env(AUDIT_LOGS, &audit_logs))
+        });
+        Ok(())
     }
 
     fn finish(self) -> Result<()> {
@@ -163,12 +170,23 @@ fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     command
 }
 
-/// Runs cargo, and shows what it said when it has ended.
+/// Runs cargo with a low priority, and shows what it said when it has ended.
 fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
     let begun = Instant::now();
     let run = || -> Result<(Outcome, String)> {
         let (mut said, to) = std::io::pipe()?;
-        let mut command = command(args);
+        let cargo = command(args);
+        let mut command = Command::new("nice");
+        command.args(["-n", "15"]).arg(cargo.get_program()).args(cargo.get_args());
+        for (name, value) in cargo.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(folder) = cargo.get_current_dir() {
+            command.current_dir(folder);
+        }
         command.env(AUDIT_LOGS, audit_logs).stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to);
         let mut child = command.spawn().context("run cargo")?;
         // The pipe ends when nobody is left who may write to it.
