@@ -135,7 +135,7 @@ impl World {
         if self.logins[number] == Login::Administrator || !self.wishes.iter().any(asks) {
             return;
         }
-        if self.seed % 2 == 0 {
+        if self.seed.is_multiple_of(2) {
             self.log_in_as(number, Login::Administrator);
         }
         for wish in self.wishes.iter_mut().filter(|wish| asks(wish) && self.logins[number] == Login::Robot) {

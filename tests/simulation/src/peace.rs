@@ -24,7 +24,7 @@ const AFTER_OUTAGES: Duration = Duration::from_secs(45);
 /// In so long each registry knows that its Harbor does not answer.
 const KNOWN_AWAY: Duration = Duration::from_mins(2);
 /// In so long each edit where every call takes a second.
-const SLOWLY: Duration = Duration::from_secs(60);
+const SLOWLY: Duration = Duration::from_mins(1);
 /// In so long everything of a registry is gone that is deleted with its accounts and its login.
 const TORN_DOWN: Duration = Duration::from_mins(2);
 

@@ -159,7 +159,7 @@ impl World {
             excused: false,
             lost_records: false,
             // What only the next poll would put right is hidden by a short one.
-            poll: if seed % 3 == 0 { Duration::from_mins(10) } else { Duration::from_secs(30) },
+            poll: if seed.is_multiple_of(3) { Duration::from_mins(10) } else { Duration::from_secs(30) },
             mirrors: [false; 2],
         };
         for namespace in ["kube-system", "default", SYSTEM] {
