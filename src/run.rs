@@ -21,6 +21,7 @@ use crate::controllers::index::Index;
 use crate::controllers::registries::{self, Registries};
 use crate::controllers::watch::restores::{self, Restores};
 use crate::controllers::{Context, FormerCalls, Key, RegistryWork, accounts, figures, sweep, turns, watch};
+use crate::engine::Stopped;
 use crate::gate::Gate;
 use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
@@ -248,6 +249,35 @@ fn access(client: Client) -> Access {
     }))
 }
 
+async fn drive_registries(context: Arc<Context>, shutdown: CancellationToken) -> Result<Stopped, engine::Error> {
+    let (queue, metrics) = (context.registry_work.clone(), Arc::clone(&context.metrics));
+    let pass = move |work, _, _| {
+        let context = Arc::clone(&context);
+        async move {
+            match work {
+                RegistryWork::Probe(name) => registries::probe(&context, &name).await,
+                RegistryWork::Sweep(name) => sweep::sweep(&context, &name).await,
+            }
+        }
+    };
+    let panicked = move |work: &RegistryWork| {
+        tracing::error!(?work, "a bug ended a pass over a registry; it is tried again later");
+        metrics.panicked("registry");
+    };
+    engine::run(queue, turns::REGISTRY_CONCURRENCY, pass, panicked, shutdown, DRAIN).await
+}
+
+async fn drive_accounts(context: Arc<Context>, shutdown: CancellationToken) -> Result<Stopped, engine::Error> {
+    let (queue, metrics) = (context.accounts.clone(), Arc::clone(&context.metrics));
+    let concurrency = context.settings.concurrency;
+    let pass = move |key, payload, cause| accounts::pass(Arc::clone(&context), key, payload, cause);
+    let panicked = move |account: &Key| {
+        tracing::error!(%account, "a bug ended a pass over an account; it is tried again later");
+        metrics.panicked("account");
+    };
+    engine::run(queue, concurrency, pass, panicked, shutdown, DRAIN).await
+}
+
 /// Everything from the moment that this process may act.
 async fn lead(
     context: Arc<Context>,
@@ -255,37 +285,8 @@ async fn lead(
     state: &Arc<Progress>,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
-    let registry_driver = {
-        let context = Arc::clone(&context);
-        let queue = context.registry_work.clone();
-        let metrics = Arc::clone(&context.metrics);
-        let pass = move |work, _, _| {
-            let context = Arc::clone(&context);
-            async move {
-                match work {
-                    RegistryWork::Probe(name) => registries::probe(&context, &name).await,
-                    RegistryWork::Sweep(name) => sweep::sweep(&context, &name).await,
-                }
-            }
-        };
-        let panicked = move |work: &RegistryWork| {
-            tracing::error!(?work, "a bug ended a pass over a registry; it is tried again later");
-            metrics.panicked("registry");
-        };
-        engine::run(queue, turns::REGISTRY_CONCURRENCY, pass, panicked, shutdown.clone(), DRAIN)
-    };
-    let account_driver = {
-        let context = Arc::clone(&context);
-        let queue = context.accounts.clone();
-        let metrics = Arc::clone(&context.metrics);
-        let concurrency = context.settings.concurrency;
-        let pass = move |key, payload, cause| accounts::pass(Arc::clone(&context), key, payload, cause);
-        let panicked = move |account: &Key| {
-            tracing::error!(%account, "a bug ended a pass over an account; it is tried again later");
-            metrics.panicked("account");
-        };
-        engine::run(queue, concurrency, pass, panicked, shutdown.clone(), DRAIN)
-    };
+    let registry_driver = drive_registries(Arc::clone(&context), shutdown.clone());
+    let account_driver = drive_accounts(Arc::clone(&context), shutdown);
     let drivers = async { tokio::try_join!(registry_driver, account_driver) };
     let watching = async {
         let mut watches = JoinSet::new();

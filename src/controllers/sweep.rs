@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::index::{AccountSlots, slots_digest};
-use super::registries::{self, RegistryState, poll_tag, tag};
+use super::registries::{self, RegistryState, poll_tag};
 use super::{Context, Key, RegistryWork};
 use crate::api::RegistryKey;
 use crate::deadline;
@@ -128,8 +128,6 @@ impl Sweep<'_> {
         registries::swept(ctx, name, self.orphan_count.result().filter(|_| listed)).await;
         self.check_unwatched().await?;
         self.check_clock();
-        // Whoever began to wait for the registry just after it was released.
-        ctx.accounts.release(tag(name));
         ctx.accounts.release(poll_tag(name));
         Ok(())
     }

@@ -191,18 +191,7 @@ pub fn of_account(
         .cloned()
         .or_else(|| defaults.and_then(|defaults| defaults.expires_after.clone()))
         .unwrap_or_else(|| ExpiresAfter(DEFAULT_LIFETIME.to_owned()));
-    let (home, permissions, told, record) = match &account.spec {
-        AccountSpec::Project(spec) => {
-            let access = permissions::wanted(spec.permissions.as_deref(), spec.access.as_deref());
-            let permissions = Permissions::from([(Scope::Project(spec.project.clone()), access)]);
-            (Home::Project(spec.project.clone()), permissions.clone(), permissions, None)
-        }
-        AccountSpec::System(spec) => {
-            let permissions = projects::permissions(spec, existing);
-            let record = spec.projects.is_some().then(|| projects::record(&permissions));
-            (Home::System, permissions, projects::by_pattern(spec), record)
-        }
-    };
+    let (home, permissions, told, record) = asked_for(&account.spec, existing);
     let output = account.secret();
     let deleting = meta.deletion_timestamp.is_some();
     let (strategy, rotation) = match rotation_of(account, defaults) {
@@ -218,12 +207,6 @@ pub fn of_account(
         Err(_) if deleting => name_in("metadata.name", account.name())?,
         name => name?,
     };
-    let named = account.service_accounts().into_iter().flatten();
-    let named = named.map(|named| Ok((name_in("spec.serviceAccounts", &named.name)?, SecretList::of(named.use_))));
-    let named: Vec<_> = named.filter(|named| !deleting || named.is_ok()).collect::<Result<_, InvalidSpec>>()?;
-    let entries = named.into_iter().flat_map(|(service_account, lists)| {
-        lists.iter().map(move |list| SecretEntry { service_account: service_account.clone(), list: *list })
-    });
     Ok(Desired {
         home,
         base_name: account.robot_name(),
@@ -243,7 +226,7 @@ pub fn of_account(
             keys: output.keys.into_iter().flatten().map(|key| (key.key.clone(), key.into())).collect(),
             chosen_password: account.password_secret_ref().is_some(),
         },
-        entries: entries.collect(),
+        entries: entries(account, deleting)?,
         retain: account.deletion_policy() == Some(&DeletionPolicy::Retain),
         adopt: account.adoption_policy() == Some(&AdoptionPolicy::IfUnowned),
         own_password: account.password_secret_ref().cloned(),
@@ -251,6 +234,36 @@ pub fn of_account(
         projects: record,
         identity,
     })
+}
+
+/// Where the robot is, what it may do, the same as people read it, and the record of its projects.
+fn asked_for(
+    spec: &AccountSpec,
+    existing: &BTreeSet<String>,
+) -> (Home, Permissions, Permissions, Option<ProjectsRecord>) {
+    match spec {
+        AccountSpec::Project(spec) => {
+            let access = permissions::wanted(spec.permissions.as_deref(), spec.access.as_deref());
+            let permissions = Permissions::from([(Scope::Project(spec.project.clone()), access)]);
+            (Home::Project(spec.project.clone()), permissions.clone(), permissions, None)
+        }
+        AccountSpec::System(spec) => {
+            let permissions = projects::permissions(spec, existing);
+            let record = spec.projects.is_some().then(|| projects::record(&permissions));
+            (Home::System, permissions, projects::by_pattern(spec), record)
+        }
+    }
+}
+
+/// The entries in ServiceAccounts that are asked for. Of an account that goes, none can be there of a name that is none.
+fn entries(account: &Account, deleting: bool) -> Result<Vec<SecretEntry>, InvalidSpec> {
+    let named = account.service_accounts().into_iter().flatten();
+    let named = named.map(|named| Ok((name_in("spec.serviceAccounts", &named.name)?, SecretList::of(named.use_))));
+    let named: Vec<_> = named.filter(|named| !deleting || named.is_ok()).collect::<Result<_, InvalidSpec>>()?;
+    let entries = named.into_iter().flat_map(|(service_account, lists)| {
+        lists.iter().map(move |list| SecretEntry { service_account: service_account.clone(), list: *list })
+    });
+    Ok(entries.collect())
 }
 
 /// What of a token counts: it is repeated in the status, which the API server takes only up to a length.

@@ -55,43 +55,25 @@ pub(super) async fn connect(
 async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
     let spec = &state.object.spec;
     let namespace = state.secret_namespace(&ctx.settings);
-    let elsewhere = |what: &str| Some(format!("registry {name}: {what}; the registry's own status says more"));
-    let broken = |reason, message: String| Trouble {
-        reason,
-        message: format!("registry {name}: {message}"),
-        for_accounts: elsewhere("its connection is not set up"),
-        permanent: true,
-        again: None,
-    };
-    let unread = |error: LoginError| match error {
-        LoginError::Missing(message) => broken(CREDENTIALS_MISSING, message),
-        LoginError::NotMarked(message) => broken("SecretNotMarked", message),
-        LoginError::Kube(error) => Trouble {
-            reason: error.reason(),
-            message: format!("registry {name}: {error}"),
-            for_accounts: elsewhere("its login cannot be read now"),
-            permanent: false,
-            again: None,
-        },
-    };
     let most = ctx.settings.tenants.registries;
     if state.is_tenants() && ctx.registries.older_of_namespace(&state.object) >= most {
         return Err(broken(
+            name,
             "TooManyRegistries",
-            format!(
+            &format!(
                 "{most} older HarborRegistry objects of this namespace are served, and no more than that; delete one, or have \
                  the cluster's administrators raise the operator's flag --tenant-registries"
             ),
         ));
     }
     let Some(secret) = &spec.auth.secret_ref else {
-        return Err(broken(CREDENTIALS_MISSING, "spec.auth names no Secret".to_owned()));
+        return Err(broken(name, CREDENTIALS_MISSING, "spec.auth names no Secret"));
     };
-    let login = login::read(&ctx.client, namespace, secret, trust(state)).await.map_err(unread)?;
+    let login = login::read(&ctx.client, namespace, secret, trust(state)).await.map_err(|error| unread(name, error))?;
     if state.login_version != login.version {
         ctx.registries.change(name, |state| state.login_version = login.version);
     }
-    let roots = roots(ctx, state).await.map_err(unread)?;
+    let roots = roots(ctx, state).await.map_err(|error| unread(name, error))?;
     let connection = digest((
         &spec.url,
         login.fingerprint(),
@@ -107,8 +89,8 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
         Refused::Config(ConfigError::Address) => {
             Trouble::from_error(state, &Error::Unreachable { what: "address not allowed" })
         }
-        Refused::Config(other) => broken("ConnectionInvalid", other.to_string()),
-        Refused::Url(text) => broken("UrlInvalid", text),
+        Refused::Config(other) => broken(name, "ConnectionInvalid", &other.to_string()),
+        Refused::Url(text) => broken(name, "UrlInvalid", &text),
     })?;
     let client: Arc<dyn Registry> = Arc::new(client);
     ctx.registries.change(name, |state| {
@@ -126,6 +108,33 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
     });
     tracing::info!(registry = %name, login = login.username, "logging in");
     Ok(client)
+}
+
+/// What only a person can put right. Names of logins and Secrets are for whoever sees the registry.
+fn broken(name: &RegistryKey, reason: &'static str, message: &str) -> Trouble {
+    let for_accounts = format!("registry {name}: its connection is not set up; the registry's own status says more");
+    Trouble {
+        reason,
+        message: format!("registry {name}: {message}"),
+        for_accounts: Some(for_accounts),
+        permanent: true,
+        again: None,
+    }
+}
+
+fn unread(name: &RegistryKey, error: LoginError) -> Trouble {
+    match error {
+        LoginError::Missing(message) => broken(name, CREDENTIALS_MISSING, &message),
+        LoginError::NotMarked(message) => broken(name, "SecretNotMarked", &message),
+        LoginError::Kube(error) => Trouble {
+            message: format!("registry {name}: {error}"),
+            for_accounts: Some(format!(
+                "registry {name}: its login cannot be read now; the registry's own status says more"
+            )),
+            permanent: false,
+            ..broken(name, error.reason(), "")
+        },
+    }
 }
 
 /// Whoever writes a ClusterHarborRegistry owns the operator's namespace.

@@ -38,6 +38,25 @@ pub async fn swept(ctx: &Context, name: &RegistryKey, counts: Option<Counts>) {
     }
 }
 
+/// Who the login is, and what it may do.
+fn login_record(state: &RegistryState, kind: registry::LoginKind, before: &RegistryStatus) -> LoginRecord {
+    let kind = match kind {
+        registry::LoginKind::Administrator => LoginKind::Administrator,
+        registry::LoginKind::User => LoginKind::User,
+        registry::LoginKind::Robot => LoginKind::Robot,
+    };
+    let expiration_time = state.login_robot.as_ref().and_then(|own| own.expiration_time);
+    // A start forgets what was learned, and the next try tells it again.
+    let same = before.login.as_ref().filter(|login| login.name == state.login_name);
+    let may_update = state.capabilities.may_update_projects();
+    let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
+    let may_update_system = state.capabilities.may_update(&Home::System);
+    let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
+    let permissions = state.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
+    let name = state.login_name.clone();
+    LoginRecord { kind, name, may_update, may_update_system, permissions, expiration_time }
+}
+
 /// Writes what is to be said of the registry, if it differs from what is there.
 pub(super) async fn write_status(
     ctx: &Context,
@@ -61,22 +80,7 @@ pub(super) async fn write_status(
         status.unmanaged_robots = Some(Unmanaged::sum(counts.unmanaged.values()).record(state.registry_now(ctx.now())));
     }
     if let Some(info) = &state.info {
-        let kind = match info.login {
-            registry::LoginKind::Administrator => LoginKind::Administrator,
-            registry::LoginKind::User => LoginKind::User,
-            registry::LoginKind::Robot => LoginKind::Robot,
-        };
-        let expiration_time = state.login_robot.as_ref().and_then(|own| own.expiration_time);
-        // A start forgets what was learned, and the next try tells it again.
-        let same = before.login.as_ref().filter(|login| login.name == state.login_name);
-        let may_update = state.capabilities.may_update_projects();
-        let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
-        let may_update_system = state.capabilities.may_update(&Home::System);
-        let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
-        let permissions = state.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
-        let login = state.login_name.clone();
-        status.login =
-            Some(LoginRecord { kind, name: login, may_update, may_update_system, permissions, expiration_time });
+        status.login = Some(login_record(state, info.login, &before));
         status.permissions = known_permissions(state, info.version.as_deref());
         status.harbor_version.clone_from(&info.version);
         // Known from the settings, or from the first robot.

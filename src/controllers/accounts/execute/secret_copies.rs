@@ -61,12 +61,12 @@ impl Run<'_, '_> {
         let stale: Vec<ObjectName> =
             pass.places().into_iter().filter(|name| *name != home && !names.contains(name)).collect();
         let mut rows = Vec::new();
-        let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
         for name in stale {
             match pass.remove_copy(&name, &template).await {
                 Ok(left) => self.left.extend(left),
                 Err(error) => {
                     rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) });
+                    let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
                     self.wake = [self.wake, Some(again)].into_iter().flatten().min();
                 }
             }
@@ -80,15 +80,10 @@ impl Run<'_, '_> {
             .iter()
             .filter(|(name, found)| *name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
         let visit = |name, exists: bool| -> BoxFuture<'_, (&ObjectName, CopyResult)> {
+            let fails = |problem| std::future::ready((name, Err(CopyFailure { problem, again: None })));
             match put {
-                _ if !exists => Box::pin(std::future::ready((
-                    name,
-                    Err(CopyFailure { problem: Problem::no_namespace(), again: None }),
-                ))),
-                None => Box::pin(std::future::ready((
-                    name,
-                    Err(CopyFailure { problem: Problem::no_credential(), again: None }),
-                ))),
+                _ if !exists => Box::pin(fails(Problem::no_namespace())),
+                None => Box::pin(fails(Problem::no_credential())),
                 Some(held) => Box::pin(async move { (name, pass.write_copy(name, primary, template, held).await) }),
             }
         };
