@@ -15,6 +15,8 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::world::{HOSTS, World};
 
+/// In so long what needs neither Harbor nor a rest.
+const AT_ONCE: Duration = Duration::from_secs(3);
 /// In so long an edit in peace is served.
 const SOON: Duration = Duration::from_secs(15);
 /// In so long what happened while the API server was away: a watch is tried every ten seconds or so.
@@ -132,6 +134,8 @@ enum Cause {
     NoLogin,
     /// The registry is suspended.
     Suspended,
+    /// A project is not there.
+    NoProject,
     /// The login may not update robots, and that is what is asked for.
     MayNotUpdate,
 }
@@ -139,7 +143,14 @@ enum Cause {
 impl Cause {
     /// Two of them.
     fn some(random: &mut SmallRng) -> Vec<Self> {
-        let mut all = vec![Self::Ungranted, Self::Unlabelled, Self::NoLogin, Self::Suspended, Self::MayNotUpdate];
+        let mut all = vec![
+            Self::Ungranted,
+            Self::Unlabelled,
+            Self::NoLogin,
+            Self::Suspended,
+            Self::NoProject,
+            Self::MayNotUpdate,
+        ];
         while all.len() > 2 {
             all.remove(random.random_range(0..all.len()));
         }
@@ -152,6 +163,7 @@ impl Cause {
             Self::Unlabelled => Action::Label("team-a", false),
             Self::NoLogin => Action::DeleteLogin(0),
             Self::Suspended => Action::Suspend(0, true),
+            Self::NoProject => Action::DeleteProject(0, "shared"),
             Self::MayNotUpdate => Action::Login(0, Login::Robot),
         }
     }
@@ -178,11 +190,12 @@ async fn released(
         }
     }
     sleep(Duration::from_millis(random.random_range(0..40_000))).await;
-    let mut time = SOON;
+    // That a project came only a look at Harbor tells.
+    let mut time = if cause == Cause::NoProject { world.poll + SOON } else { SOON };
     if random.random_range(0..3) == 0 {
         // What is found out about the cause is found out by a probe that fails then.
         world.network.take_away(HOSTS[0], Duration::from_millis(random.random_range(100..3_000)));
-        time = AFTER_OUTAGES;
+        time = time.max(AFTER_OUTAGES);
     }
     if cause == Cause::MayNotUpdate {
         world.log_in_as(0, Login::Administrator);
@@ -234,8 +247,19 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
 /// `kubectl delete -f`: a registry, its login and its accounts go at the same time.
 async fn torn_down(world: &mut World, machine: &Machine, number: usize) -> Vec<Violation> {
     world.network.note("-- all of a registry goes");
-    Action::DeleteLogin(number).run(world, machine).await;
     Action::DeleteRegistry(number).run(world, machine).await;
+    if world.seed.is_multiple_of(2) {
+        // An operator that starts then does not know of its accounts yet.
+        for action in [Action::Kill(0), Action::Kill(1), Action::Start(0)] {
+            action.run(world, machine).await;
+        }
+        sleep(AFTER_OUTAGES).await;
+        let used = world.serviced().into_iter().any(|account| world.wishes[account].harbor() == number);
+        if used && world.cluster.store().get(&World::registry(number)).is_none() {
+            return vec![format!("k: {} is gone before its accounts", World::registry(number))];
+        }
+    }
+    Action::DeleteLogin(number).run(world, machine).await;
     for account in 0..world.wishes.len() {
         if world.wishes[account].harbor() == number {
             Action::Edit(account, Edit::Retain(false)).run(world, machine).await;
@@ -296,9 +320,10 @@ async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> 
         for name in ["default", "builder"] {
             Action::ServiceAccount("team-a", name, there).run(world, machine).await;
         }
-        sleep(SOON).await;
+        sleep(AT_ONCE).await;
     }
-    let missing = serviced.into_iter().flat_map(|number| world.unserviced(number)).collect();
+    let missing = serviced.into_iter().flat_map(|number| world.unserviced(number));
+    let missing = missing.map(|wrong| format!("not within {} s of it: {wrong}", AT_ONCE.as_secs())).collect();
     world.network.note("-- over");
     missing
 }

@@ -179,6 +179,7 @@ impl Pod {
                 carrier: Some(Arc::new(ToHarbor {
                     harbors: Arc::clone(&site.harbors),
                     network: site.network.clone(),
+                    cluster: site.cluster.clone(),
                     life: Arc::clone(&life),
                 })),
             };

@@ -14,8 +14,10 @@ use reqwest::{Request, Response};
 use tokio::io::duplex;
 use tokio::time::{sleep, timeout};
 
+use crate::kubernetes::Cluster;
 use crate::network::{Answer, Network, Server};
 use crate::process::Life;
+use crate::to_kubernetes::only_the_leader_writes;
 
 /// As long as the operator's own requests may take.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -31,6 +33,8 @@ pub struct ToHarbor {
     pub harbors: Harbors,
     /// What becomes of them.
     pub network: Network,
+    /// Where the leader's Lease is.
+    pub cluster: Cluster,
     /// Whose they are.
     pub life: Arc<Life>,
 }
@@ -74,6 +78,7 @@ impl ToHarbor {
         });
         if is_write {
             self.network.tried_to_write(&line);
+            only_the_leader_writes(&self.cluster, &self.network, self.life.name(), &line);
         }
         let network = self.network.clone();
         // What was sent arrives, whether its sender still waits or not.

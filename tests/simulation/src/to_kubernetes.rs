@@ -1,6 +1,7 @@
 //! The operator's way to the API server: a `kube::Client` whose calls go through the simulated network.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -14,9 +15,12 @@ use tokio::time::sleep;
 use tower::{BoxError, service_fn};
 
 use crate::check::condition;
-use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, refused, streamed};
+use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, kind, now, refused, streamed};
 use crate::network::{Answer, Cut, KUBERNETES, Network, Reached, Server};
 use crate::process::Life;
+
+/// A Lease that was renewed so lately is held.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// A client of one process.
 pub fn client(cluster: &Cluster, network: &Network, life: &Arc<Life>) -> Client {
@@ -56,7 +60,7 @@ async fn call(
     };
     let line = format!("{} {}", life.name(), call.line());
     if life.is_cut_off() || network.is_away(KUBERNETES) {
-        sleep(std::time::Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(500)).await;
         return Err(lost());
     }
     let is_write = call.is_write();
@@ -70,6 +74,7 @@ async fn call(
     network.reach(|reached| note(&call, reached));
     if is_write && call.kind.name != "Lease" {
         network.tried_to_write(&line);
+        only_the_leader_writes(&cluster, &network, life.name(), &line);
     }
     let watch = call.clone();
     let (servers, told_of) = (cluster.clone(), network.clone());
@@ -109,6 +114,20 @@ async fn call(
             life.end();
             std::future::pending().await
         }
+    }
+}
+
+/// Nobody changes anything while somebody else leads, as the Lease says that was renewed a moment ago. One that came back
+/// with a backup says nothing.
+pub(crate) fn only_the_leader_writes(cluster: &Cluster, network: &Network, replica: &str, line: &str) {
+    let lease = cluster.store().all(kind("Lease"), None).next().map(|(_, lease)| lease.clone());
+    let Some(lease) = lease else { return };
+    let text = |field: &str| lease["spec"][field].as_str().unwrap_or_default().to_owned();
+    let renewed = text("renewTime").parse::<jiff::Timestamp>().ok();
+    let fresh = renewed.is_some_and(|at| now().duration_since(at).unsigned_abs() < FRESH);
+    let holder = text("holderIdentity");
+    if fresh && !holder.is_empty() && !holder.starts_with(replica) {
+        network.broke(format_args!("{line}, and {holder} leads"));
     }
 }
 

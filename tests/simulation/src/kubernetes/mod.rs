@@ -19,7 +19,7 @@ pub use collect::is_deleting;
 pub use kinds::{KINDS, Kind, kind};
 pub use request::{Accept, Call, Verb};
 pub use status::Refusal;
-pub use store::{Backup, Change, ChangeKind, Id, Object, Store};
+pub use store::{Backup, Change, ChangeKind, Id, Object, Store, now};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

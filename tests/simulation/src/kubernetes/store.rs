@@ -212,7 +212,8 @@ pub fn time() -> String {
     now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// The time.
 #[expect(clippy::disallowed_methods, reason = "this is the clock of the API server")]
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::now()
 }
