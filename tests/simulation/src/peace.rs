@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::actions::{Action, Edit, Spoil, Tamper};
 use crate::chance;
-use crate::check::Violation;
+use crate::check::{Violation, condition};
 use crate::logins::Login;
 use crate::machine::Machine;
 use crate::network::Network;
@@ -119,6 +119,16 @@ async fn outage(world: &mut World, machine: &Machine, accounts: &[usize], random
         let before = Duration::from_secs_f64(spread.as_secs_f64() * random.random_range(0.0..1.0));
         sleep_until(back + Duration::from_secs(5) - before).await;
         Action::Edit(account, Edit::ServiceAccount("builder")).run(world, machine).await;
+    }
+    // Until the registry is known to answer, so that some pass is on its way to wait for it at that very moment.
+    for number in 0..200 {
+        let registry = world.cluster.store().get(&World::registry(0)).cloned();
+        if registry.is_none_or(|registry| condition(&registry, "Ready")["status"] == "True") {
+            break;
+        }
+        let service_account = Edit::ServiceAccount(["default", "builder"][number % 2]);
+        Action::Edit(accounts[number % accounts.len()], service_account).run(world, machine).await;
+        sleep(Duration::from_millis(random.random_range(0..600))).await;
     }
     not_settled(world, "an outage", back, AFTER_OUTAGES).await
 }
@@ -316,7 +326,10 @@ async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> 
     for account in serviced.iter().copied().skip(1).step_by(2) {
         Action::Edit(account, Edit::Lifetime(30)).run(world, machine).await;
     }
+    // Each try of a registry has those that wait for it look.
+    let mut random = chance::of(world.seed, "no Harbor", 0);
     for there in [false, true] {
+        sleep(Duration::from_millis(random.random_range(0..10_000))).await;
         for name in ["default", "builder"] {
             Action::ServiceAccount("team-a", name, there).run(world, machine).await;
         }
