@@ -165,7 +165,7 @@ impl Registries {
             next.pinned = None;
         }
         if edited {
-            next.login_robot_seen = None;
+            (next.login_robot_seen, next.catalogue_seen) = (None, None);
         }
         if moved {
             (next.round, next.orphans_due, next.ungranted) = (Arc::default(), Arc::default(), Arc::default());

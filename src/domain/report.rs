@@ -91,9 +91,9 @@ pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
     let settled = outcome.failure.is_none() && !observed.unreachable && known;
     // A robot that keeps its own password is renewed without being published again.
     let prolonged = plan.steps.iter().any(|step| matches!(step, Step::Update(_, Purpose::Renew)));
-    // One that was taken over got another secret, too.
-    let taken_over = matches!(plan.current, Some(Target::Seen(_)));
-    let rotated = (outcome.published && (observed.recorded.current.is_some() || taken_over))
+    // What is published of a robot that was there before is always a new secret.
+    let was_there = matches!(plan.current, Some(Target::Seen(_)));
+    let rotated = (outcome.published && (observed.recorded.current.is_some() || was_there))
         || (prolonged && settled && observed.recorded.current.is_some());
     status.observed_generation = facts.generation;
     status.legacy = blocked::by_legacy(facts).then_some(true);

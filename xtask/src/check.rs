@@ -111,8 +111,8 @@ impl Report {
             anyhow::Ok(())
         })?;
         // They have servers and deadlines of their own.
-        let integration = integration()?;
         self.step("integration tests", || {
+            let integration = integration()?;
             println!("$ cargo {}", integration.join(" "));
             run_command(command(&integration).env(AUDIT_LOGS, &audit_logs))
         });

@@ -63,7 +63,9 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
     let tracked = ctx.index.get(&key).map(|entry| entry.object);
     let shown = tracked.map(|object| object.seen()).unwrap_or_default();
     let latest = |account: &Account| tracked.is_none_or(|object| object.is_latest(Version::of(&account.metadata)));
-    let account = match payload.filter(|account| cause == Cause::Change && latest(account)) {
+    let brought = payload.filter(|account| cause == Cause::Change && latest(account));
+    let from_event = brought.is_some();
+    let account = match brought {
         Some(account) => *account,
         None => match accounts::read(&ctx.client, key.namespace.as_ref(), &key.name).await {
             Ok(Some(account)) => account,
@@ -76,19 +78,26 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
         tracing::info!(account = %key, "the account can be read again");
     }
     let started = Instant::now();
-    let outcome = Box::pin(reconcile(&ctx, &key, account, cause, shown)).await;
+    let outcome = Box::pin(reconcile(&ctx, &key, account, cause, from_event, shown)).await;
     ctx.metrics.pass(errors::label(&outcome), started.elapsed());
     outcome
 }
 
-async fn reconcile(ctx: &Arc<Context>, key: &Key, account: Account, cause: Cause, shown: Version) -> Outcome {
+async fn reconcile(
+    ctx: &Arc<Context>,
+    key: &Key,
+    account: Account,
+    cause: Cause,
+    from_event: bool,
+    shown: Version,
+) -> Outcome {
     let deleting = objects::is_deleting(&account.metadata);
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     if deleting && !finalizer {
         return Outcome::Settled { wake: None };
     }
     let mut pass = match Box::pin(prepare::prepare(ctx, key, account, cause, shown)).await {
-        Ok(pass) => pass,
+        Ok(pass) => Pass { from_event, ..pass },
         Err(ended) => return ended,
     };
     pass.note_secret_entries();

@@ -63,7 +63,7 @@ pub(super) async fn prepare<'a>(
         unknown: None,
         again: matches!(cause, Cause::Again | Cause::Retry),
         by_timer: cause == Cause::Timer,
-        from_event: cause == Cause::Change,
+        from_event: false,
     })
 }
 

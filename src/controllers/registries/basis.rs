@@ -1,5 +1,6 @@
 //! What accounts and sweeps depend on in a registry, as one number each. Whoever last acted on another number acts again when
-//! the registry answers. Nothing has to be noted when something changes, so nothing can be forgotten or lost on the way.
+//! the registry answers, however many probes fail in between. Where a change comes before the first good probe of a process,
+//! `keep_basis` says what accounts at rest acted on.
 
 use super::{Registries, RegistryState, wish};
 use crate::api::RegistryKey;
@@ -8,13 +9,13 @@ use crate::controllers::index::digest;
 impl RegistryState {
     /// Changes with what accounts depend on beside their own object: the address, the login and what it may do, the hosts,
     /// Harbor's version and permissions.
-    fn basis(&self) -> u64 {
+    pub(super) fn basis(&self) -> u64 {
         let version = self.info.as_ref().map(|info| &info.version);
         digest((&self.object.spec.url, self.connection, self.rights(), self.hosts(), version, &self.catalogue))
     }
 
-    /// Changes with what sweeps depend on: whatever a person may edit, the login and what it may do, and each outage, since
-    /// nobody knows what happened in Harbor meanwhile.
+    /// Changes with what sweeps depend on: whatever a person may edit, the login and what it may do, and outages, since nobody
+    /// knows what happened in Harbor meanwhile.
     fn sweep_basis(&self) -> u64 {
         digest((wish(&self.object), self.connection, self.rights(), self.outages))
     }

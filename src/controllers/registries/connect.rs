@@ -94,6 +94,9 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
     })?;
     let client: Arc<dyn Registry> = Arc::new(client);
     ctx.registries.change(name, |state| {
+        if state.client.is_some() {
+            state.keep_basis();
+        }
         // A late answer to the last login teaches nothing about this one.
         state.capabilities = Arc::default();
         if let Some(former) = state.client.replace(Arc::clone(&client)).filter(|_| state.connected_to != spec.url) {
@@ -104,7 +107,7 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
         state.connection = connection;
         state.login_name.clone_from(&login.username);
         state.login_robot = None;
-        state.login_robot_seen = None;
+        (state.login_robot_seen, state.catalogue_seen) = (None, None);
     });
     tracing::info!(registry = %name, login = login.username, "logging in");
     Ok(client)

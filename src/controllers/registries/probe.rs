@@ -19,6 +19,8 @@ use login::Answer;
 
 /// A login that is refused, and a server that wants to be left alone, is tried again at least this often.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
+/// What could not be found out is asked for again with the next poll, and at most this often.
+const ONCE_MORE: Duration = Duration::from_mins(1);
 /// Sweeps notice trouble; version, host and prefix are asked for again this often.
 const REPROBE: Duration = Duration::from_hours(1);
 /// What the API server refuses to take as a status it refuses again.
@@ -77,6 +79,7 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
         if overtaken {
             return;
         }
+        let (hosts, basis) = (state.hosts(), state.basis());
         state.probed = true;
         match answer.info {
             Ok(info) => {
@@ -98,7 +101,7 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
                     state.login_robot = answer.login_robot;
                     // Whoever edited the object meanwhile wants another look.
                     let current = wish(&state.object) == wish(asked);
-                    state.login_robot_seen = (answer.whole && current).then(Instant::now);
+                    state.login_robot_seen = current.then(Instant::now);
                 }
                 state.info = Some(info);
                 state.keep_host();
@@ -111,6 +114,10 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
                 });
             }
             Err(trouble) => state.trouble = Some(trouble),
+        }
+        // Secrets of accounts at rest are for the hosts that were known so far.
+        if hosts.is_some() && hosts != state.hosts() {
+            state.acted_on.get_or_insert(basis);
         }
         match &state.trouble {
             None => state.trouble_since = None,
@@ -136,8 +143,12 @@ fn serve(ctx: &Context, name: &RegistryKey, state: &RegistryState) -> Outcome {
     // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass, and what this
     // probe did not find out need not stay unknown for an hour.
     let poll = state.poll_interval(&ctx.settings);
-    let soon = state.is_deleting() || state.login_robot_seen.is_none();
-    let again = deadline::from_now(if soon { poll } else { poll.max(REPROBE) });
+    let unknown = login::is_due(state.login_robot_seen) || login::is_due(state.catalogue_seen);
+    let again = deadline::from_now(match (state.is_deleting(), unknown) {
+        (true, _) => poll,
+        (false, true) => poll.max(ONCE_MORE),
+        (false, false) => poll.max(REPROBE),
+    });
     Outcome::Settled { wake: Some(notice(ctx, state).map_or(again, |notice| notice.min(again))) }
 }
 
@@ -191,7 +202,7 @@ fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
     Some(ctx.instant_of(at, now))
 }
 
-/// Asks for a pass over each account of a registry that a person changed: neither a backoff nor anything that an
+/// Asks for a pass over each account of a registry that is another one for them: neither a backoff nor anything that an
 /// account waits for holds it up.
 pub fn recheck_accounts_of(ctx: &Context, registry: &RegistryKey) {
     for key in ctx.index.keys(|_, entry| entry.registry == *registry) {

@@ -34,14 +34,18 @@ pub async fn projects(ctx: &Context, name: &RegistryKey, age: Duration) -> Resul
 
 /// Lists the projects and has every account looked at whose permissions that may change.
 async fn list(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<Arc<BTreeSet<String>>, Error> {
+    let asked = ctx.registries.get(name).map(|state| state.connection);
     let projects = Arc::new(client.projects().await?);
     if let Some(kept) = lost_sight(ctx, name, client, &projects).await? {
         return Ok(kept);
     }
     let mut before = None;
     ctx.registries.change(name, |state| {
-        before = state.projects.replace(Arc::clone(&projects));
-        state.projects_seen = Some(Instant::now());
+        // A late answer says nothing of another login, or of another Harbor.
+        if asked == Some(state.connection) && state.connected_to == state.object.spec.url {
+            before = state.projects.replace(Arc::clone(&projects));
+            state.projects_seen = Some(Instant::now());
+        }
     });
     if before.is_some_and(|before| before != projects) {
         tracing::debug!(registry = %name, count = projects.len(), "projects came or went");

@@ -60,8 +60,10 @@ pub struct RegistryState {
     pub trouble_since: Option<Instant>,
     /// The robot that we log in as, where it may look at itself.
     pub login_robot: Option<LoginRobot>,
-    /// When the login last looked at itself; `None` = it has to.
+    /// When the login last looked at itself, which it does once an hour; `None` = it has to.
     pub(super) login_robot_seen: Option<Instant>,
+    /// The same of Harbor's permissions.
+    pub(super) catalogue_seen: Option<Instant>,
     /// The next sweep also looks at the robots of the system.
     pub recheck_system: bool,
     /// Robots without an account and robots that nobody manages, as the last whole sweep found them.
@@ -70,9 +72,9 @@ pub struct RegistryState {
     pub(super) acted_on: Option<u64>,
     /// What the last sweep was for; see `basis`.
     pub(super) swept_for: Option<u64>,
-    /// How often Harbor was back after something had stood in the way.
+    /// Counts good answers after something had stood in the way, unless a sweep was under way.
     pub(super) outages: u32,
-    /// How often the login got back what it was refused, without another difference.
+    /// Counts how often the login was seen to hold again what it had been refused.
     pub(super) rights_returned: u32,
     /// When accounts that wait for it were last told why, while something stood in the way.
     pub(super) released: Option<Instant>,
@@ -134,6 +136,7 @@ impl RegistryState {
             trouble_since: None,
             login_robot: None,
             login_robot_seen: None,
+            catalogue_seen: None,
             recheck_system: false,
             counts: None,
             acted_on: None,

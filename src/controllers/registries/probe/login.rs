@@ -1,7 +1,7 @@
 //! Who the login is, and what it may do.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::connect::{Connected, connect};
 use super::super::login_robot::{self, LoginRobot};
@@ -24,8 +24,6 @@ pub(super) struct Answer {
     pub(super) looked: bool,
     /// What it saw, if it is a robot that may.
     pub(super) login_robot: Option<LoginRobot>,
-    /// Nothing is left to be found out for an hour.
-    pub(super) whole: bool,
 }
 
 /// Asks Harbor; `None` = the operator is to end.
@@ -35,12 +33,14 @@ pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<Reg
         Ok(info) => ctx.unless_ending(look_at_login(ctx, name, info.login)).await.flatten(),
         Err(_) => None,
     };
-    let whole = login.is_some() && ctx.unless_ending(look_at_server(ctx, name)).await.unwrap_or_default();
+    if info.is_ok() {
+        let _ = ctx.unless_ending(look_at_server(ctx, name)).await;
+    }
     if let Some(login) = &login {
         compare_rights(ctx, name, login.as_ref());
         try_again(ctx, name);
     }
-    Some(Answer { info, looked: login.is_some(), login_robot: login.flatten(), whole })
+    Some(Answer { info, looked: login.is_some(), login_robot: login.flatten() })
 }
 
 /// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
@@ -112,10 +112,11 @@ fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error:
     Trouble { for_accounts: Some(trouble.message.clone()), message, ..trouble }
 }
 
-/// The login as it sees itself: once an hour, and when it or the registry is another one. `None` = not looked at.
+/// The login as it sees itself: once an hour, and when it or the registry is another one. `None` = not looked at; one look
+/// that fails is followed by another at the next poll.
 async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<LoginRobot>> {
     let state = ctx.registries.get(name)?;
-    if state.login_robot_seen.is_some_and(|at| at.elapsed() < REPROBE) {
+    if !is_due(state.login_robot_seen) {
         return None;
     }
     match login {
@@ -125,20 +126,24 @@ async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> O
 }
 
 /// The permissions that Harbor knows, as often as the login is looked at. An older list, or the built-in one, serves
-/// where that fails (`false`).
-async fn look_at_server(ctx: &Context, name: &RegistryKey) -> bool {
-    let Some(client) = ctx.registries.get(name).and_then(|state| state.client.clone()) else { return false };
+/// where that fails.
+async fn look_at_server(ctx: &Context, name: &RegistryKey) {
+    let Some(state) = ctx.registries.get(name) else { return };
+    let Some(client) = state.client.as_ref().filter(|_| is_due(state.catalogue_seen)) else { return };
     match client.catalogue().await {
         Ok(catalogue) => {
             let catalogue = catalogue.map(|catalogue| ctx.registries.shared(catalogue));
-            ctx.registries.change(name, |state| state.catalogue = catalogue);
-            true
+            ctx.registries.change(name, |state| {
+                (state.catalogue, state.catalogue_seen) = (catalogue, Some(Instant::now()));
+            });
         }
-        Err(error) => {
-            tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed");
-            false
-        }
+        Err(error) => tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed"),
     }
+}
+
+/// True an hour after the last time, and if there was none.
+pub(super) fn is_due(seen: Option<Instant>) -> bool {
+    seen.is_none_or(|at| at.elapsed() >= REPROBE)
 }
 
 /// Where a robot login was given other permissions, what was learned by trying is not so any more. Of a person, or a robot that
