@@ -21,7 +21,7 @@ const AT_ONCE: Duration = Duration::from_secs(3);
 const SOON: Duration = Duration::from_secs(15);
 /// In so long what happened while the API server was away: a watch is tried every ten seconds or so.
 const AFTER_GAPS: Duration = Duration::from_secs(40);
-/// And everything, after Harbor was away for a minute: a registry is tried every half minute then.
+/// And everything, once a Harbor that was away is known to answer, also where each call takes a second.
 const AFTER_OUTAGES: Duration = Duration::from_secs(45);
 /// In so long each registry knows that its Harbor does not answer.
 const KNOWN_AWAY: Duration = Duration::from_mins(2);
@@ -130,7 +130,7 @@ async fn outage(world: &mut World, machine: &Machine, accounts: &[usize], random
         Action::Edit(accounts[number % accounts.len()], service_account).run(world, machine).await;
         sleep(Duration::from_millis(random.random_range(0..600))).await;
     }
-    not_settled(world, "an outage", back, AFTER_OUTAGES).await
+    not_settled(world, "an outage", Instant::now(), AFTER_OUTAGES).await
 }
 
 /// Why accounts wait.
