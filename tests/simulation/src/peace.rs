@@ -25,6 +25,8 @@ const AFTER_GAPS: Duration = Duration::from_secs(40);
 const AFTER_OUTAGES: Duration = Duration::from_secs(45);
 /// In so long each registry knows that its Harbor does not answer.
 const KNOWN_AWAY: Duration = Duration::from_mins(2);
+/// The second and the third repair within a short while wait so long together.
+const PACE: Duration = Duration::from_mins(4);
 /// In so long each edit where every call takes a second.
 const SLOWLY: Duration = Duration::from_mins(1);
 /// In so long everything of a registry is gone that is deleted with its accounts and its login.
@@ -130,7 +132,7 @@ async fn outage(world: &mut World, machine: &Machine, accounts: &[usize], random
         Action::Edit(accounts[number % accounts.len()], service_account).run(world, machine).await;
         sleep(Duration::from_millis(random.random_range(0..600))).await;
     }
-    not_settled(world, "an outage", Instant::now(), AFTER_OUTAGES).await
+    not_settled(world, "an outage", Instant::now().max(back), AFTER_OUTAGES).await
 }
 
 /// Why accounts wait.
@@ -200,8 +202,8 @@ async fn released(
         }
     }
     sleep(Duration::from_millis(random.random_range(0..40_000))).await;
-    // That a project came only a look at Harbor tells.
-    let mut time = if cause == Cause::NoProject { world.poll + SOON } else { SOON };
+    // That a project came only a look at Harbor tells, and robots that went with it are repaired at a measured pace.
+    let mut time = if cause == Cause::NoProject { world.poll + PACE } else { SOON };
     if random.random_range(0..3) == 0 {
         // What is found out about the cause is found out by a probe that fails then.
         world.network.take_away(HOSTS[0], Duration::from_millis(random.random_range(100..3_000)));
