@@ -96,8 +96,8 @@ async fn reconcile(
     if deleting && !finalizer {
         return Outcome::Settled { wake: None };
     }
-    let mut pass = match Box::pin(prepare::prepare(ctx, key, account, cause, shown)).await {
-        Ok(pass) => Pass { from_event, ..pass },
+    let mut pass = match Box::pin(prepare::prepare(ctx, key, account, cause, from_event, shown)).await {
+        Ok(pass) => pass,
         Err(ended) => return ended,
     };
     pass.note_secret_entries();
@@ -181,16 +181,15 @@ impl Pass<'_> {
             });
             return done.next.unwrap_or(Outcome::Again);
         }
-        Box::pin(self.conclude(&planned, &recorded, done)).await
+        Box::pin(self.conclude(&planned, &status, &recorded, done)).await
     }
 
     /// Says in the status what came of it, and remembers what was left.
-    async fn conclude(mut self, planned: &Planned, recorded: &Recorded, done: Done) -> Outcome {
+    async fn conclude(mut self, planned: &Planned, status: &AccountStatus, recorded: &Recorded, done: Done) -> Outcome {
         let Planned { gathered, situation, plan } = planned;
-        let status = self.account.status.clone().unwrap_or_default();
         let observed = gathered.observed(recorded, self.is_deleting());
         let facts = Facts {
-            status: &status,
+            status,
             generation: self.account.metadata.generation,
             namespace: &self.secret_namespace,
             registry: self.pinned(),
@@ -211,7 +210,7 @@ impl Pass<'_> {
         let held_back = plan.blocker == Some(Blocker::LoginCannotUpdate) || self.unknown.is_some();
         // What waited for a namespace that could not be written to need not any longer.
         let caught_up = gathered.behind && !spread::is_behind(&next);
-        self.tell(&status, &next, &done.outcome, plan);
+        self.tell(status, &next, &done.outcome, plan);
         if let Err(error) = self.write_status(next).await {
             return errors::of_kube(&error);
         }

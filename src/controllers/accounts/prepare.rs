@@ -20,6 +20,7 @@ pub(super) async fn prepare<'a>(
     key: &'a Key,
     account: Account,
     cause: Cause,
+    from_event: bool,
     shown: Version,
 ) -> Result<Pass<'a>, Outcome> {
     let registry_name = match resolve::resolve(&ctx.registries, &account) {
@@ -63,7 +64,7 @@ pub(super) async fn prepare<'a>(
         unknown: None,
         again: matches!(cause, Cause::Again | Cause::Retry),
         by_timer: cause == Cause::Timer,
-        from_event: false,
+        from_event,
     })
 }
 
