@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::RunArgs;
 use crate::clock::{self, Steady};
 use crate::cluster::{client, events::Events, reviews};
+use crate::controllers::enqueue::Queues;
 use crate::controllers::gaps::Gaps;
 use crate::controllers::index::Index;
 use crate::controllers::registries::{self, Registries};
@@ -166,13 +167,11 @@ impl Operator {
         self.metrics.leading(true);
         self.progress.standby.store(false, Ordering::Relaxed);
         let (index, registries) = (Arc::<Index>::default(), Arc::<Registries>::default());
-        let group_of = turns::group_of(Arc::clone(&index), Arc::clone(&registries));
         let context = Arc::new(Context {
             events: Events::new(client.clone(), host),
             client,
             settings,
-            accounts: engine::Handle::grouped(turns::account_queue(usize::from(args.concurrency)), group_of),
-            registry_work: engine::Handle::new(turns::registry_queue()),
+            queues: Queues::new(usize::from(args.concurrency), &index, &registries),
             index,
             registries,
             gaps: Arc::new(Gaps::default()),
@@ -250,7 +249,7 @@ fn access(client: Client) -> Access {
 }
 
 async fn drive_registries(context: Arc<Context>, shutdown: CancellationToken) -> Result<Stopped, engine::Error> {
-    let (queue, metrics) = (context.registry_work.clone(), Arc::clone(&context.metrics));
+    let (queue, metrics) = (context.queues.registries(), Arc::clone(&context.metrics));
     let pass = move |work, _, _| {
         let context = Arc::clone(&context);
         async move {
@@ -268,7 +267,7 @@ async fn drive_registries(context: Arc<Context>, shutdown: CancellationToken) ->
 }
 
 async fn drive_accounts(context: Arc<Context>, shutdown: CancellationToken) -> Result<Stopped, engine::Error> {
-    let (queue, metrics) = (context.accounts.clone(), Arc::clone(&context.metrics));
+    let (queue, metrics) = (context.queues.accounts(), Arc::clone(&context.metrics));
     let concurrency = context.settings.concurrency;
     let pass = move |key, payload, cause| accounts::pass(Arc::clone(&context), key, payload, cause);
     let panicked = move |account: &Key| {
@@ -358,7 +357,7 @@ async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &
     state.ready.store(true, Ordering::Relaxed);
     tracing::info!("ready");
     for registry in context.registries.all() {
-        sweep::enqueue_sweep(context, &registry.key);
+        context.suggest_sweep(registry.key.clone());
     }
 }
 

@@ -30,7 +30,7 @@ pub fn refresh(ctx: &Context) {
     let orphans = counts.map(|counts| sweep::orphans::count(&counts.orphans)).sum();
     ctx.metrics.namespaced_registries(ready, namespaced.len() - ready, orphans);
     ctx.gaps.measure(&ctx.metrics);
-    let counts = ctx.accounts.counts();
+    let counts = ctx.queues.counts();
     for (label, count) in [
         ("queued", counts.queued),
         ("in_progress", counts.in_progress),

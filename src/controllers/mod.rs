@@ -1,7 +1,9 @@
 //! Brings objects and Harbor together. `accounts` keeps accounts (gather → plan → execute → report), `registries` keeps
-//! logins, `sweep` compares what Harbor holds with what was left there, `watch` turns events into work.
+//! logins, `sweep` compares what Harbor holds with what was left there, `watch` turns events into work, and all of them ask for
+//! it by `enqueue`.
 
 pub mod accounts;
+pub mod enqueue;
 pub mod figures;
 pub mod gaps;
 pub mod index;
@@ -24,10 +26,10 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::clock::Steady;
 use crate::cluster::events::Events;
+use crate::deadline;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::registry::harbor::{Carrier, PrivateHost};
-use crate::{deadline, engine};
 
 /// An account's name, small and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -132,10 +134,8 @@ pub struct Context {
     pub client: Client,
     /// What the operator was started with.
     pub settings: Settings,
-    /// Work on accounts; the payload is the object of a watch event.
-    pub accounts: engine::Handle<Key, Box<crate::api::Account>>,
-    /// Work on registries.
-    pub registry_work: engine::Handle<RegistryWork, ()>,
+    /// Who is looked at again; see [`enqueue`].
+    pub queues: enqueue::Queues,
     /// What is known of each account between passes.
     pub index: Arc<index::Index>,
     /// The registries and their logins.

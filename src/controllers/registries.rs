@@ -17,7 +17,7 @@ mod trouble;
 pub use capabilities::Capabilities;
 pub use former::look_at_former;
 pub use login_robot::{LoginRobot, place};
-pub use probe::{probe, recheck_accounts_of};
+pub use probe::probe;
 pub use projects::{FRESH, projects, refresh as refresh_projects};
 pub use settings::keep_settings;
 pub use state::RegistryState;
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use super::index::digest;
 use super::tracked::Shown;
-use super::{Context, RegistryWork, Settings};
+use super::{Context, Settings};
 use crate::api::{ClusterHarborRegistrySpec, ObjectName, RegistryKey, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects::Version;
 use crate::domain::catalogue::Catalogue;
@@ -317,44 +317,18 @@ fn is_default(object: &RegistryObject) -> bool {
 /// `Date` headers have whole seconds, so smaller differences are noise.
 const JUMP: Duration = Duration::from_secs(3);
 
-/// The queue tag of accounts that wait for a registry.
-pub fn tag(registry: &RegistryKey) -> u64 {
-    digest(("registry", registry))
-}
-
-/// The queue tag of accounts that wait for a default registry.
-pub fn default_tag() -> u64 {
-    digest("default registry")
-}
-
-/// The queue tag of accounts that look again at each poll of their registry.
-pub fn poll_tag(registry: &RegistryKey) -> u64 {
-    digest(("poll", registry))
-}
-
-/// The queue tag of accounts that wait for a project to appear.
-pub fn project_tag(registry: &RegistryKey, home: &Home) -> u64 {
-    digest(("project", registry, home))
-}
-
 /// Takes in a newer picture of a registry's object and asks its accounts for what that means for them; what a probe or a
 /// sweep has to do is left to the caller.
 pub fn apply_object(ctx: &Context, name: &RegistryKey, object: RegistryObject, by: By) -> Seen {
     let seen = ctx.registries.observe(name, object, by);
     if seen == Seen::Changed {
         // Under another URL the probe has to come first; it looks at the accounts when it is through.
-        recheck_accounts_of(ctx, name);
+        ctx.recheck_all(name);
     }
     if seen != Seen::Nothing {
-        release(ctx, name);
+        ctx.release_for(name);
     }
     seen
-}
-
-/// Lets accounts go that wait for a default registry, or for this one to come.
-pub fn release(ctx: &Context, registry: &RegistryKey) {
-    ctx.accounts.release(default_tag());
-    ctx.accounts.release(tag(registry));
 }
 
 impl Context {
@@ -373,7 +347,7 @@ impl Context {
                 state.trouble_since.get_or_insert_with(Instant::now);
             }
         });
-        self.registry_work.hint(RegistryWork::Probe(name.clone()), None);
+        self.suggest_probe(name.clone());
     }
 }
 

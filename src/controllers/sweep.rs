@@ -15,9 +15,10 @@ mod unwatched;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Context;
+use super::enqueue::WaitFor;
 use super::index::{AccountSlots, slots_digest};
-use super::registries::{self, RegistryState, poll_tag};
-use super::{Context, Key, RegistryWork};
+use super::registries::{self, RegistryState};
 use crate::api::RegistryKey;
 use crate::deadline;
 use crate::domain::report::Failure;
@@ -128,7 +129,7 @@ impl Sweep<'_> {
         registries::swept(ctx, name, self.orphan_count.result().filter(|_| listed)).await;
         self.check_unwatched().await?;
         self.check_clock();
-        ctx.accounts.release(poll_tag(name));
+        ctx.release(WaitFor::Poll(name));
         Ok(())
     }
 
@@ -244,10 +245,8 @@ impl Sweep<'_> {
             return;
         }
         tracing::info!(registry = %name, "Harbor's clock was set: deadlines are looked at again");
-        for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.wake.is_some()) {
-            recheck(ctx, &key);
-        }
-        ctx.registry_work.hint(RegistryWork::Probe(name.clone()), None);
+        ctx.recheck_those(name, |_, entry| entry.wake.is_some());
+        ctx.suggest_probe(name.clone());
     }
 
     async fn pause(&self, calls: u32) -> Result<(), Outcome> {
@@ -300,18 +299,7 @@ fn report_to(ctx: &Context, accounts: &[AccountSlots], error: &Error) {
     let empty = slots_digest([None, None]);
     for account in accounts {
         if error.class() == Class::UserFix && account.slots != Some(empty) {
-            recheck(ctx, &account.key);
+            ctx.recheck(&account.key);
         }
     }
-}
-
-/// Asks for a pass over an account although none of its objects changed.
-pub fn recheck(ctx: &Context, key: &Key) {
-    ctx.index.update(key, |entry| entry.recheck = true);
-    ctx.accounts.hint(key.clone(), None);
-}
-
-/// Asks for a sweep soon.
-pub fn enqueue_sweep(ctx: &Context, registry: &RegistryKey) {
-    ctx.registry_work.hint(RegistryWork::Sweep(registry.clone()), None);
 }

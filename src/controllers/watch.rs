@@ -13,10 +13,9 @@ use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
 
 use super::index;
-use super::registries::{self, By, apply_object, recheck_accounts_of, release};
-use super::sweep::recheck;
+use super::registries::{self, By, apply_object};
 use super::tracked::Shown;
-use super::{Context, Key, RegistryWork, accounts, unreadable};
+use super::{Context, Key, accounts, unreadable};
 use crate::api::{
     Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryKey, RegistryObject, RobotAccount,
     SystemRobotAccount, keys,
@@ -47,10 +46,10 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
             if again {
                 // Whatever it was when it could be read last.
                 tracing::info!(account = %key, "the account can be read again");
-                ctx.accounts.change(key.clone(), None);
+                ctx.edited(key.clone(), None);
             }
             if !ctx.shielded(&key, || accounts::observe(&ctx, account, shown)) {
-                ctx.accounts.change(key, None);
+                ctx.edited(key, None);
             }
         }
         Seen::Gone(account) => accounts::gone(&ctx, account.kind(), &account.metadata),
@@ -63,7 +62,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
             listing.covers(namespaces, key.namespace.as_deref()) && listing.lacks(key.namespace(), &key.name)
         };
         for key in ctx.index.keys(|key, _| lacks(key)) {
-            ctx.accounts.change(key, None);
+            ctx.edited(key, None);
         }
     };
     feed(streams, |account| &account.metadata, ready, observe, listed).await;
@@ -122,8 +121,8 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
 
 fn forget_registry(ctx: &Context, name: &RegistryKey) {
     ctx.registries.remove(name);
-    release(ctx, name);
-    recheck_accounts_of(ctx, name);
+    ctx.release_for(name);
+    ctx.recheck_all(name);
 }
 
 fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
@@ -133,10 +132,10 @@ fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
     let seen = apply_object(ctx, &name, registry, By::Watch(shown));
     if again {
         tracing::info!(registry = %name, "the registry can be read again");
-        release(ctx, &name);
+        ctx.release_for(&name);
     }
     if again || seen != registries::Seen::Nothing {
-        ctx.registry_work.change(RegistryWork::Probe(name), None);
+        ctx.probe(name);
     }
 }
 
@@ -163,7 +162,7 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
             listing.covers(&ctx.settings.namespaces, Some(namespace)) && listing.lacks(namespace, name)
         };
         for key in ctx.index.without_secret(&ctx.settings.resource_namespace, lacks) {
-            recheck(&ctx, &key);
+            ctx.recheck(&key);
         }
     };
     feed(streams, Resource::meta, ready, observe, listed).await;
@@ -175,7 +174,7 @@ fn look_at_owners(ctx: &Context, secret: &Unreadable) {
         secret.metadata.namespace.as_deref() == Some(namespace) && secret.metadata.name.as_deref() == Some(name)
     };
     for key in ctx.index.without_secret(&ctx.settings.resource_namespace, is_it) {
-        recheck(ctx, &key);
+        ctx.recheck(&key);
     }
 }
 
@@ -196,7 +195,7 @@ fn see_secret(ctx: &Arc<Context>, secret: &Secret, shown: Shown) {
         ctx.index.see_secret(&key, rest, shown)
     };
     if changed {
-        ctx.accounts.hint(key, None);
+        ctx.hint(key);
     }
 }
 
@@ -223,7 +222,7 @@ pub async fn logins(ctx: Arc<Context>) {
                 login || bundle.is_some_and(|source| source.name == name)
             };
             if concerned {
-                ctx.registry_work.change(RegistryWork::Probe(state.key.clone()), None);
+                ctx.probe(state.key.clone());
             }
         }
     };
@@ -249,7 +248,7 @@ pub async fn service_accounts(ctx: Arc<Context>) {
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
         let names = |list, secret: &str| lists(&account, list, secret);
         for user in ctx.index.see_service_account(namespace, name, Version::of(meta), shown, names) {
-            wake(&ctx, user);
+            ctx.recheck_the_cluster(user);
         }
     };
     feed(streams, Resource::meta, || {}, observe, |_| {}).await;
@@ -288,17 +287,6 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
 fn see_namespace(ctx: &Context, name: &str, now: Option<&index::Namespace>) {
     for key in ctx.index.see_namespace(name, now) {
         ctx.index.update(&key, |entry| entry.recheck = true);
-        wake(ctx, key);
-    }
-}
-
-/// Asks for a pass over an account beside whose Secrets something came or went. One that waits for its registry hears no
-/// hint, and what needs no Harbor is done all the same.
-fn wake(ctx: &Context, account: Key) {
-    let registry = ctx.index.get(&account).and_then(|entry| ctx.registries.get(&entry.registry));
-    if registry.is_some_and(|state| state.trouble.is_some()) {
-        ctx.accounts.change(account, None);
-    } else {
-        ctx.accounts.hint(account, None);
+        ctx.recheck_the_cluster(key);
     }
 }

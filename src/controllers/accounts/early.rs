@@ -7,8 +7,9 @@ use super::{Pass, errors, gather, remember};
 use crate::api::{Account, AccountStatus, RegistryTime, conditions as kinds, keys};
 use crate::cluster::accounts;
 use crate::cluster::objects::{self, Version};
+use crate::controllers::enqueue::WaitFor;
 use crate::controllers::registries::{self, resolve};
-use crate::controllers::{Context, Key, RegistryWork};
+use crate::controllers::{Context, Key};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::report::{self, Failure};
 use crate::engine::Outcome;
@@ -85,7 +86,7 @@ impl Pass<'_> {
             gather::Stop::Kube(error) => return Err(errors::of_kube(&error)),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
-                (failure, Outcome::Parked(registries::poll_tag(&self.registry_name)))
+                (failure, WaitFor::Poll(&self.registry_name).into())
             }
             gather::Stop::Home(failure) => {
                 self.ctx.index.update(self.key, |entry| entry.home_fails = false);
@@ -97,7 +98,7 @@ impl Pass<'_> {
                     Err(error) => return Err(errors::of_kube(&error)),
                 }
             }
-            gather::Stop::Wait => return Err(Outcome::Parked(registries::tag(&self.registry_name))),
+            gather::Stop::Wait => return Err(WaitFor::Registry(&self.registry_name).into()),
             gather::Stop::Registry(error) if error.is_of_login() => {
                 self.ctx.suspect(&self.registry_name, &error);
                 // Not parked: if the probe is content, only the backoff keeps the two from chasing one another.
@@ -109,7 +110,7 @@ impl Pass<'_> {
                 let next = match next {
                     // Sweeps list no project for one that has no robot to look for.
                     Outcome::Parked(_) if !objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT) => {
-                        Outcome::Parked(registries::poll_tag(&self.registry_name))
+                        WaitFor::Poll(&self.registry_name).into()
                     }
                     next => next,
                 };
@@ -117,12 +118,11 @@ impl Pass<'_> {
             }
             gather::Stop::Trouble(trouble) => {
                 if self.is_deleting() && self.registry.may_be_kept() {
-                    self.ctx.registry_work.change(RegistryWork::Probe(self.registry_name.clone()), None);
+                    self.ctx.probe(self.registry_name.clone());
                 }
                 let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
                 let message = for_accounts.unwrap_or(message);
-                let tag = registries::tag(&self.registry_name);
-                (Failure { reason, message, permanent }, Outcome::Parked(tag))
+                (Failure { reason, message, permanent }, WaitFor::Registry(&self.registry_name).into())
             }
         };
         Ok((failure, next, lost))
@@ -232,12 +232,9 @@ pub(super) async fn without_registry(
     let next_look = next_look.into_iter().flatten().filter(|at| *at > now).min();
     let wall_time = ctx.wall_time().into();
     let next = with_failure(status, failure, ready, Some(overdue), account.metadata.generation, wall_time);
-    let tag = name.as_ref().map_or_else(registries::default_tag, registries::tag);
+    let registry = name.as_ref().map_or(WaitFor::DefaultRegistry, WaitFor::Registry);
     match write_status(ctx, key, &mut account, next).await {
-        Ok(()) => match next_look {
-            Some(at) => Outcome::ParkedUntil(tag, ctx.instant_of(at, now)),
-            None => Outcome::Parked(tag),
-        },
+        Ok(()) => registry.until(next_look.map(|at| ctx.instant_of(at, now))),
         Err(error) => errors::of_kube(&error),
     }
 }

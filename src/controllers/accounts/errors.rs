@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::RegistryKey;
+use crate::controllers::enqueue::WaitFor;
 use crate::controllers::registries::RegistryState;
 use crate::controllers::{Context, registries};
 use crate::domain::permissions;
@@ -32,7 +33,7 @@ pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Hom
         ctx.suspect(registry, error);
     }
     if matches!(error, Error::ProjectNotFound { .. } | Error::CannotListProjects { .. }) {
-        return Outcome::Parked(registries::project_tag(registry, home));
+        return WaitFor::Project(registry, home).into();
     }
     match error.class() {
         Class::Stale => Outcome::Again,

@@ -8,7 +8,8 @@ use super::pass::Pass;
 use super::{errors, remember};
 use crate::api::{Account, AccountSpec, RegistryKey};
 use crate::cluster::objects::{self, Version};
-use crate::controllers::registries::{self, RegistryState, resolve};
+use crate::controllers::enqueue::WaitFor;
+use crate::controllers::registries::{RegistryState, resolve};
 use crate::controllers::{Context, Key};
 use crate::domain::desired::{self, Desired};
 use crate::domain::report::Failure;
@@ -80,7 +81,7 @@ async fn find_registry(
     }
     if resolve::served_elsewhere(ctx, name).await.map_err(|error| errors::of_kube(&error))? {
         tracing::debug!(account = %key, registry = %name, "another operator serves this registry");
-        return Err(Outcome::Parked(registries::tag(name)));
+        return Err(WaitFor::Registry(name).into());
     }
     // What cannot be seen is not gone: nothing is given up for that.
     if objects::is_deleting(&account.metadata) && !resolve::is_out_of_sight(ctx, name) {

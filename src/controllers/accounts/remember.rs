@@ -11,7 +11,7 @@ use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, conditions as ki
 use crate::cluster::objects::{self, Version};
 use crate::controllers::index::{Contests, Entry, State, Told, digest};
 use crate::controllers::tracked::{Shown, Tracked};
-use crate::controllers::{Context, Key, RegistryWork, sweep};
+use crate::controllers::{Context, Key, sweep};
 use crate::deadline;
 use crate::domain::robot::Home;
 use crate::domain::{conditions, desired, reasons};
@@ -22,7 +22,7 @@ pub fn observe(ctx: &Arc<Context>, account: Account, shown: Shown) {
     let Some(key) = key_of(ctx, &account) else { return };
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
         if !settle(ctx, &key, &account) {
-            ctx.accounts.change(key, Some(Box::new(account)));
+            ctx.edited(key, Some(Box::new(account)));
         }
         return;
     };
@@ -30,9 +30,9 @@ pub fn observe(ctx: &Arc<Context>, account: Account, shown: Shown) {
         return;
     }
     if entry.wish == spec_digest(&account) {
-        ctx.accounts.hint(key, None);
+        ctx.hint(key);
     } else {
-        ctx.accounts.change(key, Some(Box::new(account)));
+        ctx.edited(key, Some(Box::new(account)));
     }
 }
 
@@ -134,7 +134,7 @@ pub fn gone(ctx: &Arc<Context>, kind: &str, meta: &ObjectMeta) {
     let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
     ctx.gaps.readable(kind, namespace, name);
     let Some(key) = ctx.index.key(namespace, name) else { return };
-    ctx.accounts.forget(&key);
+    ctx.forget(&key);
     forget(ctx, &key, false);
 }
 
@@ -149,10 +149,10 @@ pub(super) fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outco
                 state.round.follow(&home, true);
             }
             if state.is_deleting() {
-                ctx.registry_work.change(RegistryWork::Probe(registry), None);
+                ctx.probe(registry);
             } else if ctx.index.count(&registry) == 0 {
                 // A registry that nobody uses may be deleted by hand, and its status says so.
-                ctx.registry_work.wake_at(RegistryWork::Sweep(registry), deadline::from_now(sweep::RECOUNT));
+                ctx.sweep_at(registry, deadline::from_now(sweep::RECOUNT));
             }
         }
         None if ctx.index.count(&registry) == 0 => ctx.registries.miss_no_more(&registry),

@@ -42,7 +42,7 @@ pub(super) fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
         entry.wake = wake;
     });
     if let Some(wake) = wake {
-        ctx.accounts.wake_at(key.clone(), wake);
+        ctx.look_at(key.clone(), wake);
     }
     true
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::status::write_status;
-use super::{By, RegistryState, Trouble, address, apply_object, poll_tag, tag, wish};
+use super::{By, RegistryState, Trouble, address, apply_object, wish};
 use crate::api::{RegistryKey, RegistryObject, keys};
 use crate::cluster::registries as registry_objects;
-use crate::controllers::{Context, RegistryWork};
+use crate::controllers::Context;
+use crate::controllers::enqueue::WaitFor;
 use crate::deadline;
 use crate::engine::Outcome;
 use crate::registry::{Class, LoginKind};
@@ -32,7 +33,7 @@ const REMINDER: Duration = Duration::from_mins(1);
 pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let Some(state) = ctx.registries.get(name) else {
         // Accounts that are being deleted look whether they may give up.
-        let waiting = ctx.accounts.release(tag(name)) > 0;
+        let waiting = ctx.release(WaitFor::Registry(name)) > 0;
         let again = || deadline::from_now(ctx.settings.abandon_after);
         return if waiting { Outcome::Settled { wake: Some(again()) } } else { Outcome::Gone };
     };
@@ -132,13 +133,13 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
 /// The registry answers: whoever waits for it goes on.
 fn serve(ctx: &Context, name: &RegistryKey, state: &RegistryState) -> Outcome {
     // Also accounts that were parked while the registry seemed usable, and those that another version may help.
-    ctx.accounts.release(tag(name));
-    ctx.accounts.release(poll_tag(name));
+    ctx.release(WaitFor::Registry(name));
+    ctx.release(WaitFor::Poll(name));
     if ctx.registries.adopt_basis(name) {
-        recheck_accounts_of(ctx, name);
+        ctx.recheck_all(name);
     }
     if state.awaits_sweep() {
-        ctx.registry_work.hint(RegistryWork::Sweep(name.clone()), None);
+        ctx.suggest_sweep(name.clone());
     }
     // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass, and what this
     // probe did not find out need not stay unknown for an hour.
@@ -168,7 +169,7 @@ fn wait(
     // Accounts say why they wait, and after a while what that means for them; settled ones are left alone.
     if news || state.released.is_none_or(|at| at.elapsed() >= REMINDER) {
         ctx.registries.change(name, |state| state.released = Some(Instant::now()));
-        ctx.accounts.release(tag(name));
+        ctx.release(WaitFor::Registry(name));
     }
     let asked = state.client.as_ref().and_then(|client| client.asked_to_wait()).map(|wait| wait.min(LONGEST_PATIENCE));
     let wait = asked.max(patience(trouble, state.trouble_since));
@@ -200,15 +201,6 @@ fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
     let now = state.registry_now(ctx.now());
     let at = state.login_robot.as_ref()?.notice_at().filter(|&at| at > now)?;
     Some(ctx.instant_of(at, now))
-}
-
-/// Asks for a pass over each account of a registry that is another one for them: neither a backoff nor anything that an
-/// account waits for holds it up.
-pub fn recheck_accounts_of(ctx: &Context, registry: &RegistryKey) {
-    for key in ctx.index.keys(|_, entry| entry.registry == *registry) {
-        ctx.index.update(&key, |entry| entry.recheck = true);
-        ctx.accounts.change(key, None);
-    }
 }
 
 /// A write to the registry object failed. If it was made on an old picture, the next pass gets a new one.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::LoginRobot;
 use crate::api::RegistryKey;
-use crate::controllers::{Context, sweep};
+use crate::controllers::Context;
 use crate::registry::{Error, LoginKind, Registry};
 
 /// A list that is this young serves all edits of a moment.
@@ -49,9 +49,7 @@ async fn list(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Resul
     });
     if before.is_some_and(|before| before != projects) {
         tracing::debug!(registry = %name, count = projects.len(), "projects came or went");
-        for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.by_pattern) {
-            sweep::recheck(ctx, &key);
-        }
+        ctx.recheck_those(name, |_, entry| entry.by_pattern);
     }
     Ok(projects)
 }
@@ -92,9 +90,7 @@ pub async fn refresh(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -
         calls += 1;
         if client.project_exists(&project).await? {
             state.capabilities.set_project_found(&project);
-            for key in ctx.index.keys(|key, entry| entry.registry == *name && key.is_system()) {
-                sweep::recheck(ctx, &key);
-            }
+            ctx.recheck_those(name, |key, _| key.is_system());
         }
     }
     Ok(calls)

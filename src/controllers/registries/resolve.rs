@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Registries, RegistryState};
 use crate::api::{Account, AccountSpec, InvalidName, ObjectName, PinnedRegistry, RegistryKey, RegistryKind};
 use crate::cluster::{self, registries as objects};
-use crate::controllers::{Context, RegistryWork};
+use crate::controllers::Context;
 use crate::deadline;
 use crate::domain::report::Failure;
 
@@ -121,7 +121,7 @@ pub(in crate::controllers) fn stand_in(ctx: &Context, name: &RegistryKey, accoun
     // Who waits longer than that looks again as often: a time that is over would be served at once, again and again.
     let again = Some(deadline::after(since, after)).filter(|at| *at > Instant::now());
     let again = again.unwrap_or_else(|| deadline::from_now(after));
-    ctx.registry_work.wake_at(RegistryWork::Probe(name.clone()), again);
+    ctx.probe_at(name.clone(), again);
     let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
     let url = pinned.and_then(|pinned| pinned.url.clone()).unwrap_or_default();
     Arc::new(RegistryState::missing(name, url, since))

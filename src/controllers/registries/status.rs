@@ -71,7 +71,7 @@ pub(super) async fn write_status(
         ..before.clone()
     };
     // After a start accounts become known one by one, each by its first pass: fewer than before may be those alone.
-    let (count, waiting) = (i32::try_from(ctx.index.count(&state.key)).ok(), ctx.accounts.counts());
+    let (count, waiting) = (i32::try_from(ctx.index.count(&state.key)).ok(), ctx.queues.counts());
     if ctx.index.is_listed() && waiting.queued == 0 && (waiting.in_progress == 0 || count >= before.account_count) {
         status.account_count = count;
     }

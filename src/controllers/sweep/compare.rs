@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::names::{digest_under, slots_of};
 use super::orphan_count::OrphanCount;
+use super::orphans;
 use super::ungranted::Fence;
 use super::unmanaged::{self, Unmanaged};
-use super::{orphans, recheck};
 use crate::api::{RegistryKey, RegistryTime};
 use crate::controllers::Context;
+use crate::controllers::enqueue::WaitFor;
 use crate::controllers::index::{AccountSlots, robot_digest, slots_digest};
-use crate::controllers::registries::project_tag;
 use crate::domain::mark;
 use crate::domain::robot::Home;
 use crate::domain::slots::Slot;
@@ -98,7 +98,7 @@ pub(super) async fn compare(
         state.round.follow(home, marked.into_inner());
     }
     // Accounts that waited for this project to appear.
-    ctx.accounts.release(project_tag(registry, home));
+    ctx.release(WaitFor::Project(registry, home));
     match orphans::among(ctx, home, prefix, strays, orphan_count.known(home)).await {
         Ok(mut found) => {
             if let Some(state) = ctx.registries.get(registry).filter(|state| state.deletes_orphans()) {
@@ -134,6 +134,6 @@ fn queue_changed(ctx: &Context, accounts: &[AccountSlots], by_name: &HashMap<&st
             ctx.index.update(key, |entry| (entry.slots, entry.renamed) = (Some(now), true));
         }
         tracing::debug!(account = %key, "Harbor holds something else than was left there");
-        recheck(ctx, key);
+        ctx.recheck(key);
     }
 }

@@ -8,7 +8,6 @@ use super::super::Context;
 use super::super::accounts::errors;
 use super::super::index::AccountSlots;
 use super::super::registries::RegistryState;
-use super::recheck;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};
 use crate::registry::Error;
@@ -47,7 +46,7 @@ pub(super) fn why_not_listed(state: &RegistryState, home: &Home, error: &Error) 
 pub(super) fn tell(ctx: &Context, accounts: &[AccountSlots]) {
     for account in accounts {
         ctx.index.update(&account.key, |entry| entry.home_fails = true);
-        recheck(ctx, &account.key);
+        ctx.recheck(&account.key);
     }
 }
 

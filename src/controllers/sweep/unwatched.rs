@@ -1,6 +1,5 @@
 //! Secrets that are in no watch: those of accounts where Secrets are not watched, logins of namespaces, chosen passwords.
 
-use super::recheck;
 use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::secret_template::SecretSummary;
 use crate::cluster::{accounts, login, secrets};
@@ -8,14 +7,14 @@ use crate::controllers::accounts::is_settled;
 use crate::controllers::index::State;
 use crate::controllers::registries::RegistryState;
 use crate::controllers::tracked::{Shown, Tracked};
-use crate::controllers::{Context, Key, RegistryWork};
+use crate::controllers::{Context, Key};
 
 /// Without a watch on Secrets: reads one by name and queues its account if it is not as the last pass left it.
 pub(super) async fn check_secret(ctx: &Context, key: &Key) {
     let Some(entry) = ctx.index.get(key) else { return };
     let Some(namespace) = &key.namespace else {
         // A system account's Secrets are in many places, and each pass reads them.
-        recheck(ctx, key);
+        ctx.recheck(key);
         return;
     };
     let name = entry.secret_name.as_ref().unwrap_or(&key.name);
@@ -27,10 +26,10 @@ pub(super) async fn check_secret(ctx: &Context, key: &Key) {
             match seen {
                 Some(secret) => {
                     if ctx.index.see_secret(key, secret, Shown::Listed) {
-                        ctx.accounts.hint(key.clone(), None);
+                        ctx.hint(key.clone());
                     }
                 }
-                None => recheck(ctx, key),
+                None => ctx.recheck(key),
             }
         }
         Err(error) => tracing::warn!(account = %key, %error, "the Secret was not read"),
@@ -49,8 +48,8 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
         Some(secret) if is_settled(ctx, key, &account, &secret) => {
             ctx.index.update(key, |entry| entry.secret = Tracked::found(secret.version));
         }
-        Some(_) => recheck(ctx, key),
-        None if published && state == State::Ready => recheck(ctx, key),
+        Some(_) => ctx.recheck(key),
+        None if published && state == State::Ready => ctx.recheck(key),
         None => {}
     }
 }
@@ -63,7 +62,7 @@ pub(super) async fn check_login(ctx: &Context, name: &RegistryKey, state: &Regis
     let Ok(secret) = ObjectName::new(state.login_secret()) else { return };
     match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), &secret).await {
         Ok(version) if version != state.login_version => {
-            ctx.registry_work.change(RegistryWork::Probe(name.clone()), None);
+            ctx.probe(name.clone());
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(registry = %name, %error, "the login Secret was not looked at"),
@@ -75,7 +74,7 @@ pub(super) async fn check_password(ctx: &Context, key: &Key) {
     let Some(seen) = ctx.index.get(key).and_then(|entry| entry.password) else { return };
     let namespace = key.namespace.as_ref().unwrap_or(&ctx.settings.resource_namespace);
     match login::secret_version(&ctx.client, namespace, &seen.secret).await {
-        Ok(version) if version != seen.version => recheck(ctx, key),
+        Ok(version) if version != seen.version => ctx.recheck(key),
         Ok(_) => {}
         Err(error) => tracing::warn!(account = %key, %error, "the Secret with the own password was not read"),
     }

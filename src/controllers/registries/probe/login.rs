@@ -9,7 +9,6 @@ use super::super::{RegistryState, Trouble};
 use super::REPROBE;
 use crate::api::RegistryKey;
 use crate::controllers::Context;
-use crate::controllers::sweep::recheck;
 use crate::domain::robot::Home;
 use crate::registry::{Error, LoginKind, Registry, ServerInfo};
 
@@ -168,7 +167,5 @@ fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
 fn try_again(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     state.capabilities.forget_refused_pairs();
-    for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.held_back) {
-        recheck(ctx, &key);
-    }
+    ctx.recheck_those(name, |_, entry| entry.held_back);
 }
