@@ -26,7 +26,7 @@ pub fn refresh(ctx: &Context) {
     let of_cluster = of_cluster.iter().map(|state| (state.key.to_string(), of_registry(state, now)));
     ctx.metrics.registries(&of_cluster.collect());
     let ready = namespaced.iter().filter(|state| state.trouble.is_none()).count();
-    let counts = namespaced.iter().filter_map(|state| state.counts.as_deref());
+    let counts = namespaced.iter().filter_map(|state| state.swept.counts.as_deref());
     let orphans = counts.map(|counts| sweep::orphans::count(&counts.orphans)).sum();
     ctx.metrics.namespaced_registries(ready, namespaced.len() - ready, orphans);
     ctx.gaps.measure(&ctx.metrics);
@@ -44,12 +44,17 @@ pub fn refresh(ctx: &Context) {
 
 /// `now` is ours.
 fn of_registry(state: &RegistryState, now: RegistryTime) -> RegistryFigures {
-    let counts = state.counts.as_deref();
+    let counts = state.swept.counts.as_deref();
     let unmanaged = counts.map(|counts| Unmanaged::sum(counts.unmanaged.values()));
     let next = unmanaged.as_ref().and_then(|unmanaged| unmanaged.next(state.registry_now(now)));
     RegistryFigures {
         up: state.probed.then_some(state.trouble.is_none()),
-        login_expiry: state.login_robot.as_ref().and_then(|own| own.expiration_time).map(RegistryTime::as_second),
+        login_expiry: state
+            .session
+            .login_robot
+            .as_ref()
+            .and_then(|own| own.expiration_time)
+            .map(RegistryTime::as_second),
         orphans: counts.map(|counts| sweep::orphans::count(&counts.orphans)),
         unmanaged: unmanaged.as_ref().map(Unmanaged::count),
         unmanaged_expiry: next.map(|(at, _)| at.as_second()),

@@ -120,6 +120,38 @@ impl Contests {
 }
 
 impl Entry {
+    /// An account of which nothing else is known yet.
+    pub fn new(uid: u64, registry: RegistryKey, home: Arc<Home>) -> Self {
+        Self {
+            uid,
+            registry,
+            home,
+            base_name: Box::default(),
+            secret_name: None,
+            wish: 0,
+            object: Tracked::default(),
+            slots: None,
+            renamed: false,
+            marked: [0; 2],
+            mark_seen: false,
+            held_back: false,
+            secret: Tracked::default(),
+            home_fails: false,
+            recheck: false,
+            wake: None,
+            unsettled_until: None,
+            left_unfinished: false,
+            may_have_robots: false,
+            had_robots: false,
+            deleting: false,
+            gave_up: false,
+            told: Told { state: State::NotReady("Progressing"), expires: None, renews: None },
+            contests: None,
+            password: None,
+            by_pattern: false,
+        }
+    }
+
     /// Others undid our work: notes it where `which` says. Answers until when we stand back, if that happens too often.
     pub fn contest(&mut self, which: impl FnOnce(&mut Contests) -> &mut Contest) -> Option<Instant> {
         let now = Instant::now();

@@ -9,6 +9,7 @@ mod login_robot;
 mod probe;
 mod projects;
 pub mod resolve;
+mod session;
 mod settings;
 mod state;
 mod status;
@@ -23,7 +24,7 @@ pub use settings::keep_settings;
 pub use state::RegistryState;
 #[cfg(test)]
 pub(crate) use state::tests as for_tests;
-pub use status::{swept, warn};
+pub use status::{tell_swept, warn};
 pub use trouble::{Trouble, unreachable_tenant};
 
 use std::collections::HashMap;
@@ -31,13 +32,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::index::digest;
+use super::sweep::swept::Swept;
 use super::tracked::Shown;
 use super::{Context, Settings};
 use crate::api::{ClusterHarborRegistrySpec, ObjectName, RegistryKey, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects::Version;
 use crate::domain::catalogue::Catalogue;
-use crate::domain::report::Failure;
-use crate::domain::robot::Home;
 use crate::registry::Error;
 use crate::registry::harbor::Room;
 
@@ -96,7 +96,7 @@ impl Registries {
     /// A catalogue, or the same of another registry: those of one version have the same.
     pub(super) fn shared(&self, catalogue: Catalogue) -> Arc<Catalogue> {
         let all = self.all();
-        let known = all.iter().filter_map(|state| state.catalogue.as_ref()).find(|known| ***known == catalogue);
+        let known = all.iter().filter_map(|state| state.session.catalogue.as_ref()).find(|known| ***known == catalogue);
         known.map_or_else(|| Arc::new(catalogue), Arc::clone)
     }
 
@@ -165,12 +165,10 @@ impl Registries {
             next.pinned = None;
         }
         if edited {
-            (next.login_robot_seen, next.catalogue_seen) = (None, None);
+            (next.session.login_robot_seen, next.session.catalogue_seen) = (None, None);
         }
         if moved {
-            (next.round, next.orphans_due, next.ungranted) = (Arc::default(), Arc::default(), Arc::default());
-            (next.counts, next.swept_to, next.swept_prefix) = (None, None, None);
-            (next.projects, next.projects_seen) = (None, None);
+            next.swept = Swept::default();
         }
         if changed {
             next.trouble = Some(Trouble::unprobed(name));
@@ -215,42 +213,23 @@ impl Registries {
     /// Notes Harbor's clock; true if it jumped, so that timers set by it are wrong.
     pub fn see_clock(&self, name: &RegistryKey, offset: jiff::SignedDuration) -> bool {
         let jumped =
-            self.get(name).is_some_and(|state| state.clock_offset.saturating_sub(offset).unsigned_abs() > JUMP);
+            self.get(name).is_some_and(|state| state.swept.clock_offset.saturating_sub(offset).unsigned_abs() > JUMP);
         if jumped {
             self.change(name, |state| {
-                state.clock_offset = offset;
-                state.login_robot_seen = None;
+                state.swept.clock_offset = offset;
+                state.session.login_robot_seen = None;
             });
         }
         jumped
     }
 
-    /// Notes what Harbor put before the names of robots when all of them were last looked at.
-    pub fn swept(&self, name: &RegistryKey, prefix: Option<String>) {
-        if self.get(name).is_some_and(|state| state.swept_prefix != prefix) {
-            self.change(name, |state| state.swept_prefix = prefix);
-        }
-    }
-
-    /// Notes where a sweep ended early; `None` = it came through.
-    pub fn swept_to(&self, name: &RegistryKey, home: Option<Arc<Home>>) {
-        if self.get(name).is_some_and(|state| state.swept_to != home) {
-            self.change(name, |state| state.swept_to = home);
-        }
-    }
-
-    /// A sweep is over: what it did not get to see.
-    pub fn sees_all_but(&self, name: &RegistryKey, unseen: Option<Failure>) {
-        if self.get(name).is_some_and(|state| state.sweep_problem != unseen) {
-            self.change(name, |state| state.sweep_problem = unseen);
-        }
-    }
-
-    /// The robots of the system were looked at, which is due once after each probe.
-    pub fn saw_system(&self, name: &RegistryKey) {
-        if self.get(name).is_some_and(|state| state.recheck_system) {
-            self.change(name, |state| state.recheck_system = false);
-        }
+    /// Notes what a sweep found that began with this state; of another Harbor it says nothing.
+    pub fn record_sweep(&self, began: &RegistryState, found: impl FnOnce(&mut Swept)) {
+        self.change(&began.key, |state| {
+            if state.object.spec.url == began.object.spec.url {
+                found(&mut state.swept);
+            }
+        });
     }
 
     pub(super) fn change(&self, name: &RegistryKey, change: impl FnOnce(&mut RegistryState)) {
@@ -339,7 +318,7 @@ impl Context {
         let certain = doubtful || matches!(error, Error::Unreachable { .. } | Error::Busy { .. } | Error::ReadOnly);
         self.registries.change(name, |state| {
             // Whether a login that is only in memory is still good the probe finds out.
-            state.kept = false;
+            state.session.kept = false;
             if certain && state.trouble.is_none() {
                 let trouble = if doubtful { Trouble::suspected(name) } else { Trouble::from_error(state, error) };
                 state.trouble = Some(trouble);

@@ -8,6 +8,7 @@ pub mod orphan_count;
 pub mod orphans;
 pub mod round;
 pub mod since;
+pub mod swept;
 mod ungranted;
 pub mod unmanaged;
 mod unwatched;
@@ -51,8 +52,8 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         Some(true) => {}
     }
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
-    let Some(client) = state.client.clone() else { return Outcome::Again };
-    let _under_way = state.capabilities.begin_sweep();
+    let Some(client) = state.session.client.clone() else { return Outcome::Again };
+    let _under_way = state.session.capabilities.begin_sweep();
     let pause =
         Duration::from_secs(SHARE.into()).checked_div(state.requests_per_second(&ctx.settings)).unwrap_or_default();
     let sweep = Sweep {
@@ -92,7 +93,7 @@ impl Sweep<'_> {
         let listed = ctx.index.is_listed();
         let mut homes = ctx.index.by_home(name);
         // Where orphans are deleted, each poll looks for them; else it is enough to count them now and then.
-        if listed && (state.recheck_system || (state.deletes_orphans() && state.sees_system)) {
+        if listed && (state.swept.recheck_system || (state.deletes_orphans() && state.session.sees_system)) {
             homes.entry(ctx.index.home(&Home::System)).or_default();
         }
         let fence = Fence::of(ctx, name, state);
@@ -109,24 +110,29 @@ impl Sweep<'_> {
             tracing::warn!(registry = %name, %error, "Harbor's settings were not compared");
         }
         let expected = Expected {
-            former_prefix: state.swept_prefix.as_deref(),
+            former_prefix: state.swept.prefix.as_deref(),
             fence: fence.as_ref(),
-            login: &state.login_name,
+            login: &state.session.login_name,
             now: state.registry_now(ctx.now()),
         };
-        state.capabilities.homes_are(|home| homes.contains_key(home));
+        state.session.capabilities.homes_are(|home| homes.contains_key(home));
         // Where the last one ended early, this one goes on: what lies behind a home that fails is not hidden by it.
-        for (home, accounts) in homes::from(homes, state.swept_to.as_deref()) {
+        for (home, accounts) in homes::from(homes, state.swept.stopped_at.as_deref()) {
             self.visit(&home, accounts, &expected).await?;
         }
-        ctx.registries.swept_to(name, None);
-        ctx.registries.swept(name, self.client.name_prefix());
+        ctx.registries.record_sweep(state, |swept| {
+            (swept.stopped_at, swept.prefix) = (None, self.client.name_prefix());
+        });
         self.list_projects().await?;
         if listed {
             registries::look_at_former(ctx, name).await;
         }
-        ctx.registries.sees_all_but(name, self.unseen.take());
-        registries::swept(ctx, name, self.orphan_count.result().filter(|_| listed)).await;
+        let (unseen, counts) = (self.unseen.take(), self.orphan_count.result().filter(|_| listed));
+        ctx.registries.record_sweep(state, |swept| {
+            swept.problem = unseen;
+            swept.counts = counts.map(Arc::new).or(swept.counts.take());
+        });
+        registries::tell_swept(ctx, name).await;
         self.check_unwatched().await?;
         self.check_clock();
         ctx.release(WaitFor::Poll(name));
@@ -143,12 +149,12 @@ impl Sweep<'_> {
         accounts.sort_unstable_by_key(|account| account.uid);
         let result = compare(ctx, name, &*self.client, home, &accounts, expected, &mut self.orphan_count).await;
         if **home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
-            ctx.registries.saw_system(name);
+            ctx.registries.record_sweep(self.state, |swept| swept.recheck_system = false);
         }
         match result {
             Ok(calls) => {
                 self.unanswered = 0;
-                if self.state.capabilities.home_answered(home) {
+                if self.state.session.capabilities.home_answered(home) {
                     homes::tell(ctx, &accounts);
                 }
                 // While logins are refused for their old names there is no time to be modest; the limit itself holds.
@@ -162,7 +168,7 @@ impl Sweep<'_> {
             // Nobody's home: the login sees the project and may not list its robots, or it is gone.
             Err(error) if accounts.is_empty() && **home != Home::System && !error.is_outage() => {
                 tracing::debug!(registry = %name, home = ?home, %error, "robots could not be listed");
-                self.state.round.follow(home, false);
+                self.state.swept.round.follow(home, false);
                 Ok(())
             }
             Err(error) => self.not_listed(home, &accounts, &error),
@@ -170,7 +176,7 @@ impl Sweep<'_> {
     }
 
     fn not_listed(&mut self, home: &Arc<Home>, accounts: &[AccountSlots], error: &Error) -> Result<(), Outcome> {
-        let (ctx, name, capabilities) = (self.ctx, self.name, &self.state.capabilities);
+        let (ctx, name, capabilities) = (self.ctx, self.name, &self.state.session.capabilities);
         tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
         if let Error::ListTooLong { .. } = error {
             self.unseen = Some(unseen_in(name, home, error));
@@ -187,7 +193,7 @@ impl Sweep<'_> {
             ctx.suspect(name, error);
             let usable = ctx.registries.get(name).is_some_and(|state| state.trouble.is_none());
             if !usable || self.unanswered == homes::SEVERAL {
-                ctx.registries.swept_to(name, Some(Arc::clone(home)));
+                ctx.registries.record_sweep(self.state, |swept| swept.stopped_at = Some(Arc::clone(home)));
                 let wait = self.client.asked_to_wait().unwrap_or(homes::PAUSE);
                 return Err(Outcome::Failed { not_before: Some(deadline::from_now(wait)) });
             }
@@ -256,7 +262,7 @@ impl Sweep<'_> {
 
 /// The homes to visit although no account is there: those that had robots of ours, and the next few of all projects.
 async fn beside(ctx: &Context, name: &RegistryKey, state: &RegistryState, client: &dyn Registry) -> Vec<Arc<Home>> {
-    let (round, length) = (&state.round, ctx.settings.patrol_every);
+    let (round, length) = (&state.swept.round, ctx.settings.patrol_every);
     if round.is_due(length, Instant::now()) {
         match client.projects().await {
             Ok(projects) => round.begin(projects, length, Instant::now()),

@@ -41,12 +41,6 @@ impl Tracked {
         Self { left: version, seen: version, ..Self::default() }
     }
 
-    /// As it is after a change.
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-
     /// The version that the last pass left; none if it left nothing.
     pub fn left(&self) -> Version {
         self.left

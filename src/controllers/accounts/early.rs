@@ -138,7 +138,7 @@ impl Pass<'_> {
     /// What sweeps cannot list is not in sync, however this pass found it: nobody would notice what becomes of it.
     pub(super) fn unless_home_fails(&self, status: AccountStatus) -> AccountStatus {
         let synced = conditions::is_true(&status.conditions, kinds::SYNCED) && !self.is_deleting();
-        match self.registry.capabilities.why_home_fails(&self.desired.home).filter(|_| synced) {
+        match self.registry.session.capabilities.why_home_fails(&self.desired.home).filter(|_| synced) {
             Some(why) => {
                 let ready = conditions::is_true(&status.conditions, kinds::READY);
                 let generation = self.account.metadata.generation;

@@ -76,7 +76,7 @@ pub(crate) fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, 
 
 /// The robot login holds less than it is asked to hand out.
 fn too_much(state: &RegistryState, wanted: &Permissions) -> String {
-    let lacks = state.login_robot.as_ref().map(|own| own.lacks(wanted)).unwrap_or_default();
+    let lacks = state.session.login_robot.as_ref().map(|own| own.lacks(wanted)).unwrap_or_default();
     let what = if lacks.is_empty() {
         let all = wanted
             .iter()
@@ -107,10 +107,10 @@ fn forbidden(state: &RegistryState, home: &Home, needs: &str, said: &str) -> Str
         Home::System => registries::place(&Scope::System),
         Home::Project(name) => registries::place(&Scope::Project(name.clone())),
     };
-    let name = state.login_name.as_str();
+    let name = state.session.login_name.as_str();
     let says_more = said != "forbidden" && !(name.is_empty() || said.contains(name));
     let said = if says_more { format!(" ({said})") } else { String::new() };
-    let advice = match (state.info.as_ref().map(|info| info.login), home) {
+    let advice = match (state.session.info.as_ref().map(|info| info.login), home) {
         _ if needs.is_empty() => "give the registry another login".to_owned(),
         (Some(LoginKind::User), Home::Project(_)) => format!("make its user an administrator of {place} in Harbor"),
         (Some(LoginKind::User), Home::System) => "robots of the system take an administrator of Harbor".to_owned(),
@@ -144,8 +144,8 @@ mod tests {
 
     fn logged_in(kind: LoginKind) -> RegistryState {
         let mut state = registry(false, &json!({}));
-        state.login_name = "robot$operator".to_owned();
-        state.info = Some(ServerInfo { version: None, registry_host: None, login: kind });
+        state.session.login_name = "robot$operator".to_owned();
+        state.session.info = Some(ServerInfo { version: None, registry_host: None, login: kind });
         state
     }
 

@@ -192,7 +192,7 @@ impl Pass<'_> {
     /// Before anything was read.
     fn nothing_read(&self) -> Gathered {
         Gathered {
-            client: self.registry.client.clone(),
+            client: self.registry.session.client.clone(),
             owner: self.account.owner_reference(),
             endpoint: self.registry.endpoint().unwrap_or_default(),
             robots: report::NO_ROBOTS,

@@ -38,7 +38,7 @@ impl Pass<'_> {
         let since = self.registry.trouble_since.map(|since| since.elapsed());
         // Without a login nothing comes back by itself, however often this process began anew meanwhile.
         let deleted = self.account.metadata.deletion_timestamp.as_ref().filter(|_| {
-            let never_served = self.registry.info.is_none();
+            let never_served = !self.registry.has_answered;
             trouble.permanent && never_served
         });
         let waits = deleted.and_then(|at| Duration::try_from(self.ctx.now().duration_since(at.0.into())).ok());

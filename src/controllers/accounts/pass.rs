@@ -132,6 +132,7 @@ impl Pass<'_> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;
         let at_rest = cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
         self.registry
+            .session
             .capabilities
             .why_home_fails(&self.desired.home)
             .filter(|_| at_rest && self.registry.trouble.is_none())

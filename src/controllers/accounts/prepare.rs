@@ -37,7 +37,7 @@ pub(super) async fn prepare<'a>(
     };
     // All accounts of a registry share its key.
     let registry_name = registry.key.clone();
-    let listed = registry.projects.clone().unwrap_or_default();
+    let listed = registry.session.projects.clone().unwrap_or_default();
     let desired = match wish(ctx, &account, &registry, &listed) {
         Ok(desired) => desired,
         Err(failure) => return Err(without_registry(ctx, key, account, &failure).await),

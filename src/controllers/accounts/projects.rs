@@ -43,11 +43,11 @@ impl Pass<'_> {
         if !by_pattern(&self.account.spec) {
             return Ok(true);
         }
-        if self.registry.trouble.is_some() || self.registry.client.is_none() {
+        if self.registry.trouble.is_some() || self.registry.session.client.is_none() {
             return Ok(false);
         }
         let has_robot = self.account.status.as_ref().is_some_and(|status| status.robot.is_some());
-        let known = self.registry.projects.clone().filter(|_| has_robot);
+        let known = self.registry.session.projects.clone().filter(|_| has_robot);
         let existing = match (self.list_projects(cause).await, known) {
             (Ok(existing), _) => existing,
             (Err(Stop::Wish { failure, .. }), Some(known)) => {
@@ -62,7 +62,7 @@ impl Pass<'_> {
     }
 
     async fn list_projects(&self, cause: Cause) -> Result<Arc<BTreeSet<String>>, Stop> {
-        if self.registry.login_robot.as_ref().is_some_and(|own| !own.lists_projects) {
+        if self.registry.session.login_robot.as_ref().is_some_and(|own| !own.lists_projects) {
             let message = format!(
                 "{}: the registry's login sees only projects of its own, so patterns would not find the others; grant it \
                  project:list of the system",
@@ -89,8 +89,8 @@ pub(super) fn give_up_missing(
     spec: &AccountSpec,
     registry: &RegistryState,
 ) -> Option<Failure> {
-    registry.capabilities.names_projects(account, |project| names(spec, project));
-    let missing = registry.capabilities.missing_projects();
+    registry.session.capabilities.names_projects(account, |project| names(spec, project));
+    let missing = registry.session.capabilities.missing_projects();
     if missing.is_empty() || desired.home != Home::System {
         return None;
     }

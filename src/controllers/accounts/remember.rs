@@ -9,7 +9,7 @@ use super::projects;
 use super::restart::settle;
 use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
-use crate::controllers::index::{Contests, Entry, State, Told, digest};
+use crate::controllers::index::{Entry, State, Told, digest};
 use crate::controllers::tracked::{Shown, Tracked};
 use crate::controllers::{Context, Key, sweep};
 use crate::deadline;
@@ -75,54 +75,35 @@ pub(super) fn told_of(account: &Account) -> Told {
 /// Notes at the start of a pass what it is about to act on, so that echoes of its own writes are known as such.
 /// `shown`: what the watch had shown of it when it was read.
 pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &RegistryKey, shown: Version) {
-    let before = ctx.index.get(key).filter(|entry| entry.uid == uid_digest(account));
-    let (version, wish) = (Version::of(&account.metadata), spec_digest(account));
-    let object = match &before {
-        Some(entry) => entry.object.with(|object| object.read(version, shown)),
-        // Whether the watch has shown it, or will, is not known.
-        None => Tracked::found(version),
-    };
+    let (version, uid, wish) = (Version::of(&account.metadata), uid_digest(account), spec_digest(account));
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
-    let home = match &account.spec {
+    let home = ctx.index.home(&match &account.spec {
         AccountSpec::Project(spec) => Home::Project(spec.project.clone()),
         AccountSpec::System(_) => Home::System,
-    };
-    let entry = Entry {
-        uid: uid_digest(account),
-        registry: registry.clone(),
-        home: ctx.index.home(&home),
-        base_name: account.robot_name().into(),
-        secret_name: ObjectName::new(&account.secret_name()).ok().filter(|name| *name != key.name),
+    });
+    let mut entry = ctx.index.get(key).filter(|entry| entry.uid == uid).unwrap_or_else(|| Entry {
+        // Whether the watch has shown it, or will, is not known.
+        object: Tracked::found(version),
+        left_unfinished: finalizer,
         wish,
-        object,
-        slots: before.as_ref().and_then(|entry| entry.slots),
-        renamed: before.as_ref().is_some_and(|entry| entry.renamed),
-        marked: before.as_ref().map_or([0; 2], |entry| entry.marked),
-        mark_seen: before.as_ref().is_some_and(|entry| entry.mark_seen),
-        held_back: before.as_ref().is_some_and(|entry| entry.held_back),
-        secret: before.as_ref().map(|entry| entry.secret).unwrap_or_default(),
-        home_fails: before.as_ref().is_some_and(|entry| entry.home_fails),
-        recheck: false,
-        wake: before.as_ref().and_then(|entry| entry.wake),
-        unsettled_until: before.as_ref().and_then(|entry| entry.unsettled_until),
-        left_unfinished: before.as_ref().map_or(finalizer, |entry| entry.left_unfinished),
-        may_have_robots: finalizer,
-        had_robots: finalizer || before.as_ref().is_some_and(|entry| entry.had_robots),
-        deleting: objects::is_deleting(&account.metadata),
-        gave_up: before.as_ref().is_some_and(|entry| entry.gave_up),
-        told: told_of(account),
-        password: before.as_ref().filter(|_| account.password_secret_ref().is_some()).and_then(|e| e.password.clone()),
-        by_pattern: projects::by_pattern(&account.spec),
-        contests: before.and_then(|entry| {
-            let contests = entry.contests?;
-            // A person who edits the account may have settled the matter; a new token does not make repairs cheaper.
-            let calm = || {
-                let Contests { repairs, renewals, refused, .. } = *contests;
-                Box::new(Contests { repairs, renewals, refused, ..Contests::default() })
-            };
-            Some(if entry.wish == wish { contests.clone() } else { calm() })
-        }),
-    };
+        ..Entry::new(uid, registry.clone(), Arc::clone(&home))
+    });
+    entry.object.read(version, shown);
+    // A person who edits the account may have settled the matter; a new token does not make repairs cheaper.
+    if let Some(contests) = entry.contests.as_mut().filter(|_| entry.wish != wish) {
+        (contests.secret, contests.service_accounts, contests.failing) = Default::default();
+    }
+    (entry.registry, entry.home, entry.wish, entry.told) = (registry.clone(), home, wish, told_of(account));
+    entry.base_name = account.robot_name().into();
+    entry.secret_name = ObjectName::new(&account.secret_name()).ok().filter(|name| *name != key.name);
+    entry.recheck = false;
+    entry.may_have_robots = finalizer;
+    entry.had_robots |= finalizer;
+    entry.deleting = objects::is_deleting(&account.metadata);
+    entry.by_pattern = projects::by_pattern(&account.spec);
+    if account.password_secret_ref().is_none() {
+        entry.password = None;
+    }
     ctx.index.set(key.clone(), entry);
     if let Some(secret) = ctx.index.take_secret(key) {
         ctx.index.see_secret(key, secret, Shown::Listed);
@@ -144,9 +125,9 @@ pub(super) fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outco
     let Some(Entry { registry, home, had_robots, .. }) = ctx.index.remove(key) else { return Outcome::Gone };
     match ctx.registries.get(&registry) {
         Some(state) => {
-            state.capabilities.names_projects(key, |_| false);
+            state.session.capabilities.names_projects(key, |_| false);
             if had_robots && !nothing_left {
-                state.round.follow(&home, true);
+                state.swept.round.follow(&home, true);
             }
             if state.is_deleting() {
                 ctx.probe(registry);

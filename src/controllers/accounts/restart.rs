@@ -133,7 +133,7 @@ pub(super) fn as_left(pass: &Pass<'_>) -> Option<[Option<Robot>; 2]> {
     let mut robot = expected(&pass.desired, status.robot.as_ref()?);
     let entry = pass.ctx.index.get(pass.key)?;
     if entry.renamed {
-        let prefix = pass.registry.client.as_ref()?.name_prefix()?;
+        let prefix = pass.registry.session.client.as_ref()?.name_prefix()?;
         let short = report::slot_of(&robot).name(&entry.base_name);
         let former = prefix_of(&robot.name, &robot.home, &short)?.len();
         robot.name = format!("{prefix}{}", &robot.name[former..]);

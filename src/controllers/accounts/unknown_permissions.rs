@@ -30,10 +30,10 @@ impl Pass<'_> {
 /// Takes out of the wish what this Harbor does not know, and says so.
 /// `settled_on`: the account would give up a credential for another try of what Harbor refused.
 pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState, settled_on: bool) -> Option<Failure> {
-    let text = registry.info.as_ref().and_then(|info| info.version.as_deref());
+    let text = registry.session.info.as_ref().and_then(|info| info.version.as_deref());
     let version = text.and_then(Version::parse);
-    let listed = registry.catalogue.as_deref();
-    let told = registry.capabilities.refused_pairs(text, settled_on);
+    let listed = registry.session.catalogue.as_deref();
+    let told = registry.session.capabilities.refused_pairs(text, settled_on);
     let unknown = catalogue::unknown(version, listed, &desired.permissions, &told);
     if unknown.is_empty() {
         return None;
@@ -61,12 +61,12 @@ pub(super) fn learn(
 ) -> bool {
     match error {
         registry::Error::PermissionUnknown { pair } => {
-            let version = registry.info.as_ref().and_then(|info| info.version.as_deref());
-            registry.capabilities.pair_refused(version, sent, pair)
+            let version = registry.session.info.as_ref().and_then(|info| info.version.as_deref());
+            registry.session.capabilities.pair_refused(version, sent, pair)
         }
         // Of a system account the other projects are served. One that a pattern found is missed by the next list.
         registry::Error::ProjectNotFound { project } if projects::names(spec, project) => {
-            registry.capabilities.set_project_missing(project, account)
+            registry.session.capabilities.set_project_missing(project, account)
         }
         _ => false,
     }

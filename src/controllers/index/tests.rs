@@ -9,33 +9,13 @@ pub(super) fn key(name: &str) -> Key {
 
 /// An account at rest in a project, of registry `main`.
 pub(super) fn entry(project: &str) -> Entry {
+    let home = Arc::new(Home::Project(project.to_owned()));
     Entry {
-        uid: 1,
-        registry: RegistryKey::cluster("main").unwrap(),
-        home: Arc::new(Home::Project(project.to_owned())),
         base_name: "ci".into(),
-        secret_name: None,
-        wish: 0,
-        object: Tracked::default(),
-        slots: None,
-        renamed: false,
-        marked: [0; 2],
-        mark_seen: false,
-        held_back: false,
-        secret: Tracked::default(),
-        home_fails: false,
-        recheck: false,
-        wake: None,
-        unsettled_until: None,
-        left_unfinished: false,
         may_have_robots: true,
         had_robots: true,
-        deleting: false,
-        gave_up: false,
         told: Told { state: State::Ready, expires: None, renews: None },
-        contests: None,
-        password: None,
-        by_pattern: false,
+        ..Entry::new(1, RegistryKey::cluster("main").unwrap(), home)
     }
 }
 

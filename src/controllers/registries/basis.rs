@@ -10,23 +10,30 @@ impl RegistryState {
     /// Changes with what accounts depend on beside their own object: the address, the login and what it may do, the hosts,
     /// Harbor's version and permissions.
     pub(super) fn basis(&self) -> u64 {
-        let version = self.info.as_ref().map(|info| &info.version);
-        digest((&self.object.spec.url, self.connection, self.rights(), self.hosts(), version, &self.catalogue))
+        let version = self.session.info.as_ref().map(|info| &info.version);
+        digest((
+            &self.object.spec.url,
+            self.session.connection,
+            self.rights(),
+            self.hosts(),
+            version,
+            &self.session.catalogue,
+        ))
     }
 
     /// Changes with what sweeps depend on: whatever a person may edit, the login and what it may do, and outages, since nobody
     /// knows what happened in Harbor meanwhile.
     fn sweep_basis(&self) -> u64 {
-        digest((wish(&self.object), self.connection, self.rights(), self.outages))
+        digest((wish(&self.object), self.session.connection, self.rights(), self.outages))
     }
 
     fn rights(&self) -> impl std::hash::Hash + use<> {
-        (self.login_robot.as_ref().map(|robot| robot.rights), self.rights_returned)
+        (self.session.login_robot.as_ref().map(|robot| robot.rights), self.rights_returned)
     }
 
     /// A sweep is wanted beside those that come by themselves.
     pub(super) fn awaits_sweep(&self) -> bool {
-        self.swept_for != Some(self.sweep_basis())
+        self.swept.basis != Some(self.sweep_basis())
     }
 
     /// Of an object that is about to change, what accounts acted on so far is kept.
@@ -51,9 +58,9 @@ impl Registries {
     pub fn may_sweep(&self, name: &RegistryKey) -> Option<bool> {
         let mut may = None;
         self.change(name, |state| {
-            let usable = state.client.is_some() && state.trouble.is_none();
+            let usable = state.session.client.is_some() && state.trouble.is_none();
             if usable {
-                state.swept_for = Some(state.sweep_basis());
+                state.swept.basis = Some(state.sweep_basis());
             }
             may = Some(usable);
         });

@@ -37,8 +37,8 @@ pub(super) async fn connect(
 ) -> Result<Connected, Trouble> {
     let missing = match current(ctx, name, state).await {
         Ok(client) => {
-            if state.kept || state.kept_in_vain {
-                ctx.registries.change(name, |state| (state.kept, state.kept_in_vain) = (false, false));
+            if state.session.kept || state.session.kept_in_vain {
+                ctx.registries.change(name, |state| (state.session.kept, state.session.kept_in_vain) = (false, false));
             }
             return Ok(Connected { client, missing: None });
         }
@@ -81,7 +81,7 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
         state.requests_per_second(&ctx.settings),
         state.max_in_flight(&ctx.settings),
     ));
-    if let Some(client) = state.client.as_ref().filter(|_| state.connection == connection) {
+    if let Some(client) = state.session.client.as_ref().filter(|_| state.session.connection == connection) {
         return Ok(Arc::clone(client));
     }
     let client = client_for(ctx, state, &spec.url, &login, roots).map_err(|error| match error {
@@ -94,20 +94,16 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
     })?;
     let client: Arc<dyn Registry> = Arc::new(client);
     ctx.registries.change(name, |state| {
-        if state.client.is_some() {
+        if state.session.client.is_some() {
             state.keep_basis();
         }
-        // A late answer to the last login teaches nothing about this one.
-        state.capabilities = Arc::default();
-        if let Some(former) = state.client.replace(Arc::clone(&client)).filter(|_| state.connected_to != spec.url) {
-            let url = std::mem::take(&mut state.connected_to);
-            state.leave(&url, Some(former));
+        let former = state.session.begin(Arc::clone(&client), connection, &spec.url, &login.username);
+        if former.client.is_some() && former.url != spec.url {
+            state.leave(&former.url, former.client);
         }
-        state.connected_to.clone_from(&spec.url);
-        state.connection = connection;
-        state.login_name.clone_from(&login.username);
-        state.login_robot = None;
-        (state.login_robot_seen, state.catalogue_seen) = (None, None);
+        // Nothing is done by a login of which it is not known what it is.
+        state.trouble.get_or_insert_with(|| Trouble::unprobed(name));
+        state.probed = false;
     });
     tracing::info!(registry = %name, login = login.username, "logging in");
     Ok(client)

@@ -88,7 +88,9 @@ impl RegistryState {
 pub async fn look_at_former(ctx: &Arc<Context>, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     // A sweep that began before the URL changed has the former one's client at hand.
-    let Some(present) = state.client.clone().filter(|_| state.connected_to == state.object.spec.url) else { return };
+    let Some(present) = state.session.client.clone().filter(|_| state.session.url == state.object.spec.url) else {
+        return;
+    };
     let suspended = state.object.spec.suspend.unwrap_or_default() || state.is_deleting();
     let mut done = Vec::new();
     for former in &state.former {

@@ -141,7 +141,7 @@ impl RegistryState {
 
     /// What Harbor says, if it can be used.
     fn said_host(&self) -> Option<ImageHost> {
-        ImageHost::parse(self.info.as_ref()?.registry_host.as_deref()?)
+        ImageHost::parse(self.session.info.as_ref()?.registry_host.as_deref()?)
     }
 
     /// Keeps the host that Harbor named first at this URL, or another one that the owner confirmed.
@@ -183,7 +183,7 @@ impl RegistryState {
         if let Some(host) = &self.object.spec.registry_host {
             return format!("registry {name}: spec.registryHost {} is no host of images; correct it", quoted(host));
         }
-        let said = self.info.as_ref().and_then(|info| info.registry_host.as_deref());
+        let said = self.session.info.as_ref().and_then(|info| info.registry_host.as_deref());
         let said = said.map_or("no registry host".to_owned(), |said| {
             format!("{} as its registry host, which is none that a Secret can be written for", quoted(said))
         });
@@ -203,7 +203,8 @@ mod tests {
     use crate::registry::{LoginKind, ServerInfo};
 
     fn says(mut state: RegistryState, host: &str) -> RegistryState {
-        state.info = Some(ServerInfo { version: None, registry_host: Some(host.to_owned()), login: LoginKind::Robot });
+        state.session.info =
+            Some(ServerInfo { version: None, registry_host: Some(host.to_owned()), login: LoginKind::Robot });
         state
     }
 

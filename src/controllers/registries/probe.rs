@@ -85,26 +85,26 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
         match answer.info {
             Ok(info) => {
                 // Of a short outage the sweep that is under way need not begin anew.
-                if state.trouble.is_some() && !state.capabilities.is_swept_now() {
+                if state.trouble.is_some() && !state.session.capabilities.is_swept_now() {
                     state.outages += 1;
                 }
                 // Timers of accounts that came before the first answer were set without it: the sweep sees to them.
-                if let (None, Some(client), false) = (&state.info, &state.client, has_accounts) {
-                    state.clock_offset = client.clock_offset();
+                if let (None, Some(client), false) = (&state.session.info, &state.session.client, has_accounts) {
+                    state.swept.clock_offset = client.clock_offset();
                 }
                 if answer.looked {
-                    state.sees_system = match info.login {
+                    state.session.sees_system = match info.login {
                         LoginKind::Administrator => true,
                         LoginKind::User => false,
                         LoginKind::Robot => answer.login_robot.as_ref().is_some_and(|robot| robot.lists_system),
                     };
-                    state.recheck_system = state.sees_system;
-                    state.login_robot = answer.login_robot;
+                    state.swept.recheck_system = state.session.sees_system;
+                    state.session.login_robot = answer.login_robot;
                     // Whoever edited the object meanwhile wants another look.
                     let current = wish(&state.object) == wish(asked);
-                    state.login_robot_seen = current.then(Instant::now);
+                    state.session.login_robot_seen = current.then(Instant::now);
                 }
-                state.info = Some(info);
+                (state.session.info, state.has_answered) = (Some(info), true);
                 state.keep_host();
                 state.trouble = state.hosts().is_none().then(|| Trouble {
                     reason: "RegistryHostInvalid",
@@ -144,7 +144,7 @@ fn serve(ctx: &Context, name: &RegistryKey, state: &RegistryState) -> Outcome {
     // Whether anybody still uses a registry that is to go may be seen differently in the middle of a pass, and what this
     // probe did not find out need not stay unknown for an hour.
     let poll = state.poll_interval(&ctx.settings);
-    let unknown = login::is_due(state.login_robot_seen) || login::is_due(state.catalogue_seen);
+    let unknown = login::is_due(state.session.login_robot_seen) || login::is_due(state.session.catalogue_seen);
     let again = deadline::from_now(match (state.is_deleting(), unknown) {
         (true, _) => poll,
         (false, true) => poll.max(ONCE_MORE),
@@ -171,7 +171,8 @@ fn wait(
         ctx.registries.change(name, |state| state.released = Some(Instant::now()));
         ctx.release(WaitFor::Registry(name));
     }
-    let asked = state.client.as_ref().and_then(|client| client.asked_to_wait()).map(|wait| wait.min(LONGEST_PATIENCE));
+    let asked =
+        state.session.client.as_ref().and_then(|client| client.asked_to_wait()).map(|wait| wait.min(LONGEST_PATIENCE));
     let wait = asked.max(patience(trouble, state.trouble_since));
     match trouble.again {
         Some(after) => Outcome::Settled { wake: Some(deadline::from_now(after)) },
@@ -199,7 +200,7 @@ fn patience(trouble: &Trouble, since: Option<Instant>) -> Option<Duration> {
 /// When the login's expiry has to be announced, if that is still to come.
 fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
     let now = state.registry_now(ctx.now());
-    let at = state.login_robot.as_ref()?.notice_at().filter(|&at| at > now)?;
+    let at = state.session.login_robot.as_ref()?.notice_at().filter(|&at| at > now)?;
     Some(ctx.instant_of(at, now))
 }
 

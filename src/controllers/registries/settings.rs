@@ -13,13 +13,13 @@ pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &dyn Regis
     let Some(state) = ctx.registries.get(name) else { return Ok(()) };
     let problem = match &state.object.spec.server_settings {
         Some(_) if state.object.spec.suspend.unwrap_or_default() || state.is_deleting() => {
-            state.settings_problem.clone()
+            state.swept.settings_problem.clone()
         }
         Some(wish) => keep(ctx, name, &state, wish, client).await?,
         None => None,
     };
-    if problem != state.settings_problem {
-        ctx.registries.change(name, |state| state.settings_problem = problem);
+    if problem != state.swept.settings_problem {
+        ctx.registries.record_sweep(&state, |swept| swept.settings_problem = problem);
     }
     Ok(())
 }
@@ -38,11 +38,11 @@ async fn keep(
         );
         return Ok(Some(problem("SettingsConflict", message)));
     }
-    if state.info.as_ref().is_none_or(|info| info.login != LoginKind::Administrator) {
+    if state.session.info.as_ref().is_none_or(|info| info.login != LoginKind::Administrator) {
         let message = format!(
             "registry {name}: serverSettings need the login of a Harbor administrator, which {} is not; give spec.auth \
              another login, or take serverSettings out",
-            state.login_name
+            state.session.login_name
         );
         return Ok(Some(problem("LoginNotAdministrator", message)));
     }

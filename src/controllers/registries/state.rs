@@ -1,29 +1,23 @@
 //! A registry between passes: its object, its login, and what is known of it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::capabilities::Capabilities;
 use super::former::Former;
 use super::hosts::Pin;
-use super::login_robot::LoginRobot;
+use super::session::Session;
 use super::trouble::Trouble;
 use crate::api::{
     ClusterHarborRegistrySpec, ObjectName, OrphanPolicy, RegistryKey, RegistryKind, RegistryObject, RegistryTime,
 };
 use crate::cluster::objects::Version;
 use crate::controllers::Settings;
-use crate::controllers::sweep::orphan_count::Counts;
-use crate::controllers::sweep::round::Round;
-use crate::controllers::sweep::since::Since;
+use crate::controllers::sweep::swept::Swept;
 use crate::controllers::tracked::Tracked;
-use crate::domain::catalogue::Catalogue;
-use crate::domain::report::Failure;
 use crate::domain::robot::Home;
-use crate::registry::{LoginKind, Registry, ServerInfo};
+use crate::registry::{LoginKind, Registry};
 
 /// An offset of Harbor's clock above this is reported.
 pub(super) const SKEW: Duration = Duration::from_mins(5);
@@ -46,124 +40,54 @@ pub struct RegistryState {
     pub object: Arc<RegistryObject>,
     /// `object` at the API server.
     pub(super) tracked: Tracked,
-    /// The client of the present login; `None` until there is one.
-    pub client: Option<Arc<dyn Registry>>,
-    /// What Harbor said of itself.
-    pub info: Option<ServerInfo>,
-    /// The login's name.
-    pub login_name: String,
-    /// The version of its Secret when it was last read.
+    /// The version of the login's Secret when it was last read.
     pub login_version: Version,
+    /// The present login, and what is known by it.
+    pub session: Session,
     /// What stands in the way; `None` = usable.
     pub trouble: Option<Trouble>,
     /// Since when there is trouble, without a break.
     pub trouble_since: Option<Instant>,
-    /// The robot that we log in as, where it may look at itself.
-    pub login_robot: Option<LoginRobot>,
-    /// When the login last looked at itself, which it does once an hour; `None` = it has to.
-    pub(super) login_robot_seen: Option<Instant>,
-    /// The same of Harbor's permissions.
-    pub(super) catalogue_seen: Option<Instant>,
-    /// The next sweep also looks at the robots of the system.
-    pub recheck_system: bool,
-    /// Robots without an account and robots that nobody manages, as the last whole sweep found them.
-    pub counts: Option<Arc<Counts>>,
-    /// What accounts last acted on; see `basis`.
-    pub(super) acted_on: Option<u64>,
-    /// What the last sweep was for; see `basis`.
-    pub(super) swept_for: Option<u64>,
+    /// The last probe is still true: nothing about the object changed since and nobody met a 401. Until then accounts
+    /// wait without a word.
+    pub probed: bool,
+    /// Harbor answered in some session of this process.
+    pub has_answered: bool,
+    /// When accounts that wait for it were last told why, while something stood in the way.
+    pub(super) released: Option<Instant>,
     /// Counts good answers after something had stood in the way, unless a sweep was under way.
     pub(super) outages: u32,
     /// Counts how often the login was seen to hold again what it had been refused.
     pub(super) rights_returned: u32,
-    /// When accounts that wait for it were last told why, while something stood in the way.
-    pub(super) released: Option<Instant>,
-    /// Learned by trying.
-    pub capabilities: Arc<Capabilities>,
-    /// What stands in the way of `spec.serverSettings`.
-    pub settings_problem: Option<Failure>,
-    /// What sweeps do not get to see, since there is too much of it.
-    pub sweep_problem: Option<Failure>,
-    /// Since when robots are without an account, where `orphanPolicy` asks for their deletion.
-    pub orphans_due: Arc<Since>,
-    /// Since when robots hold more than is granted.
-    pub ungranted: Arc<Since>,
-    /// Which homes sweeps visit beside those in use.
-    pub round: Arc<Round>,
-    /// The home at which the last sweep ended early; `None` = it came through.
-    pub swept_to: Option<Arc<Home>>,
-    /// What stood before the names of robots when they were last swept.
-    pub swept_prefix: Option<String>,
-    /// The login may list the robots of the system.
-    pub sees_system: bool,
-    /// The permissions that Harbor says it knows; `None` = the login may not ask.
-    pub catalogue: Option<Arc<Catalogue>>,
+    /// What accounts last acted on; see `basis`.
+    pub(super) acted_on: Option<u64>,
+    /// What sweeps found out.
+    pub swept: Swept,
     /// The host of images that was named first at this URL, or confirmed since.
     pub(super) pinned: Option<Pin>,
     /// Harbors that `spec.url` named before.
     pub(super) former: Vec<Former>,
-    /// The projects that the login sees, where an account asks for them by pattern.
-    pub projects: Option<Arc<BTreeSet<String>>>,
-    /// When they were listed.
-    pub(crate) projects_seen: Option<Instant>,
-    /// The digest of login and connection settings that `client` was made with.
-    pub(super) connection: u64,
-    /// The URL that `client` was made for.
-    pub(super) connected_to: String,
-    /// What `client` was made of is gone from the cluster (the login Secret, the CA bundle), and Harbor still accepts it.
-    pub kept: bool,
-    /// The same, and Harbor refused it: it is not used any more.
-    pub(super) kept_in_vain: bool,
-    /// Harbor's clock minus ours when timers were last set by it.
-    pub clock_offset: jiff::SignedDuration,
-    /// The last probe is still true: nothing about the object changed since and nobody met a 401. Until then accounts
-    /// wait without a word.
-    pub probed: bool,
 }
 
 impl RegistryState {
     pub(super) fn new(key: RegistryKey, object: Arc<RegistryObject>) -> Self {
-        let trouble = Trouble::unprobed(&key);
         let mut state = Self {
-            key,
             tracked: Tracked::found(Version::of(&object.metadata)),
+            trouble: Some(Trouble::unprobed(&key)),
+            key,
             object,
-            client: None,
-            info: None,
-            login_name: String::new(),
             login_version: Version::NONE,
-            trouble: Some(trouble),
+            session: Session::default(),
             trouble_since: None,
-            login_robot: None,
-            login_robot_seen: None,
-            catalogue_seen: None,
-            recheck_system: false,
-            counts: None,
-            acted_on: None,
-            swept_for: None,
+            probed: false,
+            has_answered: false,
+            released: None,
             outages: 0,
             rights_returned: 0,
-            released: None,
-            capabilities: Arc::default(),
-            settings_problem: None,
-            sweep_problem: None,
-            orphans_due: Arc::default(),
-            swept_to: None,
-            ungranted: Arc::default(),
-            round: Arc::default(),
-            swept_prefix: None,
-            sees_system: false,
-            catalogue: None,
+            acted_on: None,
+            swept: Swept::default(),
             pinned: None,
             former: Vec::new(),
-            projects: None,
-            projects_seen: None,
-            connection: 0,
-            connected_to: String::new(),
-            kept: false,
-            kept_in_vain: false,
-            clock_offset: jiff::SignedDuration::ZERO,
-            probed: false,
         };
         state.recall_former();
         state
@@ -213,13 +137,13 @@ impl RegistryState {
 
     /// Harbor's clock, if ours says `now`.
     pub fn registry_now(&self, now: RegistryTime) -> RegistryTime {
-        now + self.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default()
+        now + self.session.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default()
     }
 
     /// The later one of Harbor's clock and ours, if ours says `now`: a moment far beyond both was noted by a clock that was
     /// wrong. Nothing is beyond a clock that is not believed.
     pub fn later_clock(&self, now: RegistryTime) -> RegistryTime {
-        let believed = self.client.as_ref().is_some_and(|client| !client.clock_is_absurd());
+        let believed = self.session.client.as_ref().is_some_and(|client| !client.clock_is_absurd());
         if believed { self.registry_now(now).max(now) } else { RegistryTime::MAX }
     }
 
@@ -251,19 +175,19 @@ impl RegistryState {
     /// The client in memory, where what it was made of is gone: whoever deletes login, registry and accounts together,
     /// in whatever order, wants the robots gone, too. Of another URL it says nothing.
     pub(super) fn kept_client(&self) -> Option<&Arc<dyn Registry>> {
-        let same = self.connected_to == self.object.spec.url && !self.kept_in_vain;
-        self.client.as_ref().filter(|_| same)
+        let same = self.session.url == self.object.spec.url && !self.session.kept_in_vain;
+        self.session.client.as_ref().filter(|_| same)
     }
 
     /// What stands in the way of an account. One on its way out goes on with a login that is only in memory.
     pub fn trouble_for(&self, deleting: bool) -> Option<&Trouble> {
-        self.trouble.as_ref().filter(|_| !(deleting && self.kept))
+        self.trouble.as_ref().filter(|_| !(deleting && self.session.kept))
     }
 
     /// A login that is only in memory may serve accounts on their way out; a probe finds out.
     pub fn may_be_kept(&self) -> bool {
         let missing = self.trouble.as_ref().is_some_and(|trouble| trouble.reason == CREDENTIALS_MISSING);
-        missing && !self.kept && self.kept_client().is_some()
+        missing && !self.session.kept && self.kept_client().is_some()
     }
 
     /// `spec.orphanPolicy: Delete`, and nothing stops the operator.
@@ -286,7 +210,7 @@ impl RegistryState {
 
     /// The login is a robot's.
     pub fn is_robot(&self) -> bool {
-        self.info.as_ref().is_some_and(|info| info.login == LoginKind::Robot)
+        self.session.info.as_ref().is_some_and(|info| info.login == LoginKind::Robot)
     }
 
     /// What an answer to PUT or PATCH holds for: of a person, who has a role in each project, for the project; of a robot
@@ -302,7 +226,9 @@ impl RegistryState {
     /// caller's own name (contract `26-robot-as-manager-system`, `30-roles`), or that a robot holds less than it would give.
     /// Others (a session's token, a rule of some proxy) say nothing of that.
     pub fn says_no(&self, message: &str) -> bool {
-        message == "forbidden" || message == self.login_name || message.starts_with("permission scope is invalid")
+        message == "forbidden"
+            || message == self.session.login_name
+            || message.starts_with("permission scope is invalid")
     }
 
     /// Whether PUT and PATCH may be planned: known, or worth a try. Persons may. No robot may update a robot of the system,
@@ -310,9 +236,9 @@ impl RegistryState {
     /// what it holds itself, its first try tells.
     pub fn may_update(&self, home: &Home) -> bool {
         let is_robot = self.is_robot();
-        self.capabilities.may_update(&self.place(home)).unwrap_or_else(|| match home {
+        self.session.capabilities.may_update(&self.place(home)).unwrap_or_else(|| match home {
             Home::System => !is_robot,
-            Home::Project(_) => !is_robot || self.login_robot.as_ref().is_none_or(|own| own.updates_robots),
+            Home::Project(_) => !is_robot || self.session.login_robot.as_ref().is_none_or(|own| own.updates_robots),
         })
     }
 }

@@ -1,7 +1,5 @@
 //! What the registry object says: a function of the registry's state, written when it changed.
 
-use std::sync::Arc;
-
 use super::RegistryState;
 use super::state::SKEW;
 use crate::api::{
@@ -11,7 +9,6 @@ use crate::api::{
 use crate::cluster::events::Note;
 use crate::cluster::{self, registries as objects};
 use crate::controllers::Context;
-use crate::controllers::sweep::orphan_count::Counts;
 use crate::controllers::sweep::orphans;
 use crate::controllers::sweep::unmanaged::Unmanaged;
 use crate::domain::catalogue::{Catalogue, Version};
@@ -23,11 +20,8 @@ use crate::registry;
 /// Conditions that are told as an event, too, when they come.
 const TOLD_AS_EVENTS: [&str; 3] = [kinds::LOGIN_EXPIRING, kinds::REGISTRY_HOST_CHANGED, kinds::ROBOTS_LEFT_BEHIND];
 
-/// A sweep counted robots (`None`: not all could be looked at), or found out about settings.
-pub async fn swept(ctx: &Context, name: &RegistryKey, counts: Option<Counts>) {
-    if let Some(counts) = counts {
-        ctx.registries.change(name, |state| state.counts = Some(Arc::new(counts)));
-    }
+/// A sweep found something out: says so.
+pub async fn tell_swept(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     // In doubt the probe that is on its way says everything.
     if state.trouble.is_none()
@@ -45,15 +39,15 @@ fn login_record(state: &RegistryState, kind: registry::LoginKind, before: &Regis
         registry::LoginKind::User => LoginKind::User,
         registry::LoginKind::Robot => LoginKind::Robot,
     };
-    let expiration_time = state.login_robot.as_ref().and_then(|own| own.expiration_time);
+    let expiration_time = state.session.login_robot.as_ref().and_then(|own| own.expiration_time);
     // A start forgets what was learned, and the next try tells it again.
-    let same = before.login.as_ref().filter(|login| login.name == state.login_name);
-    let may_update = state.capabilities.may_update_projects();
+    let same = before.login.as_ref().filter(|login| login.name == state.session.login_name);
+    let may_update = state.session.capabilities.may_update_projects();
     let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
-    let may_update_system = state.capabilities.may_update(&Home::System);
+    let may_update_system = state.session.capabilities.may_update(&Home::System);
     let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
-    let permissions = state.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
-    let name = state.login_name.clone();
+    let permissions = state.session.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
+    let name = state.session.login_name.clone();
     LoginRecord { kind, name, may_update, may_update_system, permissions, expiration_time }
 }
 
@@ -75,16 +69,16 @@ pub(super) async fn write_status(
     if ctx.index.is_listed() && waiting.queued == 0 && (waiting.in_progress == 0 || count >= before.account_count) {
         status.account_count = count;
     }
-    if let Some(counts) = &state.counts {
+    if let Some(counts) = &state.swept.counts {
         status.orphan_count = i32::try_from(orphans::count(&counts.orphans)).ok();
         status.unmanaged_robots = Some(Unmanaged::sum(counts.unmanaged.values()).record(state.registry_now(ctx.now())));
     }
-    if let Some(info) = &state.info {
+    if let Some(info) = &state.session.info {
         status.login = Some(login_record(state, info.login, &before));
         status.permissions = known_permissions(state, info.version.as_deref());
         status.harbor_version.clone_from(&info.version);
         // Known from the settings, or from the first robot.
-        if let Some(prefix) = state.client.as_ref().and_then(|client| client.name_prefix()) {
+        if let Some(prefix) = state.session.client.as_ref().and_then(|client| client.name_prefix()) {
             status.robot_name_prefix = Some(prefix);
         }
         status.registry_host = state.image_host().map(|host| host.to_string());
@@ -115,7 +109,7 @@ pub(super) async fn write_status(
 /// The permissions that this Harbor knows, by its own word or by the built-in list.
 fn known_permissions(state: &RegistryState, version: Option<&str>) -> Option<CatalogueRecord> {
     let version = version.and_then(Version::parse).filter(|version| *version >= Version::FIRST_CHECKED);
-    let (source, known) = match (&state.catalogue, version) {
+    let (source, known) = match (&state.session.catalogue, version) {
         (Some(listed), _) => (CatalogueSource::Harbor, (**listed).clone()),
         (None, Some(version)) => (CatalogueSource::BuiltIn, Catalogue::built_in(version)),
         (None, None) => return None,
@@ -144,7 +138,7 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
             "Suspended",
             "the login works; spec.suspend stops every account of this registry",
         )],
-        None if state.kept => vec![Verdict::new(
+        None if state.session.kept => vec![Verdict::new(
             kinds::READY,
             State::True,
             "LoggedIn",
@@ -154,7 +148,7 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
         None => vec![Verdict::new(kinds::READY, State::True, "LoggedIn", "Harbor accepts the login")],
         Some(trouble) => vec![Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone())],
     };
-    let problem = state.settings_problem.as_ref().or(state.sweep_problem.as_ref());
+    let problem = state.swept.settings_problem.as_ref().or(state.swept.problem.as_ref());
     verdicts.push(match (&state.trouble, problem) {
         (Some(trouble), _) if trouble.permanent => {
             Verdict::new(kinds::STALLED, State::True, trouble.reason, trouble.message.clone())
@@ -162,10 +156,10 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
         (_, Some(problem)) => Verdict::new(kinds::STALLED, State::True, problem.reason, problem.message.clone()),
         _ => Verdict::absent(kinds::STALLED),
     });
-    let offset = state.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
+    let offset = state.session.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
     // That something at a tenant's address tells the time is more than `Unreachable` says.
     let silent = state.is_tenants() && state.trouble.is_some();
-    let absurd = state.client.as_ref().is_some_and(|client| client.clock_is_absurd());
+    let absurd = state.session.client.as_ref().is_some_and(|client| client.clock_is_absurd());
     verdicts.push(if absurd && !silent {
         let message = "Harbor's answers carry a Date that is more than five years from this cluster's clock and is not \
                        believed; deadlines follow the last one that was, or this cluster's clock: set the clock of Harbor, \
@@ -198,13 +192,13 @@ fn host_changed(state: &RegistryState) -> Verdict {
 
 /// The day is part of the state; how far off it is would be another text at each look.
 fn login_expiring(state: &RegistryState, now: RegistryTime) -> Verdict {
-    let Some(at) = state.login_robot.as_ref().and_then(|own| own.expiring(now)) else {
+    let Some(at) = state.session.login_robot.as_ref().and_then(|own| own.expiring(now)) else {
         return Verdict::absent(kinds::LOGIN_EXPIRING);
     };
     let message = format!(
         "the operator's own login {} stops working at {at}: let it live longer in Harbor, or put another login into \
          Secret {}",
-        state.login_name,
+        state.session.login_name,
         state.login_secret()
     );
     Verdict::new(kinds::LOGIN_EXPIRING, State::True, "LoginExpiring", message)

@@ -46,7 +46,7 @@ impl Trouble {
             return unreachable(state, error);
         }
         let trouble = trouble_of(&state.key, error);
-        match bare_name(&state.login_name).filter(|_| error.is_of_login()) {
+        match bare_name(&state.session.login_name).filter(|_| error.is_of_login()) {
             // Names of the operator's login and Secret are for whoever sees the registry.
             Some(hint) => Trouble {
                 for_accounts: Some(trouble.message.clone()),
@@ -135,7 +135,7 @@ mod tests {
             ("robotina", false),
             ("admin", false),
         ] {
-            state.login_name = name.to_owned();
+            state.session.login_name = name.to_owned();
             for error in [Error::Unauthorized, Error::LoginLocked { after: Duration::ZERO }] {
                 let Trouble { message, for_accounts, .. } = Trouble::from_error(&state, &error);
                 assert_eq!(message.contains("in single quotes") && message.contains("harbor-login"), cut, "{name}");

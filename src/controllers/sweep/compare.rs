@@ -95,7 +95,7 @@ pub(super) async fn compare(
         fence.end(client, home, beyond).await?;
     }
     if let Some(state) = ctx.registries.get(registry) {
-        state.round.follow(home, marked.into_inner());
+        state.swept.round.follow(home, marked.into_inner());
     }
     // Accounts that waited for this project to appear.
     ctx.release(WaitFor::Project(registry, home));

@@ -27,9 +27,9 @@ pub(super) struct OrphanCount {
 impl OrphanCount {
     /// Begins with what is known of the system, while the login may look there.
     pub(super) fn of(state: &RegistryState) -> Self {
-        let before = state.counts.clone();
+        let before = state.swept.counts.clone();
         let mut orphan_count = Self { found: Counts::default(), whole: true, before };
-        if state.sees_system {
+        if state.session.sees_system {
             orphan_count.keep(&Arc::new(Home::System));
         }
         orphan_count

@@ -91,7 +91,7 @@ pub async fn delete(
     orphans: Vec<Orphan>,
 ) -> Result<Vec<Orphan>, Error> {
     let found = orphans.iter().map(|orphan| key(home, orphan)).collect();
-    let due = registry.orphans_due.lasting(home, &found, ctx.settings.orphan_after, Instant::now());
+    let due = registry.swept.orphans_due.lasting(home, &found, ctx.settings.orphan_after, Instant::now());
     let mut left = Vec::new();
     for orphan in orphans {
         if !due.contains(&key(home, &orphan)) || !execute(ctx, client, home, &orphan).await? {

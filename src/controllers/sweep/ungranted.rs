@@ -77,7 +77,7 @@ impl<'a> Fence<'a> {
         let key = |(robot, owner): &(Box<str>, Box<Owner>)| digest((robot, owner));
         let found: BTreeSet<u64> = beyond.iter().map(key).collect();
         let delay = self.state.grant_revocation_delay();
-        let due = self.state.ungranted.lasting(home, &found, delay, Instant::now());
+        let due = self.state.swept.ungranted.lasting(home, &found, delay, Instant::now());
         for robot in beyond.into_iter().filter(|robot| due.contains(&key(robot))) {
             let (name, owner) = robot;
             match self.end_one(client, home, &name, &owner).await {

@@ -104,14 +104,14 @@ impl Run<'_, '_> {
         let place = registry.place(&self.pass.desired.home);
         match result {
             Ok(answer) => {
-                registry.capabilities.update_accepted(place);
+                registry.session.capabilities.update_accepted(place);
                 Ok(answer)
             }
             Err(registry::Error::Forbidden { needs, message }) if registry.says_no(&message) => {
                 // What a robot may do changes with its permissions only, which are compared: it is asked again at once.
                 let robot = registry.is_robot();
                 let apart = if robot { Duration::ZERO } else { SECOND_LOOK };
-                let believed = registry.capabilities.update_refused(place, apart);
+                let believed = registry.session.capabilities.update_refused(place, apart);
                 if believed {
                     tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
                 }

@@ -49,7 +49,7 @@ async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>)
     if let Some(missing) = missing {
         return ask_kept(ctx, name, state, &*client, missing).await;
     }
-    let same = ctx.registries.get(name).is_some_and(|now| now.connection == state.connection);
+    let same = ctx.registries.get(name).is_some_and(|now| now.session.connection == state.session.connection);
     let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
     match client.info().await {
         Err(Error::Unauthorized) if same && known_wrong => return Err(refused(ctx, name, state, &Error::Unauthorized)),
@@ -82,8 +82,8 @@ async fn ask_kept(
 ) -> Result<ServerInfo, Trouble> {
     let answer = client.info().await;
     ctx.registries.change(name, |state| {
-        state.kept = answer.is_ok();
-        state.kept_in_vain |= matches!(answer, Err(Error::Unauthorized));
+        state.session.kept = answer.is_ok();
+        state.session.kept_in_vain |= matches!(answer, Err(Error::Unauthorized));
     });
     match answer {
         Ok(info) if state.is_deleting() => Ok(info),
@@ -99,10 +99,10 @@ fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error:
     if *error != Error::Unauthorized {
         return trouble;
     }
-    let Some(at) = state.login_robot.as_ref().and_then(|own| own.expired(state.registry_now(ctx.now()))) else {
+    let Some(at) = state.session.login_robot.as_ref().and_then(|own| own.expired(state.registry_now(ctx.now()))) else {
         return trouble;
     };
-    let (login, secret) = (&state.login_name, state.login_secret());
+    let (login, secret) = (&state.session.login_name, state.login_secret());
     let message = format!(
         "registry {name}: Harbor does not accept the login; {login} expired at {at}: let it live longer in Harbor, or put \
          another login into Secret {secret}"
@@ -115,11 +115,11 @@ fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error:
 /// that fails is followed by another at the next poll.
 async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<LoginRobot>> {
     let state = ctx.registries.get(name)?;
-    if !is_due(state.login_robot_seen) {
+    if !is_due(state.session.login_robot_seen) {
         return None;
     }
     match login {
-        LoginKind::Robot => login_robot::read(state.client.as_ref()?, &state.login_name).await,
+        LoginKind::Robot => login_robot::read(state.session.client.as_ref()?, &state.session.login_name).await,
         LoginKind::Administrator | LoginKind::User => Some(None),
     }
 }
@@ -128,12 +128,12 @@ async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> O
 /// where that fails.
 async fn look_at_server(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
-    let Some(client) = state.client.as_ref().filter(|_| is_due(state.catalogue_seen)) else { return };
+    let Some(client) = state.session.client.as_ref().filter(|_| is_due(state.session.catalogue_seen)) else { return };
     match client.catalogue().await {
         Ok(catalogue) => {
             let catalogue = catalogue.map(|catalogue| ctx.registries.shared(catalogue));
             ctx.registries.change(name, |state| {
-                (state.catalogue, state.catalogue_seen) = (catalogue, Some(Instant::now()));
+                (state.session.catalogue, state.session.catalogue_seen) = (catalogue, Some(Instant::now()));
             });
         }
         Err(error) => tracing::debug!(registry = %name, %error, "Harbor's permissions were not listed"),
@@ -149,16 +149,16 @@ pub(super) fn is_due(seen: Option<Instant>) -> bool {
 /// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at.
 fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
-    let changed = state.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
+    let changed = state.session.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
-    let refused = state.capabilities.may_update(&Home::Project(String::new())) == Some(false);
+    let refused = state.session.capabilities.may_update(&Home::Project(String::new())) == Some(false);
     let given_back = refused && own.is_some_and(|own| own.updates_robots);
     if changed || given_back {
         tracing::info!(registry = %name, "the login was given other permissions");
-        state.capabilities.forget_updates();
+        state.session.capabilities.forget_updates();
         ctx.registries.change(name, |state| state.rights_returned += u32::from(given_back));
     } else if own.is_none() {
-        state.capabilities.forget_updates();
+        state.session.capabilities.forget_updates();
     }
 }
 
@@ -166,6 +166,6 @@ fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
 /// by the accounts that are not as wished for it.
 fn try_again(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
-    state.capabilities.forget_refused_pairs();
+    state.session.capabilities.forget_refused_pairs();
     ctx.recheck_those(name, |_, entry| entry.held_back);
 }
