@@ -12,6 +12,7 @@ use super::slots::Slot;
 use super::spread::{self, Row};
 use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, SecretRecord, conditions as kinds};
 pub use blocked::foreign_secret;
+pub use unread::Unread;
 
 /// A robot that is an hour past its renewal time is reported.
 pub const OVERDUE_AFTER: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
@@ -396,6 +397,7 @@ pub fn slot_of(robot: &Robot) -> Slot {
 mod blocked;
 mod notes;
 mod overlap;
+mod unread;
 
 #[cfg(test)]
 mod tests;

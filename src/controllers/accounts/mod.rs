@@ -1,6 +1,6 @@
 //! Keeps accounts: one pass is gather → plan → execute → report.
 
-mod early;
+mod ending;
 pub(super) mod errors;
 mod events;
 mod execute;

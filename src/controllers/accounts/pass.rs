@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::early::{without_registry, write_status};
+use super::ending::{without_registry, write_status};
 use super::execute::Done;
 use super::{errors, gather, prepare, remember};
 use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};

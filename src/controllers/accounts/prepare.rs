@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::early::without_registry;
+use super::ending::without_registry;
 use super::pass::Pass;
 use super::{errors, remember};
 use crate::api::{Account, AccountSpec, RegistryKey};

@@ -88,69 +88,61 @@ impl RegistryState {
 pub async fn look_at_former(ctx: &Arc<Context>, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     // A sweep that began before the URL changed has the former one's client at hand.
-    let Some(present) = state.session.client.clone().filter(|_| state.session.url == state.object.spec.url) else {
-        return;
-    };
+    let session = &state.session;
+    let Some(present) = session.client.clone().filter(|_| session.url == state.object.spec.url) else { return };
     let suspended = state.object.spec.suspend.unwrap_or_default() || state.is_deleting();
-    let mut done = Vec::new();
     for former in &state.former {
         let url = former.told.url.as_str();
         let asked = |key| state.annotation(key) == Some(url);
-        if asked(keys::ANNOTATION_FORGET_FORMER_URL) {
-            done.push((url, None));
-            continue;
-        }
         let clean = asked(keys::ANNOTATION_CLEANUP_FORMER_URL) && !suspended;
-        if former.looked && !clean {
-            continue;
-        }
-        let session = match &former.client {
-            None if clean => client_at(ctx, name, &state, url).await,
-            session => session.clone(),
-        };
-        let left = match &session {
-            Some(session) => survey(ctx, name, &**session, &*present).await,
-            None => Err(Error::Unreachable { what: "no login for it is known any more" }),
-        };
-        let left = match left {
-            Ok(left) => left,
-            Err(error) => {
-                tracing::info!(registry = %name, url, %error, "the former Harbor was not asked");
-                done.push((url, Some(FormerUrl { robots: None, names: Vec::new(), ..former.told.clone() })));
-                continue;
-            }
-        };
-        let mut names = Vec::new();
-        for robot in left {
-            let gone = match session.as_ref().filter(|_| clean) {
-                Some(session) => delete(ctx, &state, &**session, &robot).await,
-                None => false,
+        let told = if asked(keys::ANNOTATION_FORGET_FORMER_URL) {
+            None
+        } else if clean || !former.looked {
+            let client = match &former.client {
+                None if clean => client_at(ctx, name, &state, url).await,
+                known => known.clone(),
             };
-            if !gone {
-                names.push(robot.name.into());
-            }
-        }
-        let count = names.len();
-        names.truncate(NAMED);
-        let told = FormerUrl { url: url.to_owned(), robots: i32::try_from(count).ok(), names };
-        done.push((url, (count > 0).then_some(told)));
-    }
-    if done.is_empty() {
-        return;
-    }
-    ctx.registries.change(name, |state| {
-        for (url, told) in &done {
-            match told {
-                None => state.former.retain(|former| former.told.url != *url),
-                Some(told) => {
-                    for former in state.former.iter_mut().filter(|former| former.told.url == *url) {
-                        former.told = told.clone();
-                        former.looked = true;
-                    }
+            match left_at(ctx, &state, client, &*present, clean).await {
+                Ok(left) => left,
+                Err(error) => {
+                    tracing::info!(registry = %name, url, %error, "the former Harbor was not asked");
+                    Some((None, Vec::new()))
                 }
             }
+        } else {
+            continue;
+        };
+        ctx.registries.change(name, |state| match told {
+            None => state.former.retain(|former| former.told.url != url),
+            Some((robots, names)) => {
+                for former in state.former.iter_mut().filter(|former| former.told.url == url) {
+                    former.told = FormerUrl { url: url.to_owned(), robots, names: names.clone() };
+                    former.looked = true;
+                }
+            }
+        });
+    }
+}
+
+/// How many robots are left at a former Harbor and the names of some, without those that are deleted if it is to be `clean`;
+/// `None` = nothing is left.
+async fn left_at(
+    ctx: &Context,
+    state: &RegistryState,
+    client: Option<Arc<dyn Registry>>,
+    present: &dyn Registry,
+    clean: bool,
+) -> Result<Option<(Option<i32>, Vec<String>)>, Error> {
+    let client = client.ok_or(Error::Unreachable { what: "no login for it is known any more" })?;
+    let mut names = Vec::new();
+    for robot in survey(ctx, &state.key, &*client, present).await? {
+        if !(clean && delete(ctx, state, &*client, &robot).await) {
+            names.push(robot.name.into());
         }
-    });
+    }
+    let count = names.len();
+    names.truncate(NAMED);
+    Ok((count > 0).then_some((i32::try_from(count).ok(), names)))
 }
 
 /// A robot that an account left.

@@ -14,7 +14,7 @@ use crate::controllers::Context;
 use crate::controllers::enqueue::WaitFor;
 use crate::controllers::index::{AccountSlots, robot_digest, slots_digest};
 use crate::domain::mark;
-use crate::domain::robot::Home;
+use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::registry::harbor::short_name;
 use crate::registry::{Digest, Error, Registry};
@@ -35,6 +35,57 @@ pub(super) struct Expected<'a> {
     pub(super) now: RegistryTime,
 }
 
+/// What was seen of one home, while several pages of it are read at once.
+#[derive(Default)]
+struct Seen {
+    robots: AtomicUsize,
+    strays: AtomicUsize,
+    ungranted: AtomicUsize,
+    /// One of them carries a mark of this cluster.
+    marked: AtomicBool,
+    unmanaged: Mutex<Unmanaged>,
+}
+
+impl Seen {
+    /// Counts a robot, and keeps of it what is compared. What others keep there is not kept here.
+    fn reduce(&self, robot: &Robot, place: &Place<'_>) -> Option<Digest> {
+        let Place { ctx, registry, home, accounts, expected, .. } = place;
+        let Expected { former_prefix, fence, login, now } = **expected;
+        self.robots.fetch_add(1, Ordering::Relaxed);
+        let mark = mark::parse(&robot.description);
+        let ours = mark.as_ref().is_some_and(|mark| orphans::owner_here(ctx, mark).is_some());
+        self.marked.fetch_or(ours, Ordering::Relaxed);
+        // Of projects that are not in use there is no count that would last to the next sweep.
+        let counts_unmanaged = !accounts.is_empty() || ***home == Home::System;
+        if counts_unmanaged && unmanaged::is_unmanaged(robot, mark.as_ref(), login) {
+            self.unmanaged.lock().unwrap_or_else(PoisonError::into_inner).add(robot, now);
+        }
+        let few = |count: &AtomicUsize| count.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS;
+        let owner = mark.as_ref().and_then(|mark| orphans::owner_to_ask(ctx, registry, accounts, mark));
+        let owner = owner.filter(|_| few(&self.strays));
+        let beyond = fence.zip(mark).and_then(|(fence, mark)| fence.owner_beyond(robot, &mark));
+        let beyond = beyond.filter(|_| few(&self.ungranted));
+        (owner.is_some() || beyond.is_some() || (place.is_slot)(&robot.name)).then(|| Digest {
+            name: robot.name.as_str().into(),
+            whole: robot_digest(robot),
+            renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
+            owner,
+            beyond,
+        })
+    }
+}
+
+/// What a robot is held against.
+struct Place<'a> {
+    ctx: &'a Context,
+    registry: &'a RegistryKey,
+    home: &'a Arc<Home>,
+    accounts: &'a [AccountSlots],
+    expected: &'a Expected<'a>,
+    /// True for the names of our slots.
+    is_slot: Box<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
 /// Lists one home, queues the accounts whose slots changed and looks for orphans. Answers how many pages that took.
 pub(super) async fn compare(
     ctx: &Context,
@@ -45,42 +96,15 @@ pub(super) async fn compare(
     expected: &Expected<'_>,
     orphan_count: &mut OrphanCount,
 ) -> Result<u32, Error> {
-    let Expected { former_prefix, fence, login, now } = *expected;
-    let is_slot = slots_of(ctx, home, accounts);
-    let (strays, ungranted) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let (seen, marked) = (AtomicUsize::new(0), AtomicBool::new(false));
-    // Of projects that are not in use there is no count that would last to the next sweep.
-    let counts_unmanaged = !accounts.is_empty() || **home == Home::System;
-    let unmanaged = Mutex::new(Unmanaged::default());
+    let seen = Seen::default();
+    let place = Place { ctx, registry, home, accounts, expected, is_slot: slots_of(ctx, home, accounts) };
     // The pause that follows ends the sweep.
-    let listing = ctx
-        .unless_ending(client.digests(home, &|robot| {
-            seen.fetch_add(1, Ordering::Relaxed);
-            let mark = mark::parse(&robot.description);
-            let ours = mark.as_ref().is_some_and(|mark| orphans::owner_here(ctx, mark).is_some());
-            marked.fetch_or(ours, Ordering::Relaxed);
-            if counts_unmanaged && unmanaged::is_unmanaged(robot, mark.as_ref(), login) {
-                unmanaged.lock().unwrap_or_else(PoisonError::into_inner).add(robot, now);
-            }
-            let owner = mark.as_ref().and_then(|mark| orphans::owner_to_ask(ctx, registry, accounts, mark));
-            let owner = owner.filter(|_| strays.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
-            let beyond = fence.zip(mark).and_then(|(fence, mark)| fence.owner_beyond(robot, &mark));
-            let beyond = beyond.filter(|_| ungranted.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS);
-            // What others keep there is not kept here.
-            (owner.is_some() || beyond.is_some() || is_slot(&robot.name)).then(|| Digest {
-                name: robot.name.as_str().into(),
-                whole: robot_digest(robot),
-                renamed_from: former_prefix.and_then(|prefix| digest_under(prefix, home, robot)),
-                owner,
-                beyond,
-            })
-        }))
-        .await;
+    let listing = ctx.unless_ending(client.digests(home, &|robot| seen.reduce(robot, &place))).await;
     let Some(robots) = listing else { return Ok(0) };
     let mut robots = robots?;
-    drop(is_slot);
-    orphan_count.unmanaged(home, unmanaged.into_inner().unwrap_or_else(PoisonError::into_inner));
-    if strays.into_inner() > MOST_STRAYS {
+    drop(place);
+    orphan_count.unmanaged(home, seen.unmanaged.into_inner().unwrap_or_else(PoisonError::into_inner));
+    if seen.strays.into_inner() > MOST_STRAYS {
         tracing::warn!(%registry, ?home, most = MOST_STRAYS, "more robots without an account than are looked at in one sweep");
     }
     // Of a system robot only the prefix tells where its own name begins.
@@ -91,11 +115,11 @@ pub(super) async fn compare(
     let by_name: HashMap<&str, &Digest> =
         robots.iter().filter_map(|robot| Some((short_name(&robot.name, home, prefix)?, robot))).collect();
     queue_changed(ctx, accounts, &by_name);
-    if let Some(fence) = fence {
+    if let Some(fence) = expected.fence {
         fence.end(client, home, beyond).await?;
     }
     if let Some(state) = ctx.registries.get(registry) {
-        state.swept.round.follow(home, marked.into_inner());
+        state.swept.round.follow(home, seen.marked.into_inner());
     }
     // Accounts that waited for this project to appear.
     ctx.release(WaitFor::Project(registry, home));
@@ -111,7 +135,7 @@ pub(super) async fn compare(
             orphan_count.is_not_whole();
         }
     }
-    Ok(u32::try_from(seen.into_inner() / 100).unwrap_or(u32::MAX).saturating_add(1))
+    Ok(u32::try_from(seen.robots.into_inner() / 100).unwrap_or(u32::MAX).saturating_add(1))
 }
 
 /// Asks for a pass over each account whose slots hold something else than was left there.

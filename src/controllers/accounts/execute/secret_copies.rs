@@ -16,7 +16,7 @@ use crate::cluster;
 use crate::cluster::objects::Version;
 use crate::cluster::secret_template::{Credential, SecretTemplate};
 use crate::cluster::secrets::{self, Copied, SecretSnapshot};
-use crate::controllers::index::digest;
+use crate::controllers::index::{Namespace, digest};
 use crate::controllers::tracked::Tracked;
 use crate::deadline;
 use crate::domain::report::foreign_secret;
@@ -33,6 +33,9 @@ const RETRY: Duration = Duration::from_secs(10);
 /// be.
 pub(super) type CopyResult = Result<Option<Box<PullSecretReport>>, CopyFailure>;
 
+/// A namespace that is to have a copy, and what is known of it; `None` = there is none of that name.
+type Wanted = (ObjectName, Option<Namespace>);
+
 /// A copy or its ServiceAccounts are not as they should be.
 pub(super) struct CopyFailure {
     /// Why.
@@ -46,23 +49,29 @@ impl Run<'_, '_> {
     /// the published one to the others.
     pub(super) async fn sync_secret_copies(&mut self, write: bool) -> Result<(), Trouble> {
         let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
-        let home = self.pass.secret_namespace.clone();
-        let credential = self.robots.iter().flatten().find_map(|robot| self.live.credential_of(robot));
         let (endpoint, owner) = (self.gathered.endpoint.clone(), self.gathered.owner.clone());
-        let (pass, primary) = (&*self.pass, &self.live);
-        let names: BTreeSet<&ObjectName> = wanted.iter().map(|(name, _)| name).collect();
         let template = SecretTemplate {
             owner: &owner,
-            wish: &pass.desired.secret,
+            wish: &self.pass.desired.secret.clone(),
             endpoint: &endpoint,
-            entries: &pass.desired.entries,
+            entries: &self.pass.desired.entries.clone(),
             untouched: &[],
         };
-        let stale: Vec<ObjectName> =
-            pass.places().into_iter().filter(|name| *name != home && !names.contains(name)).collect();
-        let mut rows = Vec::new();
-        for name in stale {
-            match pass.remove_copy(&name, &template).await {
+        let mut rows = self.remove_stale_copies(&wanted, &template).await;
+        if write {
+            rows.extend(self.write_copies(&wanted, &template).await);
+            rows.sort_by(|a, b| a.name.cmp(&b.name));
+            self.rows = Some(rows);
+        }
+        Ok(())
+    }
+
+    /// Answers with the namespaces in which a copy is left that should not be.
+    async fn remove_stale_copies(&mut self, wanted: &[Wanted], template: &SecretTemplate<'_>) -> Vec<Row> {
+        let (pass, mut rows) = (&*self.pass, Vec::new());
+        let is_wanted = |name: &ObjectName| wanted.iter().any(|(wanted, _)| wanted == name);
+        for name in pass.places().iter().filter(|name| **name != pass.secret_namespace && !is_wanted(name)) {
+            match pass.remove_copy(name, template).await {
                 Ok(left) => self.left.extend(left),
                 Err(error) => {
                     rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) });
@@ -71,14 +80,18 @@ impl Run<'_, '_> {
                 }
             }
         }
-        if !write {
-            return Ok(());
-        }
-        let (put, template) = (credential.as_ref(), &template);
-        // Everything in a namespace that is being deleted is on its way out.
+        rows
+    }
+
+    /// What came of each namespace that is asked for. Everything in one that is being deleted is on its way out.
+    async fn write_copies(&mut self, wanted: &[Wanted], template: &SecretTemplate<'_>) -> Vec<Row> {
+        let (pass, primary) = (&*self.pass, &self.live);
+        let credential = self.robots.iter().flatten().find_map(|robot| primary.credential_of(robot));
+        let put = credential.as_ref();
+        let is_home = |name: &ObjectName| *name == pass.secret_namespace;
         let copies = wanted
             .iter()
-            .filter(|(name, found)| *name != home && !found.as_ref().is_some_and(|namespace| namespace.terminating));
+            .filter(|(name, found)| !is_home(name) && !found.as_ref().is_some_and(|namespace| namespace.terminating));
         let visit = |name, exists: bool| -> BoxFuture<'_, (&ObjectName, CopyResult)> {
             let fails = |problem| std::future::ready((name, Err(CopyFailure { problem, again: None })));
             match put {
@@ -89,11 +102,13 @@ impl Run<'_, '_> {
         };
         let visits: Vec<_> = copies.map(|(name, found)| visit(name, found.is_some())).collect();
         let results: Vec<(&ObjectName, CopyResult)> = stream::iter(visits).buffered(AT_ONCE).collect().await;
-        let mut served = Vec::new();
+        let home = wanted.iter().map(|(name, _)| name).find(|name| is_home(name));
+        let home = home.map(|name| Row { name: name.to_string(), problem: put.is_none().then(Problem::no_credential) });
+        let mut rows: Vec<Row> = home.into_iter().collect();
         for (name, result) in results {
             let problem = match result {
                 Ok(report) => {
-                    served.extend(report.map(|report| (name.to_owned(), report)));
+                    report.inspect(|report| self.take(name, report));
                     None
                 }
                 Err(CopyFailure { problem, again }) => {
@@ -103,15 +118,7 @@ impl Run<'_, '_> {
             };
             rows.push(Row { name: name.to_string(), problem });
         }
-        if names.contains(&home) {
-            rows.push(Row { name: home.to_string(), problem: put.is_none().then(Problem::no_credential) });
-        }
-        for (name, served) in &served {
-            self.take(name, served);
-        }
-        rows.sort_by(|a, b| a.name.cmp(&b.name));
-        self.rows = Some(rows);
-        Ok(())
+        rows
     }
 
     /// The account is on its way out, or may hold nothing any more. Secrets that are `released` outlive it as they are; the

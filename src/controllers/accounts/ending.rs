@@ -10,43 +10,29 @@ use crate::cluster::objects::{self, Version};
 use crate::controllers::enqueue::WaitFor;
 use crate::controllers::registries::{self, resolve};
 use crate::controllers::{Context, Key};
-use crate::domain::conditions::{self, State, Verdict};
-use crate::domain::report::{self, Failure};
+use crate::domain::conditions;
+use crate::domain::report::{Failure, Unread};
 use crate::engine::Outcome;
 use crate::registry;
 
 impl Pass<'_> {
     /// Stops all but deletion; Ready stays what it was.
     pub(super) async fn suspend(mut self) -> Outcome {
-        let mut status = self.account.status.clone().unwrap_or_default();
         let by = if self.account.is_suspended() { "spec.suspend" } else { "the registry's spec.suspend" };
-        let message = format!("nothing is changed, renewed or refreshed: {by} is set");
-        let mut verdicts = vec![
-            Verdict::new(kinds::SYNCED, State::False, "Suspended", message),
-            Verdict::absent(kinds::RECONCILING),
-            Verdict::absent(kinds::STALLED),
-        ];
-        if conditions::find(&status.conditions, kinds::READY).is_none() {
-            let message = format!("no credential was made yet, and none is: {by} is set");
-            verdicts.push(Verdict::new(kinds::READY, State::False, "Suspended", message));
-        }
-        let now = self.registry_now();
-        let expiry = status.robot.as_ref().and_then(|robot| robot.expiration_time);
-        if expiry.is_some_and(|at| at <= now) && self.desired.enabled {
-            let message = format!("the credential has expired and is not renewed: {by} is set");
-            verdicts.push(Verdict::new(kinds::READY, State::False, "Suspended", message));
-        }
-        let generation = self.account.metadata.generation;
-        status.observed_generation = generation;
-        status.conditions = conditions::apply(&status.conditions, &verdicts, generation, self.ctx.wall_time().into());
-        let wake = expiry.filter(|at| *at > now).map(|at| self.ctx.instant_of(at, now));
-        match self.write_status(status).await {
+        let before = self.account.status.clone().unwrap_or_default();
+        let (unread, now) = (self.unread(&before), self.registry_now());
+        let wake = unread.next_look().map(|at| self.ctx.instant_of(at, now));
+        match self.write_status(unread.suspended(by)).await {
             Ok(()) => {
                 self.ctx.index.update(self.key, |entry| entry.wake = wake);
                 Outcome::Settled { wake }
             }
             Err(error) => errors::of_kube(&error),
         }
+    }
+
+    fn unread<'s>(&self, before: &'s AccountStatus) -> Unread<'s> {
+        unread(self.ctx, &self.account, before, self.registry_now())
     }
 
     /// Gathering ended early: says why and waits for the right thing.
@@ -129,42 +115,21 @@ impl Pass<'_> {
     }
 
     async fn tell_failure(&mut self, failure: Failure, lost: bool) -> Result<(), crate::cluster::Error> {
-        let mut status = self.failed_status(&failure, lost);
+        let before = self.account.status.clone().unwrap_or_default();
+        let mut status = self.unread(&before).failed(&failure, lost);
         self.follow_the_cluster(&mut status, !lost).await;
         self.warn(&failure);
         self.write_status(status).await
     }
 
-    /// What sweeps cannot list is not in sync, however this pass found it: nobody would notice what becomes of it.
+    /// What sweeps cannot list is not in sync, however this pass found it.
     pub(super) fn unless_home_fails(&self, status: AccountStatus) -> AccountStatus {
         let synced = conditions::is_true(&status.conditions, kinds::SYNCED) && !self.is_deleting();
-        match self.registry.session.capabilities.why_home_fails(&self.desired.home).filter(|_| synced) {
-            Some(why) => {
-                let ready = conditions::is_true(&status.conditions, kinds::READY);
-                let generation = self.account.metadata.generation;
-                with_failure(status, &why, ready, None, generation, self.ctx.wall_time().into())
-            }
+        let why = self.registry.session.capabilities.why_home_fails(&self.desired.home).filter(|_| synced);
+        match why {
+            Some(why) => self.unread(&status).unlisted(&why),
             None => status,
         }
-    }
-
-    /// Status when nothing could be read: what is published is as good as it was, unless the robot went with its
-    /// project.
-    fn failed_status(&self, failure: &Failure, lost: bool) -> AccountStatus {
-        let status = self.account.status.clone().unwrap_or_default();
-        let registry_now = self.registry_now();
-        let alive = status.robot.as_ref().is_some_and(|robot| robot.expiration_time.is_none_or(|at| at > registry_now));
-        let works = !lost && !self.is_deleting() && (alive || !self.desired.enabled);
-        let ready = conditions::is_true(&status.conditions, kinds::READY) && works;
-        let overdue = report::overdue(&status, self.desired.enabled, registry_now);
-        with_failure(
-            status,
-            failure,
-            ready,
-            Some(overdue),
-            self.account.metadata.generation,
-            self.ctx.wall_time().into(),
-        )
     }
 }
 
@@ -186,30 +151,16 @@ fn way_out(reason: &str) -> &'static str {
     }
 }
 
-/// The conditions of a pass that could not even look.
-fn with_failure(
-    mut status: AccountStatus,
-    failure: &Failure,
-    ready: bool,
-    overdue: Option<Verdict>,
-    generation: Option<i64>,
-    now: RegistryTime,
-) -> AccountStatus {
-    let Failure { reason, message, permanent } = failure;
-    let mut verdicts = vec![Verdict::new(kinds::SYNCED, State::False, reason, message.clone())];
-    verdicts.extend(overdue);
-    if !ready {
-        verdicts.push(Verdict::new(kinds::READY, State::False, reason, message.clone()));
+/// What is known of an account without a look, where registry time is `now`.
+fn unread<'s>(ctx: &Context, account: &Account, before: &'s AccountStatus, now: RegistryTime) -> Unread<'s> {
+    Unread {
+        status: before,
+        generation: account.metadata.generation,
+        enabled: !account.disabled().copied().unwrap_or_default(),
+        deleting: objects::is_deleting(&account.metadata),
+        now,
+        wall_time: ctx.wall_time().into(),
     }
-    let (stalled, reconciling) = (*permanent, !*permanent && !conditions::is_applied(&status.conditions, generation));
-    let when = |kind, yes| {
-        if yes { Verdict::new(kind, State::True, reason, message.clone()) } else { Verdict::absent(kind) }
-    };
-    verdicts.push(when(kinds::STALLED, stalled));
-    verdicts.push(when(kinds::RECONCILING, reconciling));
-    status.observed_generation = generation;
-    status.conditions = conditions::apply(&status.conditions, &verdicts, generation, now);
-    status
 }
 
 /// An account whose registry is not there or not clear: says so and waits for a registry. What is published works until it
@@ -221,24 +172,19 @@ pub(super) async fn without_registry(
     failure: &Failure,
 ) -> Outcome {
     let name = resolve::wanted(&account);
-    let status = account.status.clone().unwrap_or_default();
+    let before = account.status.clone().unwrap_or_default();
     // Without a registry its clock is not known: ours is as good as any.
-    let (now, enabled) = (ctx.now(), !account.disabled().copied().unwrap_or_default());
-    let expiry = status.robot.as_ref().and_then(|robot| robot.expiration_time).filter(|_| enabled);
-    let alive = expiry.is_none_or(|at| at > now) && !objects::is_deleting(&account.metadata);
-    let ready = conditions::is_true(&status.conditions, kinds::READY) && alive;
-    let overdue = report::overdue(&status, enabled, now);
-    let next_look = [expiry, report::overdue_from(&status).filter(|_| enabled)];
-    let next_look = next_look.into_iter().flatten().filter(|at| *at > now).min();
-    let wall_time = ctx.wall_time().into();
-    let next = with_failure(status, failure, ready, Some(overdue), account.metadata.generation, wall_time);
+    let now = ctx.now();
+    let unread = unread(ctx, &account, &before, now);
+    let next_look = unread.next_look().map(|at| ctx.instant_of(at, now));
     let registry = name.as_ref().map_or(WaitFor::DefaultRegistry, WaitFor::Registry);
-    match write_status(ctx, key, &mut account, next).await {
-        Ok(()) => registry.until(next_look.map(|at| ctx.instant_of(at, now))),
+    match write_status(ctx, key, &mut account, unread.failed(failure, false)).await {
+        Ok(()) => registry.until(next_look),
         Err(error) => errors::of_kube(&error),
     }
 }
 
+/// Writes status if it differs.
 pub(super) async fn write_status(
     ctx: &Arc<Context>,
     key: &Key,
