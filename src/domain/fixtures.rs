@@ -188,13 +188,13 @@ impl View {
         self
     }
 
-    pub(super) fn observed(&self) -> Observed<'_> {
+    pub(super) fn observed(&self) -> Observed {
         Observed {
             now: self.now,
             later_clock: self.now,
-            robots: &self.robots,
-            secret: &self.secret,
-            recorded: &self.recorded,
+            robots: self.robots.clone(),
+            secret: self.secret.clone(),
+            recorded: self.recorded.clone(),
             known: self.known,
             login_works: self.login_works,
             own: self.own,

@@ -63,7 +63,7 @@ pub struct Facts<'a> {
     /// What the account wants.
     pub desired: &'a Desired,
     /// What the pass read.
-    pub observed: &'a Observed<'a>,
+    pub observed: &'a Observed,
     /// What it planned.
     pub plan: &'a Plan,
     /// Reason, and text of what refuses the wish, who changes the Secret, or what to do about one that is in the way, for
@@ -215,7 +215,7 @@ fn handled(facts: &Facts<'_>) -> Tokens {
         let or = |wish: &Option<String>, before: &Option<String>| wish.clone().or_else(|| before.clone());
         return Tokens { refresh: or(&wished.refresh, &before.refresh), revoke: or(&wished.revoke, &before.revoke) };
     }
-    let in_secret = match facts.observed.secret {
+    let in_secret = match &facts.observed.secret {
         SecretSeen::Ours { handled, .. } => handled.clone(),
         SecretSeen::Absent | SecretSeen::Foreign => Tokens::default(),
     };
@@ -379,7 +379,7 @@ fn outcome_made(facts: &Facts<'_>) -> Option<RegistryTime> {
 }
 
 /// The robot that a plan's `current` means among those seen.
-pub fn seen<'a>(observed: &'a Observed<'_>, target: Option<Target>) -> Option<&'a Robot> {
+pub fn seen(observed: &Observed, target: Option<Target>) -> Option<&Robot> {
     match target {
         Some(Target::Seen(slot)) => observed.robot(slot),
         Some(Target::New) | None => None,

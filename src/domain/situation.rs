@@ -24,18 +24,18 @@ const SLACK: SignedDuration = SignedDuration::from_hours(1);
 
 /// Everything one pass read.
 #[derive(Clone, Debug)]
-pub struct Observed<'a> {
+pub struct Observed {
     /// Registry time.
     pub now: RegistryTime,
     /// The later one of Harbor's clock and ours: what lies far beyond both was written while Harbor's was ahead. Of a clock
     /// that is behind nothing follows.
     pub later_clock: RegistryTime,
     /// The robots in our two slots, whoever's they are.
-    pub robots: &'a [Option<Robot>; 2],
+    pub robots: [Option<Robot>; 2],
     /// The Secret.
-    pub secret: &'a SecretSeen,
+    pub secret: SecretSeen,
     /// Status.
-    pub recorded: &'a Recorded,
+    pub recorded: Recorded,
     /// In which slots the robot was seen with our mark before, or made by us. Whoever may write status may put any robot on
     /// record: without its mark, only one that this process knows is ours.
     pub known: [bool; 2],
@@ -65,7 +65,7 @@ pub struct Observed<'a> {
     pub behind: bool,
 }
 
-impl Observed<'_> {
+impl Observed {
     /// The robot in a slot.
     pub fn robot(&self, slot: Slot) -> Option<&Robot> {
         self.robots[slot.index()].as_ref()
@@ -80,7 +80,7 @@ impl Observed<'_> {
         Situation {
             slots,
             second_is_newer: order(Slot::B) > order(Slot::A),
-            secret: match self.secret {
+            secret: match &self.secret {
                 SecretSeen::Absent => SecretView::Absent,
                 SecretSeen::Foreign => SecretView::Foreign,
                 SecretSeen::Ours { robot, intact, current_form, .. } => {
@@ -233,7 +233,7 @@ impl Observed<'_> {
 
     /// When this robot is due for renewal.
     pub fn renewal_time(&self, desired: &Desired, robot: &Robot) -> Option<RegistryTime> {
-        renewal_time(desired, self.recorded, robot)
+        renewal_time(desired, &self.recorded, robot)
     }
 
     fn waiting<'t>(
@@ -243,7 +243,7 @@ impl Observed<'_> {
     ) -> Option<&'t String> {
         // Status empty: a restore. The token is recorded, not acted on.
         self.recorded.current.as_ref()?;
-        let in_secret = match self.secret {
+        let in_secret = match &self.secret {
             SecretSeen::Ours { handled: tokens, .. } => handled(tokens),
             SecretSeen::Absent | SecretSeen::Foreign => None,
         };

@@ -94,11 +94,11 @@ fn outcome(plan: &Plan, robots: &[Option<Robot>; 2], born: &Robot) -> Outcome {
     Outcome { robot, published: plan.publishes(), ..Outcome::default() }
 }
 
-fn judge(wish: &Desired, observed: &Observed<'_>, status: &AccountStatus, born: &Robot, after: RegistryTime) {
+fn judge(wish: &Desired, observed: &Observed, status: &AccountStatus, born: &Robot, after: RegistryTime) {
     let planners: [fn(&Situation) -> Plan; 4] = [plan::plan, pace::defer, pace::defer_renewal, contest::back_off];
     for planner in planners {
         let plan = planner(&observed.situation(wish));
-        let outcome = outcome(&plan, observed.robots, born);
+        let outcome = outcome(&plan, &observed.robots, born);
         let (status, wake) = report::report(&Facts {
             status,
             generation: Some(1),
@@ -138,9 +138,9 @@ proptest! {
         let observed = Observed {
             now,
             later_clock,
-            robots: &robots,
-            secret: &secret,
-            recorded: &recorded,
+            robots,
+            secret,
+            recorded,
             known: [true; 2],
             login_works: None,
             own: CustomPassword::NotWished,

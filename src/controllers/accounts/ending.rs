@@ -159,7 +159,7 @@ fn unread<'s>(ctx: &Context, account: &Account, before: &'s AccountStatus, now: 
         enabled: !account.disabled().copied().unwrap_or_default(),
         deleting: objects::is_deleting(&account.metadata),
         now,
-        wall_time: ctx.wall_time().into(),
+        said_at: ctx.wall_time().into(),
     }
 }
 

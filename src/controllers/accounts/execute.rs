@@ -95,7 +95,7 @@ impl From<registry::Error> for Trouble {
 struct Run<'r, 'p> {
     pass: &'r mut Pass<'p>,
     gathered: &'r Gathered,
-    observed: &'r Observed<'r>,
+    observed: &'r Observed,
     client: Option<Arc<dyn Registry>>,
     /// Both slots as they are by now.
     robots: [Option<Robot>; 2],
@@ -118,13 +118,13 @@ struct Run<'r, 'p> {
 }
 
 impl Pass<'_> {
-    pub(super) async fn execute(&mut self, gathered: &Gathered, observed: &Observed<'_>, plan: &Plan) -> Done {
+    pub(super) async fn execute(&mut self, gathered: &Gathered, plan: &Plan) -> Done {
         let mut run = Run {
             client: gathered.client.clone(),
-            robots: gathered.robots.clone(),
+            robots: gathered.observed.robots.clone(),
             live: gathered.live.clone(),
             gathered,
-            observed,
+            observed: &gathered.observed,
             created: None,
             secret: None,
             published: false,

@@ -20,7 +20,7 @@ use crate::cluster::{self, objects};
 use crate::controllers::index::robot_identity;
 use crate::controllers::registries::Trouble;
 use crate::domain::mark::{self, Owner};
-use crate::domain::observed::{Recorded, SecretSeen};
+use crate::domain::observed::SecretSeen;
 use crate::domain::pace;
 use crate::domain::plan::{CustomPassword, Permit, Situation};
 use crate::domain::report::{self, Failure};
@@ -62,47 +62,26 @@ impl From<cluster::Error> for Stop {
 
 /// What was read.
 pub(super) struct Gathered {
+    /// All that the plan depends on.
+    pub(super) observed: Observed,
     pub(super) client: Option<Arc<dyn Registry>>,
     pub(super) owner: OwnerReference,
     pub(super) endpoint: Endpoint,
-    pub(super) robots: [Option<Robot>; 2],
-    /// Which of them were seen with the account's mark before.
-    pub(super) known: [bool; 2],
     /// The robots are what the last pass left and the last sweep found: enough for adding one, not for changing any.
     pub(super) from_memory: bool,
     pub(super) live: SecretSnapshot,
-    pub(super) seen: SecretSeen,
-    pub(super) login_works: Option<bool>,
-    pub(super) permit: Permit,
-    /// Reason and text.
+    /// Reason and text of what is not permitted.
     pub(super) refusal: Option<(&'static str, String)>,
-    pub(super) may_adopt: bool,
-    pub(super) may_update: bool,
-    pub(super) finalizer: bool,
-    pub(super) unsettled: bool,
-    pub(super) unreachable: bool,
-    pub(super) abandoned: bool,
     /// The password that a new secret has to be, if one is wished; `None` = Harbor draws it.
     pub(super) own_password: Option<SecretString>,
     /// Why the wished password cannot be used; what is published stays.
     pub(super) password_problem: Option<Failure>,
-    pub(super) own: CustomPassword,
     /// Others keep changing our Secret: it is left alone until then.
     pub(super) secret_contested: Option<Instant>,
-    /// Others keep taking our entry out of ServiceAccounts: they are left alone until then.
-    pub(super) service_accounts_contested: Option<Instant>,
     /// See [`SecretTemplate::untouched`].
     pub(super) untouched: Vec<SecretEntry>,
-    /// The credential was repaired lately: the next repair or refresh waits until then (registry time).
-    pub(super) paced_until: Option<RegistryTime>,
-    /// It was renewed lately: the next renewal by timer waits until then (registry time).
+    /// The credential was renewed lately: the next renewal by timer waits until then (registry time).
     pub(super) renewal_paced_until: Option<RegistryTime>,
-    /// A namespace may still have the former credential.
-    pub(super) behind: bool,
-    /// Registry time, after the last answer of Harbor that anything was read from.
-    pub(super) now: RegistryTime,
-    /// See [`Observed::later_clock`].
-    pub(super) later_clock: RegistryTime,
     /// When to look again for a reason that is not in status.
     pub(super) wake: Option<RegistryTime>,
 }
@@ -111,31 +90,8 @@ impl Gathered {
     /// Until when the replacement that is due waits, since there were others lately.
     pub(super) fn held_until(&self, situation: &Situation) -> Option<RegistryTime> {
         match pace::kind(situation)? {
-            pace::Kind::Repair => self.paced_until,
+            pace::Kind::Repair => self.observed.paced_until,
             pace::Kind::Renewal => self.renewal_paced_until,
-        }
-    }
-
-    pub(super) fn observed<'a>(&'a self, recorded: &'a Recorded, deleting: bool) -> Observed<'a> {
-        Observed {
-            now: self.now,
-            later_clock: self.later_clock,
-            robots: &self.robots,
-            secret: &self.seen,
-            recorded,
-            known: self.known,
-            login_works: self.login_works,
-            permit: self.permit,
-            may_adopt: self.may_adopt,
-            may_update: self.may_update,
-            own: self.own,
-            paced_until: self.paced_until,
-            behind: self.behind,
-            deleting,
-            finalizer: self.finalizer,
-            unsettled: self.unsettled,
-            unreachable: self.unreachable,
-            abandoned: self.abandoned,
         }
     }
 }
@@ -153,9 +109,9 @@ impl Pass<'_> {
         let mut gathered = self.nothing_read();
         if !deleting {
             self.check_grants(&mut gathered);
-            let no_call_needed = gathered.permit == Permit::Lapsing || !gathered.finalizer;
-            if gathered.permit != Permit::Granted && no_call_needed {
-                gathered.unreachable = true;
+            let no_call_needed = gathered.observed.permit == Permit::Lapsing || !gathered.observed.finalizer;
+            if gathered.observed.permit != Permit::Granted && no_call_needed {
+                gathered.observed.unreachable = true;
                 return Ok(gathered);
             }
         }
@@ -169,58 +125,63 @@ impl Pass<'_> {
             let (namespace, wanted) = (&self.secret_namespace, self.first_entries());
             gathered.untouched = self.untouched(namespace, &gathered.live, wanted).await?;
         }
-        if !deleting && gathered.permit == Permit::Granted {
+        if !deleting && gathered.observed.permit == Permit::Granted {
             self.read_password(&mut gathered).await?;
         }
-        if !gathered.unreachable {
+        if !gathered.observed.unreachable {
             match restart::as_left(self).filter(|_| trusting && !deleting) {
-                Some(robots) => (gathered.robots, gathered.from_memory) = (robots, true),
+                Some(robots) => (gathered.observed.robots, gathered.from_memory) = (robots, true),
                 None => self.find_robots(&mut gathered, deleting).await?,
             }
             self.look_at_the_clock(&mut gathered);
         }
-        gathered.seen = gathered.live.seen(&template, gathered.robots.iter().flatten());
+        gathered.observed.secret = gathered.live.seen(&template, gathered.observed.robots.iter().flatten());
         if !deleting {
             self.check_contests(&mut gathered, shown);
         }
-        if !gathered.unreachable {
-            self.ask_login(&mut gathered, deleting).await?;
+        if !gathered.observed.unreachable {
+            self.ask_login(&mut gathered).await?;
         }
         Ok(gathered)
     }
 
     /// Before anything was read.
     fn nothing_read(&self) -> Gathered {
-        Gathered {
-            client: self.registry.session.client.clone(),
-            owner: self.account.owner_reference(),
-            endpoint: self.registry.endpoint().unwrap_or_default(),
+        let status = self.account.status.clone().unwrap_or_default();
+        let observed = Observed {
+            now: self.registry_now(),
+            later_clock: self.registry.later_clock(self.ctx.now()),
             robots: report::NO_ROBOTS,
+            secret: SecretSeen::Absent,
+            recorded: report::recorded(&status),
             known: [false; 2],
-            from_memory: false,
-            live: SecretSnapshot::default(),
-            seen: SecretSeen::Absent,
             login_works: None,
+            own: CustomPassword::NotWished,
             permit: Permit::Granted,
-            refusal: None,
             may_adopt: false,
             may_update: self.registry.may_update(&self.desired.home),
+            deleting: self.is_deleting(),
             finalizer: objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT),
             unsettled: false,
             unreachable: false,
             abandoned: false,
+            paced_until: None,
+            // Other accounts have one Secret: what a status says of namespaces keeps none of their robots alive.
+            behind: self.key.is_system() && spread::is_behind(&status),
+        };
+        Gathered {
+            observed,
+            client: self.registry.session.client.clone(),
+            owner: self.account.owner_reference(),
+            endpoint: self.registry.endpoint().unwrap_or_default(),
+            from_memory: false,
+            live: SecretSnapshot::default(),
+            refusal: None,
             own_password: None,
             password_problem: None,
-            own: CustomPassword::NotWished,
             secret_contested: None,
-            service_accounts_contested: None,
             untouched: Vec::new(),
-            paced_until: None,
             renewal_paced_until: None,
-            // Other accounts have one Secret: what a status says of namespaces keeps none of their robots alive.
-            behind: self.key.is_system() && self.account.status.as_ref().is_some_and(spread::is_behind),
-            now: self.registry_now(),
-            later_clock: self.registry.later_clock(self.ctx.now()),
             wake: None,
         }
     }
@@ -234,23 +195,23 @@ impl Pass<'_> {
             if !deleting {
                 return Err(Stop::Trouble(trouble.clone()));
             }
-            gathered.unreachable = true;
-            gathered.abandoned = self.is_abandoned(trouble).await?;
-            if !gathered.abandoned && !self.is_let_go(trouble.permanent) {
+            gathered.observed.unreachable = true;
+            gathered.observed.abandoned = self.is_abandoned(trouble).await?;
+            if !gathered.observed.abandoned && !self.is_let_go(trouble.permanent) {
                 return Err(Stop::Trouble(trouble.clone()));
             }
         }
         let gave_up = self.ctx.index.get(self.key).is_some_and(|entry| entry.gave_up);
-        gathered.unreachable |= deleting && self.desired.retain && gave_up;
+        gathered.observed.unreachable |= deleting && self.desired.retain && gave_up;
         Ok(())
     }
 
     /// Harbor's answer took its time and told Harbor's: what was read is judged by that, not by what was known before.
     fn look_at_the_clock(&self, gathered: &mut Gathered) {
         let now = self.registry_now();
-        let moved = now.duration_since(gathered.now);
+        let moved = now.duration_since(gathered.observed.now);
         gathered.wake = gathered.wake.map(|at| at + moved);
-        (gathered.now, gathered.later_clock) = (now, self.registry.later_clock(self.ctx.now()));
+        (gathered.observed.now, gathered.observed.later_clock) = (now, self.registry.later_clock(self.ctx.now()));
     }
 
     /// The form of our Secret.
@@ -273,15 +234,15 @@ impl Pass<'_> {
         let until = own.max((deleting && (former.of_all || unfinished)).then_some(former.until));
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if !left.is_zero() {
-            gathered.unsettled = true;
-            gathered.wake = Some(gathered.now + signed(left));
+            gathered.observed.unsettled = true;
+            gathered.wake = Some(gathered.observed.now + signed(left));
         }
     }
 
     /// A Secret that is neither as it should be nor as the last pass left it was changed by somebody else. `shown`: what the
     /// watch had shown of it when it was read.
     fn check_contests(&self, gathered: &mut Gathered, shown: Version) {
-        let disturbed = match gathered.seen {
+        let disturbed = match gathered.observed.secret {
             SecretSeen::Absent => true,
             SecretSeen::Ours { intact, current_form, .. } => !intact || !current_form,
             SecretSeen::Foreign => false,
@@ -295,9 +256,8 @@ impl Pass<'_> {
             if let Some(contests) = &entry.contests {
                 let now = Instant::now();
                 gathered.secret_contested = contests.secret.until(now).filter(|_| disturbed);
-                gathered.service_accounts_contested = contests.service_accounts.until(now);
-                gathered.paced_until = contests.repairs.until(gathered.now);
-                gathered.renewal_paced_until = contests.renewals.until(gathered.now);
+                gathered.observed.paced_until = contests.repairs.until(gathered.observed.now);
+                gathered.renewal_paced_until = contests.renewals.until(gathered.observed.now);
             }
         });
     }
@@ -308,7 +268,7 @@ impl Pass<'_> {
         let nothing_recorded = status.is_none_or(|status| status.robot.is_none() && status.previous.is_none());
         // The finalizer comes after the first grant check and before the first call, so without it, without a record
         // and without a Secret from a former life nothing of ours is in Harbor. If something is, POST says so (409).
-        if !gathered.finalizer && nothing_recorded && gathered.live.is_absent() && !deleting {
+        if !gathered.observed.finalizer && nothing_recorded && gathered.live.is_absent() && !deleting {
             return Ok(());
         }
         let names = Slot::BOTH.map(|slot| slot.name(&self.desired.base_name));
@@ -317,16 +277,16 @@ impl Pass<'_> {
             Ok(robots) => {
                 for robot in robots {
                     let slot = report::slot_of(&robot);
-                    gathered.robots[slot.index()] = Some(robot);
+                    gathered.observed.robots[slot.index()] = Some(robot);
                 }
-                gathered.known = self.compare_marks(&gathered.robots);
+                gathered.observed.known = self.compare_marks(&gathered.observed.robots);
                 Ok(())
             }
             // With the project its robots went.
             Err(registry::Error::ProjectNotFound { .. }) if deleting => Ok(()),
             Err(error) if deleting && self.is_let_go_by(&error) => {
                 tracing::warn!(account = %self.key, %error, "the robot is left as it is");
-                gathered.unreachable = true;
+                gathered.observed.unreachable = true;
                 Ok(())
             }
             Err(error) => Err(Stop::Registry(error)),
@@ -349,17 +309,16 @@ impl Pass<'_> {
         known
     }
 
-    async fn ask_login(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
-        let recorded = report::recorded(&self.account.status.clone().unwrap_or_default());
-        let situation = gathered.observed(&recorded, deleting).situation(&self.desired);
-        let current = situation.current().and_then(|slot| gathered.robots[slot.index()].as_ref());
+    async fn ask_login(&self, gathered: &mut Gathered) -> Result<(), Stop> {
+        let situation = gathered.observed.situation(&self.desired);
+        let current = situation.current().and_then(|slot| gathered.observed.robots[slot.index()].as_ref());
         let (Some(client), Some(robot), Some(credential)) = (&gathered.client, current, &gathered.live.credential)
         else {
             return Ok(());
         };
         if situation.wants_login() {
             let answer = client.verify(&robot.name, &credential.secret).await.map_err(Stop::Registry)?;
-            gathered.login_works = Some(answer);
+            gathered.observed.login_works = Some(answer);
         }
         Ok(())
     }

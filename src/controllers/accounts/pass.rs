@@ -15,7 +15,6 @@ use crate::controllers::{Context, Key, unreadable};
 use crate::deadline;
 use crate::domain::contest;
 use crate::domain::desired::Desired;
-use crate::domain::observed::Recorded;
 use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
@@ -140,13 +139,12 @@ impl Pass<'_> {
 
     pub(super) async fn run(mut self) -> Outcome {
         let status = self.account.status.clone().unwrap_or_default();
-        let recorded = report::recorded(&status);
         // A person's edit of the spec is served whenever it comes, and so are projects that come and go.
         let edited = status.observed_generation != self.account.metadata.generation
             || (status.robot.is_some() && status.projects != self.desired.projects);
         // What a sweep saw of these is as good as a list of their own.
         let swept = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed || entry.home_fails);
-        let planned = match self.gather_and_plan(&recorded, edited, self.by_timer || swept).await {
+        let planned = match self.gather_and_plan(edited, self.by_timer || swept).await {
             Ok(planned) => planned,
             Err(stop) => return self.stopped(stop).await,
         };
@@ -167,10 +165,9 @@ impl Pass<'_> {
             let lost = !situation.credential_works();
             return self.stopped(gather::Stop::Wish { failure, lost }).await;
         }
-        let observed = gathered.observed(&recorded, self.is_deleting());
         let names: Vec<&str> = plan.steps.iter().map(|step| step.name()).collect();
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
-        let done = self.execute(gathered, &observed, plan).await;
+        let done = self.execute(gathered, plan).await;
         if done.removed {
             return remember::forget(self.ctx, self.key, !self.desired.retain);
         }
@@ -182,20 +179,19 @@ impl Pass<'_> {
             });
             return done.next.unwrap_or(Outcome::Again);
         }
-        Box::pin(self.conclude(&planned, &status, &recorded, done)).await
+        Box::pin(self.conclude(&planned, &status, done)).await
     }
 
     /// Says in the status what came of it, and remembers what was left.
-    async fn conclude(mut self, planned: &Planned, status: &AccountStatus, recorded: &Recorded, done: Done) -> Outcome {
+    async fn conclude(mut self, planned: &Planned, status: &AccountStatus, done: Done) -> Outcome {
         let Planned { gathered, situation, plan } = planned;
-        let observed = gathered.observed(recorded, self.is_deleting());
         let facts = Facts {
             status,
             generation: self.account.metadata.generation,
             namespace: &self.secret_namespace,
             registry: self.pinned(),
             desired: &self.desired,
-            observed: &observed,
+            observed: &gathered.observed,
             plan,
             blocked_by: self.blocked_by(plan, gathered),
             spread: done.rows.as_deref(),
@@ -210,7 +206,7 @@ impl Pass<'_> {
         let wake = [wake, done.wake, self.unwatched(plan, gathered)].into_iter().flatten().min();
         let held_back = plan.blocker == Some(Blocker::LoginCannotUpdate) || self.unknown.is_some();
         // What waited for a namespace that could not be written to need not any longer.
-        let caught_up = gathered.behind && !spread::is_behind(&next);
+        let caught_up = gathered.observed.behind && !spread::is_behind(&next);
         self.tell(status, &next, &done.outcome, plan);
         if let Err(error) = self.write_status(next).await {
             return errors::of_kube(&error);
@@ -232,35 +228,23 @@ impl Pass<'_> {
     }
 
     /// Reads and plans; what is remembered is read after all where a plan would change it.
-    async fn gather_and_plan(
-        &self,
-        recorded: &Recorded,
-        edited: bool,
-        trusting: bool,
-    ) -> Result<Planned, gather::Stop> {
-        let mut gathered = self.gather(trusting).await?;
-        let (mut situation, mut plan) = self.plan(&gathered, recorded, edited);
-        if gathered.from_memory && !plan.only_adds() {
-            gathered = self.gather(false).await?;
-            (situation, plan) = self.plan(&gathered, recorded, edited);
+    async fn gather_and_plan(&self, edited: bool, trusting: bool) -> Result<Planned, gather::Stop> {
+        let planned = self.plan(self.gather(trusting).await?, edited);
+        if planned.gathered.from_memory && !planned.plan.only_adds() {
+            return Ok(self.plan(self.gather(false).await?, edited));
         }
-        Ok(Planned { gathered, situation, plan })
+        Ok(planned)
     }
 
-    pub(super) fn plan(
-        &self,
-        gathered: &gather::Gathered,
-        recorded: &Recorded,
-        edited: bool,
-    ) -> (Situation, plan::Plan) {
-        let situation = gathered.observed(recorded, self.is_deleting()).situation(&self.desired);
+    fn plan(&self, gathered: gather::Gathered, edited: bool) -> Planned {
+        let situation = gathered.observed.situation(&self.desired);
         let plan = match (gathered.secret_contested, gathered.held_until(&situation)) {
             (Some(_), _) => contest::back_off(&situation),
             (None, Some(_)) if pace::kind(&situation) == Some(pace::Kind::Renewal) => pace::defer_renewal(&situation),
             (None, Some(_)) if !edited => pace::defer(&situation),
             (None, _) => plan::plan(&situation),
         };
-        (situation, plan)
+        Planned { gathered, situation, plan }
     }
 
     /// Counts a credential that was replaced, so that nothing makes a storm of robots.

@@ -50,10 +50,10 @@ pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTi
 fn revoke_was_cut_off(facts: &Facts<'_>) -> bool {
     let Facts { observed, desired, .. } = facts;
     let wish = desired.tokens.revoke.as_ref();
-    let served = match observed.secret {
+    let served = match &observed.secret {
         SecretSeen::Ours { handled, .. } => handled.revoke.as_ref(),
         SecretSeen::Absent | SecretSeen::Foreign => None,
     };
-    let recorded = observed.recorded;
+    let recorded = &observed.recorded;
     wish.is_some() && served == wish && recorded.handled.revoke.as_ref() != wish && recorded.current.is_some()
 }

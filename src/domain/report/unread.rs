@@ -16,8 +16,8 @@ pub struct Unread<'a> {
     pub deleting: bool,
     /// Registry time, by which credentials expire.
     pub now: RegistryTime,
-    /// The time of changes in conditions.
-    pub wall_time: RegistryTime,
+    /// The moment that conditions name as their last change.
+    pub said_at: RegistryTime,
 }
 
 impl Unread<'_> {
@@ -72,7 +72,7 @@ impl Unread<'_> {
     }
 
     fn with(&self, verdicts: &[Verdict]) -> AccountStatus {
-        let conditions = conditions::apply(&self.status.conditions, verdicts, self.generation, self.wall_time);
+        let conditions = conditions::apply(&self.status.conditions, verdicts, self.generation, self.said_at);
         AccountStatus { observed_generation: self.generation, conditions, ..self.status.clone() }
     }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     fn unread(status: &AccountStatus, now: i64) -> Unread<'_> {
-        Unread { status, generation: Some(1), enabled: true, deleting: false, now: at(now), wall_time: at(now) }
+        Unread { status, generation: Some(1), enabled: true, deleting: false, now: at(now), said_at: at(now) }
     }
 
     fn says(status: &AccountStatus, kind: &str) -> Option<(String, String)> {

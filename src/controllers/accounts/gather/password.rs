@@ -30,7 +30,7 @@ impl Pass<'_> {
         }
         // Without a published credential there is nothing to differ from: it is lost, and replaced for that.
         let differs = read.text.is_ok() && published.is_some() && !read.is_published;
-        gathered.own = if differs { CustomPassword::Differs } else { CustomPassword::Published };
+        gathered.observed.own = if differs { CustomPassword::Differs } else { CustomPassword::Published };
         gathered.own_password = match read.text {
             Ok(wished) => Some(wished),
             Err(problem) => {

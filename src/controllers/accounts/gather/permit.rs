@@ -19,14 +19,14 @@ impl Pass<'_> {
     pub(super) fn check_grants(&self, gathered: &mut Gathered) {
         if let Some(Failure { reason, message, .. }) = &self.refused {
             gathered.refusal = Some((reason, message.clone()));
-            gathered.permit = Permit::Refused;
+            gathered.observed.permit = Permit::Refused;
             // Harbor takes no PUT without permissions, not even to disable: the robot goes.
-            gathered.may_update = false;
+            gathered.observed.may_update = false;
             return;
         }
         match self.ask_grants(&self.desired) {
             Ok(granted) => {
-                gathered.may_adopt = granted.adoption;
+                gathered.observed.may_adopt = granted.adoption;
                 self.ctx.index.update(self.key, |entry| {
                     if let Some(contests) = &mut entry.contests {
                         contests.refused = None;
@@ -36,8 +36,8 @@ impl Pass<'_> {
             Err(refusal) => {
                 let text = format!("registry {}: {refusal}", self.registry_name);
                 gathered.refusal = Some(("NotPermitted", text));
-                gathered.permit = Permit::Refused;
-                if gathered.finalizer {
+                gathered.observed.permit = Permit::Refused;
+                if gathered.observed.finalizer {
                     self.check_revocation(gathered);
                 }
             }
@@ -72,7 +72,7 @@ impl Pass<'_> {
     /// cannot make it longer: it has passed by the time that this process knows of, too.
     fn check_revocation(&self, gathered: &mut Gathered) {
         let delay = SignedDuration::try_from(self.registry.grant_revocation_delay()).unwrap_or(SignedDuration::MAX);
-        let now = gathered.now;
+        let now = gathered.observed.now;
         let said = self.account.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         let since = conditions::since(said, kinds::READY, "NotPermitted").unwrap_or(now);
         let mut refused = Instant::now();
@@ -82,7 +82,7 @@ impl Pass<'_> {
         let known = SignedDuration::try_from(refused.elapsed()).unwrap_or(SignedDuration::MAX);
         let left = delay.saturating_sub(now.duration_since(since).max(known));
         if left > SignedDuration::ZERO {
-            gathered.permit = Permit::Lapsing;
+            gathered.observed.permit = Permit::Lapsing;
             gathered.wake = Some(now + left);
         }
     }
