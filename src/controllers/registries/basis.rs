@@ -1,24 +1,46 @@
-//! What accounts and sweeps depend on in a registry, as one number each. Whoever last acted on another number acts again when
-//! the registry answers, however many probes fail in between. Where a change comes before the first good probe of a process,
+//! What accounts and sweeps depend on in a registry, in a few numbers. Whoever last acted on others acts again when the
+//! registry answers, however many probes fail in between. Where a change comes before the first good probe of a process,
 //! `keep_basis` says what accounts at rest acted on.
 
 use super::{Registries, RegistryState, wish};
 use crate::api::RegistryKey;
 use crate::controllers::index::digest;
 
+/// What accounts depend on beside their own object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Basis {
+    /// The address, the login, the hosts and Harbor's version.
+    known: u64,
+    /// What the login may do; `None` until that could be asked for.
+    rights: Option<u64>,
+    /// The permissions that Harbor knows; `None` until they could be asked for.
+    catalogue: Option<u64>,
+}
+
+impl Basis {
+    /// True if accounts that acted on the one are to act on the other. What could not be asked for is no other thing once it
+    /// can be.
+    fn differs_from(&self, before: &Self) -> bool {
+        let differ = |now: Option<u64>, before: Option<u64>| now.zip(before).is_some_and(|(now, before)| now != before);
+        self.known != before.known || differ(self.rights, before.rights) || differ(self.catalogue, before.catalogue)
+    }
+
+    /// The same, with what is not known now as it was.
+    fn or(self, before: &Self) -> Self {
+        Self { rights: self.rights.or(before.rights), catalogue: self.catalogue.or(before.catalogue), ..self }
+    }
+}
+
 impl RegistryState {
-    /// Changes with what accounts depend on beside their own object: the address, the login and what it may do, the hosts,
-    /// Harbor's version and permissions.
-    pub(super) fn basis(&self) -> u64 {
-        let version = self.session.info.as_ref().map(|info| &info.version);
-        digest((
-            &self.object.spec.url,
-            self.session.connection,
-            self.rights(),
-            self.hosts(),
-            version,
-            &self.session.catalogue,
-        ))
+    /// What accounts depend on now.
+    pub(super) fn basis(&self) -> Basis {
+        let session = &self.session;
+        let version = session.info.as_ref().map(|info| &info.version);
+        Basis {
+            known: digest((&self.object.spec.url, session.connection, self.hosts(), version)),
+            rights: session.login_robot_seen.map(|_| digest(self.rights())),
+            catalogue: session.catalogue_seen.map(|_| digest(&session.catalogue)),
+        }
     }
 
     /// Changes with what sweeps depend on: whatever a person may edit, the login and what it may do, and outages, since nobody
@@ -47,11 +69,12 @@ impl Registries {
     /// process is taken as the one that accounts at rest acted on.
     pub(super) fn adopt_basis(&self, name: &RegistryKey) -> bool {
         let Some(state) = self.get(name) else { return false };
-        let basis = state.basis();
-        if state.acted_on != Some(basis) {
-            self.change(name, |state| state.acted_on = Some(basis));
+        let (basis, before) = (state.basis(), state.acted_on);
+        let adopted = before.map_or(basis, |before| basis.or(&before));
+        if before != Some(adopted) {
+            self.change(name, |state| state.acted_on = Some(adopted));
         }
-        state.acted_on.is_some_and(|before| before != basis)
+        before.is_some_and(|before| basis.differs_from(&before))
     }
 
     /// A sweep wants to begin: whether it may. `None` = no such registry.

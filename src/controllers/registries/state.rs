@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::basis::Basis;
 use super::former::Former;
 use super::hosts::Pin;
 use super::session::Session;
@@ -60,7 +61,7 @@ pub struct RegistryState {
     /// Counts how often the login was seen to hold again what it had been refused.
     pub(super) rights_returned: u32,
     /// What accounts last acted on; see `basis`.
-    pub(super) acted_on: Option<u64>,
+    pub(super) acted_on: Option<Basis>,
     /// What sweeps found out.
     pub swept: Swept,
     /// The host of images that was named first at this URL, or confirmed since.

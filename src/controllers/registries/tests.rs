@@ -46,6 +46,35 @@ fn accounts_are_looked_at_for_what_concerns_them() {
 }
 
 #[test]
+fn what_could_not_be_asked_for_is_no_other_thing_once_it_can_be() {
+    let name = RegistryKey::cluster("main").unwrap();
+    let registries = Registries::default();
+    registries.observe(&name, object(1, &json!({}), &json!({})), By::Watch(Shown::Listed));
+    let catalogue = |known: Option<&[&str]>| {
+        let project = known.map(|pairs| pairs.iter().map(|pair| crate::domain::permissions::Access::new(pair, "read")));
+        project.map(|project| Catalogue { project: project.collect(), ..Catalogue::default() })
+    };
+    let listed = |known: Option<&[&str]>| {
+        registries.change(&name, |state| {
+            state.session.catalogue = catalogue(known).map(Arc::new);
+            state.session.catalogue_seen = Some(Instant::now());
+        });
+    };
+    assert!(!registries.adopt_basis(&name), "the first probe of this process, of which one call failed");
+    listed(Some(&["tag"]));
+    assert!(!registries.adopt_basis(&name), "thousands of accounts need not look for that");
+    listed(Some(&["tag"]));
+    assert!(!registries.adopt_basis(&name));
+    registries.change(&name, |state| state.session.catalogue_seen = None);
+    assert!(!registries.adopt_basis(&name), "the object was edited, and the call failed again");
+    listed(Some(&["tag", "label"]));
+    assert!(registries.adopt_basis(&name), "Harbor was upgraded meanwhile");
+    assert!(!registries.adopt_basis(&name));
+    listed(None);
+    assert!(registries.adopt_basis(&name), "the login may not ask any more");
+}
+
+#[test]
 fn an_edit_is_seen_although_versions_ran_back() {
     let name = RegistryKey::cluster("main").unwrap();
     let registries = Registries::default();
