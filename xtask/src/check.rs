@@ -2,7 +2,6 @@
 //! Harbor.
 
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -174,7 +173,9 @@ fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
 fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
     let begun = Instant::now();
     let run = || -> Result<(Outcome, String)> {
-        let (mut said, to) = std::io::pipe()?;
+        // A file and not a pipe, which would not end before whatever a test left behind does.
+        let log = target_dir().join("aside.log");
+        let to = std::fs::File::create(&log)?;
         let cargo = command(args);
         let mut command = Command::new("nice");
         command.args(["-n", "15"]).arg(cargo.get_program()).args(cargo.get_args());
@@ -188,12 +189,8 @@ fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
             command.current_dir(folder);
         }
         command.env(AUDIT_LOGS, audit_logs).stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to);
-        let mut child = command.spawn().context("run cargo")?;
-        // The pipe ends when nobody is left who may write to it.
-        drop(command);
-        let mut text = Vec::new();
-        said.read_to_end(&mut text)?;
-        Ok((outcome(child.wait()?.success()), String::from_utf8_lossy(&text).into_owned()))
+        let ended = command.status().context("run cargo")?;
+        Ok((outcome(ended.success()), String::from_utf8_lossy(&std::fs::read(&log)?).into_owned()))
     };
     let (outcome, text) = run().unwrap_or_else(|error| (Outcome::Failed, format!("{error:#}\n")));
     let (took, word) = (begun.elapsed(), word(&outcome));
