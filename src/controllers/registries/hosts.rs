@@ -139,9 +139,10 @@ impl RegistryState {
         Pin::parse(self.annotation(keys::ANNOTATION_PINNED_HOST)?)
     }
 
-    /// What Harbor says, if it can be used.
+    /// What the Harbor at the present URL says, if it can be used.
     fn said_host(&self) -> Option<ImageHost> {
-        ImageHost::parse(self.session.info.as_ref()?.registry_host.as_deref()?)
+        let info = self.session.info.as_ref().filter(|_| self.session.url == self.object.spec.url)?;
+        ImageHost::parse(info.registry_host.as_deref()?)
     }
 
     /// Keeps the host that Harbor named first at this URL, or another one that the owner confirmed.
@@ -196,6 +197,8 @@ impl RegistryState {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value, json};
 
     use super::super::state::tests::registry;
@@ -205,6 +208,7 @@ mod tests {
     fn says(mut state: RegistryState, host: &str) -> RegistryState {
         state.session.info =
             Some(ServerInfo { version: None, registry_host: Some(host.to_owned()), login: LoginKind::Robot });
+        state.session.url.clone_from(&state.object.spec.url);
         state
     }
 
@@ -322,5 +326,15 @@ mod tests {
         assert!(registry(false, &json!({})).no_host().contains("names no registry host"));
         let state = registry(false, &json!({"registryHost": "[:::]:5"}));
         assert!(state.hosts().is_none() && state.no_host().contains("spec.registryHost \"[:::]:5\""));
+    }
+
+    #[test]
+    fn what_one_harbor_says_is_no_host_at_another_url() {
+        let mut state = says(registry(false, &json!({})), "images.example.com");
+        assert_eq!(state.hosts().unwrap()[0], "images.example.com");
+        let mut object = (*state.object).clone();
+        object.spec.url = "https://other.example.com".to_owned();
+        state.object = Arc::new(object);
+        assert_eq!(state.hosts(), None, "also while the login at the new one cannot be read");
     }
 }
