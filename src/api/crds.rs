@@ -7,32 +7,39 @@ use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
 use super::any_kind::NOT_OBSERVED;
-use super::{ClusterHarborRegistry, HarborRegistry, RobotAccount, SystemRobotAccount, rules};
+use super::{ClusterHarborRegistry, HarborRegistry, RobotAccount, SystemRobotAccount, columns, rules};
 
 /// All our CustomResourceDefinitions, as they are installed.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    let all = [ClusterHarborRegistry::crd(), HarborRegistry::crd(), RobotAccount::crd(), SystemRobotAccount::crd()];
-    all.into_iter().map(tidied).map(pruned).map(not_observed).collect()
+    let mut all = [ClusterHarborRegistry::crd(), HarborRegistry::crd(), RobotAccount::crd(), SystemRobotAccount::crd()];
+    for crd in &mut all {
+        let kind = crd.spec.names.kind.as_str();
+        for version in &mut crd.spec.versions {
+            version.additional_printer_columns = Some(columns::of(kind));
+            let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else {
+                continue;
+            };
+            tidy(schema);
+            if let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
+                complete_status(status, kind);
+            }
+        }
+    }
+    all.into()
 }
 
 /// An object that nobody has looked at yet has a status that says so: without one, tools that wait for objects (kstatus:
 /// `helm --wait`, Flux) take it for one that is as it should be.
-fn not_observed(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    for schema in schemas(&mut crd) {
-        if let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
-            status.default = Some(JSON(json!({"observedGeneration": NOT_OBSERVED})));
-            bound_conditions(status);
-        }
+///
+/// Kubernetes' type for conditions has no bounds. What the status of an account has for the other kind only is left out.
+fn complete_status(status: &mut JSONSchemaProps, kind: &str) {
+    status.default = Some(JSON(json!({"observedGeneration": NOT_OBSERVED})));
+    let Some(properties) = &mut status.properties else { return };
+    if kind == "RobotAccount" {
+        properties.retain(|name, _| !["projects", "namespaceCount", "namespaces"].contains(&name.as_str()));
     }
-    crd
-}
-
-/// Kubernetes' type for conditions has no bounds.
-fn bound_conditions(status: &mut JSONSchemaProps) {
-    let conditions = status.properties.as_mut().and_then(|properties| properties.get_mut("conditions"));
-    let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions.and_then(|list| list.items.as_mut()) else {
-        return;
-    };
+    let conditions = properties.get_mut("conditions").and_then(|list| list.items.as_mut());
+    let Some(JSONSchemaPropsOrArray::Schema(condition)) = conditions else { return };
     for (name, field) in condition.properties.iter_mut().flatten() {
         match name.as_str() {
             "message" => field.max_length = Some(32_768),
@@ -40,25 +47,6 @@ fn bound_conditions(status: &mut JSONSchemaProps) {
             _ => {}
         }
     }
-}
-
-fn schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
-    crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
-}
-
-/// Without what the status of an account has for the other kind only.
-fn pruned(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let foreign: &[&str] = match crd.spec.names.kind.as_str() {
-        "RobotAccount" => &["projects", "namespaceCount", "namespaces"],
-        _ => &[],
-    };
-    for schema in schemas(&mut crd) {
-        let status = schema.properties.as_mut().and_then(|properties| properties.get_mut("status"));
-        if let Some(properties) = status.and_then(|status| status.properties.as_mut()) {
-            properties.retain(|name, _| !foreign.contains(&name.as_str()));
-        }
-    }
-    crd
 }
 
 /// One CustomResourceDefinition as YAML.
@@ -95,15 +83,6 @@ pub fn crds_yaml() -> String {
 /// built-in kinds.
 ///
 /// Doc comments are wrapped for our sources; `kubectl explain` wraps paragraphs itself.
-fn tidied(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    for version in &mut crd.spec.versions {
-        if let Some(schema) = version.schema.as_mut().and_then(|validation| validation.open_api_v3_schema.as_mut()) {
-            tidy(schema);
-        }
-    }
-    crd
-}
-
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     if let Some(description) = &mut schema.description {

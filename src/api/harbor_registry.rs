@@ -10,7 +10,6 @@ use super::registry_status::RegistryStatus;
 
 /// Where the Harbor is and how the operator uses it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(clippy::duplicated_attributes, reason = "each column is described by the same attributes")]
 #[kube(
     group = "harbor-robots.io",
     version = "v1alpha1",
@@ -22,61 +21,7 @@ use super::registry_status::RegistryStatus;
     namespaced,
     status = "RegistryStatus",
     derive = "PartialEq",
-    doc = "A Harbor registry for the accounts of this namespace: where it is and how the operator logs in, with a login of the namespace's own. Whoever has that login may ask for whatever it may do, so there are no grants.",
-    printcolumn(
-        name = "READY",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the operator's login works"
-    ),
-    printcolumn(name = "URL", type_ = "string", json_path = ".spec.url", description = "Where the Harbor is"),
-    printcolumn(
-        name = "VERSION",
-        type_ = "string",
-        json_path = ".status.harborVersion",
-        description = "Harbor's version"
-    ),
-    printcolumn(
-        name = "LOGIN",
-        type_ = "string",
-        json_path = ".status.login.kind",
-        description = "What the operator logs in as: Administrator, User or Robot"
-    ),
-    printcolumn(
-        name = "ACCOUNTS",
-        type_ = "integer",
-        json_path = ".status.accountCount",
-        description = "How many accounts use it"
-    ),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "REASON",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why the registry is ready or not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "LOGIN-EXPIRES",
-        type_ = "string",
-        json_path = ".status.login.expirationTime",
-        description = "When the operator's login expires; nothing means never, or that the login may not see it",
-        priority = 1
-    ),
-    printcolumn(
-        name = "ORPHANS",
-        type_ = "integer",
-        json_path = ".status.orphanCount",
-        description = "How many robots of this cluster have no account any more",
-        priority = 1
-    ),
-    printcolumn(
-        name = "UNMANAGED",
-        type_ = "integer",
-        json_path = ".status.unmanagedRobots.count",
-        description = "How many robots nobody manages and renews",
-        priority = 1
-    )
+    doc = "A Harbor registry for the accounts of this namespace: where it is and how the operator logs in, with a login of the namespace's own. Whoever has that login may ask for whatever it may do, so there are no grants."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HarborRegistrySpec {

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod account_status;
 pub mod any_kind;
+mod columns;
 pub mod conditions;
 pub mod crds;
 pub mod duration;

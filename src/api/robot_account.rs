@@ -13,7 +13,6 @@ use super::rules;
 
 /// What the robot account should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(clippy::duplicated_attributes, reason = "each column is described by the same attributes")]
 #[kube(
     group = "harbor-robots.io",
     version = "v1alpha1",
@@ -28,68 +27,6 @@ use super::rules;
     doc = "A robot account of one Harbor project. The operator makes it, keeps its credential in a Secret of type kubernetes.io/dockerconfigjson in the same namespace, and replaces that credential before it expires.",
     selectable = ".spec.project",
     selectable = ".status.registry.name",
-    printcolumn(
-        name = "READY",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether a credential that works is published now"
-    ),
-    printcolumn(
-        name = "LOGIN",
-        type_ = "string",
-        json_path = ".status.robot.name",
-        description = "The user name to log in with"
-    ),
-    printcolumn(name = "PROJECT", type_ = "string", json_path = ".spec.project", description = "The Harbor project"),
-    printcolumn(
-        name = "EXPIRES",
-        type_ = "string",
-        json_path = ".status.robot.expirationTime",
-        description = "When the credential expires; nothing means never"
-    ),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "REASON",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why the account is ready or not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "DISABLED",
-        type_ = "boolean",
-        json_path = ".spec.disabled",
-        description = "Whether the account is switched off",
-        priority = 1
-    ),
-    printcolumn(
-        name = "RENEWS",
-        type_ = "string",
-        json_path = ".status.renewalTime",
-        description = "When the credential will be replaced",
-        priority = 1
-    ),
-    printcolumn(
-        name = "REGISTRY",
-        type_ = "string",
-        json_path = ".status.registry.name",
-        description = "The registry object in use",
-        priority = 1
-    ),
-    printcolumn(
-        name = "SECRET",
-        type_ = "string",
-        json_path = ".status.secretRefs[0].name",
-        description = "The Secret with the credential",
-        priority = 1
-    ),
-    printcolumn(
-        name = "CREATED",
-        type_ = "string",
-        json_path = ".status.robot.creationTime",
-        description = "When the robot was created in Harbor",
-        priority = 1
-    ),
     validation = rules::robot_name(),
     validation = rules::robot_name_length(),
     validation = rules::robot_name_stays(),

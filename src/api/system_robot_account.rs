@@ -17,7 +17,6 @@ use super::schema::{AnnotationMap, LabelMap};
 
 /// What the robot account should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[allow(clippy::duplicated_attributes, reason = "each column is described by the same attributes")]
 #[kube(
     group = "harbor-robots.io",
     version = "v1alpha1",
@@ -30,79 +29,6 @@ use super::schema::{AnnotationMap, LabelMap};
     derive = "PartialEq",
     doc = "A robot account of a whole Harbor: for all projects, for those whose names match, for some by name, or for Harbor's own administration. The operator makes it, keeps its credential in Secrets of type kubernetes.io/dockerconfigjson in the namespaces that are asked for, and replaces it before it expires. Whoever may create one has the power of the registry's login: give that right to administrators of the cluster only.",
     selectable = ".status.registry.name",
-    printcolumn(
-        name = "READY",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether a credential that works is published now"
-    ),
-    printcolumn(
-        name = "LOGIN",
-        type_ = "string",
-        json_path = ".status.robot.name",
-        description = "The user name to log in with"
-    ),
-    printcolumn(
-        name = "PROJECTS",
-        type_ = "integer",
-        json_path = ".status.projects.count",
-        description = "How many projects are named or match; nothing where it is all of them, or none"
-    ),
-    printcolumn(
-        name = "NAMESPACES",
-        type_ = "integer",
-        json_path = ".status.namespaceCount",
-        description = "How many namespaces the Secret is wanted in"
-    ),
-    printcolumn(
-        name = "EXPIRES",
-        type_ = "string",
-        json_path = ".status.robot.expirationTime",
-        description = "When the credential expires; nothing means never"
-    ),
-    printcolumn(name = "AGE", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "REASON",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why the account is ready or not",
-        priority = 1
-    ),
-    printcolumn(
-        name = "DISABLED",
-        type_ = "boolean",
-        json_path = ".spec.disabled",
-        description = "Whether the account is switched off",
-        priority = 1
-    ),
-    printcolumn(
-        name = "RENEWS",
-        type_ = "string",
-        json_path = ".status.renewalTime",
-        description = "When the credential will be replaced",
-        priority = 1
-    ),
-    printcolumn(
-        name = "REGISTRY",
-        type_ = "string",
-        json_path = ".status.registry.name",
-        description = "The registry object in use",
-        priority = 1
-    ),
-    printcolumn(
-        name = "SECRET",
-        type_ = "string",
-        json_path = ".status.secretRefs[0].name",
-        description = "The Secret with the credential",
-        priority = 1
-    ),
-    printcolumn(
-        name = "CREATED",
-        type_ = "string",
-        json_path = ".status.robot.creationTime",
-        description = "When the robot was created in Harbor",
-        priority = 1
-    ),
     validation = rules::robot_name(),
     validation = rules::robot_name_stays(),
     validation = rules::secret_name_stays(),
