@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::{DurationString, Interval};
-use super::rules;
-use super::schema::{AnnotationMap, LabelMap};
+use super::{rules, schema};
 
 /// Which kind of registry object is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -175,11 +174,11 @@ pub struct SecretOutput {
     pub name: Option<String>,
     /// Labels for the Secret, beside the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<LabelMap>")]
+    #[schemars(schema_with = "schema::labels")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations for the Secret, beside the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<AnnotationMap>")]
+    #[schemars(schema_with = "schema::annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Further keys of the Secret, for programs that want the credential in another form. `.dockerconfigjson` is always
     /// there.

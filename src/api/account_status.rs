@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::account::RegistryKind;
 use super::permissions::PermissionRecord;
-use super::schema::DateTime;
 
 /// The registry an account uses. It is decided once and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -34,15 +33,12 @@ pub struct RobotRecord {
     #[schemars(length(max = 512))]
     pub name: String,
     /// When the robot was created.
-    #[schemars(with = "DateTime")]
     pub creation_time: RegistryTime,
     /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
     pub update_time: Option<RegistryTime>,
     /// When the credential expires. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
     pub expiration_time: Option<RegistryTime>,
 }
 
@@ -56,10 +52,8 @@ pub struct PreviousRobot {
     #[schemars(length(max = 512))]
     pub name: String,
     /// When the robot was created.
-    #[schemars(with = "DateTime")]
     pub creation_time: RegistryTime,
     /// When it will be deleted.
-    #[schemars(with = "DateTime")]
     pub revocation_time: RegistryTime,
 }
 
@@ -128,11 +122,9 @@ pub struct AccountStatus {
     pub previous: Option<PreviousRobot>,
     /// When the credential will be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
     pub renewal_time: Option<RegistryTime>,
     /// When the credential was last replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
     pub last_rotation_time: Option<RegistryTime>,
     /// The token of the annotation `harbor-robots.io/refresh` that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

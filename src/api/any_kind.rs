@@ -20,27 +20,10 @@ use super::system_robot_account::{SystemRobotAccount, SystemRobotAccountSpec};
 pub(super) const NOT_OBSERVED: i64 = -1;
 
 /// The status of an object that somebody has looked at.
-fn observed<S: Status>(status: Option<S>) -> Option<S> {
+fn observed<S: Default + PartialEq>(status: Option<S>, generation: fn(&mut S) -> &mut Option<i64>) -> Option<S> {
     let mut status = status?;
-    let generation = status.observed_generation();
-    *generation = generation.filter(|generation| *generation != NOT_OBSERVED);
+    generation(&mut status).take_if(|generation| *generation == NOT_OBSERVED);
     Some(status).filter(|status| *status != S::default())
-}
-
-trait Status: Default + PartialEq {
-    fn observed_generation(&mut self) -> &mut Option<i64>;
-}
-
-impl Status for AccountStatus {
-    fn observed_generation(&mut self) -> &mut Option<i64> {
-        &mut self.observed_generation
-    }
-}
-
-impl Status for RegistryStatus {
-    fn observed_generation(&mut self) -> &mut Option<i64> {
-        &mut self.observed_generation
-    }
 }
 
 /// A `RobotAccount` or a `SystemRobotAccount`.
@@ -65,13 +48,15 @@ pub enum AccountSpec {
 
 impl From<RobotAccount> for Account {
     fn from(RobotAccount { metadata, spec, status }: RobotAccount) -> Self {
-        Self { metadata, spec: AccountSpec::Project(spec), status: observed(status) }
+        let status = observed(status, |status| &mut status.observed_generation);
+        Self { metadata, spec: AccountSpec::Project(spec), status }
     }
 }
 
 impl From<SystemRobotAccount> for Account {
     fn from(SystemRobotAccount { metadata, spec, status }: SystemRobotAccount) -> Self {
-        Self { metadata, spec: AccountSpec::System(spec), status: observed(status) }
+        let status = observed(status, |status| &mut status.observed_generation);
+        Self { metadata, spec: AccountSpec::System(spec), status }
     }
 }
 
@@ -211,13 +196,15 @@ impl RegistryObject {
 
 impl From<ClusterHarborRegistry> for RegistryObject {
     fn from(ClusterHarborRegistry { metadata, spec, status }: ClusterHarborRegistry) -> Self {
-        Self { kind: RegistryKind::ClusterHarborRegistry, metadata, spec, status: observed(status) }
+        let status = observed(status, |status| &mut status.observed_generation);
+        Self { kind: RegistryKind::ClusterHarborRegistry, metadata, spec, status }
     }
 }
 
 impl From<HarborRegistry> for RegistryObject {
     fn from(HarborRegistry { metadata, spec, status }: HarborRegistry) -> Self {
-        Self { kind: RegistryKind::HarborRegistry, metadata, spec: spec.into(), status: observed(status) }
+        let status = observed(status, |status| &mut status.observed_generation);
+        Self { kind: RegistryKind::HarborRegistry, metadata, spec: spec.into(), status }
     }
 }
 

@@ -3,11 +3,10 @@
 //! All stay strings in the types: an object stored under an older schema must still be readable, so parsing is a
 //! separate step that can fail.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use kube::core::Rule;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::schema::inline_schema;
@@ -48,37 +47,37 @@ const EXPIRES_AFTER: &str = "a lifetime: write whole days, like 30d, or Never";
 impl DurationString {
     /// The span of time. Fails on a text outside the grammar.
     pub fn parse(&self) -> Result<Duration, InvalidDuration> {
-        span(&self.0).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: DURATION })
+        read(&self.0, DURATION, span)
     }
 }
 
 impl Interval {
     /// The span of time, `None` for `Never`. Fails on a text outside the grammar.
     pub fn parse(&self) -> Result<Option<Duration>, InvalidDuration> {
-        if self.0 == "Never" {
-            return Ok(None);
-        }
-        span(&self.0).map(Some).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: INTERVAL })
+        read(&self.0, INTERVAL, |text| or_never(text, span))
     }
 }
 
 impl Delay {
     /// The span of time, which may be none. Fails on a text outside the grammar.
     pub fn parse(&self) -> Result<Duration, InvalidDuration> {
-        let none = (self.0 == "0s").then_some(Duration::ZERO);
-        none.or_else(|| span(&self.0)).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: DELAY })
+        read(&self.0, DELAY, |text| if text == "0s" { Some(Duration::ZERO) } else { span(text) })
     }
 }
 
 impl ExpiresAfter {
     /// Whole days, `None` for `Never`. Fails on a text outside the grammar.
     pub fn days(&self) -> Result<Option<u32>, InvalidDuration> {
-        if self.0 == "Never" {
-            return Ok(None);
-        }
-        let days = self.0.strip_suffix('d').and_then(number);
-        days.map(Some).ok_or_else(|| InvalidDuration { text: self.0.clone(), expected: EXPIRES_AFTER })
+        read(&self.0, EXPIRES_AFTER, |text| or_never(text, |text| text.strip_suffix('d').and_then(number)))
     }
+}
+
+fn read<T>(text: &str, expected: &'static str, grammar: impl Fn(&str) -> Option<T>) -> Result<T, InvalidDuration> {
+    grammar(text).ok_or_else(|| InvalidDuration { text: text.to_owned(), expected })
+}
+
+fn or_never<T>(text: &str, grammar: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+    if text == "Never" { Some(None) } else { grammar(text).map(Some) }
 }
 
 /// `[1-9][0-9]{0,4}(d|h|m|s)`.

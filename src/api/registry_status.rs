@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::permissions::PermissionRecord;
-use super::schema::DateTime;
 
 /// What the operator found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,7 +70,6 @@ pub struct UnmanagedRobots {
     /// When the first of them expires, in Harbor's time. Absent: none of them will; those that are disabled or have expired
     /// serve nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
     pub next_expiration_time: Option<RegistryTime>,
     /// The full name of that robot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,7 +126,6 @@ pub struct LoginRecord {
     pub permissions: Vec<PermissionRecord>,
     /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<DateTime>")]
     pub expiration_time: Option<RegistryTime>,
 }
 

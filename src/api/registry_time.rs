@@ -5,14 +5,17 @@ use std::ops::{Add, Sub};
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::json_schema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::schema::inline_schema;
 
 /// A moment in registry time, from 1970 to 8999.
 ///
 /// Such moments come from outside: Harbor's answers and its `Date` header, statuses and annotations that others may have
 /// written. So every way in clamps, and all arithmetic saturates: no value can stop the operator, and each one can be
 /// written with four digits for the year, as Kubernetes wants it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RegistryTime(Timestamp);
 
 impl RegistryTime {
@@ -108,11 +111,8 @@ impl FromStr for RegistryTime {
     }
 }
 
-impl Serialize for RegistryTime {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
+// Harbor counts milliseconds and the text keeps them; Kubernetes' own `Time` cuts them off.
+inline_schema!(RegistryTime, json_schema!({"type": "string", "format": "date-time"}));
 
 /// As RFC 3339 has it. Kubernetes also stores texts of that format that name no moment (`…T00:00:00+99:99`); whoever may
 /// write a status must not make an object unreadable with one, so such a text is [`RegistryTime::MIN`].

@@ -1,24 +1,22 @@
-//! Schemas of field types that have no Rust type of their own.
+//! Schemas of fields whose Rust type says less than the API server checks.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::rules;
 
 /// Gives a type a schema that stands in each field of that type.
 macro_rules! inline_schema {
     ($name:ident, $schema:expr) => {
-        impl JsonSchema for $name {
+        impl schemars::JsonSchema for $name {
             fn inline_schema() -> bool {
                 true
             }
 
-            fn schema_name() -> Cow<'static, str> {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 $schema
             }
         }
@@ -27,51 +25,26 @@ macro_rules! inline_schema {
 
 pub(super) use inline_schema;
 
-/// Declares a type that exists only as the schema of fields of another type.
-macro_rules! schema_only {
-    ($(#[$doc:meta])* $name:ident, $schema:expr) => {
-        $(#[$doc])*
-        pub(super) enum $name {}
-
-        inline_schema!($name, $schema);
-    };
+/// Labels for an object of ours.
+pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
+    let mut schema = texts(63);
+    kube::core::validate(&mut schema, rules::label_values()).expect("the schema is an object");
+    schema
 }
 
-schema_only!(
-    /// A moment, as text in RFC 3339. Harbor counts milliseconds and the text keeps them (Kubernetes' own `Time` cuts
-    /// them off).
-    DateTime,
-    json_schema!({"type": "string", "format": "date-time"})
-);
+/// Annotations for an object of ours.
+pub(super) fn annotations(_: &mut SchemaGenerator) -> Schema {
+    texts(4096)
+}
 
-schema_only!(
-    /// Labels for an object of ours.
-    LabelMap,
-    with_rules(
-        json_schema!({
-            "type": "object",
-            "maxProperties": 32,
-            "additionalProperties": {"type": "string", "maxLength": 63},
-        }),
-        [rules::free_keys(), rules::untracked_keys(), rules::label_keys(), rules::label_values()],
-    )
-);
-
-schema_only!(
-    /// Annotations for an object of ours.
-    AnnotationMap,
-    with_rules(
-        json_schema!({
-            "type": "object",
-            "maxProperties": 32,
-            "additionalProperties": {"type": "string", "maxLength": 4096},
-        }),
-        [rules::free_keys(), rules::untracked_keys(), rules::label_keys()],
-    )
-);
-
-fn with_rules<const N: usize>(mut schema: Schema, rules: [kube::core::Rule; N]) -> Schema {
-    for rule in rules {
+/// At most 32 texts of at most so many characters, under keys that Kubernetes takes and that are free.
+fn texts(longest: usize) -> Schema {
+    let mut schema = json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": {"type": "string", "maxLength": longest},
+    });
+    for rule in [rules::free_keys(), rules::untracked_keys(), rules::label_keys()] {
         kube::core::validate(&mut schema, rule).expect("the schema is an object");
     }
     schema

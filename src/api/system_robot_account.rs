@@ -12,8 +12,7 @@ use super::account::{
 use super::account_status::AccountStatus;
 use super::duration::ExpiresAfter;
 use super::permissions::{AccessRule, Permission};
-use super::rules;
-use super::schema::{AnnotationMap, LabelMap};
+use super::{rules, schema};
 
 /// What the robot account should be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -217,11 +216,11 @@ pub struct SystemSecretOutput {
     pub namespace_selector: Option<LabelSelector>,
     /// Labels for the Secrets, beside the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<LabelMap>")]
+    #[schemars(schema_with = "schema::labels")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations for the Secrets, beside the operator's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<AnnotationMap>")]
+    #[schemars(schema_with = "schema::annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Further keys of the Secrets, for programs that want the credential in another form. `.dockerconfigjson` is always
     /// there.
