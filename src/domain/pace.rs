@@ -77,18 +77,9 @@ pub fn replaces(plan: &Plan) -> bool {
     plan.publishes() || plan.steps.iter().any(|step| matches!(step, Step::Update(_, Purpose::Renew)))
 }
 
-/// The plan of a pass that comes before a further repair is allowed: nothing is changed. What is not a repair goes on
-/// as usual.
-pub fn defer(x: &Situation) -> Plan {
-    held(x, Kind::Repair)
-}
-
-/// The same before a further renewal.
-pub fn defer_renewal(x: &Situation) -> Plan {
-    held(x, Kind::Renewal)
-}
-
-fn held(x: &Situation, what: Kind) -> Plan {
+/// The plan of a pass that comes before a further replacement of this kind is allowed: nothing is changed. What is not
+/// one goes on as usual.
+pub fn defer(x: &Situation, what: Kind) -> Plan {
     let usual = plan::plan(x);
     if x.deleting || x.permit != Permit::Granted || !x.enabled || !replaces(&usual) || kind(x) != Some(what) {
         return usual;
@@ -179,7 +170,7 @@ mod tests {
     fn a_lost_credential_waits_without_a_step() {
         let x = Situation { secret: SecretView::Absent, ..settled() };
         assert!(plan::plan(&x).publishes());
-        let plan = defer(&x);
+        let plan = defer(&x, Kind::Repair);
         assert_eq!((plan.steps, plan.blocker, plan.ready), (vec![], Some(Blocker::RepairsPaused), false));
         assert_eq!(plan.current, Some(plan::Target::Seen(Slot::A)));
     }
@@ -191,7 +182,7 @@ mod tests {
         let recorded = plan::Recorded { current: gone, ..settled().recorded };
         let x = Situation { slots: [None, None], secret, recorded, ..settled() };
         assert!(plan::plan(&x).publishes());
-        assert_eq!(defer(&x), Plan { blocker: Some(Blocker::RepairsPaused), ..Plan::default() });
+        assert_eq!(defer(&x, Kind::Repair), Plan { blocker: Some(Blocker::RepairsPaused), ..Plan::default() });
     }
 
     #[test]
@@ -207,7 +198,7 @@ mod tests {
             ..settled()
         };
         for x in [due, revoked, chosen, fresh] {
-            let plan = defer(&x);
+            let plan = defer(&x, Kind::Repair);
             assert!(plan.publishes() && plan.blocker.is_none(), "{x:?}");
             assert_ne!(kind(&x), Some(Kind::Repair), "{x:?}");
         }
@@ -217,19 +208,19 @@ mod tests {
     fn a_renewal_right_after_another_waits_and_a_repair_does_not_wait_for_it() {
         let mut due = settled();
         due.slots[0] = due.slots[0].map(|robot| SlotView { age: Age::Expired, ..robot });
-        let plan = defer_renewal(&due);
+        let plan = defer(&due, Kind::Renewal);
         assert_eq!((plan.steps, plan.blocker), (vec![], Some(Blocker::RepairsPaused)));
         let prolonged = Situation { own: CustomPassword::Published, strategy: plan::Strategy::InPlace, ..due };
         assert!(replaces(&plan::plan(&prolonged)) && !plan::plan(&prolonged).publishes());
-        assert_eq!(defer_renewal(&prolonged).blocker, Some(Blocker::RepairsPaused));
+        assert_eq!(defer(&prolonged, Kind::Renewal).blocker, Some(Blocker::RepairsPaused));
         let lost = Situation { secret: SecretView::Absent, ..settled() };
-        assert_eq!(defer_renewal(&lost), plan::plan(&lost));
+        assert_eq!(defer(&lost, Kind::Renewal), plan::plan(&lost));
     }
 
     #[test]
     fn what_is_no_repair_goes_on() {
         let deleting = Situation { deleting: true, secret: SecretView::Absent, ..settled() };
-        assert_eq!(defer(&deleting), plan::plan(&deleting));
-        assert_eq!(defer(&settled()), plan::plan(&settled()));
+        assert_eq!(defer(&deleting, Kind::Repair), plan::plan(&deleting));
+        assert_eq!(defer(&settled(), Kind::Repair), plan::plan(&settled()));
     }
 }

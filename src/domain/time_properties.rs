@@ -95,7 +95,12 @@ fn outcome(plan: &Plan, robots: &[Option<Robot>; 2], born: &Robot) -> Outcome {
 }
 
 fn judge(wish: &Desired, observed: &Observed, status: &AccountStatus, born: &Robot, after: RegistryTime) {
-    let planners: [fn(&Situation) -> Plan; 4] = [plan::plan, pace::defer, pace::defer_renewal, contest::back_off];
+    let planners: [fn(&Situation) -> Plan; 4] = [
+        plan::plan,
+        |x| pace::defer(x, pace::Kind::Repair),
+        |x| pace::defer(x, pace::Kind::Renewal),
+        contest::back_off,
+    ];
     for planner in planners {
         let plan = planner(&observed.situation(wish));
         let outcome = outcome(&plan, &observed.robots, born);

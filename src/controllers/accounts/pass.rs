@@ -240,8 +240,10 @@ impl Pass<'_> {
         let situation = gathered.observed.situation(&self.desired);
         let plan = match (gathered.secret_contested, gathered.held_until(&situation)) {
             (Some(_), _) => contest::back_off(&situation),
-            (None, Some(_)) if pace::kind(&situation) == Some(pace::Kind::Renewal) => pace::defer_renewal(&situation),
-            (None, Some(_)) if !edited => pace::defer(&situation),
+            (None, Some(_)) if pace::kind(&situation) == Some(pace::Kind::Renewal) => {
+                pace::defer(&situation, pace::Kind::Renewal)
+            }
+            (None, Some(_)) if !edited => pace::defer(&situation, pace::Kind::Repair),
             (None, _) => plan::plan(&situation),
         };
         Planned { gathered, situation, plan }

@@ -97,7 +97,7 @@ impl Config {
 const BASE: Config = Config {
     plan,
     back_off: contest::back_off,
-    hold: pace::defer,
+    hold: |x| pace::defer(x, pace::Kind::Repair),
     may_update: true,
     in_place: false,
     own: false,

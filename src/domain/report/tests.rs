@@ -4,6 +4,7 @@ use super::*;
 use crate::api::conditions::SYNCED;
 use crate::api::{PermissionRecord, RegistryKind};
 use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, revoke, robot, secret_of};
+use crate::domain::pace;
 use crate::domain::plan::{self, Permit, Strategy};
 use crate::domain::rotation;
 
@@ -279,7 +280,7 @@ fn a_paused_repair_does_not_wake_for_an_overlap_that_ended() {
     let status = overlap_status();
     let secret = SecretSeen::Absent;
     let ended = View { now: at(1_010 + days(2)), secret, ..View::in_overlap() };
-    let (_, wake) = pass_by(crate::domain::pace::defer, &ended, &status, &desired(), went_well(&ended, 0));
+    let (_, wake) = pass_by(|x| pace::defer(x, pace::Kind::Repair), &ended, &status, &desired(), went_well(&ended, 0));
     assert!(wake.is_none_or(|at| at > ended.now), "{wake:?} is over: the next pass would follow at once, for ever");
 }
 
