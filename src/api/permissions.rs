@@ -56,8 +56,22 @@ pub struct AccessRule {
     pub action: String,
 }
 
+impl AccessRule {
+    /// A pair from its two words.
+    pub fn new(resource: &str, action: &str) -> Self {
+        Self { resource: resource.to_owned(), action: action.to_owned() }
+    }
+}
+
+/// `repository:pull`.
+impl std::fmt::Display for AccessRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.resource, self.action)
+    }
+}
+
 /// What a permission is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[schemars(description = "")]
 pub enum PermissionKind {
     /// What is in projects.

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::permissions::{Access, AccessSet};
-use super::robot::{Permissions, Scope};
+use super::robot::Permissions;
+pub use crate::api::PermissionKind as Kind;
 
 /// A version of Harbor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,24 +45,6 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-
-/// Harbor's `kind` of a permission, which chooses the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Namespace `/`.
-    System,
-    /// A project or all of them.
-    Project,
-}
-
-impl From<&Scope> for Kind {
-    fn from(scope: &Scope) -> Self {
-        match scope {
-            Scope::System => Self::System,
-            Scope::AllProjects | Scope::Project(_) => Self::Project,
-        }
     }
 }
 
@@ -165,7 +148,7 @@ pub fn unknown(version: Option<Version>, listed: Option<&Catalogue>, wish: &Perm
     };
     let mut unknown = Unknown::new();
     for (scope, pairs) in wish {
-        let kind = Kind::from(scope);
+        let kind = scope.kind();
         let refused = |pair: &Access| told.get(&kind).is_some_and(|told| told.contains(pair));
         let missing = pairs.iter().filter(|pair| !is_known(kind, pair) || refused(pair));
         let missing: AccessSet = missing.cloned().collect();
@@ -178,15 +161,14 @@ pub fn unknown(version: Option<Version>, listed: Option<&Catalogue>, wish: &Perm
 
 /// What is said of unknown pairs, with the known ones that were perhaps meant.
 pub fn describe(version: Option<Version>, listed: Option<&Catalogue>, unknown: &Unknown) -> String {
-    let near = |kind, pair: &Access| match listed {
-        Some(listed) => closest(pair, listed.of(kind).iter().cloned()),
-        None => suggestion(version.unwrap_or(Version::LAST_KNOWN), kind, pair),
-    };
+    let built_in = || Catalogue::built_in(version.unwrap_or(Version::LAST_KNOWN));
+    let known = listed.cloned().unwrap_or_else(built_in);
     let each = unknown.iter().flat_map(|(kind, pairs)| pairs.iter().map(move |pair| (*kind, pair, pairs)));
-    let each = each.map(|(kind, pair, pairs)| match near(kind, pair).filter(|near| !pairs.contains(near)) {
-        Some(near) => format!("{pair} (perhaps {near}?)"),
-        None => pair.to_string(),
-    });
+    let each =
+        each.map(|(kind, pair, pairs)| match closest(pair, known.of(kind)).filter(|near| !pairs.contains(near)) {
+            Some(near) => format!("{pair} (perhaps {near}?)"),
+            None => pair.to_string(),
+        });
     let each: BTreeSet<String> = each.collect();
     let each: Vec<String> = each.into_iter().collect();
     let harbor = version.map_or("this Harbor".to_owned(), |version| format!("Harbor {version}"));
@@ -220,19 +202,16 @@ impl Catalogue {
 }
 
 /// The known pair that was perhaps meant, if one is close.
-pub fn suggestion(version: Version, kind: Kind, access: &Access) -> Option<Access> {
-    closest(access, pairs(version, kind).map(|(resource, action)| Access::new(resource, action)))
-}
-
-fn closest(access: &Access, known: impl Iterator<Item = Access>) -> Option<Access> {
+fn closest<'k>(access: &Access, known: &'k AccessSet) -> Option<&'k Access> {
     let wanted = access.to_string();
-    let closest = known.map(|pair| (strsim::damerau_levenshtein(&wanted, &pair.to_string()), pair)).min()?;
+    let closest = known.iter().map(|pair| (strsim::damerau_levenshtein(&wanted, &pair.to_string()), pair)).min()?;
     (closest.0 <= wanted.len() / 4 + 1).then_some(closest.1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::robot::Scope;
 
     fn pair(text: &str) -> Access {
         let (resource, action) = text.split_once(':').unwrap();
@@ -278,7 +257,8 @@ mod tests {
 
     #[test]
     fn a_close_pair_is_suggested_and_a_far_one_is_not() {
-        let of = |text| suggestion(Version::LAST_KNOWN, Kind::Project, &pair(text)).map(|pair| pair.to_string());
+        let known = Catalogue::built_in(Version::LAST_KNOWN).project;
+        let of = |text| closest(&pair(text), &known).map(ToString::to_string);
         assert_eq!(of("repositry:pull").as_deref(), Some("repository:pull"));
         assert_eq!(of("repository:pul").as_deref(), Some("repository:pull"));
         assert_eq!(of("tags:list").as_deref(), Some("tag:list"));

@@ -10,8 +10,6 @@ pub enum State {
     True,
     /// `False`.
     False,
-    /// `Unknown`.
-    Unknown,
     /// Not listed.
     Absent,
 }
@@ -56,7 +54,6 @@ pub fn apply(
         let status = match verdict.state {
             State::True => "True",
             State::False => "False",
-            State::Unknown => "Unknown",
             State::Absent => {
                 result.retain(|condition| condition.type_ != verdict.kind);
                 continue;

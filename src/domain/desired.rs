@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 
-use super::catalogue::{Kind, Unknown};
+use super::catalogue::Unknown;
 use super::mark::{self, Identity};
 use super::observed::Tokens;
 use super::permissions::{self, AccessSet};
@@ -15,8 +15,8 @@ use super::rotation::{self, Rotation};
 use super::secret_entries::{SecretEntry, SecretList};
 use crate::api::{
     Account, AccountDefaults, AccountSpec, AdoptionPolicy, DeletionPolicy, DurationString, ExpiresAfter,
-    InvalidDuration, InvalidName, ObjectName, PermissionRecord, ProjectsRecord, RotationStrategy, SecretKey,
-    SecretKeyFormat, SecretKeyRef, keys,
+    InvalidDuration, InvalidName, ObjectName, PermissionRecord, ProjectsRecord, SecretKey, SecretKeyFormat,
+    SecretKeyRef, keys,
 };
 
 /// `expiresAfter` when neither the account nor its registry says one (Harbor's own default).
@@ -167,7 +167,7 @@ const RECORDS: usize = 500;
 
 fn without(permissions: &Permissions, pairs: &Unknown) -> Permissions {
     let none = AccessSet::new();
-    let of = |scope| pairs.get(&Kind::from(scope)).unwrap_or(&none);
+    let of = |scope: &Scope| pairs.get(&scope.kind()).unwrap_or(&none);
     let left = permissions
         .iter()
         .map(|(scope, held)| (scope.clone(), held.difference(of(scope)).cloned().collect::<AccessSet>()));
@@ -287,10 +287,7 @@ fn rotation_of(account: &Account, defaults: Option<&AccountDefaults>) -> Result<
     let parse = |own: Option<DurationString>, default: Option<DurationString>| {
         own.or(default).map(|text| text.parse().map(signed)).transpose()
     };
-    let strategy = match own.strategy.or(default.strategy) {
-        Some(RotationStrategy::InPlace) => Strategy::InPlace,
-        Some(RotationStrategy::Overlap) | None => Strategy::Overlap,
-    };
+    let strategy = own.strategy.or(default.strategy).unwrap_or(Strategy::Overlap);
     let renew_before = parse(own.renew_before, default.renew_before)?;
     let interval = own.interval.or(default.interval).map(|text| text.parse()).transpose()?.flatten().map(signed);
     let overlap = parse(own.overlap, default.overlap)?;

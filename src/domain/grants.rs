@@ -5,15 +5,15 @@
 //! admits the lifetime; the request must lie within the pairs of all entries that count, and one of them must allow
 //! adoption where one is wished for, and retention where that is. Pairs are compared, not names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::desired::Desired;
-use super::permissions::{self, Access, AccessSet};
+use super::permissions::{self, Access};
 use super::robot::{Home, Lifetime, Robot};
 use super::{catalogue, patterns};
-use crate::api::{AccessRule, ExpiresAfter, Grant, GrantAdoption, GrantRetention, RegistryTime};
+use crate::api::{ExpiresAfter, Grant, GrantAdoption, GrantRetention, PermissionKind, RegistryTime};
 
 /// Stands for the account's namespace in `projects`.
 const NAMESPACE: &str = "$(namespace)";
@@ -145,14 +145,9 @@ fn cite(grants: &[&Grant]) -> String {
 }
 
 fn ceiling(grants: &[&Grant]) -> String {
-    let named: AccessSet =
-        grants.iter().flat_map(|grant| grant.permissions.iter().flatten().copied().map(permissions::pair)).collect();
-    let raw = grants.iter().flat_map(|grant| grant.access.as_deref().unwrap_or_default());
-    let pairs: std::collections::BTreeSet<String> = named
-        .iter()
-        .map(ToString::to_string)
-        .chain(raw.map(|rule| format!("{}:{}", rule.resource, rule.action)))
-        .collect();
+    let named = grants.iter().flat_map(|grant| grant.permissions.iter().flatten().copied().map(permissions::pair));
+    let raw = grants.iter().flat_map(|grant| grant.access.iter().flatten().cloned());
+    let pairs: BTreeSet<String> = named.chain(raw).map(|pair| pair.to_string()).collect();
     if pairs.is_empty() { "nothing".to_owned() } else { pairs.into_iter().collect::<Vec<_>>().join(", ") }
 }
 
@@ -166,11 +161,7 @@ fn longest(grant: &Grant) -> Option<Lifetime> {
 }
 
 fn admits(grant: &Grant, lifetime: Lifetime) -> bool {
-    match (longest(grant), lifetime) {
-        (Some(Lifetime::Never), _) => true,
-        (None, _) | (Some(Lifetime::Days(_)), Lifetime::Never) => false,
-        (Some(Lifetime::Days(most)), Lifetime::Days(days)) => days <= most,
-    }
+    longest(grant).is_some_and(|most| lifetime <= most)
 }
 
 fn covers_namespace(grant: &Grant, origin: Origin<'_>) -> bool {
@@ -216,18 +207,18 @@ fn covers_pair(grant: &Grant, pair: &Access) -> bool {
     named || grant.access.iter().flatten().any(|rule| covers(rule, pair))
 }
 
-fn covers(rule: &AccessRule, pair: &Access) -> bool {
+fn covers(rule: &Access, pair: &Access) -> bool {
     // A wildcard in a grant is a set of pairs; a robot that holds one would hold the escalating pairs, too.
     if pair.resource.contains('*') || pair.action.contains('*') {
         return false;
     }
-    if rule.resource == pair.resource && rule.action == pair.action {
+    if rule == pair {
         return true;
     }
     let wild =
         (rule.resource == "*" || rule.resource == pair.resource) && (rule.action == "*" || rule.action == pair.action);
     wild && !permissions::is_escalating(pair)
-        && catalogue::known(catalogue::Version::LAST_KNOWN, catalogue::Kind::Project, pair)
+        && catalogue::known(catalogue::Version::LAST_KNOWN, PermissionKind::Project, pair)
 }
 
 /// The label that each namespace has, with its name.

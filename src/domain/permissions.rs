@@ -1,34 +1,13 @@
 //! What a robot may do: Harbor's resource/action pairs and the ten names of Harbor's web page.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::robot::{Permissions, Scope};
-use crate::api::{AccessRule, Permission, PermissionKind, PermissionRecord};
+pub use crate::api::AccessRule as Access;
+use crate::api::{Permission, PermissionKind, PermissionRecord};
 
-/// One resource/action pair, e.g. `repository:pull`. Ordered, because lists are always sent in one sorted order:
-/// concurrent creates with differently ordered lists deadlock Harbor's database.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Access {
-    /// Harbor's resource, e.g. `repository`.
-    pub resource: String,
-    /// Harbor's action, e.g. `pull`.
-    pub action: String,
-}
-
-impl Access {
-    /// A pair from its two words.
-    pub fn new(resource: &str, action: &str) -> Self {
-        Self { resource: resource.to_owned(), action: action.to_owned() }
-    }
-}
-
-impl std::fmt::Display for Access {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.resource, self.action)
-    }
-}
-
-/// A set of pairs.
+/// A set of pairs. Lists are always sent in one sorted order: concurrent creates with differently ordered lists deadlock
+/// Harbor's database.
 pub type AccessSet = BTreeSet<Access>;
 
 /// The pair behind a name of Harbor's page. Harbor 2.10 and newer has no Helm chart resources (charts are OCI
@@ -48,25 +27,18 @@ pub fn pair(name: Permission) -> Access {
 
 /// The pairs that names and raw pairs come to. Neither given = all ten names, as Harbor's page has it; only raw pairs
 /// given = just those.
-pub fn wanted(names: Option<&[Permission]>, access: Option<&[AccessRule]>) -> AccessSet {
+pub fn wanted(names: Option<&[Permission]>, access: Option<&[Access]>) -> AccessSet {
     let names = match (names, access) {
         (None, None) => &Permission::ALL[..],
         (names, _) => names.unwrap_or_default(),
     };
-    names.iter().copied().map(pair).chain(rules(access.unwrap_or_default())).collect()
-}
-
-fn rules(access: &[AccessRule]) -> impl Iterator<Item = Access> + '_ {
-    access.iter().map(|rule| Access::new(&rule.resource, &rule.action))
+    names.iter().copied().map(pair).chain(access.unwrap_or_default().iter().cloned()).collect()
 }
 
 /// A line for each resource, like `tag: create, delete`.
 pub fn lines(pairs: &AccessSet) -> Vec<String> {
-    let mut by_resource: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for pair in pairs {
-        by_resource.entry(&pair.resource).or_default().push(&pair.action);
-    }
-    by_resource.into_iter().map(|(resource, actions)| format!("{resource}: {}", actions.join(", "))).collect()
+    let rows = records(pairs, None, None).into_iter();
+    rows.map(|row| format!("{}: {}", row.resource, row.actions.join(", "))).collect()
 }
 
 /// A row for each resource, for a status: `kind` and `project` where there may be others.
@@ -89,10 +61,13 @@ pub fn records(pairs: &AccessSet, kind: Option<PermissionKind>, project: Option<
 
 /// The rows of everything that a robot of any level holds, for a status.
 pub fn records_by_scope(permissions: &Permissions) -> impl Iterator<Item = PermissionRecord> + '_ {
-    permissions.iter().flat_map(|(scope, pairs)| match scope {
-        Scope::System => records(pairs, Some(PermissionKind::System), None),
-        Scope::AllProjects => records(pairs, Some(PermissionKind::Project), Some("*")),
-        Scope::Project(name) => records(pairs, Some(PermissionKind::Project), Some(name)),
+    permissions.iter().flat_map(|(scope, pairs)| {
+        let project = match scope {
+            Scope::System => None,
+            Scope::AllProjects => Some("*"),
+            Scope::Project(name) => Some(name.as_str()),
+        };
+        records(pairs, Some(scope.kind()), project)
     })
 }
 
@@ -131,7 +106,7 @@ mod tests {
 
     #[test]
     fn only_raw_pairs_are_just_those() {
-        let access = [AccessRule { resource: "repository".into(), action: "list".into() }];
+        let access = [Access { resource: "repository".into(), action: "list".into() }];
         assert_eq!(text(&wanted(None, Some(&access))), "repository:list");
         assert_eq!(text(&wanted(Some(&[Permission::PullArtifacts]), Some(&access))), "repository:list repository:pull");
     }

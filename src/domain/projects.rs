@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::patterns;
 use super::permissions::{self, Access, AccessSet};
 use super::robot::{Permissions, Scope};
-use crate::api::{AccessRule, Permission, ProjectAccess, ProjectsRecord, SystemRobotAccountSpec};
+use crate::api::{Permission, ProjectAccess, ProjectsRecord, SystemRobotAccountSpec};
 
 /// So many names of projects are in a status.
 const NAMES_TOLD: usize = 100;
@@ -70,13 +70,13 @@ fn push() -> Access {
 }
 
 /// Neither given = nothing: what a system robot may do is always written down.
-fn plain(names: Option<&[Permission]>, access: Option<&[AccessRule]>) -> AccessSet {
+fn plain(names: Option<&[Permission]>, access: Option<&[Access]>) -> AccessSet {
     permissions::wanted(Some(names.unwrap_or_default()), access)
 }
 
 /// Harbor lets a robot of a project that may push pull as well; a system robot that may only push can do neither
 /// (goharbor/harbor#13973).
-fn pairs(names: Option<&[Permission]>, access: Option<&[AccessRule]>) -> AccessSet {
+fn pairs(names: Option<&[Permission]>, access: Option<&[Access]>) -> AccessSet {
     let mut pairs = plain(names, access);
     if pairs.contains(&push()) {
         pairs.insert(pull());

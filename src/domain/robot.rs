@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::RegistryTime;
+use crate::api::{PermissionKind, RegistryTime};
 
 use super::permissions::AccessSet;
 
@@ -26,17 +26,27 @@ pub enum Scope {
     Project(String),
 }
 
+impl Scope {
+    /// Harbor's `kind`.
+    pub fn kind(&self) -> PermissionKind {
+        match self {
+            Self::System => PermissionKind::System,
+            Self::AllProjects | Self::Project(_) => PermissionKind::Project,
+        }
+    }
+}
+
 /// All permissions of a robot. Harbor returns groups in random order and merges equal ones, so they are compared as
 /// a map of sets.
 pub type Permissions = BTreeMap<Scope, AccessSet>;
 
 /// Lifetime in whole days, or for ever: Harbor's `duration` (−1 = never). Harbor counts from the robot's creation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lifetime {
-    /// Never expires.
-    Never,
     /// So many days after creation.
     Days(u32),
+    /// Never expires: longer than any days.
+    Never,
 }
 
 impl Lifetime {

@@ -20,8 +20,8 @@ fn grant() -> Grant {
     }
 }
 
-fn rule(resource: &str, action: &str) -> AccessRule {
-    AccessRule { resource: resource.into(), action: action.into() }
+fn rule(resource: &str, action: &str) -> Access {
+    Access::new(resource, action)
 }
 
 fn for_project(name: &str) -> Desired {

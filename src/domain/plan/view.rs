@@ -1,6 +1,7 @@
 //! What the decision table sees: robots, Secret and status reduced to small values, and the words defined over them.
 
 use super::super::slots::Slot;
+pub use crate::api::RotationStrategy as Strategy;
 
 /// Whose robot a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,15 +93,6 @@ pub struct Recorded {
     pub overlap_ended: bool,
     /// `status.robot.updateTime` is what Harbor says now: nobody wrote to the robot since we did.
     pub untouched: bool,
-}
-
-/// `spec.rotation.strategy`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Strategy {
-    /// The new credential is another robot; the old one lives on for a while.
-    Overlap,
-    /// The secret of the same robot is replaced.
-    InPlace,
 }
 
 /// Whether the account wishes a password of its own (`spec.passwordSecretRef`). Harbor ignores a `secret` in POST, so it
