@@ -63,13 +63,13 @@ impl WaitFor<'_> {
 
     /// Waits for it, and looks again at that time if it does not come before.
     pub fn until(self, at: Option<Instant>) -> Outcome {
-        at.map_or_else(|| self.into(), |at| Outcome::ParkedUntil(self.tag(), at))
+        Outcome::Parked(self.tag(), at)
     }
 }
 
 impl From<WaitFor<'_>> for Outcome {
     fn from(what: WaitFor<'_>) -> Self {
-        Self::Parked(what.tag())
+        what.until(None)
     }
 }
 

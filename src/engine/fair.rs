@@ -1,12 +1,11 @@
 //! What is ready to run, in fair order: first by lane, in a lane round-robin over pools, in a pool round-robin over groups,
-//! in a group first come, first served. Linked lists over the table's indices, so that taking one out of the middle
-//! leaves nothing behind.
+//! in a group first come, first served. What is taken out of the middle leaves nothing behind.
 //!
 //! A pool is what passes wait on, such as one server. It may start another pass only while it has fewer under way than
 //! places are free: one pool alone comes to half of all places, two to a third each, and there is always room for the
 //! first pass of a pool that has none. Pools of one class also share that class's part of the places.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{CLASSES, Config, Group};
 
@@ -21,25 +20,20 @@ pub(super) enum Lane {
 const LANES: [Lane; 3] = [Lane::Change, Lane::Hint, Lane::Timer];
 /// Every eighth turn starts further down; a flood of changes by one tenant must not let another's credential expire.
 const TURN: u32 = 8;
-const NONE: u32 = u32::MAX;
 
-#[derive(Clone, Copy)]
-struct Link {
-    before: u32,
-    after: u32,
-    lane: Option<Lane>,
+/// A key that is queued or in progress.
+struct Place<G> {
+    group: G,
+    /// Where it stands in the group's lists; `None` in progress.
+    queued: Option<(Lane, u64)>,
 }
 
-#[derive(Clone, Copy)]
-struct List {
-    first: u32,
-    last: u32,
-    /// Whether the group is in its pool's ring of this lane.
-    in_ring: bool,
-}
-
+#[derive(Default)]
 struct Members {
-    lists: [List; 3],
+    /// By lane, in the order in which they came.
+    lists: [BTreeMap<u64, u32>; 3],
+    /// Whether the group is in its pool's ring of this lane.
+    in_ring: [bool; 3],
     in_progress: usize,
 }
 
@@ -53,9 +47,7 @@ struct Pool<G> {
 }
 
 pub(super) struct Fair<G: Group> {
-    links: Vec<Link>,
-    /// The group of what is queued or in progress.
-    group_of: HashMap<u32, G>,
+    places: HashMap<u32, Place<G>>,
     groups: HashMap<G, Members>,
     pools: HashMap<G::Pool, Pool<G>>,
     /// The pools with a group that may run now, next one first.
@@ -68,13 +60,14 @@ pub(super) struct Fair<G: Group> {
     of_class: [usize; CLASSES],
     turn: u32,
     len: usize,
+    /// How many were ever pushed.
+    pushed: u64,
 }
 
 impl<G: Group> Fair<G> {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            links: Vec::new(),
-            group_of: HashMap::new(),
+            places: HashMap::new(),
             groups: HashMap::new(),
             pools: HashMap::new(),
             rings: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
@@ -85,6 +78,7 @@ impl<G: Group> Fair<G> {
             of_class: [0; CLASSES],
             turn: 0,
             len: 0,
+            pushed: 0,
         }
     }
 
@@ -92,39 +86,25 @@ impl<G: Group> Fair<G> {
         self.len
     }
 
-    fn lane(&self, id: u32) -> Option<Lane> {
-        self.links.get(id as usize).and_then(|link| link.lane)
-    }
-
     /// Adds to the end of its group's list. It must be neither queued nor in progress.
     pub(super) fn push(&mut self, id: u32, lane: Lane, group: G) {
-        debug_assert!(self.lane(id).is_none(), "queued twice");
-        if self.links.len() <= id as usize {
-            self.links.resize(id as usize + 1, Link { before: NONE, after: NONE, lane: None });
-        }
-        let empty = List { first: NONE, last: NONE, in_ring: false };
-        let entry = self.groups.entry(group.clone()).or_insert_with(|| Members { lists: [empty; 3], in_progress: 0 });
-        let list = &mut entry.lists[lane as usize];
-        self.links[id as usize] = Link { before: list.last, after: NONE, lane: Some(lane) };
-        if list.last == NONE {
-            list.first = id;
-        } else {
-            self.links[list.last as usize].after = id;
-        }
-        list.last = id;
+        debug_assert!(!self.places.contains_key(&id), "queued twice");
+        self.pushed += 1;
+        let members = self.groups.entry(group.clone()).or_default();
+        members.lists[lane as usize].insert(self.pushed, id);
         self.len += 1;
         self.settle(&group);
-        self.group_of.insert(id, group);
+        self.places.insert(id, Place { group, queued: Some((lane, self.pushed)) });
     }
 
     /// Takes it out, wherever it stands; nothing happens if it is not queued.
     pub(super) fn remove(&mut self, id: u32) {
-        if self.lane(id).is_some()
-            && let Some(group) = self.group_of.remove(&id)
-        {
-            self.unlink(id, &group);
-            self.settle(&group);
-        }
+        let Some(Place { group, queued: Some((lane, at)) }) = self.places.get(&id) else { return };
+        let (group, members) = (group.clone(), self.groups.get_mut(group).expect("a queued key's group is known"));
+        members.lists[*lane as usize].remove(at);
+        self.places.remove(&id);
+        self.len -= 1;
+        self.settle(&group);
     }
 
     /// Hands out the next one and counts it as in progress until [`Self::finished`].
@@ -145,30 +125,31 @@ impl<G: Group> Fair<G> {
         pool.in_progress += 1;
         self.in_progress += 1;
         self.of_class[pool.class] += 1;
-        let entry = self.groups.get_mut(&group).expect("a group in a ring is known");
-        entry.in_progress += 1;
-        entry.lists[lane as usize].in_ring = false;
-        let id = entry.lists[lane as usize].first;
-        self.unlink(id, &group);
+        let members = self.groups.get_mut(&group).expect("a group in a ring is known");
+        members.in_progress += 1;
+        members.in_ring[lane as usize] = false;
+        let (_, id) = members.lists[lane as usize].pop_first()?;
+        self.places.get_mut(&id)?.queued = None;
+        self.len -= 1;
         self.settle(&group);
         Some(id)
     }
 
     /// Its pass has ended.
     pub(super) fn finished(&mut self, id: u32) {
-        let Some(group) = self.group_of.remove(&id) else { return };
-        if let Some(entry) = self.groups.get_mut(&group)
+        let Some(Place { group, .. }) = self.places.remove(&id) else { return };
+        if let Some(members) = self.groups.get_mut(&group)
             && let Some(pool) = self.pools.get_mut(&group.pool())
         {
-            entry.in_progress -= 1;
+            members.in_progress -= 1;
             pool.in_progress -= 1;
             self.in_progress -= 1;
             self.of_class[pool.class] -= 1;
             self.settle(&group);
         }
-        if self.group_of.is_empty() {
+        if self.places.is_empty() {
             // After a burst of thousands its room would stay.
-            self.group_of = HashMap::new();
+            self.places = HashMap::new();
         }
     }
 
@@ -179,28 +160,10 @@ impl<G: Group> Fair<G> {
         pool.in_progress < free.min(free_to_class)
     }
 
-    fn unlink(&mut self, id: u32, group: &G) {
-        let Some(lane) = self.lane(id) else { return };
-        let Link { before, after, .. } = self.links[id as usize];
-        let list = &mut self.groups.get_mut(group).expect("a queued key's group is known").lists[lane as usize];
-        if before == NONE {
-            list.first = after;
-        } else {
-            self.links[before as usize].after = after;
-        }
-        if after == NONE {
-            list.last = before;
-        } else {
-            self.links[after as usize].before = before;
-        }
-        self.links[id as usize].lane = None;
-        self.len -= 1;
-    }
-
     /// Restores: a group is in its pool's ring of a lane exactly while it has something there and may run one more, and a
     /// pool is in the lane's ring exactly while it has such a group.
     fn settle(&mut self, group: &G) {
-        let entry = self.groups.get_mut(group).expect("only called for known groups");
+        let members = self.groups.get_mut(group).expect("only called for known groups");
         let name = group.pool();
         let pool = self.pools.entry(name.clone()).or_insert_with(|| Pool {
             rings: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
@@ -209,10 +172,10 @@ impl<G: Group> Fair<G> {
             class: group.class().min(CLASSES - 1),
         });
         for lane in LANES {
-            let (list, ring) = (&mut entry.lists[lane as usize], &mut pool.rings[lane as usize]);
-            let ready = list.first != NONE && entry.in_progress < self.group_limit;
-            if ready != list.in_ring {
-                list.in_ring = ready;
+            let ring = &mut pool.rings[lane as usize];
+            let ready = !members.lists[lane as usize].is_empty() && members.in_progress < self.group_limit;
+            if ready != members.in_ring[lane as usize] {
+                members.in_ring[lane as usize] = ready;
                 if ready {
                     ring.push_back(group.clone());
                 } else {
@@ -229,7 +192,7 @@ impl<G: Group> Fair<G> {
                 }
             }
         }
-        if entry.in_progress == 0 && entry.lists.iter().all(|list| list.first == NONE) {
+        if members.in_progress == 0 && members.lists.iter().all(BTreeMap::is_empty) {
             self.groups.remove(group);
         }
         if pool.in_progress == 0 && pool.rings.iter().all(VecDeque::is_empty) {
@@ -239,11 +202,11 @@ impl<G: Group> Fair<G> {
 
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.links.capacity() * size_of::<Link>() + self.group_of.capacity() * size_of::<(u32, G)>()
+        self.places.capacity() * size_of::<(u32, Place<G>)>()
     }
 
     #[cfg(test)]
     pub(super) fn groups(&self) -> usize {
-        self.groups.len() + self.pools.len() + self.group_of.len() + self.in_progress
+        self.groups.len() + self.pools.len() + self.places.len() + self.in_progress
     }
 }

@@ -82,10 +82,8 @@ pub enum Outcome {
         /// An earliest time that the other side named (`Retry-After`).
         not_before: Option<Instant>,
     },
-    /// Wait for [`Queue::release`] of this tag (a registry that is down); only a change runs earlier.
-    Parked(u64),
-    /// The same, but look again at that time.
-    ParkedUntil(u64, Instant),
+    /// Wait for [`Queue::release`] of this tag (a registry that is down), or for that time; only a change runs earlier.
+    Parked(u64, Option<Instant>),
     /// The object no longer exists: forget the key, but for a time that was set during the pass.
     Gone,
 }

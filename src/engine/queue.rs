@@ -74,6 +74,7 @@ enum State {
 type Release = u32;
 
 struct Entry<P> {
+    /// The latest that an event brought; one that brings none does not take it away.
     payload: Option<Box<P>>,
     state: State,
     /// Failures in a row.
@@ -131,7 +132,7 @@ impl<K: Key, P> Queue<K, P> {
         let id = self.find_or_insert(key);
         let entry = &mut self.entries[id];
         (entry.attempts, entry.agains) = (0, 0);
-        keep(&mut entry.payload, payload);
+        entry.payload = payload.map(Box::new).or(entry.payload.take());
         if let State::InProgress { pending, .. } = &mut entry.state {
             *pending = Pending::Change;
         } else {
@@ -145,7 +146,7 @@ impl<K: Key, P> Queue<K, P> {
         self.advance(now);
         let id = self.find_or_insert(key);
         let entry = &mut self.entries[id];
-        keep(&mut entry.payload, payload);
+        entry.payload = payload.map(Box::new).or(entry.payload.take());
         match &mut entry.state {
             State::InProgress { pending, .. } => *pending = (*pending).max(Pending::Hint),
             State::Resting { .. } | State::Queued { .. } => self.enqueue(id, Cause::Hint),
@@ -157,13 +158,9 @@ impl<K: Key, P> Queue<K, P> {
     /// anyway (queued, backing off, parked), since that pass names the next time itself.
     pub fn wake_at(&mut self, key: K, at: Instant) {
         let at = self.round_up(at);
-        let Some(id) = self.entries.find(&key) else {
-            let id = self.insert(key, State::Resting { until: at });
-            self.timers.insert((at, id));
-            return;
-        };
+        let id = self.find_or_insert(key);
         match &mut self.entries[id].state {
-            State::Resting { until } if at < *until => {
+            State::Resting { until } if at <= *until => {
                 self.timers.remove(&(*until, id));
                 *until = at;
                 self.timers.insert((at, id));
@@ -193,7 +190,7 @@ impl<K: Key, P> Queue<K, P> {
         let State::InProgress { pending, forgotten, since, wake } = self.entries[id].state else { return };
         let later = |last: &Release| (1..=Release::MAX / 2).contains(&last.wrapping_sub(since));
         let parked = |tag| self.released.get(tag).is_some_and(later);
-        let missed = matches!(&outcome, Outcome::Parked(tag) | Outcome::ParkedUntil(tag, _) if parked(tag));
+        let missed = matches!(&outcome, Outcome::Parked(tag, _) if parked(tag));
         self.in_progress -= 1;
         if self.in_progress == 0 {
             self.released.clear();
@@ -214,7 +211,7 @@ impl<K: Key, P> Queue<K, P> {
                 let next = next.map(|next| self.round_up(next));
                 match [wake, next].into_iter().flatten().min() {
                     Some(until) => self.rest(id, until),
-                    None => self.drop_entry(id),
+                    None => self.entries.remove(id),
                 }
             }
             Outcome::Again => {
@@ -227,12 +224,11 @@ impl<K: Key, P> Queue<K, P> {
                 }
             }
             Outcome::Failed { not_before } => self.back_off(id, not_before, now),
-            Outcome::Parked(tag) if !missed => self.park(id, tag, None),
-            Outcome::ParkedUntil(tag, until) if !missed => self.park(id, tag, Some(self.round_up(until))),
-            Outcome::Parked(_) | Outcome::ParkedUntil(..) => {
+            Outcome::Parked(..) if missed => {
                 self.entries[id].agains = 0;
                 self.requeue(id, Cause::Released);
             }
+            Outcome::Parked(tag, until) => self.park(id, tag, until.map(|until| self.round_up(until))),
         }
     }
 
@@ -259,7 +255,7 @@ impl<K: Key, P> Queue<K, P> {
             self.entries[id].payload = None;
         } else {
             self.leave(id);
-            self.drop_entry(id);
+            self.entries.remove(id);
         }
     }
 
@@ -279,16 +275,6 @@ impl<K: Key, P> Queue<K, P> {
         }
     }
 
-    /// How many keys are known.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// True if nothing is queued, in progress or waiting.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Queues every key whose time has come.
     fn advance(&mut self, now: Instant) {
         let now = self.round_down(now);
@@ -302,15 +288,11 @@ impl<K: Key, P> Queue<K, P> {
     }
 
     fn find_or_insert(&mut self, key: K) -> u32 {
-        match self.entries.find(&key) {
-            Some(id) => id,
+        self.entries.find(&key).unwrap_or_else(|| {
             // Due never: the caller moves it on at once.
-            None => self.insert(key, State::Resting { until: Millis::MAX }),
-        }
-    }
-
-    fn insert(&mut self, key: K, state: State) -> u32 {
-        self.entries.insert(key, Entry { payload: None, state, attempts: 0, agains: 0 })
+            let state = State::Resting { until: Millis::MAX };
+            self.entries.insert(key, Entry { payload: None, state, attempts: 0, agains: 0 })
+        })
     }
 
     /// Takes a key out of whatever list its state (other than in progress) keeps it in.
@@ -386,10 +368,6 @@ impl<K: Key, P> Queue<K, P> {
         }
     }
 
-    fn drop_entry(&mut self, id: u32) {
-        self.entries.remove(id);
-    }
-
     fn round_up(&self, at: Instant) -> Millis {
         let since = at.saturating_duration_since(self.epoch).as_nanos().div_ceil(1_000_000);
         Millis::try_from(since).unwrap_or(Millis::MAX)
@@ -405,13 +383,6 @@ fn lane_of(cause: Cause) -> Lane {
         Cause::Change | Cause::Again => Lane::Change,
         Cause::Hint | Cause::Released => Lane::Hint,
         Cause::Retry | Cause::Timer => Lane::Timer,
-    }
-}
-
-/// The latest payload wins; an event without one does not take it away.
-fn keep<P>(slot: &mut Option<Box<P>>, payload: Option<P>) {
-    if let Some(payload) = payload {
-        *slot = Some(Box::new(payload));
     }
 }
 

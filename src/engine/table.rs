@@ -19,8 +19,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
     }
 
     pub(super) fn find(&self, key: &K) -> Option<u32> {
-        let slots = &self.slots;
-        self.index.find(self.hasher.hash_one(key), |&id| is(slots, id, key)).copied()
+        self.index.find(self.hasher.hash_one(key), |&id| self.key(id) == key).copied()
     }
 
     /// The key must not be there yet.
@@ -52,6 +51,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
         &at(&self.slots, id).0
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
@@ -64,10 +64,6 @@ impl<K: Eq + Hash, V> Table<K, V> {
 
 fn at<K, V>(slots: &[Option<(K, V)>], id: u32) -> &(K, V) {
     slots[id as usize].as_ref().expect("an index is dropped together with its entry")
-}
-
-fn is<K: Eq, V>(slots: &[Option<(K, V)>], id: u32, key: &K) -> bool {
-    at(slots, id).0 == *key
 }
 
 impl<K: Eq + Hash, V> Index<u32> for Table<K, V> {

@@ -95,7 +95,7 @@ impl Pass<'_> {
                 let next = errors::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
                 let next = match next {
                     // Sweeps list no project for one that has no robot to look for.
-                    Outcome::Parked(_) if !objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT) => {
+                    Outcome::Parked(..) if !objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT) => {
                         WaitFor::Poll(&self.registry_name).into()
                     }
                     next => next,

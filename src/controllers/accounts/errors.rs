@@ -128,7 +128,7 @@ pub(crate) fn label(outcome: &Outcome) -> &'static str {
         Outcome::Settled { .. } => "settled",
         Outcome::Again => "again",
         Outcome::Failed { .. } => "failed",
-        Outcome::Parked(_) | Outcome::ParkedUntil(..) => "parked",
+        Outcome::Parked(..) => "parked",
         Outcome::Gone => "gone",
     }
 }
