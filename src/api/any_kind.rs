@@ -2,7 +2,6 @@
 //! registry is a `HarborRegistry` or a `ClusterHarborRegistry`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::Resource;
 
 use super::account::{
     AdoptionPolicy, DeletionPolicy, RegistryKind, RegistryRef, Rotation, SecretKeyRef, SecretOutput, ServiceAccountRef,
@@ -15,6 +14,7 @@ use super::registry::{ClusterHarborRegistry, ClusterHarborRegistrySpec};
 use super::registry_status::RegistryStatus;
 use super::robot_account::{RobotAccount, RobotAccountSpec};
 use super::system_robot_account::{SystemRobotAccount, SystemRobotAccountSpec};
+use super::{GROUP, VERSION};
 
 /// `status.observedGeneration` of an object that nobody has looked at yet: the default in the CustomResourceDefinitions.
 pub(super) const NOT_OBSERVED: i64 = -1;
@@ -149,13 +149,9 @@ impl Account {
 
     /// The owner reference of everything that is made for the account.
     pub fn owner_reference(&self) -> OwnerReference {
-        let (api_version, kind) = match self.spec {
-            AccountSpec::Project(_) => (RobotAccount::api_version(&()), RobotAccount::kind(&())),
-            AccountSpec::System(_) => (SystemRobotAccount::api_version(&()), SystemRobotAccount::kind(&())),
-        };
         OwnerReference {
-            api_version: api_version.into_owned(),
-            kind: kind.into_owned(),
+            api_version: format!("{GROUP}/{VERSION}"),
+            kind: self.kind().to_owned(),
             name: self.name().to_owned(),
             uid: self.metadata.uid.clone().unwrap_or_default(),
             controller: Some(true),

@@ -89,6 +89,16 @@ pub enum SecretSeen {
     },
 }
 
+impl SecretSeen {
+    /// The tokens that the publish served which wrote it; `None` if it is not ours.
+    pub fn handled(&self) -> Option<&Tokens> {
+        match self {
+            Self::Ours { handled, .. } => Some(handled),
+            Self::Absent | Self::Foreign => None,
+        }
+    }
+}
+
 /// Harbor's `update_time` right after POST may be a millisecond later than `creation_time`; up to this much counts as
 /// never updated.
 const NEVER_UPDATED: SignedDuration = SignedDuration::from_millis(10);

@@ -4,11 +4,10 @@ use crate::api::RegistryTime;
 
 use super::conditions::{self, State, Verdict};
 use super::desired::Desired;
-use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens, is_same_update};
+use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, Tokens, is_same_update};
 use super::plan::{Blocker, Plan, Purpose, Step, Strategy, Target};
 use super::robot::Robot;
 use super::situation::{self, Observed};
-use super::slots::Slot;
 use super::spread::{self, Row};
 use crate::api::{AccountStatus, PinnedRegistry, PreviousRobot, SecretRecord, conditions as kinds};
 pub use blocked::foreign_secret;
@@ -81,15 +80,7 @@ pub struct Facts<'a> {
 pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
     let Facts { observed, plan, outcome, .. } = facts;
     let mut status = facts.status.clone();
-    // Without a grant the Secret goes, so status is the only record of a robot that is left.
-    let known = match plan.blocker {
-        None | Some(Blocker::NotPermitted) => true,
-        Some(Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::SecretContested | Blocker::RepairsPaused) => {
-            plan.current.is_some()
-        }
-        Some(Blocker::SecretNotOwned) => false,
-    };
-    let settled = outcome.failure.is_none() && !observed.unreachable && known;
+    let settled = outcome.failure.is_none() && !observed.unreachable && plan.tells_the_current();
     // A robot that keeps its own password is renewed without being published again.
     let prolonged = plan.steps.iter().any(|step| matches!(step, Step::Update(_, Purpose::Renew)));
     // What is published of a robot that was there before is always a new secret.
@@ -104,11 +95,10 @@ pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
         status.namespace_count = i32::try_from(rows.len()).ok();
         status.namespaces = spread::records(rows);
     }
-    if rotated {
-        status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
-    } else if status.last_rotation_time.is_some_and(|at| at > facts.now.max(observed.later_clock) + AHEAD) {
-        // Noted while Harbor's clock was ahead: until then nothing would be renewed by `interval`.
-        status.last_rotation_time = Some(overlap::whole_seconds(facts.now));
+    // One noted while Harbor's clock was ahead: until then nothing would be renewed by `interval`.
+    let ahead = status.last_rotation_time.is_some_and(|at| at > facts.now.max(observed.later_clock) + AHEAD);
+    if rotated || ahead {
+        status.last_rotation_time = Some(facts.now.whole_second());
     }
     if settled || outcome.published {
         record(&mut status, facts);
@@ -140,19 +130,16 @@ fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
         .filter(|_| desired.enabled && plan.blocker != Some(Blocker::NotPermitted))
         .and_then(|robot| situation::renewal_time(desired, &recorded(status), robot));
     let latest = overlap::latest_end(desired, renewal, robot);
-    status.previous = plan.previous.and_then(|slot| observed.robot(slot)).map(|previous| {
-        let revocation_time = overlap::end(facts, previous, latest);
-        PreviousRobot {
-            id: previous.id,
-            name: previous.name.clone(),
-            creation_time: previous.creation_time,
-            revocation_time,
-        }
+    status.previous = plan.previous.and_then(|slot| observed.robot(slot)).map(|previous| PreviousRobot {
+        id: previous.id,
+        name: previous.name.clone(),
+        creation_time: previous.creation_time,
+        revocation_time: overlap::end(facts, previous, latest),
     });
     // Another robot is made only when the overlap that holds its slot is over.
     let slot_is_free = status.previous.as_ref().map(|previous| previous.revocation_time);
     status.renewal_time = renewal.map(|at| match (desired.strategy, slot_is_free) {
-        (Strategy::Overlap, Some(free)) => at.max(overlap::whole_seconds(free)),
+        (Strategy::Overlap, Some(free)) => at.max(free.whole_second()),
         _ => at,
     });
     if let Some(robot) = robot.filter(|_| plan.blocker.is_some()) {
@@ -209,23 +196,15 @@ fn handled(facts: &Facts<'_>) -> Tokens {
     let before = &facts.observed.recorded.handled;
     let wished = &facts.desired.tokens;
     let restored = facts.observed.recorded.current.is_none() && facts.outcome.robot.is_some();
-    if facts.outcome.published || restored {
-        // A token seen while status is empty (a restore) is recorded, not acted on. One that was taken away stays
-        // served.
-        let or = |wish: &Option<String>, before: &Option<String>| wish.clone().or_else(|| before.clone());
-        return Tokens { refresh: or(&wished.refresh, &before.refresh), revoke: or(&wished.revoke, &before.revoke) };
-    }
-    let in_secret = match &facts.observed.secret {
-        SecretSeen::Ours { handled, .. } => handled.clone(),
-        SecretSeen::Absent | SecretSeen::Foreign => Tokens::default(),
+    // A token seen while status is empty (a restore) is recorded, not acted on.
+    let all = facts.outcome.published || restored;
+    // One that was taken away stays served.
+    let handled = |of: fn(&Tokens) -> &Option<String>| {
+        let in_secret = || facts.observed.secret.handled().is_some_and(|tokens| of(tokens) == of(wished));
+        let wish = of(wished).as_ref().filter(|_| all || in_secret());
+        wish.or(of(before).as_ref()).cloned()
     };
-    let mirror = |wish: &Option<String>, secret: Option<String>, before: &Option<String>| {
-        if wish.is_some() && secret == *wish { secret } else { before.clone() }
-    };
-    Tokens {
-        refresh: mirror(&wished.refresh, in_secret.refresh, &before.refresh),
-        revoke: mirror(&wished.revoke, in_secret.revoke, &before.revoke),
-    }
+    Tokens { refresh: handled(|tokens| &tokens.refresh), revoke: handled(|tokens| &tokens.revoke) }
 }
 
 /// Status as the next pass will read it.
@@ -263,7 +242,9 @@ fn verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
     } else if outcome.published {
         desired.enabled
     } else if observed.unreachable {
-        conditions::is_true(&facts.status.conditions, kinds::READY) && still_alive(facts)
+        let robot = facts.status.robot.as_ref();
+        let alive = robot.is_some_and(|robot| robot.expiration_time.is_none_or(|expiry| expiry > observed.now));
+        alive && conditions::is_true(&facts.status.conditions, kinds::READY)
     } else {
         // A plan that was cut off leaves the published credential as it was found.
         situation.credential_works()
@@ -290,14 +271,6 @@ fn verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
     }
     verdicts.push(overdue(status, desired.enabled, facts.now));
     verdicts
-}
-
-fn still_alive(facts: &Facts<'_>) -> bool {
-    facts
-        .status
-        .robot
-        .as_ref()
-        .is_some_and(|robot| robot.expiration_time.is_none_or(|expiry| expiry > facts.observed.now))
 }
 
 fn disabled() -> Verdict {
@@ -367,31 +340,11 @@ fn wake(facts: &Facts<'_>, status: &AccountStatus) -> Option<RegistryTime> {
     let overlap_end = status.previous.as_ref().map(|previous| previous.revocation_time);
     // What is held back now has a moment of its own.
     let held = matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::RepairsPaused));
-    let at_once = overlap_end.zip(outcome_made(facts)).is_some_and(|(end, made)| end <= made);
+    let made = facts.outcome.robot.as_ref().map(|robot| robot.creation_time);
+    let at_once = overlap_end.zip(made).is_some_and(|(end, made)| end <= made);
     let ends_now = overlap_end.filter(|_| plan.previous.is_some() && !held && (at_once || !observed.behind));
     let later = timers.chain([overlap_end]).flatten().filter(|&at| at > observed.now);
     later.chain(ends_now).min()
-}
-
-/// When the current robot was made.
-fn outcome_made(facts: &Facts<'_>) -> Option<RegistryTime> {
-    facts.outcome.robot.as_ref().map(|robot| robot.creation_time)
-}
-
-/// The robot that a plan's `current` means among those seen.
-pub fn seen(observed: &Observed, target: Option<Target>) -> Option<&Robot> {
-    match target {
-        Some(Target::Seen(slot)) => observed.robot(slot),
-        Some(Target::New) | None => None,
-    }
-}
-
-/// Both slots empty: what a fresh account sees without asking.
-pub const NO_ROBOTS: [Option<Robot>; 2] = [None, None];
-
-/// The robot's slot, by its name.
-pub fn slot_of(robot: &Robot) -> Slot {
-    Slot::of(&robot.name)
 }
 
 mod blocked;

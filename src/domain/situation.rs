@@ -8,7 +8,7 @@ use crate::api::RegistryTime;
 
 use super::desired::Desired;
 use super::mark::{self, Owner};
-use super::observed::{PreviousRecord, Recorded, RobotRef, SecretSeen, is_untouched};
+use super::observed::{PreviousRecord, Recorded, RobotRef, SecretSeen, Tokens, is_untouched};
 use super::plan::{self, Age, CustomPassword, Holder, Named, Permit, SecretView, Situation, SlotView};
 use super::robot::{Lifetime, Robot};
 use super::rotation;
@@ -76,7 +76,7 @@ impl Observed {
         let slots = [Slot::A, Slot::B].map(|slot| self.robot(slot).map(|robot| self.view(desired, robot)));
         // One made while Harbor's clock was ahead was made before any that the right clock dates.
         let order = |slot| self.robot(slot).map(|robot| (!self.begins_later(robot), robot.creation_time, robot.id));
-        let current_robot = self.recorded.current.as_ref();
+        let record = self.recorded.current.as_ref();
         Situation {
             slots,
             second_is_newer: order(Slot::B) > order(Slot::A),
@@ -88,11 +88,10 @@ impl Observed {
                 }
             },
             recorded: plan::Recorded {
-                current: self.named(current_robot.map(|record| &record.robot)),
+                current: self.named(record.map(|record| &record.robot)),
                 previous: self.named(self.recorded.previous.as_ref().map(|record| &record.robot)),
                 overlap_ended: self.overlap_ended(desired),
-                untouched: current_robot
-                    .is_some_and(|record| self.robots.iter().flatten().any(|robot| is_untouched(record, robot))),
+                untouched: self.current().zip(record).is_some_and(|(robot, record)| is_untouched(record, robot)),
             },
             login_works: self.login_works,
             token: self.token_is_served_now(desired),
@@ -116,11 +115,16 @@ impl Observed {
     /// rights taken away), nor past the next renewal, which needs its slot.
     fn overlap_ended(&self, desired: &Desired) -> bool {
         let Some(previous) = &self.recorded.previous else { return false };
-        let current = self.recorded.current.as_ref().map(|record| &record.robot);
-        let current = self.robots.iter().flatten().find(|robot| current.is_some_and(|named| named.is(robot)));
+        let current = self.current();
         let due = current.is_none_or(|robot| self.renewal_time(desired, robot).is_some_and(|at| at <= self.now));
         let at_once = current.is_some_and(|robot| previous.revocation_time <= robot.creation_time);
         previous.revocation_time <= self.now && (at_once || !self.behind || due)
+    }
+
+    /// The robot that status has as the current one, if it is there.
+    fn current(&self) -> Option<&Robot> {
+        let record = self.recorded.current.as_ref()?;
+        self.robots.iter().flatten().find(|robot| record.robot.is(robot))
     }
 
     fn named(&self, record: Option<&RobotRef>) -> Named {
@@ -213,9 +217,7 @@ impl Observed {
     fn is_to_be_made_again(&self, desired: &Desired) -> bool {
         let in_place =
             desired.strategy == plan::Strategy::InPlace && desired.enabled && self.own == CustomPassword::NotWished;
-        let current = self.recorded.current.as_ref().filter(|_| in_place);
-        let current = current.and_then(|record| self.robots.iter().flatten().find(|robot| record.robot.is(robot)));
-        current.is_some_and(|robot| self.is_misborn(desired, robot))
+        in_place && self.current().is_some_and(|robot| self.is_misborn(desired, robot))
     }
 
     fn age(&self, desired: &Desired, robot: &Robot) -> Age {
@@ -239,14 +241,11 @@ impl Observed {
     fn waiting<'t>(
         &self,
         wish: Option<&'t String>,
-        handled: impl Fn(&super::observed::Tokens) -> Option<&String>,
+        handled: impl Fn(&Tokens) -> Option<&String>,
     ) -> Option<&'t String> {
         // Status empty: a restore. The token is recorded, not acted on.
         self.recorded.current.as_ref()?;
-        let in_secret = match &self.secret {
-            SecretSeen::Ours { handled: tokens, .. } => handled(tokens),
-            SecretSeen::Absent | SecretSeen::Foreign => None,
-        };
+        let in_secret = self.secret.handled().and_then(&handled);
         wish.filter(|wish| in_secret != Some(*wish) && handled(&self.recorded.handled) != Some(*wish))
     }
 
@@ -274,9 +273,8 @@ impl Observed {
 
     /// Status' record of the robot that was replaced: it counts only while `status.robot` is the other robot.
     pub fn recorded_previous(&self, previous: &Robot) -> Option<&PreviousRecord> {
-        let current = self.recorded.current.as_ref()?;
-        let lives = self.robots.iter().flatten().any(|robot| current.robot.is(robot)) && !current.robot.is(previous);
-        self.recorded.previous.as_ref().filter(|record| lives && record.robot.is(previous))
+        let current = self.recorded.current.as_ref().filter(|_| self.current().is_some())?;
+        self.recorded.previous.as_ref().filter(|record| !current.robot.is(previous) && record.robot.is(previous))
     }
 
     fn token_is_served_now(&self, desired: &Desired) -> bool {

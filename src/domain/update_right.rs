@@ -17,6 +17,16 @@ enum Answer {
     MayNot,
 }
 
+impl Answer {
+    fn known(self) -> Option<bool> {
+        match self {
+            Self::May => Some(true),
+            Self::MayNot => Some(false),
+            Self::Doubted(_) => None,
+        }
+    }
+}
+
 /// What was tried, by place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpdateRights {
@@ -26,22 +36,13 @@ pub struct UpdateRights {
 impl UpdateRights {
     /// Whether updates are accepted there; `None` if not known, or refused only once.
     pub fn may(&self, place: &Home) -> Option<bool> {
-        match self.answers.get(place)? {
-            Answer::May => Some(true),
-            Answer::MayNot => Some(false),
-            Answer::Doubted(_) => None,
-        }
+        self.answers.get(place)?.known()
     }
 
     /// One sentence for all places of projects: accepted somewhere, refused wherever it was tried, or not known.
     pub fn may_in_projects(&self) -> Option<bool> {
         let of_projects = self.answers.iter().filter(|(place, _)| matches!(place, Home::Project(_)));
-        let known = of_projects.filter_map(|(_, answer)| match answer {
-            Answer::May => Some(true),
-            Answer::MayNot => Some(false),
-            Answer::Doubted(_) => None,
-        });
-        known.reduce(|one, other| one || other)
+        of_projects.filter_map(|(_, answer)| answer.known()).reduce(|one, other| one || other)
     }
 
     /// An update was accepted.

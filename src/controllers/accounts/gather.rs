@@ -151,7 +151,7 @@ impl Pass<'_> {
         let observed = Observed {
             now: self.registry_now(),
             later_clock: self.registry.later_clock(self.ctx.now()),
-            robots: report::NO_ROBOTS,
+            robots: [None, None],
             secret: SecretSeen::Absent,
             recorded: report::recorded(&status),
             known: [false; 2],
@@ -276,7 +276,7 @@ impl Pass<'_> {
         match client.find(&self.desired.home, &names).await {
             Ok(robots) => {
                 for robot in robots {
-                    let slot = report::slot_of(&robot);
+                    let slot = Slot::of(&robot.name);
                     gathered.observed.robots[slot.index()] = Some(robot);
                 }
                 gathered.observed.known = self.compare_marks(&gathered.observed.robots);

@@ -17,6 +17,7 @@ use crate::domain::grants::{self, Origin};
 use crate::domain::report;
 use crate::domain::robot::Robot;
 use crate::domain::situation;
+use crate::domain::slots::Slot;
 use crate::registry::harbor::prefix_of;
 
 /// After a start: true if status, Secret and wish agree that there is nothing to do. Then the account is noted with its
@@ -134,7 +135,7 @@ pub(super) fn as_left(pass: &Pass<'_>) -> Option<[Option<Robot>; 2]> {
     let entry = pass.ctx.index.get(pass.key)?;
     if entry.renamed {
         let prefix = pass.registry.session.client.as_ref()?.name_prefix()?;
-        let short = report::slot_of(&robot).name(&entry.base_name);
+        let short = Slot::of(&robot.name).name(&entry.base_name);
         let former = prefix_of(&robot.name, &robot.home, &short)?.len();
         robot.name = format!("{prefix}{}", &robot.name[former..]);
     }
@@ -143,8 +144,8 @@ pub(super) fn as_left(pass: &Pass<'_>) -> Option<[Option<Robot>; 2]> {
 }
 
 fn alone(robot: Robot) -> [Option<Robot>; 2] {
-    let mut robots = report::NO_ROBOTS;
-    let slot = report::slot_of(&robot);
+    let mut robots = [None, None];
+    let slot = Slot::of(&robot.name);
     robots[slot.index()] = Some(robot);
     robots
 }

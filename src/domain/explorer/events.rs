@@ -237,33 +237,8 @@ fn apply(world: &mut World, event: Event) -> bool {
                 world.secret = None;
             }
         }
-        DeleteRobot(slot) => world.kill(slot),
-        DisableRobot(slot) | EnableRobot(slot) => {
-            let disable = matches!(event, DisableRobot(_));
-            let robot = world.robot_mut(slot);
-            if robot.disabled == disable {
-                return false;
-            }
-            robot.disabled = disable;
-            world.touch(slot);
-            world.operators.iter_mut().for_each(|operator| operator.revived[slot.index()] |= !disable);
-        }
-        ResecretRobot(slot) => world.resecret(slot, 0),
-        EditRobot(slot) => {
-            world.robot_mut(slot).permissions = EDITED;
-            world.touch(slot);
-        }
-        EraseMark(slot) if world.robot(slot).is_some_and(|robot| robot.mark == Mark::Ours) => {
-            world.robot_mut(slot).mark = Mark::Nobody;
-            world.touch(slot);
-        }
-        RobotAges(slot) => return world.ages(slot),
-        StrangerTakes(slot) if world.robot(slot).is_none() => world.born(slot, Robot::new(Mark::Other, 0)),
-        StrangerLeaves => {
-            let held = |slot: &Slot| world.robot(*slot).is_some_and(|robot| !robot.ours);
-            let Some(slot) = Slot::BOTH.into_iter().find(held) else { return false };
-            world.kill(slot);
-        }
+        DeleteRobot(_) | DisableRobot(_) | EnableRobot(_) | ResecretRobot(_) | EditRobot(_) | EraseMark(_)
+        | RobotAges(_) | StrangerTakes(_) | StrangerLeaves => return apply_to_robots(world, event),
         ToggleLoginRights => {
             world.may_update = !world.may_update;
             world.operators.iter_mut().for_each(|operator| operator.cannot_update = false);
@@ -310,6 +285,40 @@ fn forget_what_no_record_names(world: &mut World, before: &World) {
     if (neither || (lives(named_before) && !lives(named))) && !on_record(ghost.former) {
         ghost.former = Credential::default();
     }
+}
+
+fn apply_to_robots(world: &mut World, event: Event) -> bool {
+    match event {
+        DeleteRobot(slot) => world.kill(slot),
+        DisableRobot(slot) | EnableRobot(slot) => {
+            let disable = matches!(event, DisableRobot(_));
+            let robot = world.robot_mut(slot);
+            if robot.disabled == disable {
+                return false;
+            }
+            robot.disabled = disable;
+            world.touch(slot);
+            world.operators.iter_mut().for_each(|operator| operator.revived[slot.index()] |= !disable);
+        }
+        ResecretRobot(slot) => world.resecret(slot, 0),
+        EditRobot(slot) => {
+            world.robot_mut(slot).permissions = EDITED;
+            world.touch(slot);
+        }
+        EraseMark(slot) if world.robot(slot).is_some_and(|robot| robot.mark == Mark::Ours) => {
+            world.robot_mut(slot).mark = Mark::Nobody;
+            world.touch(slot);
+        }
+        RobotAges(slot) => return world.ages(slot),
+        StrangerTakes(slot) if world.robot(slot).is_none() => world.born(slot, Robot::new(Mark::Other, 0)),
+        StrangerLeaves => {
+            let held = |slot: &Slot| world.robot(*slot).is_some_and(|robot| !robot.ours);
+            let Some(slot) = Slot::BOTH.into_iter().find(held) else { return false };
+            world.kill(slot);
+        }
+        _ => return false,
+    }
+    true
 }
 
 fn apply_to_secret(world: &mut World, event: Event) -> bool {

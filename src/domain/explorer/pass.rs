@@ -5,9 +5,9 @@ use crate::domain::slots::Slot;
 
 use super::Config;
 use super::names::Name;
-use super::operator::Move;
+use super::operator::{Move, Operator};
 use super::view::{Reading, situation};
-use super::world::{Patience, Status, World};
+use super::world::{Account, Patience, Status, World};
 
 /// A rule that was broken.
 pub(super) type Violation = Option<&'static str>;
@@ -48,29 +48,13 @@ pub(super) fn gather(config: &Config, world: &mut World, number: usize) -> (bool
     operator.previous = plan.previous;
     operator.confirmed = plan.confirmed;
     operator.look_again = plan.look_again;
-    operator.records = !x.unreachable
-        && match plan.blocker {
-            None | Some(Blocker::NotPermitted) => true,
-            Some(
-                Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::SecretContested | Blocker::RepairsPaused,
-            ) => plan.current.is_some(),
-            Some(Blocker::SecretNotOwned) => false,
-        };
+    operator.records = !x.unreachable && plan.tells_the_current();
     operator.ready = match plan.blocker {
         None => plan.ready,
         Some(Blocker::NotPermitted) => false,
         Some(_) => x.credential_works() && x.enabled,
     };
-    let secret_token = reading.secret_token();
-    let restored = status.current == Name::Nothing && plan.current.is_some();
-    let mirrored = restored || secret_token == account.token;
-    operator.status_token = if mirrored { account.token } else { status.token };
-    let revoke_was_cut_off = config.revoke
-        && account.token != 0
-        && secret_token == account.token
-        && status.token != account.token
-        && status.current != Name::Nothing;
-    operator.ends_overlap = (plan.retire_now && status.current != Name::Nothing) || revoke_was_cut_off;
+    serve_token(config, operator, &reading, &plan);
     operator.keeps_overlap = plan
         .previous
         .is_some_and(|slot| status.previous == Name::Alive(slot) && status.current == Name::Alive(slot.other()));
@@ -79,14 +63,7 @@ pub(super) fn gather(config: &Config, world: &mut World, number: usize) -> (bool
         x.token && reading.intact_secret().is_some() && plan.publishes() && !without_token().publishes();
     operator.cornered = x.slots.iter().flatten().any(|robot| robot.holder != Holder::Ours);
     operator.replaces_in_place = account.in_place && x.current().is_some();
-    let confirms = !account.deleted
-        && plan.steps.iter().any(|step| match step {
-            Step::Update(target, _) | Step::Refresh(target) => plan.current == Some(*target),
-            _ => false,
-        });
-    let removes = plan.steps.contains(&Step::RemoveFinalizer);
-    let moves = plan.steps.iter().map(|step| Move::Take(*step)).chain(confirms.then_some(Move::Confirm));
-    for (place, next) in operator.moves.iter_mut().zip(moves.chain((!removes).then_some(Move::WriteStatus))) {
+    for (place, next) in operator.moves.iter_mut().zip(moves(&plan, account.deleted)) {
         *place = Some(next);
     }
     if plan.steps.is_empty() && next_status(world, number) == status {
@@ -94,6 +71,29 @@ pub(super) fn gather(config: &Config, world: &mut World, number: usize) -> (bool
         return (false, violation);
     }
     (true, violation)
+}
+
+/// What becomes of tokens, and of the overlap that a revoke token ends.
+fn serve_token(config: &Config, operator: &mut Operator, reading: &Reading, plan: &Plan) {
+    let Account { status, token, .. } = reading.account.value;
+    let has_current = status.current != Name::Nothing;
+    let in_secret = reading.secret_token() == token;
+    let restored = !has_current && plan.current.is_some();
+    operator.status_token = if restored || in_secret { token } else { status.token };
+    let revoke_was_cut_off = config.revoke && token != 0 && in_secret && status.token != token;
+    operator.ends_overlap = has_current && (plan.retire_now || revoke_was_cut_off);
+}
+
+/// The steps, the login that proves what they changed, and the status.
+fn moves(plan: &Plan, deleted: bool) -> impl Iterator<Item = Move> {
+    let changes_current = |step: &Step| match step {
+        Step::Update(target, _) | Step::Refresh(target) => plan.current == Some(*target),
+        _ => false,
+    };
+    let confirms = !deleted && plan.steps.iter().any(changes_current);
+    let removes = plan.steps.contains(&Step::RemoveFinalizer);
+    let steps = plan.steps.iter().map(|step| Move::Take(*step));
+    steps.chain(confirms.then_some(Move::Confirm)).chain((!removes).then_some(Move::WriteStatus))
 }
 
 /// What a plan can break before anything is done.

@@ -139,6 +139,16 @@ impl Plan {
         Self { blocker: Some(by), ..Self::default() }
     }
 
+    /// True if the plan knows what is published afterwards. Without a grant the Secret goes, so status is the only record of a
+    /// robot that is left.
+    pub fn tells_the_current(&self) -> bool {
+        match self.blocker {
+            None | Some(Blocker::NotPermitted) => true,
+            Some(Blocker::SecretNotOwned) => false,
+            Some(_) => self.current.is_some(),
+        }
+    }
+
     /// True if no step touches a robot that was there before, so that an older picture of it does no harm: a name that is
     /// taken meanwhile is refused by Harbor.
     pub fn only_adds(&self) -> bool {

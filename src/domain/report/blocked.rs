@@ -10,10 +10,7 @@ use super::Facts;
 
 /// True if a robot of the account's names, ours or in our way, is one that Harbor does not edit.
 pub(super) fn by_legacy(facts: &Facts<'_>) -> bool {
-    let left = match &facts.outcome.robot {
-        Some(robot) => !robot.editable,
-        None => false,
-    };
+    let left = facts.outcome.robot.as_ref().is_some_and(|robot| !robot.editable);
     let in_the_way = || facts.observed.robots.iter().flatten().any(|robot| !robot.editable);
     left || (facts.plan.blocker == Some(Blocker::NameTaken) && in_the_way())
 }

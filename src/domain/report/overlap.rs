@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 use crate::api::RegistryTime;
 
 use super::super::desired::Desired;
-use super::super::observed::SecretSeen;
 use super::super::plan::Strategy;
 use super::super::robot::Robot;
 use super::super::rotation;
@@ -21,11 +20,6 @@ pub(super) fn latest_end(
     rotation::latest_overlap_end(renewal, expiry)
 }
 
-/// People read it.
-pub(super) fn whole_seconds(at: RegistryTime) -> RegistryTime {
-    at.whole_second()
-}
-
 /// A recorded end of an overlap stays, unless an edit brought the current robot's expiry closer; a new overlap starts
 /// now.
 pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTime>) -> RegistryTime {
@@ -37,23 +31,20 @@ pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTi
     if let Some(record) = observed.recorded_previous(previous) {
         // No overlap that runs ends later than one that begins now, but for one noted while Harbor's clock was ahead.
         let whole = desired.rotation.overlap.max(rotation::DEFAULT_OVERLAP);
-        let longest = whole_seconds(observed.later_clock + whole + rotation::DAY);
+        let longest = (observed.later_clock + whole + rotation::DAY).whole_second();
         let recorded = record.revocation_time.min(longest);
         return latest.map_or(recorded, |latest| recorded.min(latest));
     }
     let end = *now + rotation::overlap(&desired.rotation, previous.expiration_time, latest, *now).0;
     // Rounded up: an overlap is never shorter than it says.
-    whole_seconds(end + SignedDuration::from_nanos(999_999_999))
+    (end + SignedDuration::from_nanos(999_999_999)).whole_second()
 }
 
 /// A revoke token was served by a publish that status does not know yet: the older robot must not get an overlap.
 fn revoke_was_cut_off(facts: &Facts<'_>) -> bool {
     let Facts { observed, desired, .. } = facts;
     let wish = desired.tokens.revoke.as_ref();
-    let served = match &observed.secret {
-        SecretSeen::Ours { handled, .. } => handled.revoke.as_ref(),
-        SecretSeen::Absent | SecretSeen::Foreign => None,
-    };
+    let served = observed.secret.handled().and_then(|tokens| tokens.revoke.as_ref());
     let recorded = &observed.recorded;
     wish.is_some() && served == wish && recorded.handled.revoke.as_ref() != wish && recorded.current.is_some()
 }

@@ -4,9 +4,11 @@ use super::*;
 use crate::api::conditions::SYNCED;
 use crate::api::{PermissionRecord, RegistryKind};
 use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, revoke, robot, secret_of};
+use crate::domain::observed::SecretSeen;
 use crate::domain::pace;
 use crate::domain::plan::{self, Permit, Strategy};
 use crate::domain::rotation;
+use crate::domain::slots::Slot;
 
 mod custom_password;
 
@@ -565,7 +567,7 @@ fn a_robot_that_is_taken_over_is_not_renewed_for_its_age() {
         Outcome { robot, published: plan.publishes(), ..Outcome::default() }
     };
     let (status, _) = pass(&view, &AccountStatus::default(), &wish, outcome);
-    assert_eq!(status.last_rotation_time, Some(overlap::whole_seconds(view.now + SignedDuration::from_secs(2))));
+    assert_eq!(status.last_rotation_time, Some((view.now + SignedDuration::from_secs(2)).whole_second()));
     let renewal = status.renewal_time.expect("it expires");
     assert!(renewal > view.now + SignedDuration::from_hours(10 * 24), "{renewal:?}");
     let overdue = status
