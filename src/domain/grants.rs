@@ -49,14 +49,11 @@ pub fn check(grants: &[Grant], origin: Origin<'_>, desired: &Desired) -> Result<
     };
     let here: Vec<&Grant> = entries(grants, origin, project).collect();
     if here.is_empty() {
-        let dead = dead_patterns(grants, origin);
-        let why = if dead.is_empty() {
-            String::new()
-        } else {
-            format!(
-                "; {} in a grant counts for nobody, since next to $(namespace) there must be a '.' or '_'",
-                dead.join(", ")
-            )
+        let why = match dead_patterns(grants, origin).join(", ") {
+            dead if dead.is_empty() => dead,
+            dead => {
+                format!("; {dead} in a grant counts for nobody, since next to $(namespace) there must be a '.' or '_'")
+            }
         };
         return Err(Refusal(format!(
             "no grant of the registry gives namespace {} the project {project}; ask its administrator for one{why}",

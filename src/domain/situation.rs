@@ -238,25 +238,22 @@ impl Observed {
         renewal_time(desired, &self.recorded, robot)
     }
 
-    fn waiting<'t>(
-        &self,
-        wish: Option<&'t String>,
-        handled: impl Fn(&Tokens) -> Option<&String>,
-    ) -> Option<&'t String> {
+    /// A token is there that no publish has served.
+    fn waits(&self, desired: &Desired, of: fn(&Tokens) -> &Option<String>) -> bool {
+        let wish = of(&desired.tokens);
+        let mut served = self.secret.handled().into_iter().chain([&self.recorded.handled]);
         // Status empty: a restore. The token is recorded, not acted on.
-        self.recorded.current.as_ref()?;
-        let in_secret = self.secret.handled().and_then(&handled);
-        wish.filter(|wish| in_secret != Some(*wish) && handled(&self.recorded.handled) != Some(*wish))
+        self.recorded.current.is_some() && wish.is_some() && !served.any(|tokens| of(tokens) == wish)
     }
 
-    /// A refresh token is there that no publish has served.
+    /// A refresh token waits to be served.
     pub fn refresh_waits(&self, desired: &Desired) -> bool {
-        self.waiting(desired.tokens.refresh.as_ref(), |tokens| tokens.refresh.as_ref()).is_some()
+        self.waits(desired, |tokens| &tokens.refresh)
     }
 
-    /// A revoke token is there that no publish has served.
+    /// A revoke token waits to be served.
     pub fn revoke_waits(&self, desired: &Desired) -> bool {
-        self.waiting(desired.tokens.revoke.as_ref(), |tokens| tokens.revoke.as_ref()).is_some()
+        self.waits(desired, |tokens| &tokens.revoke)
     }
 
     /// When a refresh token that came too early after the last rotation may be served.

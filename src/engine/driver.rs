@@ -47,15 +47,12 @@ impl<K: Key, P> Clone for Handle<K, P> {
 impl<K: Key, P> Handle<K, P> {
     /// An empty queue.
     pub fn new(config: Config) -> Self {
-        Self::of(Queue::new(config, now()))
+        Self::grouped(config, |key, _| key.group())
     }
 
     /// See [`Queue::grouped`].
     pub fn grouped(config: Config, group_of: impl Fn(&K, Option<&P>) -> K::Group + Send + Sync + 'static) -> Self {
-        Self::of(Queue::grouped(config, Box::new(group_of), now()))
-    }
-
-    fn of(queue: Queue<K, P>) -> Self {
+        let queue = Queue::grouped(config, Box::new(group_of), now());
         Self(Arc::new(Shared { queue: Mutex::new(queue), pushed: Notify::new() }))
     }
 
