@@ -8,7 +8,7 @@ use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use harbor_robot_operator::gate::Gate;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts, short_name};
-use harbor_robot_operator::registry::{Error, LoginKind, NewRobot, Registry as _, RobotUpdate};
+use harbor_robot_operator::registry::{Error, LoginKind, NewRobot, RobotUpdate};
 use harbor_stand_in::{Options, StandIn};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -160,7 +160,7 @@ async fn system_robots_are_told_apart_by_the_learnt_prefix() {
         world.admin.create(&new(Home::System, name, permissions.clone())).await.unwrap();
     }
     let found = world.admin.find(&Home::System, &["ci", "x.ci"]).await.unwrap();
-    let prefix = world.admin.prefix();
+    let prefix = world.admin.name_prefix();
     let short = |robot: &Robot| short_name(&robot.name, &Home::System, prefix.as_deref()).unwrap().to_owned();
     assert_eq!(found.iter().map(short).collect::<Vec<_>>(), ["ci", "x.ci"]);
     assert!(found.iter().all(|robot| robot.home == Home::System && robot.permissions == permissions));

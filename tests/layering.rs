@@ -30,7 +30,7 @@ const LAYERS: [(&str, &[&str], &[&str]); 11] = [
     ),
 ];
 
-/// Of the registry port, the cluster modules share the classes of errors and nothing else.
+/// Of the registry, the cluster modules share the classes of errors and nothing else.
 const CLUSTER_FROM_REGISTRY: &str = "crate::registry::Class";
 
 /// What a pure layer has no use for: waiting, reading clocks (a moment may be handed in), and the outside world.

@@ -25,7 +25,7 @@ use crate::deadline;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
 use crate::engine::Outcome;
-use crate::registry::{Class, Error, Registry};
+use crate::registry::{Class, Error, harbor};
 use compare::{Expected, compare};
 use orphan_count::OrphanCount;
 use ungranted::Fence;
@@ -77,7 +77,7 @@ struct Sweep<'a> {
     ctx: &'a Arc<Context>,
     name: &'a RegistryKey,
     state: &'a RegistryState,
-    client: Arc<dyn Registry>,
+    client: Arc<harbor::Client>,
     /// Follows each call.
     pause: Duration,
     orphan_count: OrphanCount,
@@ -98,12 +98,12 @@ impl Sweep<'_> {
         }
         let fence = Fence::of(ctx, name, state);
         if fence.is_some() {
-            for home in beside(ctx, name, state, &*self.client).await {
+            for home in beside(ctx, name, state, &self.client).await {
                 homes.entry(home).or_default();
             }
         }
         // First of all: if that renames the robots, this very sweep finds them so.
-        if let Err(error) = registries::keep_settings(ctx, name, &*self.client).await {
+        if let Err(error) = registries::keep_settings(ctx, name, &self.client).await {
             if error.class() == Class::NotLeading {
                 return Err(ENDING);
             }
@@ -147,7 +147,7 @@ impl Sweep<'_> {
     ) -> Result<(), Outcome> {
         let (ctx, name) = (self.ctx, self.name);
         accounts.sort_unstable_by_key(|account| account.uid);
-        let result = compare(ctx, name, &*self.client, home, &accounts, expected, &mut self.orphan_count).await;
+        let result = compare(ctx, name, &self.client, home, &accounts, expected, &mut self.orphan_count).await;
         if **home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
             ctx.registries.record_sweep(self.state, |swept| swept.recheck_system = false);
         }
@@ -209,7 +209,7 @@ impl Sweep<'_> {
 
     async fn list_projects(&mut self) -> Result<(), Outcome> {
         let (ctx, name) = (self.ctx, self.name);
-        match ctx.unless_ending(registries::refresh_projects(ctx, name, &*self.client)).await.ok_or(ENDING)? {
+        match ctx.unless_ending(registries::refresh_projects(ctx, name, &self.client)).await.ok_or(ENDING)? {
             Ok(calls) => self.pause(calls).await,
             Err(error) if error.is_outage() => {
                 ctx.suspect(name, &error);
@@ -261,7 +261,7 @@ impl Sweep<'_> {
 }
 
 /// The homes to visit although no account is there: those that had robots of ours, and the next few of all projects.
-async fn beside(ctx: &Context, name: &RegistryKey, state: &RegistryState, client: &dyn Registry) -> Vec<Arc<Home>> {
+async fn beside(ctx: &Context, name: &RegistryKey, state: &RegistryState, client: &harbor::Client) -> Vec<Arc<Home>> {
     let (round, length) = (&state.swept.round, ctx.settings.patrol_every);
     if round.is_due(length, Instant::now()) {
         match client.projects().await {

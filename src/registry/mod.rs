@@ -1,6 +1,5 @@
-//! The registry port: the few calls the operator needs from Harbor, and what can go wrong with each.
-//!
-//! `harbor` implements it over Harbor's REST API v2.0. Everything above speaks only in these terms.
+//! Harbor in the terms of everything above: what is asked of it and answered, and what can go wrong. `harbor` holds the
+//! client of its REST API v2.0.
 
 mod error;
 pub mod harbor;
@@ -8,16 +7,9 @@ pub mod harbor;
 pub use crate::domain::catalogue::Catalogue;
 pub use error::{Class, Error};
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use futures::future::BoxFuture;
-use jiff::SignedDuration;
-
-use crate::api::RegistryTime;
 use secrecy::SecretString;
 
-use crate::api::ObjectName;
+use crate::api::{ObjectName, RegistryTime};
 use crate::domain::mark::Mark;
 use crate::domain::robot::{Home, Lifetime, Permissions, Robot};
 
@@ -60,9 +52,6 @@ impl Owner {
 
 /// Reduces a robot to what a sweep keeps; `None` = nothing.
 pub type Reduce<'a> = dyn Fn(&Robot) -> Option<Digest> + Send + Sync + 'a;
-
-/// The answer of every call.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
 /// What a login is. Learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,84 +144,4 @@ impl Settings {
     pub const ROBOT_NAME_PREFIX: &'static str = "robot_name_prefix";
     /// Harbor's name of [`Self::robot_token_duration`].
     pub const ROBOT_TOKEN_DURATION: &'static str = "robot_token_duration";
-}
-
-/// A Harbor registry with a login. Implementations bound every call in time and size, keep to the rate and in-flight
-/// limits, and allow one write at a time per robot.
-pub trait Registry: Send + Sync + 'static {
-    /// Version, host and kind of login. Fails with [`Error::Unauthorized`] when the login is not accepted (Harbor
-    /// answers `/systeminfo` anonymously with 200, so the login is asked for by `/users/current`).
-    fn info(&self) -> Answer<'_, ServerInfo>;
-
-    /// Whether what answers there tells strangers what a Harbor tells them. Other servers answer 401 to a login, too.
-    fn is_harbor(&self) -> Answer<'_, bool>;
-
-    /// All visible robots of a home, each as `reduce` leaves it, if it does. They are read page by page and reduced at once, since a
-    /// project may hold many thousands. [`Error::ProjectNotFound`] if the project does not exist,
-    /// [`Error::CannotListProjects`] if it does but the login cannot learn its id.
-    fn digests<'a>(&'a self, home: &'a Home, reduce: &'a Reduce<'a>) -> Answer<'a, Vec<Digest>>;
-
-    /// The robot that logs in under this full name, as its own login sees it; `None` if the login may not list robots
-    /// where it lives.
-    fn login_robot<'a>(&'a self, login: &'a str) -> Answer<'a, Option<Robot>>;
-
-    /// Those robots of a home whose short name is one of `names` (one call; absent ones are left out).
-    fn find<'a>(&'a self, home: &'a Home, names: &'a [&'a str]) -> Answer<'a, Vec<Robot>>;
-
-    /// One robot by id; `None` if there is none. The project in its home is empty in the rare case that neither its name
-    /// nor its permissions tell it (robots from before Harbor 2.2).
-    fn get(&self, id: i64) -> Answer<'_, Option<Robot>>;
-
-    /// Makes a robot. [`Error::Conflict`] if the name is taken.
-    fn create<'a>(&'a self, robot: &'a NewRobot) -> Answer<'a, CreatedRobot>;
-
-    /// Replaces description, lifetime, disable and permissions (PUT).
-    fn update<'a>(&'a self, id: i64, robot: &'a RobotUpdate) -> Answer<'a, ()>;
-
-    /// Sets a new secret (PATCH): the given one, or one that Harbor draws. The old one dies at once.
-    fn refresh(&self, id: i64, secret: Option<SecretString>) -> Answer<'_, SecretString>;
-
-    /// Deletes a robot; a robot that is not there counts as deleted.
-    fn delete(&self, id: i64) -> Answer<'_, ()>;
-
-    /// Whether this credential logs in (token service without a scope: 200 or 401). A refused one costs Harbor 1.5 s.
-    fn verify<'a>(&'a self, name: &'a str, secret: &'a SecretString) -> Answer<'a, bool>;
-
-    /// The names of all projects that the login sees, at most 32,000. That is not all there are, nor all it has rights
-    /// in (contract `33-projects`): administrators see all; other persons those they are members of and the public ones;
-    /// robots those that their permissions name and the public ones, also of others, or all if they hold a permission on
-    /// all projects (`*`) or `project:list` of the system.
-    ///
-    /// A project made while the list is read may be missing. So may, rarely, another one where many are deleted at that
-    /// time: ask [`Self::project_exists`] before acting on an absence. Fails if the login is not accepted, where Harbor
-    /// itself would answer with the public projects.
-    fn projects(&self) -> Answer<'_, BTreeSet<String>>;
-
-    /// Whether there is a project of exactly this name, visible or not: Harbor tells every login (contract
-    /// `33-projects`). Names that Harbor cannot have are not asked for.
-    fn project_exists<'a>(&'a self, project: &'a str) -> Answer<'a, bool>;
-
-    /// Harbor's settings. [`Error::Forbidden`] unless the login is a system administrator's; a robot's never is.
-    fn settings(&self) -> Answer<'_, Settings>;
-
-    /// Changes those settings that are given. [`Error::Forbidden`] unless the login is a system administrator's, or if
-    /// they are fixed; [`Error::Invalid`] for a value that Harbor does not take. A refused value keeps the other from being changed.
-    fn change_settings<'a>(&'a self, change: &'a Settings) -> Answer<'a, ()>;
-
-    /// The pairs that this Harbor knows. `None` if it does not say: before 2.10, or to any login but that of a system
-    /// administrator or of an administrator of some project.
-    fn catalogue(&self) -> Answer<'_, Option<Catalogue>>;
-
-    /// Harbor's robot name prefix as last learnt, from its settings or the name of a robot whose short name is known;
-    /// `None` at first. It may change at any time.
-    fn name_prefix(&self) -> Option<String>;
-
-    /// Harbor's clock minus ours, from the last answer's `Date` header; zero before the first answer.
-    fn clock_offset(&self) -> SignedDuration;
-
-    /// The last answer's `Date` is so far from our clock that it was not believed; see [`Self::clock_offset`].
-    fn clock_is_absurd(&self) -> bool;
-
-    /// Up to when the server asked to be left alone (`Retry-After` of a 429 or 503), as time from now.
-    fn asked_to_wait(&self) -> Option<Duration>;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harbor_robot_operator::registry::harbor::{Client, Timeouts};
-use harbor_robot_operator::registry::{Digest, Error, Registry as _};
+use harbor_robot_operator::registry::{Digest, Error};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use harbor_robot_operator::domain::robot::Lifetime;
-use harbor_robot_operator::registry::{Error, LoginKind, Registry as _};
+use harbor_robot_operator::registry::{Error, LoginKind};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -72,7 +72,7 @@ async fn a_create_sends_sorted_pairs_without_effect_and_gives_the_secret() {
     let client = client(&stub);
     let robot = client.create(&new_robot()).await.unwrap();
     assert_eq!((robot.id, robot.name.as_str(), robot.secret.expose_secret()), (7, "bot-library+ci", "Secret12"));
-    assert_eq!(client.prefix().as_deref(), Some("bot-"));
+    assert_eq!(client.name_prefix().as_deref(), Some("bot-"));
     let want = json!({"name": "ci", "description": "made by a test", "level": "project", "duration": 30,
         "permissions": [{"kind": "project", "namespace": "library", "access": [
             {"resource": "repository", "action": "pull"}, {"resource": "repository", "action": "push"}]}]});

@@ -3,7 +3,7 @@
 use harbor_robot_operator::domain::catalogue::{Kind, Version, known};
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::Scope;
-use harbor_robot_operator::registry::{Catalogue, Error, Registry as _};
+use harbor_robot_operator::registry::{Catalogue, Error};
 
 use super::stand_in::Harbor;
 use super::stub::{Stub, answer, error, json as json_answer};

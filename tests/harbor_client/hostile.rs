@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harbor_robot_operator::registry::harbor::{Client, ConfigError, Timeouts};
-use harbor_robot_operator::registry::{Class, Error, Registry as _};
+use harbor_robot_operator::registry::{Class, Error};
 use serde_json::json;
 
 use super::stub::{Act, Stub, answer, error, raw};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use harbor_robot_operator::gate::{Authority, Gate};
 use harbor_robot_operator::registry::harbor::{Client, Config};
-use harbor_robot_operator::registry::{Class, Error, Registry as _, Settings};
+use harbor_robot_operator::registry::{Class, Error, Settings};
 
 use super::stub::{Act, Stub, answer, error, json as json_answer};
 use super::{config, created, new_robot, update};

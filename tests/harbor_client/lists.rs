@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harbor_robot_operator::domain::robot::Home;
-use harbor_robot_operator::registry::{Error, Registry as _};
+use harbor_robot_operator::registry::Error;
 use serde_json::json;
 
 use super::stub::{Act, Stub, answer, error, json as json_answer};
@@ -245,10 +245,10 @@ async fn robots_are_found_by_stored_name_in_one_call() {
     })
     .await;
     let client = client(&stub);
-    assert_eq!(client.prefix(), None);
+    assert_eq!(client.name_prefix(), None);
     let robots = client.find(&library(), &["ci", "ci.b", "ci"]).await.unwrap();
     assert_eq!(robots.iter().map(|robot| robot.id).collect::<Vec<_>>(), [1]);
-    assert_eq!(client.prefix().as_deref(), Some("robot$"));
+    assert_eq!(client.name_prefix().as_deref(), Some("robot$"));
     let names = "name%3D%7Blibrary%252Bci+library%252Bci.b%7D";
     let want =
         format!("GET /api/v2.0/robots?q=Level%3Dproject%2CProjectID%3D11%2C{names}&sort=id&page=1&page_size=100");

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harbor_robot_operator::domain::robot::{Home, Scope};
+use harbor_robot_operator::registry::Error;
 use harbor_robot_operator::registry::harbor::Client;
-use harbor_robot_operator::registry::{Error, Registry as _};
 use serde_json::{Value, json};
 
 use super::stand_in::Harbor;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use harbor_robot_operator::registry::harbor::{Client, Config, ConfigError, Reach};
-use harbor_robot_operator::registry::{Class, Error, Registry as _};
+use harbor_robot_operator::registry::{Class, Error};
 
 use super::stub::{Stub, json as json_answer};
 use super::{config, row};

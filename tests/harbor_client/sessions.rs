@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use harbor_robot_operator::domain::robot::Home;
 use harbor_robot_operator::registry::harbor::Client;
-use harbor_robot_operator::registry::{Error, LoginKind, NewRobot, Registry as _};
+use harbor_robot_operator::registry::{Error, LoginKind, NewRobot};
 use harbor_stand_in::{Options, StandIn};
 use serde_json::{Value, json};
 

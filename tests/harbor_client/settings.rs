@@ -1,7 +1,7 @@
 //! Harbor's settings of robots.
 
 use harbor_robot_operator::domain::robot::Scope;
-use harbor_robot_operator::registry::{Class, Error, Registry as _, Settings};
+use harbor_robot_operator::registry::{Class, Error, Settings};
 use serde_json::json;
 
 use super::stand_in::Harbor;

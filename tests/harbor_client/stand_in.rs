@@ -2,8 +2,8 @@
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Permissions, Scope};
+use harbor_robot_operator::registry::NewRobot;
 use harbor_robot_operator::registry::harbor::Client;
-use harbor_robot_operator::registry::{NewRobot, Registry as _};
 use harbor_stand_in::{Options, StandIn};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};

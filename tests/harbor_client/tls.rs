@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use harbor_robot_operator::registry::Error;
 use harbor_robot_operator::registry::harbor::Client;
-use harbor_robot_operator::registry::{Error, Registry as _};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;

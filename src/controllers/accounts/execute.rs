@@ -29,7 +29,7 @@ use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
 use crate::domain::spread::{Row, summary};
 use crate::engine::Outcome;
-use crate::registry::{self, Class, Registry};
+use crate::registry::{self, Class, harbor};
 use service_accounts::EntryLeft;
 
 /// So many missing namespaces are named in a condition.
@@ -96,7 +96,7 @@ struct Run<'r, 'p> {
     pass: &'r mut Pass<'p>,
     gathered: &'r Gathered,
     observed: &'r Observed,
-    client: Option<Arc<dyn Registry>>,
+    client: Option<Arc<harbor::Client>>,
     /// Both slots as they are by now.
     robots: [Option<Robot>; 2],
     created: Option<Slot>,
@@ -186,7 +186,7 @@ impl Run<'_, '_> {
         });
     }
 
-    fn client(&self) -> Result<Arc<dyn Registry>, Trouble> {
+    fn client(&self) -> Result<Arc<harbor::Client>, Trouble> {
         self.client.clone().ok_or(Trouble::Stale)
     }
 

@@ -29,7 +29,7 @@ use crate::domain::secret_entries::SecretEntry;
 use crate::domain::situation::Observed;
 use crate::domain::slots::Slot;
 use crate::domain::spread;
-use crate::registry::{self, Registry};
+use crate::registry::{self, harbor};
 
 /// Why gathering ended early.
 pub(super) enum Stop {
@@ -64,7 +64,7 @@ impl From<cluster::Error> for Stop {
 pub(super) struct Gathered {
     /// All that the plan depends on.
     pub(super) observed: Observed,
-    pub(super) client: Option<Arc<dyn Registry>>,
+    pub(super) client: Option<Arc<harbor::Client>>,
     pub(super) owner: OwnerReference,
     pub(super) endpoint: Endpoint,
     /// The robots are what the last pass left and the last sweep found: enough for adding one, not for changing any.

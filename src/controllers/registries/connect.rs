@@ -8,22 +8,22 @@ use crate::api::RegistryKey;
 use crate::cluster::login::{self, Login, LoginError, Trust};
 use crate::controllers::Context;
 use crate::controllers::index::digest;
-use crate::registry::harbor::ConfigError;
-use crate::registry::{self, Error, Registry};
+use crate::registry::Error;
+use crate::registry::harbor::{self, ConfigError};
 
 /// A tenant's registry could else be pointed at whatever the operator reaches.
-fn reach(ctx: &Context, state: &RegistryState) -> registry::harbor::Reach {
+fn reach(ctx: &Context, state: &RegistryState) -> harbor::Reach {
     if state.is_tenants() {
         let tenants = &ctx.settings.tenants;
-        registry::harbor::Reach::Internet { except: tenants.private_hosts.clone(), denied: tenants.denied.clone() }
+        harbor::Reach::Internet { except: tenants.private_hosts.clone(), denied: tenants.denied.clone() }
     } else {
-        registry::harbor::Reach::Anywhere
+        harbor::Reach::Anywhere
     }
 }
 
 /// The client of a registry.
 pub(super) struct Connected {
-    pub(super) client: Arc<dyn Registry>,
+    pub(super) client: Arc<harbor::Client>,
     /// What is missing of what it was made of: it is the one in memory.
     pub(super) missing: Option<Trouble>,
 }
@@ -52,7 +52,11 @@ pub(super) async fn connect(
     }
 }
 
-async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) -> Result<Arc<dyn Registry>, Trouble> {
+async fn current(
+    ctx: &Arc<Context>,
+    name: &RegistryKey,
+    state: &RegistryState,
+) -> Result<Arc<harbor::Client>, Trouble> {
     let spec = &state.object.spec;
     let namespace = state.secret_namespace(&ctx.settings);
     let most = ctx.settings.tenants.registries;
@@ -92,7 +96,7 @@ async fn current(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) 
         Refused::Config(other) => broken(name, "ConnectionInvalid", &other.to_string()),
         Refused::Url(text) => broken(name, "UrlInvalid", &text),
     })?;
-    let client: Arc<dyn Registry> = Arc::new(client);
+    let client = Arc::new(client);
     ctx.registries.change(name, |state| {
         if state.session.client.is_some() {
             state.keep_basis();
@@ -160,7 +164,7 @@ pub(super) async fn client_at(
     name: &RegistryKey,
     state: &RegistryState,
     url: &str,
-) -> Option<Arc<dyn Registry>> {
+) -> Option<Arc<harbor::Client>> {
     let namespace = state.secret_namespace(&ctx.settings);
     let login = match &state.object.spec.auth.secret_ref {
         Some(secret) => login::read(&ctx.client, namespace, secret, trust(state)).await.ok(),
@@ -173,7 +177,7 @@ pub(super) async fn client_at(
     if made.is_none() {
         tracing::warn!(registry = %name, url, "no client for the former Harbor can be made");
     }
-    made.map(|client| Arc::new(client) as Arc<dyn Registry>)
+    made.map(Arc::new)
 }
 
 /// Why there is no client.
@@ -190,7 +194,7 @@ fn client_for(
     url: &str,
     login: &Login,
     roots: Option<String>,
-) -> Result<registry::harbor::Client, Refused> {
+) -> Result<harbor::Client, Refused> {
     let url: url::Url = url.parse().map_err(|_| Refused::Url(format!("{url} is not a URL")))?;
     if url.scheme() != "https" && !ctx.settings.allow_http {
         let text = "spec.url must be https (http needs the operator's flag --allow-http)";
@@ -198,7 +202,7 @@ fn client_for(
     }
     let (metrics, clock) = (Arc::clone(&ctx.metrics), ctx.clock);
     let of_cluster = !state.is_tenants();
-    registry::harbor::Client::new(registry::harbor::Config {
+    harbor::Client::new(harbor::Config {
         url,
         username: login.username.clone(),
         password: login.password.clone(),
@@ -207,7 +211,7 @@ fn client_for(
         requests_per_second: state.requests_per_second(&ctx.settings),
         max_in_flight: state.max_in_flight(&ctx.settings),
         room: ctx.registries.room(state.is_tenants()),
-        timeouts: registry::harbor::Timeouts::default(),
+        timeouts: harbor::Timeouts::default(),
         user_agent: concat!("harbor-robot-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
         clock: Arc::new(move || clock.now()),
         observer: Some(Arc::new(move |call, outcome, took| match outcome {

@@ -20,7 +20,7 @@ use crate::domain::conditions;
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
 use crate::registry::harbor::short_name;
-use crate::registry::{Digest, Error, Owner, Registry};
+use crate::registry::{Digest, Error, Owner, harbor};
 
 /// So many are kept, the latest.
 const KEPT: usize = 5;
@@ -33,7 +33,7 @@ pub(super) struct Former {
     /// What is told of it.
     told: FormerUrl,
     /// The session of the login that was used there; `None` after a restart.
-    client: Option<Arc<dyn Registry>>,
+    client: Option<Arc<harbor::Client>>,
     looked: bool,
 }
 
@@ -45,7 +45,7 @@ impl RegistryState {
     }
 
     /// `spec.url` names another Harbor than this one now.
-    pub(super) fn leave(&mut self, url: &str, client: Option<Arc<dyn Registry>>) {
+    pub(super) fn leave(&mut self, url: &str, client: Option<Arc<harbor::Client>>) {
         let present = self.object.spec.url.as_str();
         self.former.retain(|former| former.told.url != present && (former.told.url != url || client.is_none()));
         if url != present && !self.former.iter().any(|former| former.told.url == url) {
@@ -129,8 +129,8 @@ pub async fn look_at_former(ctx: &Arc<Context>, name: &RegistryKey) {
 async fn left_at(
     ctx: &Context,
     state: &RegistryState,
-    client: Option<Arc<dyn Registry>>,
-    present: &dyn Registry,
+    client: Option<Arc<harbor::Client>>,
+    present: &harbor::Client,
     clean: bool,
 ) -> Result<Option<(Option<i32>, Vec<String>)>, Error> {
     let client = client.ok_or(Error::Unreachable { what: "no login for it is known any more" })?;
@@ -163,8 +163,8 @@ fn same(robot: &Robot) -> u64 {
 async fn survey(
     ctx: &Context,
     name: &RegistryKey,
-    former: &dyn Registry,
-    present: &dyn Registry,
+    former: &harbor::Client,
+    present: &harbor::Client,
 ) -> Result<Vec<Left>, Error> {
     let mut left = Vec::new();
     for (home, mut residents) in ctx.index.by_home(name) {
@@ -186,7 +186,7 @@ async fn survey(
 /// The robots of a home that carry the mark of one of these accounts.
 async fn in_home(
     ctx: &Context,
-    client: &dyn Registry,
+    client: &harbor::Client,
     home: &Home,
     residents: &[AccountSlots],
 ) -> Result<Vec<Digest>, Error> {
@@ -209,7 +209,7 @@ async fn in_home(
 }
 
 /// Looks once more and deletes the robot. False if that is not to be done now.
-async fn delete(ctx: &Context, state: &RegistryState, former: &dyn Registry, left: &Left) -> bool {
+async fn delete(ctx: &Context, state: &RegistryState, former: &harbor::Client, left: &Left) -> bool {
     let Owner { uid, namespace, name } = &left.owner;
     let served = match accounts::read(&ctx.client, namespace.as_ref(), name).await {
         Ok(Some(account)) => account.status.as_ref().is_some_and(|status| {

@@ -9,7 +9,7 @@ use crate::api::{PermissionRecord, RegistryTime, registry_time::share};
 use crate::controllers::index::digest;
 use crate::domain::permissions::{self, Access, AccessSet};
 use crate::domain::robot::{Permissions, Robot, Scope};
-use crate::registry::Registry;
+use crate::registry::harbor;
 
 /// An expiry is announced this long before: two weeks hold a holiday.
 const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -98,7 +98,7 @@ impl LoginRobot {
 }
 
 /// Reads the robot that `login` is; `None` if that failed.
-pub(super) async fn read(client: &Arc<dyn Registry>, login: &str) -> Option<Option<LoginRobot>> {
+pub(super) async fn read(client: &Arc<harbor::Client>, login: &str) -> Option<Option<LoginRobot>> {
     match client.login_robot(login).await {
         Ok(robot) => Some(robot.map(LoginRobot::from)),
         Err(error) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::LoginRobot;
 use crate::api::RegistryKey;
 use crate::controllers::Context;
-use crate::registry::{Error, LoginKind, Registry};
+use crate::registry::{Error, LoginKind, harbor};
 
 /// A list that is this young serves all edits of a moment.
 pub const FRESH: Duration = Duration::from_secs(5);
@@ -28,12 +28,12 @@ pub async fn projects(ctx: &Context, name: &RegistryKey, age: Duration) -> Resul
     let _alone = state.session.capabilities.listing.lock().await;
     match known() {
         Some(projects) => Ok(projects),
-        None => list(ctx, name, &**client).await,
+        None => list(ctx, name, client).await,
     }
 }
 
 /// Lists the projects and has every account looked at whose permissions that may change.
-async fn list(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<Arc<BTreeSet<String>>, Error> {
+async fn list(ctx: &Context, name: &RegistryKey, client: &harbor::Client) -> Result<Arc<BTreeSet<String>>, Error> {
     let asked = ctx.registries.get(name).map(|state| state.session.connection);
     let projects = Arc::new(client.projects().await?);
     if let Some(kept) = lost_sight(ctx, name, client, &projects).await? {
@@ -59,7 +59,7 @@ async fn list(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Resul
 async fn lost_sight(
     ctx: &Context,
     name: &RegistryKey,
-    client: &dyn Registry,
+    client: &harbor::Client,
     projects: &BTreeSet<String>,
 ) -> Result<Option<Arc<BTreeSet<String>>>, Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(None) };
@@ -80,7 +80,7 @@ async fn lost_sight(
 
 /// At each poll: projects that came or went, and those that accounts name and that were missing. Answers how many calls
 /// that took.
-pub async fn refresh(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<u32, Error> {
+pub async fn refresh(ctx: &Context, name: &RegistryKey, client: &harbor::Client) -> Result<u32, Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(0) };
     let mut calls = 0;
     if !ctx.index.keys(|_, entry| entry.registry == *name && entry.by_pattern).is_empty() {

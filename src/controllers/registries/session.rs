@@ -8,13 +8,13 @@ use std::time::Instant;
 use super::capabilities::Capabilities;
 use super::login_robot::LoginRobot;
 use crate::domain::catalogue::Catalogue;
-use crate::registry::{Registry, ServerInfo};
+use crate::registry::{ServerInfo, harbor};
 
 /// See the module. `default()`: no login was read yet.
 #[derive(Clone, Default)]
 pub struct Session {
     /// The client; `None` until there is a login.
-    pub client: Option<Arc<dyn Registry>>,
+    pub client: Option<Arc<harbor::Client>>,
     /// The digest of login and connection settings that `client` was made with.
     pub(super) connection: u64,
     /// The URL that `client` was made for.
@@ -48,7 +48,7 @@ pub struct Session {
 impl Session {
     /// Begins a session in place of this one. Projects of the same Harbor stay known, so that a login which sees fewer of them
     /// is not taken for projects that went. Answers with the former session.
-    pub(super) fn begin(&mut self, client: Arc<dyn Registry>, connection: u64, url: &str, login_name: &str) -> Self {
+    pub(super) fn begin(&mut self, client: Arc<harbor::Client>, connection: u64, url: &str, login_name: &str) -> Self {
         let same_harbor = self.url == url;
         let next = Self {
             client: Some(client),
@@ -71,7 +71,7 @@ mod tests {
     use crate::gate::Gate;
     use crate::registry::harbor::{Client, Config, Reach, Room, Timeouts};
 
-    fn client() -> Arc<dyn Registry> {
+    fn client() -> Arc<harbor::Client> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let config = Config {
             url: "https://harbor.example.com".parse().unwrap(),

@@ -5,11 +5,11 @@ use super::RegistryState;
 use crate::api::{RegistryKey, RegistryKind, ServerSettings, keys};
 use crate::controllers::Context;
 use crate::domain::report::Failure;
-use crate::registry::{Error, LoginKind, Registry, Settings};
+use crate::registry::{Error, LoginKind, Settings, harbor};
 
 /// Compares Harbor's settings with what is asked for and writes what differs. What stands in the way is kept for status.
 /// Under a new prefix every robot has another name from now on, and what the Secrets hold is refused until a sweep saw it.
-pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &dyn Registry) -> Result<(), Error> {
+pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &harbor::Client) -> Result<(), Error> {
     let Some(state) = ctx.registries.get(name) else { return Ok(()) };
     let problem = match &state.object.spec.server_settings {
         Some(_) if state.object.spec.suspend.unwrap_or_default() || state.is_deleting() => {
@@ -29,7 +29,7 @@ async fn keep(
     name: &RegistryKey,
     state: &RegistryState,
     wish: &ServerSettings,
-    client: &dyn Registry,
+    client: &harbor::Client,
 ) -> Result<Option<Failure>, Error> {
     if let Some(other) = older_rival(ctx, state) {
         let message = format!(

@@ -18,7 +18,7 @@ use crate::controllers::Settings;
 use crate::controllers::sweep::swept::Swept;
 use crate::controllers::tracked::Tracked;
 use crate::domain::robot::Home;
-use crate::registry::{LoginKind, Registry};
+use crate::registry::{LoginKind, harbor};
 
 /// An offset of Harbor's clock above this is reported.
 pub(super) const SKEW: Duration = Duration::from_mins(5);
@@ -175,7 +175,7 @@ impl RegistryState {
 
     /// The client in memory, where what it was made of is gone: whoever deletes login, registry and accounts together,
     /// in whatever order, wants the robots gone, too. Of another URL it says nothing.
-    pub(super) fn kept_client(&self) -> Option<&Arc<dyn Registry>> {
+    pub(super) fn kept_client(&self) -> Option<&Arc<harbor::Client>> {
         let same = self.session.url == self.object.spec.url && !self.session.kept_in_vain;
         self.session.client.as_ref().filter(|_| same)
     }

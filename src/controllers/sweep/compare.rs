@@ -17,7 +17,7 @@ use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
 use crate::registry::harbor::short_name;
-use crate::registry::{Digest, Error, Registry};
+use crate::registry::{Digest, Error, harbor};
 
 /// Robots of one place that name an account that is not known: so many are asked about in one sweep, each of them with a
 /// question to the API server. Where more of them are orphans, the count says that there are at least as many.
@@ -90,7 +90,7 @@ struct Place<'a> {
 pub(super) async fn compare(
     ctx: &Context,
     registry: &RegistryKey,
-    client: &dyn Registry,
+    client: &harbor::Client,
     home: &Arc<Home>,
     accounts: &[AccountSlots],
     expected: &Expected<'_>,

@@ -16,7 +16,7 @@ use crate::domain::mark::{self, Mark};
 use crate::domain::robot::Home;
 use crate::domain::slots::Slot;
 use crate::registry::harbor::short_name;
-use crate::registry::{Class, Error, Owner, Registry};
+use crate::registry::{Class, Error, Owner, harbor};
 
 /// The digests of the owners that orphans name, one for each robot, by home. Homes without any are left out.
 pub type Orphans = HashMap<Arc<Home>, Vec<u64>>;
@@ -86,7 +86,7 @@ pub async fn among(
 pub async fn delete(
     ctx: &Context,
     registry: &RegistryState,
-    client: &dyn Registry,
+    client: &harbor::Client,
     home: &Arc<Home>,
     orphans: Vec<Orphan>,
 ) -> Result<Vec<Orphan>, Error> {
@@ -108,7 +108,7 @@ pub fn key(home: &Home, orphan: &Orphan) -> u64 {
 
 /// Looks once more, by name, mark and account, and deletes the robot. False if it is not (or no longer) an orphan, or not
 /// ours to delete now.
-async fn execute(ctx: &Context, client: &dyn Registry, home: &Arc<Home>, orphan: &Orphan) -> Result<bool, Error> {
+async fn execute(ctx: &Context, client: &harbor::Client, home: &Arc<Home>, orphan: &Orphan) -> Result<bool, Error> {
     let prefix = client.name_prefix().filter(|_| **home == Home::System);
     let Some(short) = short_name(&orphan.robot, home, prefix.as_deref()) else { return Ok(false) };
     let found = client.find(home, &[short]).await?.into_iter().find(|robot| *robot.name == *orphan.robot);

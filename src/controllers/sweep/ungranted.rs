@@ -18,7 +18,7 @@ use crate::domain::grants::{self, Origin};
 use crate::domain::mark::{self, Mark};
 use crate::domain::robot::{Home, Robot};
 use crate::registry::harbor::short_name;
-use crate::registry::{Class, Error, Owner, Registry, RobotUpdate};
+use crate::registry::{Class, Error, Owner, RobotUpdate, harbor};
 
 /// The grants that a registry's sweep holds robots to.
 pub(super) struct Fence<'a> {
@@ -70,7 +70,7 @@ impl<'a> Fence<'a> {
     /// Ends those robots of a home (full name and owner) that were beyond the grants at each look for long enough.
     pub(super) async fn end(
         &self,
-        client: &dyn Registry,
+        client: &harbor::Client,
         home: &Arc<Home>,
         beyond: Vec<(Box<str>, Box<Owner>)>,
     ) -> Result<(), Error> {
@@ -92,7 +92,7 @@ impl<'a> Fence<'a> {
     }
 
     /// Looks once more, by name, mark and grants, and disables the robot, or deletes it where the login may not update.
-    async fn end_one(&self, client: &dyn Registry, home: &Arc<Home>, name: &str, owner: &Owner) -> Result<(), Error> {
+    async fn end_one(&self, client: &harbor::Client, home: &Arc<Home>, name: &str, owner: &Owner) -> Result<(), Error> {
         let Some(short) = short_name(name, home, None) else { return Ok(()) };
         let found = client.find(home, &[short]).await?.into_iter().find(|robot| robot.name == name);
         let still = |robot: &Robot| {
@@ -113,7 +113,7 @@ impl<'a> Fence<'a> {
     }
 
     /// False if the login may not do that.
-    async fn disable(&self, client: &dyn Registry, home: &Home, robot: Robot) -> Result<bool, Error> {
+    async fn disable(&self, client: &harbor::Client, home: &Home, robot: Robot) -> Result<bool, Error> {
         // Harbor takes no PUT without permissions, not even to disable.
         if !self.state.may_update(home) || robot.permissions.is_empty() {
             return Ok(false);

@@ -12,16 +12,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use secrecy::{ExposeSecret as _, SecretString};
+use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
-use super::credential::{Basic, Handed, Session};
+use super::credential::{Handed, Session, Shown};
 use super::failure::Call;
 use super::lockout::Refusals;
-use super::transport::Transport;
+use super::wire::{Request, Wire};
 use crate::deadline;
 use crate::registry::Error;
 
@@ -85,22 +85,16 @@ struct State {
 /// One login's way in.
 pub(super) struct Door {
     username: String,
-    basic: Basic,
     state: Mutex<State>,
     /// One login at a time, whoever needs it.
     opening: AsyncMutex<()>,
 }
 
 impl Door {
-    pub(super) fn new(username: String, password: &SecretString) -> Self {
+    pub(super) fn new(username: String) -> Self {
         let kind = if username.starts_with(DEFAULT_PREFIX) { Kind::Robot } else { Kind::Unknown };
-        let basic = Basic::new(&username, password);
         let state = State { kind, pass: None, useless: 0, basic_until: None, refusals: Refusals::default() };
-        Self { username, basic, state: Mutex::new(state), opening: AsyncMutex::default() }
-    }
-
-    pub(super) fn basic(&self) -> &Basic {
-        &self.basic
+        Self { username, state: Mutex::new(state), opening: AsyncMutex::default() }
     }
 
     /// The login is a robot's.
@@ -118,7 +112,7 @@ impl Door {
     }
 
     /// What the next request carries. Opens a session if one is wanted and there is none.
-    pub(super) async fn carried(&self, transport: &Transport) -> Result<Carried, Error> {
+    pub(super) async fn carried(&self, wire: &Wire) -> Result<Carried, Error> {
         if let Some(carried) = self.at_hand() {
             return Ok(carried);
         }
@@ -127,7 +121,7 @@ impl Door {
             return Ok(carried);
         }
         // Nothing of the request itself was sent, whatever becomes of the login.
-        self.open(transport).await.map_err(|error| match error {
+        self.open(wire).await.map_err(|error| match error {
             Error::NoAnswer { what } => Error::Unreachable { what },
             Error::Server { status } => {
                 Error::BadAnswer { what: format!("status {status} to the login"), after_write: false }
@@ -144,22 +138,22 @@ impl Door {
         state.pass.clone().map(Carried::Session)
     }
 
-    async fn open(&self, transport: &Transport) -> Result<Carried, Error> {
+    async fn open(&self, wire: &Wire) -> Result<Carried, Error> {
         if let Some(error) = self.state().refusals.too_soon(Instant::now()) {
             return Err(error);
         }
         // Without a token Harbor looks at nothing else, so the password stays here for now.
-        let (_, handed, _) = transport.login_step(Call::LoginToken, String::new(), None).await?;
+        let (_, handed, _) = step(wire, Call::LoginToken, String::new(), None).await?;
         let Some(begun) = Session::begun(handed) else {
             return Ok(self.without_form("it hands out no token for it"));
         };
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("principal", &self.username)
-            .append_pair("password", self.basic.password().expose_secret())
+            .append_pair("password", wire.basic.password().expose_secret())
             .finish();
         let (begun_at, mut tries) = (Instant::now(), 1);
         loop {
-            let (status, handed, took) = transport.login_step(Call::Login, form.clone(), Some(&begun)).await?;
+            let (status, handed, took) = step(wire, Call::Login, form.clone(), Some(&begun)).await?;
             match status {
                 StatusCode::OK => {
                     let session = begun.with(handed);
@@ -242,4 +236,16 @@ impl Door {
         }
         result
     }
+}
+
+/// A step of the login by form: what Harbor answers unless that is 5xx or 429, what it hands out, the time it took.
+async fn step(
+    wire: &Wire,
+    call: Call,
+    form: String,
+    begun: Option<&Session>,
+) -> Result<(StatusCode, Handed, Duration), Error> {
+    let request = Request::new(call, Method::POST, "/c/login").form(form);
+    let tried = wire.attempt(&request, begun.map_or(Shown::Nothing, Shown::Session)).await?;
+    Ok((tried.result?.status, tried.handed, tried.took))
 }

@@ -9,11 +9,15 @@ use crate::registry::Error;
 const MOST_NAMES: usize = 50;
 
 impl Client {
-    /// A robot does not know its own id, and lists answer only those who may read them.
-    pub(super) async fn robot_of_login(&self, login: &str) -> Result<Option<Robot>, Error> {
-        let prefix = self.prefix();
+    /// The robot that logs in under this full name, as its own login sees it; `None` if the login may not list robots
+    /// where it lives. A robot does not know its own id.
+    ///
+    /// # Errors
+    /// If Harbor does not answer or accept the login.
+    pub async fn login_robot(&self, login: &str) -> Result<Option<Robot>, Error> {
+        let prefix = self.name_prefix();
         let (home, names) = addresses(login, prefix.as_deref());
-        match self.robots_named(&home, &names).await {
+        match self.find(&home, &names).await {
             Ok(robots) => Ok(robots.into_iter().find(|robot| robot.name == login)),
             Err(Error::Forbidden { .. } | Error::ProjectNotFound { .. } | Error::CannotListProjects { .. }) => Ok(None),
             Err(error) => Err(error),

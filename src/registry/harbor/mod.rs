@@ -1,13 +1,8 @@
-//! The registry port over Harbor's REST API v2.0.
+//! The client of Harbor's REST API v2.0.
 //!
-//! `client` is the entry and `config` what it is made of; `robots`, `projects`, `server_info` and `settings` hold the
-//! calls by subject; `paging` reads lists; `egress` says where a client may connect to, by what `global_addresses` knows
-//! of addresses; `transport` sends one request and reads one answer within the limits of `limits`; `login` decides
-//! whether a request carries a session or Basic, and opens sessions; `credential` is what is carried; `lockout` tells a
-//! wrong password from a locked user name; `failure` says what a refusal or a broken connection means; `login_robot`
-//! finds the robot that we log in as; `responses` is Harbor's JSON, `held` that of a robot's permissions and `requests`
-//! ours; `bounded` counts what is read, `room` bounds what all clients do at one time; `names` knows how Harbor builds
-//! names; `clock` compares Harbor's clock with ours.
+//! `client` is the entry, with the calls by subject in `robots`, `login_robot`, `projects`, `server_info` and `settings`.
+//! They go through `paging` (lists) and `transport` (as our login: `login`, `credential`, `lockout`) to `wire`, which sends
+//! one request and reads one answer, of which `failure` says what a refusal or a broken connection means.
 
 #[cfg(test)]
 mod answer_properties;
@@ -32,6 +27,7 @@ mod name_properties;
 mod names;
 mod paging;
 mod private_host;
+mod project_ids;
 mod projects;
 mod requests;
 mod responses;
@@ -40,6 +36,7 @@ mod room;
 mod server_info;
 mod settings;
 mod transport;
+mod wire;
 
 pub use client::Client;
 pub use config::{Carrier, Clock, Config, Observer, Timeouts};

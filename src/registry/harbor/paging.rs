@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 
 use super::failure::Call;
-use super::transport::{Request, TOO_LARGE, Transport};
+use super::transport::Transport;
+use super::wire::{Request, TOO_LARGE};
 use crate::registry::Error;
 
 /// Rows of a page: Harbor's largest, and smaller ones for rows so large that 100 of them pass the limit of an answer.

@@ -1,20 +1,18 @@
 //! Which projects there are, and their numeric ids, which Harbor's robot list asks for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use tokio::time::Instant;
 
 use super::client::Client;
 use super::failure::Call;
-use super::limits::KeyedLocks;
 use super::names;
 use super::paging::{List, Listed, MOST_PAGES};
+use super::project_ids::Known;
 use super::responses::ProjectRow;
-use super::transport::Request;
+use super::wire::Request;
 use crate::registry::Error;
 
 const PROJECTS: &str = "/api/v2.0/projects";
@@ -25,9 +23,6 @@ const PAGE: usize = 100;
 /// How long an id is believed although its list of robots is empty.
 const TRUST: Duration = Duration::from_secs(10);
 
-/// Ids that are remembered at most.
-const MOST_KNOWN: usize = 10_000;
-
 /// Projects that are listed at most, and the bytes of their names.
 const MOST_PROJECTS: usize = 32_000;
 const MOST_BYTES: usize = 2 * 1024 * 1024;
@@ -35,50 +30,6 @@ const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// After so many questions by name, as many pages of 100 projects are read at most: whoever uses many projects learns
 /// their ids in far fewer requests, and the list never costs more than the questions did.
 const READ_LIST_AFTER: [usize; 3] = [16, 64, 256];
-
-/// Ids by name. A name keeps its id until the project is deleted and made again.
-#[derive(Debug, Default)]
-pub(super) struct ProjectIds {
-    known: Mutex<HashMap<String, Known>>,
-    /// One question at a time per name: the accounts of a project start together.
-    locks: KeyedLocks<String>,
-    /// Questions by name so far.
-    asked: AtomicUsize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    id: i64,
-    confirmed: Instant,
-}
-
-impl ProjectIds {
-    /// Harbor gave this id, or robots of the project under it.
-    pub(super) fn confirm(&self, project: &str, id: i64) {
-        let known = Known { id, confirmed: Instant::now() };
-        let mut map = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = map.get_mut(project) {
-            *entry = known;
-            return;
-        }
-        // Any one: it is asked for again when it is needed.
-        if map.len() >= MOST_KNOWN
-            && let Some(other) = map.keys().next().cloned()
-        {
-            map.remove(&other);
-        }
-        map.insert(project.to_owned(), known);
-    }
-
-    /// The id turned out wrong.
-    pub(super) fn forget(&self, project: &str) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(project);
-    }
-
-    fn get(&self, project: &str) -> Option<Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(project).copied()
-    }
-}
 
 impl Client {
     /// A project's id: remembered, or asked for.
@@ -157,13 +108,22 @@ impl Client {
         }
     }
 
-    /// The names of all projects that the login sees.
+    /// The names of all projects that the login sees, at most 32,000. That is not all there are, nor all it has rights
+    /// in (contract `33-projects`): administrators see all; other persons those they are members of and the public ones;
+    /// robots those that their permissions name and the public ones, also of others, or all if they hold a permission on
+    /// all projects (`*`) or `project:list` of the system.
+    ///
+    /// A project made while the list is read may be missing. So may, rarely, another one where many are deleted at that
+    /// time: ask [`Self::project_exists`] before acting on an absence.
     ///
     /// Harbor answers the list to nobody as well, with the public projects alone, so a login that it no longer accepts
     /// would make all others vanish: it is shown to be accepted before (which also gives a person a session, whose loss
     /// shows in each answer) and after. What remains is a person's Basic, where there is no login by form, during one of
     /// the 1.5 s in which somebody else's wrong password locks the name.
-    pub(super) async fn project_names(&self) -> Result<BTreeSet<String>, Error> {
+    ///
+    /// # Errors
+    /// [`Error::ListTooLong`] if there are more; [`Error::Unauthorized`] if the login is not accepted.
+    pub async fn projects(&self) -> Result<BTreeSet<String>, Error> {
         self.login_kind().await?;
         let names = self.read_projects(MOST_PAGES).await?.all()?;
         self.login_kind().await?;
@@ -188,9 +148,13 @@ impl Client {
         self.transport.list(&list, &take).await
     }
 
-    /// Whether there is a project of this name. The answer to HEAD has no body, so that a 404 of Harbor cannot be told
-    /// from that of a proxy in front of a Harbor that is away: only a refusal with Harbor's own text means no.
-    pub(super) async fn has_project(&self, project: &str) -> Result<bool, Error> {
+    /// Whether there is a project of exactly this name, visible or not: Harbor tells every login (contract
+    /// `33-projects`). The answer to HEAD has no body, so that a 404 of Harbor cannot be told from that of a proxy in
+    /// front of a Harbor that is away: only a refusal with Harbor's own text means no.
+    ///
+    /// # Errors
+    /// If Harbor does not answer or accept the login.
+    pub async fn project_exists(&self, project: &str) -> Result<bool, Error> {
         if !names::possible(project) {
             return Ok(false);
         }

@@ -13,9 +13,9 @@ use super::names;
 use super::paging::{List, MOST_PAGES, Row as _, Take};
 use super::requests::{RefreshBody, RobotBody};
 use super::responses::{CreatedRow, Origin, RefreshedRow, RobotRow};
-use super::transport::{Reply, Request};
+use super::wire::{Reply, Request};
 use crate::domain::robot::{Home, Robot};
-use crate::registry::{CreatedRobot, Error, NewRobot, RobotUpdate};
+use crate::registry::{CreatedRobot, Digest, Error, NewRobot, Reduce, RobotUpdate};
 
 const ROBOTS: &str = "/api/v2.0/robots";
 
@@ -29,6 +29,16 @@ const MORE_TRIES: usize = 3;
 const OTHER_PROJECT: &str = "a list with robots of another project";
 
 impl Client {
+    /// All visible robots of a home, each as `reduce` leaves it, if it does. They are read page by page and reduced at once,
+    /// since a project may hold many thousands.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`] if the project does not exist, [`Error::CannotListProjects`] if it does but the login cannot
+    /// learn its id.
+    pub async fn digests(&self, home: &Home, reduce: &Reduce<'_>) -> Result<Vec<Digest>, Error> {
+        self.robots(home, None, |robot| reduce(&robot)).await
+    }
+
     /// All robots of a home, or those with the given stored names, each as `keep` leaves it, if it does.
     pub(super) async fn robots<T: Send>(
         &self,
@@ -109,8 +119,12 @@ impl Client {
         self.transport.list(&list, take).await?.all()
     }
 
-    /// The robots of those short names. Names that Harbor cannot have are not asked for.
-    pub(super) async fn robots_named(&self, home: &Home, names: &[&str]) -> Result<Vec<Robot>, Error> {
+    /// Those robots of a home whose short name is one of `names`; absent ones are left out. Names that Harbor cannot have
+    /// are not asked for.
+    ///
+    /// # Errors
+    /// As of [`Self::digests`].
+    pub async fn find(&self, home: &Home, names: &[&str]) -> Result<Vec<Robot>, Error> {
         let names: BTreeSet<&str> = names.iter().copied().filter(|name| names::possible(name)).collect();
         let names: Vec<&str> = names.into_iter().collect();
         let mut found = Vec::new();
@@ -129,7 +143,12 @@ impl Client {
         Ok(found)
     }
 
-    pub(super) async fn robot(&self, id: i64) -> Result<Option<Robot>, Error> {
+    /// One robot by id; `None` if there is none. The project in its home is empty in the rare case that neither its name
+    /// nor its permissions tell it (robots from before Harbor 2.2).
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] if the login may not read it.
+    pub async fn get(&self, id: i64) -> Result<Option<Robot>, Error> {
         let reply =
             match self.transport.send(&Request::new(Call::RobotGet, Method::GET, format!("{ROBOTS}/{id}"))).await {
                 Err(Error::NotFound) => return Ok(None),
@@ -139,10 +158,14 @@ impl Client {
         if row.id() != id {
             return Err(reply.bad("another robot than asked for"));
         }
-        Ok(Some(row.into_robot(Origin::Id { prefix: self.prefix().as_deref() })))
+        Ok(Some(row.into_robot(Origin::Id { prefix: self.name_prefix().as_deref() })))
     }
 
-    pub(super) async fn create_robot(&self, robot: &NewRobot) -> Result<CreatedRobot, Error> {
+    /// Makes a robot.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the name is taken, and what else keeps Harbor from making it.
+    pub async fn create(&self, robot: &NewRobot) -> Result<CreatedRobot, Error> {
         let reply = match self.post_in_either_style(robot).await {
             Err(error @ (Error::Conflict | Error::ProjectNotFound { .. })) => {
                 // The caller looks again, and shall not be shown the empty list of a deleted project.
@@ -184,13 +207,21 @@ impl Client {
         self.insist(&Request::new(Call::RobotCreate, Method::POST, ROBOTS).json(&body)).await
     }
 
-    pub(super) async fn update_robot(&self, id: i64, robot: &RobotUpdate) -> Result<(), Error> {
+    /// Replaces description, lifetime, disable and permissions (PUT).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such robot, [`Error::Renamed`] if it has another name than the update says.
+    pub async fn update(&self, id: i64, robot: &RobotUpdate) -> Result<(), Error> {
         let _alone = self.locks.lock(id).await;
         let request = Request::new(Call::RobotUpdate, Method::PUT, format!("{ROBOTS}/{id}"));
         self.insist(&request.json(&RobotBody::update(robot))).await?.empty()
     }
 
-    pub(super) async fn refresh_robot(&self, id: i64, chosen: Option<SecretString>) -> Result<SecretString, Error> {
+    /// Sets a new secret (PATCH): the given one, or one that Harbor draws. The old one dies at once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such robot, [`Error::Invalid`] for a secret that Harbor does not take.
+    pub async fn refresh(&self, id: i64, chosen: Option<SecretString>) -> Result<SecretString, Error> {
         let _alone = self.locks.lock(id).await;
         let body = RefreshBody { secret: chosen.as_ref().map(ExposeSecret::expose_secret) };
         let request = Request::new(Call::RobotRefresh, Method::PATCH, format!("{ROBOTS}/{id}"));
@@ -199,12 +230,16 @@ impl Client {
         answer.secret().or(chosen).ok_or_else(|| reply.bad("no secret that can be used"))
     }
 
-    pub(super) async fn delete_robot(&self, id: i64) -> Result<(), Error> {
+    /// Deletes a robot; a robot that is not there counts as deleted.
+    ///
+    /// # Errors
+    /// [`Error::Undeletable`] for a robot without permissions.
+    pub async fn delete(&self, id: i64) -> Result<(), Error> {
         let _alone = self.locks.lock(id).await;
         let request = Request::new(Call::RobotDelete, Method::DELETE, format!("{ROBOTS}/{id}"));
         match self.transport.send(&request).await {
             // A robot without any permission answers 404 to DELETE and stays.
-            Err(Error::NotFound) => match self.robot(id).await? {
+            Err(Error::NotFound) => match self.get(id).await? {
                 Some(_) => Err(Error::Undeletable),
                 None => Ok(()),
             },

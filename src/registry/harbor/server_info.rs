@@ -7,17 +7,22 @@ use super::bounded::Text;
 use super::client::Client;
 use super::failure::Call;
 use super::responses::{CatalogueRow, SystemInfoRow, TokenRow, UserRow};
-use super::transport::Request;
+use super::wire::Request;
 use crate::registry::{Catalogue, Error, LoginKind, ServerInfo};
 
 impl Client {
-    pub(super) async fn server_info(&self) -> Result<ServerInfo, Error> {
-        self.transport.limits.ask_again();
+    /// Version, host and kind of login.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if the login is not accepted: Harbor answers `/systeminfo` to anybody, so the login is
+    /// asked for by `/users/current`.
+    pub async fn info(&self) -> Result<ServerInfo, Error> {
+        self.transport.wire.limits.ask_again();
         let login = self.login_kind().await?;
         let request = Request::new(Call::SystemInfo, Method::GET, "/api/v2.0/systeminfo");
         let info: SystemInfoRow = self.transport.send(&request).await?.json()?;
         if login == LoginKind::Administrator {
-            match self.read_settings().await {
+            match self.settings().await {
                 // Somebody took the right away in between.
                 Err(Error::Forbidden { .. }) => {}
                 settings => drop(settings?),
@@ -30,7 +35,11 @@ impl Client {
         })
     }
 
-    pub(super) async fn greets_strangers(&self) -> Result<bool, Error> {
+    /// Whether what answers there tells strangers what a Harbor tells them. Other servers answer 401 to a login, too.
+    ///
+    /// # Errors
+    /// If there is no such answer.
+    pub async fn is_harbor(&self) -> Result<bool, Error> {
         let request = Request::new(Call::SystemInfo, Method::GET, "/api/v2.0/systeminfo");
         let info: SystemInfoRow = self.transport.send_as_nobody(&request).await?.json()?;
         Ok(info.auth_mode.is_some())
@@ -48,8 +57,12 @@ impl Client {
         Ok(if user.sysadmin_flag { LoginKind::Administrator } else { LoginKind::User })
     }
 
-    /// The pairs that this Harbor knows; `None` if it does not tell them to this login, or not at all (before 2.10).
-    pub(super) async fn known_pairs(&self) -> Result<Option<Catalogue>, Error> {
+    /// The pairs that this Harbor knows. `None` if it does not say: before 2.10, or to any login but that of a system
+    /// administrator or of an administrator of some project.
+    ///
+    /// # Errors
+    /// If Harbor does not answer or accept the login.
+    pub async fn catalogue(&self) -> Result<Option<Catalogue>, Error> {
         let request = Request::new(Call::Catalogue, Method::GET, "/api/v2.0/permissions");
         match self.transport.send(&request).await {
             Err(Error::Forbidden { .. } | Error::NotFound) => Ok(None),
@@ -59,8 +72,12 @@ impl Client {
         }
     }
 
-    /// Asked without a scope: with one, Harbor answers 200 to anybody.
-    pub(super) async fn logs_in(&self, name: &str, secret: &SecretString) -> Result<bool, Error> {
+    /// Whether this credential logs in. The token service is asked without a scope: with one, Harbor answers 200 to
+    /// anybody. A refused credential costs Harbor 1.5 s.
+    ///
+    /// # Errors
+    /// If Harbor answers neither 200 nor 401.
+    pub async fn verify(&self, name: &str, secret: &SecretString) -> Result<bool, Error> {
         let request = Request::new(Call::Verify, Method::GET, "/service/token")
             .query("service=harbor-registry".into())
             .login(name, secret);

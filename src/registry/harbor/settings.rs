@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::bounded::Scalar;
 use super::client::Client;
 use super::failure::Call;
-use super::transport::Request;
+use super::wire::Request;
 use crate::registry::{Error, Settings};
 
 const CONFIGURATIONS: &str = "/api/v2.0/configurations";
@@ -56,14 +56,23 @@ impl From<ConfigurationsRow> for Settings {
 }
 
 impl Client {
-    pub(super) async fn read_settings(&self) -> Result<Settings, Error> {
+    /// Harbor's settings.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] unless the login is a system administrator's; a robot's never is.
+    pub async fn settings(&self) -> Result<Settings, Error> {
         let request = Request::new(Call::Configurations, Method::GET, CONFIGURATIONS);
         let settings = Settings::from(self.transport.send(&request).await?.json::<ConfigurationsRow>()?);
         self.learn_prefix(settings.robot_name_prefix.as_deref());
         Ok(settings)
     }
 
-    pub(super) async fn write_settings(&self, change: &Settings) -> Result<(), Error> {
+    /// Changes those settings that are given.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] unless the login is a system administrator's, or if they are fixed; [`Error::Invalid`] for a
+    /// value that Harbor does not take. A refused value keeps the other from being changed.
+    pub async fn change_settings(&self, change: &Settings) -> Result<(), Error> {
         let prefix = change.robot_name_prefix.as_deref();
         if prefix.is_none() && change.robot_token_duration.is_none() {
             return Ok(());
@@ -73,7 +82,7 @@ impl Client {
         self.transport.send(&request).await?.empty()?;
         match prefix {
             // Harbor trims it from 2.16 on, and did not before.
-            Some(prefix) if prefix.trim() != prefix => self.read_settings().await.map(drop),
+            Some(prefix) if prefix.trim() != prefix => self.settings().await.map(drop),
             prefix => {
                 self.learn_prefix(prefix);
                 Ok(())

@@ -10,7 +10,7 @@ use super::REPROBE;
 use crate::api::RegistryKey;
 use crate::controllers::Context;
 use crate::domain::robot::Home;
-use crate::registry::{Error, LoginKind, Registry, ServerInfo};
+use crate::registry::{Error, LoginKind, ServerInfo, harbor};
 
 /// Harbor locks a person's name for 1.5 s after somebody's wrong password: a single 401 proves nothing.
 const SECOND_TRY: Duration = Duration::from_secs(2);
@@ -47,7 +47,7 @@ pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<Reg
 async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>) -> Result<ServerInfo, Trouble> {
     let Connected { client, missing } = connect(ctx, name, state).await?;
     if let Some(missing) = missing {
-        return ask_kept(ctx, name, state, &*client, missing).await;
+        return ask_kept(ctx, name, state, &client, missing).await;
     }
     let same = ctx.registries.get(name).is_some_and(|now| now.session.connection == state.session.connection);
     let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
@@ -67,7 +67,7 @@ async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>)
     let Connected { client, missing } = connect(ctx, name, state).await?;
     match missing {
         None => client.info().await.map_err(|error| refused(ctx, name, state, &error)),
-        Some(missing) => ask_kept(ctx, name, state, &*client, missing).await,
+        Some(missing) => ask_kept(ctx, name, state, &client, missing).await,
     }
 }
 
@@ -77,7 +77,7 @@ async fn ask_kept(
     ctx: &Arc<Context>,
     name: &RegistryKey,
     state: &RegistryState,
-    client: &dyn Registry,
+    client: &harbor::Client,
     missing: Trouble,
 ) -> Result<ServerInfo, Trouble> {
     let answer = client.info().await;
