@@ -12,9 +12,9 @@ use crate::registry::Error;
 /// Begins the text of an error about a limit, which is ours and may be told; other texts of serde may quote the answer.
 pub(super) const OVER: &str = "more than ";
 
-/// The error for an answer that goes over a limit.
-pub(super) fn over<E: de::Error>(most: usize, what: &str) -> E {
-    E::custom(format_args!("{OVER}{most} {what}"))
+/// What is said of an answer that goes over a limit.
+pub(super) fn over(most: usize, what: &str) -> String {
+    format!("{OVER}{most} {what}")
 }
 
 /// A text of at most `N` bytes.
@@ -33,7 +33,7 @@ impl<'de, const N: usize> Deserialize<'de> for Text<N> {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                if text.len() > N { Err(over(N, "bytes in a text")) } else { Ok(Text(text.to_owned())) }
+                if text.len() > N { Err(E::custom(over(N, "bytes in a text"))) } else { Ok(Text(text.to_owned())) }
             }
         }
 
@@ -142,13 +142,13 @@ impl<T, F> Each<T, F> {
     /// At most `most` items go to `take`; an error of its own ends the reading.
     pub(super) fn new(most: usize, what: &'static str, take: F) -> Self
     where
-        F: FnMut(T) -> Result<(), &'static str>,
+        F: FnMut(T) -> Result<(), String>,
     {
         Self { most, what, take, item: PhantomData }
     }
 }
 
-impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), &'static str>> Visitor<'de> for Each<T, F> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), String>> Visitor<'de> for Each<T, F> {
     type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,7 +160,7 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), &'static str>> Visitor<
         while let Some(item) = list.next_element()? {
             count += 1;
             if count > self.most {
-                return Err(over(self.most, self.what));
+                return Err(A::Error::custom(over(self.most, self.what)));
             }
             (self.take)(item).map_err(A::Error::custom)?;
         }
@@ -168,7 +168,7 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), &'static str>> Visitor<
     }
 }
 
-impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), &'static str>> DeserializeSeed<'de> for Each<T, F> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), String>> DeserializeSeed<'de> for Each<T, F> {
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
@@ -187,7 +187,7 @@ pub(super) fn rows<R: DeserializeOwned>(
     let each = Each::new(most, "rows in a page", |row| {
         take(row).map_err(|error| {
             refused = Some(error);
-            "refused"
+            "refused".to_owned()
         })
     });
     let read = each.deserialize(&mut json).and_then(|count| json.end().map(|()| count));

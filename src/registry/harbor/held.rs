@@ -1,12 +1,9 @@
 //! What a robot of an answer holds, read pair by pair into the model's sets: a list of them in between would be many times
 //! the answer's size.
 
-use std::fmt;
+use serde::{Deserialize, Deserializer};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-
-use super::bounded::{Text, over};
+use super::bounded::{Each, Text, over};
 use crate::domain::permissions::{Access, AccessSet};
 use crate::domain::robot::{Permissions, Scope};
 
@@ -93,64 +90,28 @@ struct PairRow {
 
 impl<'de> Deserialize<'de> for Held {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(HeldReader)
-    }
-}
-
-struct HeldReader;
-
-impl<'de> Visitor<'de> for HeldReader {
-    type Value = Held;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of permissions")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Held, A::Error> {
-        let mut held = Held::default();
-        while let Some(row) = list.next_element()? {
+        let mut held = Self::default();
+        deserializer.deserialize_seq(Each::new(MOST_SCOPES, "scopes of a robot", |row| {
             held.add(row);
-            if held.scopes > MOST_SCOPES {
-                return Err(over(MOST_SCOPES, "scopes of a robot"));
-            }
-            if held.pairs > MOST_PAIRS {
-                return Err(over(MOST_PAIRS, "permissions of a robot"));
-            }
-        }
+            if held.pairs > MOST_PAIRS { Err(over(MOST_PAIRS, "permissions of a robot")) } else { Ok(()) }
+        }))?;
         Ok(held)
     }
 }
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(PairsReader)
-    }
-}
-
-struct PairsReader;
-
-impl<'de> Visitor<'de> for PairsReader {
-    type Value = Pairs;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of pairs")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Pairs, A::Error> {
-        let mut pairs = Pairs::default();
-        while let Some(PairRow { resource: Text(resource), action: Text(action), effect: Text(effect) }) =
-            list.next_element()?
-        {
-            pairs.count += 1;
-            if pairs.count > MOST_PAIRS_OF_A_SCOPE {
-                return Err(over(MOST_PAIRS_OF_A_SCOPE, "permissions in one scope"));
-            }
+        let mut pairs = Self::default();
+        let each = Each::new(MOST_PAIRS_OF_A_SCOPE, "permissions in one scope", |row: PairRow| {
+            let PairRow { resource: Text(resource), action: Text(action), effect: Text(effect) } = row;
             if matches!(effect.as_str(), "" | "allow") {
                 pairs.allowed.insert(Access { resource, action });
             } else {
                 pairs.foreign = true;
             }
-        }
+            Ok(())
+        });
+        pairs.count = deserializer.deserialize_seq(each)?;
         Ok(pairs)
     }
 }
