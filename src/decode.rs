@@ -128,7 +128,7 @@ fn cut(text: &str) -> String {
 
 impl<'de, K: Resource<DynamicType = ()> + DeserializeOwned> Deserialize<'de> for Lenient<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Tree { depth: DEEPEST }.deserialize(deserializer).map(|object| Self::read(&object))
+        Raw::deserialize(deserializer).map(|Raw(object)| Self::read(&object))
     }
 }
 
@@ -138,6 +138,15 @@ pub struct Raw(pub Value);
 impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Tree { depth: DEEPEST }.deserialize(deserializer).map(Self)
+    }
+}
+
+/// The metadata of an object of any kind, as far as it can be read.
+pub struct Metadata(pub ObjectMeta);
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Raw::deserialize(deserializer).map(|Raw(object)| Self(readable_metadata(object.get("metadata"))))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Accounts of both kinds at the API server.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Client;
 use kube::api::Api;
+use kube::{Client, Resource as _};
 
 use super::{Error, in_namespace, objects};
 use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, RobotAccount, SystemRobotAccount};
@@ -52,34 +52,22 @@ pub async fn any(
     Ok(false)
 }
 
+/// The path of the account's kind at the API server.
+fn path(account: &Account) -> Result<String, Error> {
+    Ok(match account.spec {
+        AccountSpec::Project(_) => RobotAccount::url_path(&(), Some(&namespace(account)?)),
+        AccountSpec::System(_) => SystemRobotAccount::url_path(&(), None),
+    })
+}
+
 /// Adds a finalizer to the very account that was read.
 pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<ObjectMeta, Error> {
-    let client = client.clone();
-    match account.spec {
-        AccountSpec::Project(_) => {
-            let api: Api<objects::Partial<RobotAccount>> = in_namespace(&client, &namespace(account)?);
-            objects::add_finalizer(&api, &account.metadata, finalizer).await
-        }
-        AccountSpec::System(_) => {
-            let api = Api::<objects::Partial<SystemRobotAccount>>::all(client);
-            objects::add_finalizer(&api, &account.metadata, finalizer).await
-        }
-    }
+    objects::add_finalizer(client, &path(account)?, &account.metadata, finalizer).await
 }
 
 /// Removes a finalizer; an account that is gone is fine.
 pub async fn remove_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<(), Error> {
-    let client = client.clone();
-    match account.spec {
-        AccountSpec::Project(_) => {
-            let api: Api<objects::Partial<RobotAccount>> = in_namespace(&client, &namespace(account)?);
-            objects::remove_finalizer(&api, &account.metadata, finalizer).await
-        }
-        AccountSpec::System(_) => {
-            let api = Api::<objects::Partial<SystemRobotAccount>>::all(client);
-            objects::remove_finalizer(&api, &account.metadata, finalizer).await
-        }
-    }
+    objects::remove_finalizer(client, &path(account)?, &account.metadata, finalizer).await
 }
 
 /// Replaces the account's status, unless the account changed since it was read.

@@ -4,17 +4,17 @@ use std::fmt::Debug;
 use std::sync::Once;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, VersionMatch};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams, Request, VersionMatch};
 use kube::core::object::HasStatus;
 use kube::core::{PartialObjectMeta, Status};
+use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Error, within};
 use crate::api::ObjectName;
-use crate::decode::{Lenient, Unreadable};
+use crate::decode::{Lenient, Metadata, Unreadable};
 
 /// `fieldManager` of everything the operator writes.
 pub const MANAGER: &str = "harbor-robot-operator";
@@ -136,64 +136,48 @@ pub fn is_deleting(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some()
 }
 
-/// Adds a finalizer to the very object that was read.
-pub async fn add_finalizer<K: Object>(
-    api: &Api<Partial<K>>,
+/// Adds a finalizer to the very object that was read, of the kind at this path.
+pub(super) async fn add_finalizer(
+    client: &Client,
+    path: &str,
     meta: &ObjectMeta,
     finalizer: &str,
 ) -> Result<ObjectMeta, Error> {
-    let mut finalizers = meta.finalizers.clone().unwrap_or_default();
-    finalizers.push(finalizer.to_owned());
-    set_finalizers(api, meta, &finalizers).await
+    let all: Vec<&str> = meta.finalizers.iter().flatten().map(String::as_str).chain([finalizer]).collect();
+    patch_metadata(client, path, meta, &json!({"finalizers": all})).await
 }
 
 /// Removes a finalizer; an object that is gone is fine.
-pub async fn remove_finalizer<K: Object>(
-    api: &Api<Partial<K>>,
+pub(super) async fn remove_finalizer(
+    client: &Client,
+    path: &str,
     meta: &ObjectMeta,
     finalizer: &str,
 ) -> Result<(), Error> {
-    let others: Vec<String> = meta.finalizers.iter().flatten().filter(|other| *other != finalizer).cloned().collect();
-    match set_finalizers(api, meta, &others).await {
+    let others: Vec<&String> = meta.finalizers.iter().flatten().filter(|other| *other != finalizer).collect();
+    match patch_metadata(client, path, meta, &json!({"finalizers": others})).await {
         Ok(_) | Err(Error::NotFound) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-async fn set_finalizers<K: Object>(
-    api: &Api<Partial<K>>,
+/// Merges fields into the metadata of the very object that was read, of the kind at this path.
+pub(super) async fn patch_metadata(
+    client: &Client,
+    path: &str,
     meta: &ObjectMeta,
-    finalizers: &[String],
+    fields: &Value,
 ) -> Result<ObjectMeta, Error> {
-    patch_meta(api, meta, "finalizers", &json!(finalizers)).await
-}
-
-/// Sets an annotation on the very object that was read.
-pub async fn annotate<K: Object>(
-    api: &Api<Partial<K>>,
-    meta: &ObjectMeta,
-    key: &str,
-    value: &str,
-) -> Result<ObjectMeta, Error> {
-    patch_meta(api, meta, "annotations", &json!({key: value})).await
-}
-
-/// Merges a value into a field of the metadata.
-async fn patch_meta<K: Object>(
-    api: &Api<Partial<K>>,
-    meta: &ObjectMeta,
-    field: &str,
-    value: &Value,
-) -> Result<ObjectMeta, Error> {
+    let mut patch = json!({"metadata": fields});
     // In a merge patch the resourceVersion is a precondition; the UID guards against a namesake made since.
-    let patch = json!({"metadata": {
-        "uid": meta.uid,
-        "resourceVersion": meta.resource_version,
-        field: value,
-    }});
+    patch["metadata"]["uid"] = json!(meta.uid);
+    patch["metadata"]["resourceVersion"] = json!(meta.resource_version);
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let name = meta.name.as_deref().unwrap_or_default();
-    Ok(metadata_of(within(api.patch(name, &params, &Patch::Merge(&patch))).await?))
+    let request = Request::new(path).patch_metadata(name, &params, &Patch::Merge(&patch));
+    let Metadata(mut written) = within(client.request(request.map_err(kube::Error::BuildRequest)?)).await?;
+    written.managed_fields = None;
+    Ok(written)
 }
 
 /// Replaces the status of the object by the one it now carries. The version keeps a status computed from an old
@@ -206,11 +190,13 @@ where
     let name = object.meta().name.clone().unwrap_or_default();
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let sent = Lenient::new(object);
-    let written = within(api.replace_status(&name, &params, &sent)).await?;
+    let mut written = within(api.replace_status(&name, &params, &sent)).await?;
     if let Some(field) = lost_field(&sent, &written) {
         warn_of_old_definition(&K::kind(&()), &field);
     }
-    Ok(metadata_of(written))
+    let mut metadata = std::mem::take(written.meta_mut());
+    metadata.managed_fields = None;
+    Ok(metadata)
 }
 
 /// The first field of the status that was sent and not stored. As a rule both are the same, and nothing is made of either.
@@ -250,11 +236,4 @@ fn warn_of_old_definition(kind: &str, field: &str) {
              definitions of this version (`harbor-robot-operator crds` prints them)"
         );
     });
-}
-
-/// Of an answer to a write: what is in it otherwise is what was sent.
-fn metadata_of<K: Resource<DynamicType = ()>>(mut written: Lenient<K>) -> ObjectMeta {
-    let mut metadata = std::mem::take(written.meta_mut());
-    metadata.managed_fields = None;
-    metadata
 }

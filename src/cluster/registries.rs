@@ -1,10 +1,10 @@
 //! Registry objects of both kinds at the API server. They are addressed by their key.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Client;
 use kube::api::Api;
+use kube::{Client, Resource as _};
+use serde_json::json;
 
-use super::objects::Partial;
 use super::{Error, in_namespace, objects};
 use crate::api::{
     ClusterHarborRegistry, HarborRegistry, HarborRegistrySpec, ObjectName, RegistryKey, RegistryObject, RegistryStatus,
@@ -19,17 +19,17 @@ fn of_a_namespace(client: &Client, namespace: &ObjectName) -> Api<Lenient<Harbor
     in_namespace(client, namespace)
 }
 
-fn metadata_of_the_cluster(client: &Client) -> Api<Partial<ClusterHarborRegistry>> {
-    Api::all(client.clone())
-}
-
-fn metadata_of_a_namespace(client: &Client, namespace: &ObjectName) -> Api<Partial<HarborRegistry>> {
-    in_namespace(client, namespace)
-}
-
 /// Which registry the API server has there.
 fn key_of(object: &RegistryObject) -> Result<RegistryKey, Error> {
     object.key().map_err(|_| Error::NotFound)
+}
+
+/// The path of the registry's kind at the API server.
+fn path(object: &RegistryObject) -> Result<String, Error> {
+    Ok(match key_of(object)?.namespace() {
+        None => ClusterHarborRegistry::url_path(&(), None),
+        Some(namespace) => HarborRegistry::url_path(&(), Some(namespace)),
+    })
 }
 
 /// Reads a registry; `None` if it is gone.
@@ -44,32 +44,17 @@ pub async fn read(client: &Client, key: &RegistryKey) -> Result<Option<RegistryO
 
 /// Adds a finalizer to the very registry that was read.
 pub async fn add_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<ObjectMeta, Error> {
-    match key_of(object)?.namespace() {
-        None => objects::add_finalizer(&metadata_of_the_cluster(client), &object.metadata, finalizer).await,
-        Some(namespace) => {
-            objects::add_finalizer(&metadata_of_a_namespace(client, namespace), &object.metadata, finalizer).await
-        }
-    }
+    objects::add_finalizer(client, &path(object)?, &object.metadata, finalizer).await
 }
 
 /// Removes a finalizer; a registry that is gone is fine.
 pub async fn remove_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<(), Error> {
-    match key_of(object)?.namespace() {
-        None => objects::remove_finalizer(&metadata_of_the_cluster(client), &object.metadata, finalizer).await,
-        Some(namespace) => {
-            objects::remove_finalizer(&metadata_of_a_namespace(client, namespace), &object.metadata, finalizer).await
-        }
-    }
+    objects::remove_finalizer(client, &path(object)?, &object.metadata, finalizer).await
 }
 
 /// Sets an annotation on the very registry that was read.
 pub async fn annotate(client: &Client, object: &RegistryObject, key: &str, value: &str) -> Result<ObjectMeta, Error> {
-    match key_of(object)?.namespace() {
-        None => objects::annotate(&metadata_of_the_cluster(client), &object.metadata, key, value).await,
-        Some(namespace) => {
-            objects::annotate(&metadata_of_a_namespace(client, namespace), &object.metadata, key, value).await
-        }
-    }
+    objects::patch_metadata(client, &path(object)?, &object.metadata, &json!({"annotations": {key: value}})).await
 }
 
 /// Replaces the registry's status, unless the registry changed since it was read.

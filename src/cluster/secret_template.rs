@@ -134,14 +134,18 @@ pub fn summarize(secret: &Secret) -> Option<(SecretAccount, SecretSummary)> {
     let account = SecretAccount::read(account);
     let uid = owner.map(|owner| owner.uid.as_str()).unwrap_or_default();
     let credential = credential(secret, uid);
-    let writable = secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE);
     let rest = SecretSummary {
         version: Version::of(&secret.metadata),
         robot: robot(secret).map(|robot| (robot.id, robot.creation_time)),
-        intact: credential.is_some() && writable,
+        intact: credential.is_some() && is_writable(secret),
         template: credential.and_then(|credential| found(secret, uid, &credential)),
     };
     Some((account, rest))
+}
+
+/// An immutable Secret, or one of another type, cannot be updated: it is deleted and made again.
+pub(super) fn is_writable(secret: &Secret) -> bool {
+    secret.immutable != Some(true) && secret.type_.as_deref() == Some(TYPE)
 }
 
 /// The digest of the form that a Secret has; `None` if it is none that we write.

@@ -36,26 +36,16 @@ impl SecretSnapshot {
         if !self.ours {
             return SecretSeen::Foreign;
         }
-        let named = self.robot_named.as_ref();
-        let robot = robots.into_iter().find(|robot| named.is_some_and(|named| named.is(robot)));
-        let current_form = match (&self.credential, robot) {
-            (Some(credential), Some(robot)) => {
-                Self::is_writable(secret)
-                    && secret_template::is_current(secret, template, &with_facts_of(credential, robot))
-            }
-            _ => true,
-        };
+        let credential = robots.into_iter().find_map(|robot| self.credential_of(robot));
+        let current_form = credential.is_none_or(|credential| {
+            secret_template::is_writable(secret) && secret_template::is_current(secret, template, &credential)
+        });
         SecretSeen::Ours {
             robot: self.robot_named.clone(),
             intact: self.credential.is_some(),
             current_form,
             handled: secret_template::handled(secret),
         }
-    }
-
-    /// An immutable Secret, or one of another type, cannot be updated: it is deleted and made again.
-    fn is_writable(secret: &Secret) -> bool {
-        secret.immutable != Some(true) && secret.type_.as_deref() == Some(secret_template::TYPE)
     }
 
     /// True if there is no Secret of that name.
@@ -237,7 +227,7 @@ pub async fn copy(
     if live.object.is_some() && !live.ours {
         return Ok(Copied::Foreign);
     }
-    let found = live.object.as_ref().filter(|secret| SecretSnapshot::is_writable(secret));
+    let found = live.object.as_ref().filter(|secret| secret_template::is_writable(secret));
     if found.is_some_and(|secret| secret_template::is_current(secret, template, credential)) {
         return Ok(Copied::Unchanged(live));
     }
@@ -271,7 +261,7 @@ pub async fn delete(client: &Client, namespace: &ObjectName, live: &SecretSnapsh
         Preconditions { uid: secret.metadata.uid.clone(), resource_version: secret.metadata.resource_version.clone() };
     let params = DeleteParams { preconditions: Some(version), ..DeleteParams::default() };
     let request = Request::new(Secret::url_path(&(), Some(namespace))).delete(name, &params);
-    let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
+    let request = request.map_err(kube::Error::BuildRequest)?;
     // Nothing of the answer is needed, not even that it can be read.
     match within(client.request::<IgnoredAny>(request)).await {
         Ok(_) | Err(Error::NotFound) => Ok(SecretSnapshot::default()),
@@ -339,7 +329,7 @@ fn prepare(live: &SecretSnapshot, change: impl FnOnce(&mut Secret)) -> (Secret, 
     secret.metadata.managed_fields = None;
     let way = match &live.object {
         None => Way::Create,
-        Some(found) if SecretSnapshot::is_writable(found) => Way::Replace,
+        Some(found) if secret_template::is_writable(found) => Way::Replace,
         Some(_) => Way::Recreate,
     };
     if way == Way::Recreate {

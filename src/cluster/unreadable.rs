@@ -35,7 +35,7 @@ pub async fn say(client: &Client, object: &Unreadable, now: RegistryTime) -> Res
     let namespace = namespace.iter().map(|namespace| format!("/namespaces/{namespace}"));
     let path = format!("/apis/{GROUP}/{VERSION}{}/{plural}", namespace.collect::<String>());
     let request = Request::new(path.clone()).get(&name, &GetParams::default());
-    let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
+    let request = request.map_err(kube::Error::BuildRequest)?;
     let Raw(mut whole) = within(client.request(request)).await?;
     let expiry =
         whole.pointer("/status/robot/expirationTime").and_then(|text| text.as_str()?.parse::<RegistryTime>().ok());
@@ -46,9 +46,9 @@ pub async fn say(client: &Client, object: &Unreadable, now: RegistryTime) -> Res
         metadata.remove("managedFields");
     }
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let body = serde_json::to_vec(&whole).map_err(|error| Error::from(kube::Error::SerdeError(error)))?;
+    let body = serde_json::to_vec(&whole).map_err(kube::Error::SerdeError)?;
     let request = Request::new(path).replace_subresource("status", &name, &params, body);
-    let request = request.map_err(|error| Error::from(kube::Error::BuildRequest(error)))?;
+    let request = request.map_err(kube::Error::BuildRequest)?;
     within(client.request::<serde::de::IgnoredAny>(request)).await?;
     Ok(expiry)
 }
