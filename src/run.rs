@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::Router;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -28,7 +29,7 @@ use crate::leader::{self, Election, Leadership, Takeover};
 use crate::metrics::Metrics;
 use crate::metrics_access::Access;
 use crate::registry::harbor::Carrier;
-use crate::server::{Exposition, Probes, Server};
+use crate::server::{self, Server};
 use crate::{deadline, engine};
 
 /// Name of the Lease.
@@ -108,8 +109,8 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let served = CancellationToken::new();
     let exposition = operator.exposition(args.metrics_authentication.then(|| access(client.clone())));
     let serving = [
-        tokio::spawn(probes.serve(operator.probes().router(), served.clone())),
-        tokio::spawn(metrics.serve(exposition.router(), served.clone())),
+        tokio::spawn(probes.serve(operator.probes(), served.clone())),
+        tokio::spawn(metrics.serve(exposition, served.clone())),
     ];
     let surroundings = Surroundings { client, api_server, host: std::env::var("HOSTNAME").ok(), carrier: None };
     // Its state is large, and lives as long as the process.
@@ -187,20 +188,12 @@ impl Operator {
         lead(context, leadership, &self.progress, shutdown).await
     }
 
-    fn probes(&self) -> Probes {
+    fn probes(&self) -> Router {
         let progress = Arc::clone(&self.progress);
-        Probes {
-            // A part that ends or panics ends the process (a pass that panics only itself), so a process that answers is
-            // alive.
-            live: Box::new(|| true),
-            ready: Box::new(move || {
-                if progress.ready.load(Ordering::Relaxed) || progress.standby.load(Ordering::Relaxed) {
-                    Ok(())
-                } else {
-                    Err("the accounts were not listed yet".to_owned())
-                }
-            }),
-        }
+        server::probes(move || {
+            let answers = progress.ready.load(Ordering::Relaxed) || progress.standby.load(Ordering::Relaxed);
+            if answers { Ok(()) } else { Err("the accounts were not listed yet") }
+        })
     }
 
     /// The metrics as a scrape sees them.
@@ -211,9 +204,9 @@ impl Operator {
         self.metrics.encode()
     }
 
-    fn exposition(&self, access: Option<Access>) -> Exposition {
+    fn exposition(&self, access: Option<Access>) -> Router {
         let operator = self.clone();
-        Exposition { text: Box::new(move || operator.metrics()), access }
+        server::exposition(move || operator.metrics(), access)
     }
 }
 

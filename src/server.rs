@@ -10,9 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -36,34 +35,30 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// For request line and headers together, in bytes; hyper's least is 8 KiB.
 const HEADER_BYTES: usize = 16 * 1024;
 
-/// Says whether this process may be kept and used; called on each request, so cheap.
-pub struct Probes {
-    /// Whether the main loops are alive.
-    pub live: Box<dyn Fn() -> bool + Send + Sync>,
-    /// `Err` says in a few words what is not ready yet.
-    pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+/// Answers `/livez` and `/readyz`. `ready` says in a few words what is not ready yet; it is called on each request, so it has
+/// to be cheap. A part that ends or panics ends the process, so a process that answers is alive.
+pub fn probes(ready: impl Fn() -> Result<(), &'static str> + Clone + Send + Sync + 'static) -> Router {
+    let readyz = async move || match ready() {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    };
+    Router::new().route("/livez", get("ok\n")).route("/readyz", get(readyz))
 }
 
-/// The metrics, and who may read them.
-pub struct Exposition {
-    /// The text of [`metrics::Metrics::encode`].
-    pub text: Box<dyn Fn() -> String + Send + Sync>,
-    /// Asked before each answer; `None` = whoever reaches the address may read.
-    pub access: Option<Access>,
-}
-
-impl Probes {
-    /// Answers `/livez` and `/readyz`.
-    pub fn router(self) -> Router {
-        Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).with_state(Arc::new(self))
-    }
-}
-
-impl Exposition {
-    /// Answers `/metrics`.
-    pub fn router(self) -> Router {
-        Router::new().route("/metrics", get(metrics)).with_state(Arc::new(self))
-    }
+/// Answers `/metrics` by the text of [`metrics::Metrics::encode`]. `access` is asked before each answer; without one whoever
+/// reaches the address may read.
+pub fn exposition(text: impl Fn() -> String + Send + Sync + 'static, access: Option<Access>) -> Router {
+    let shared = Arc::new((text, access));
+    let answer = async move |headers: HeaderMap| {
+        let (text, access) = &*shared;
+        if let Some(access) = access
+            && let Err(denied) = access.check(&headers).await
+        {
+            return denied.into_response();
+        }
+        ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text()).into_response()
+    };
+    Router::new().route("/metrics", get(answer))
 }
 
 /// A bound server.
@@ -136,26 +131,6 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
     }
 }
 
-async fn livez(State(endpoints): State<Arc<Probes>>) -> (StatusCode, &'static str) {
-    if (endpoints.live)() { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "a main loop ended\n") }
-}
-
-async fn readyz(State(endpoints): State<Arc<Probes>>) -> (StatusCode, String) {
-    match (endpoints.ready)() {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-    }
-}
-
-async fn metrics(State(exposition): State<Arc<Exposition>>, headers: HeaderMap) -> Response {
-    if let Some(access) = &exposition.access
-        && let Err(denied) = access.check(&headers).await
-    {
-        return denied.into_response();
-    }
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], (exposition.text)()).into_response()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -176,12 +151,8 @@ mod tests {
         let server = Server::bind(([127, 0, 0, 1], 0).into(), "tests").await.unwrap();
         let (ready, shutdown) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
         let is_ready = Arc::clone(&ready);
-        let probes = Probes {
-            live: Box::new(|| true),
-            ready: Box::new(move || if is_ready.load(SeqCst) { Ok(()) } else { Err("reading Secrets".to_owned()) }),
-        };
-        let exposition = Exposition { text: Box::new(|| "# EOF\n".to_owned()), access: None };
-        let router = probes.router().merge(exposition.router());
+        let probes = probes(move || if is_ready.load(SeqCst) { Ok(()) } else { Err("reading Secrets") });
+        let router = probes.merge(exposition(|| "# EOF\n".to_owned(), None));
         let address = server.address();
         let task = tokio::spawn(server.serve(router, shutdown.clone()));
         Running { address, ready, shutdown, task }
