@@ -93,18 +93,18 @@ impl Election {
             let wait = match timeout(self.params.longest_attempt(), self.attempt(&mut seen)).await {
                 Ok(Ok(Attempt::Won(lease, renewed, takeover))) => {
                     info!(lease = self.name, identity = self.identity, ?takeover, "leading");
-                    let claim = watch::Sender::new(Some(deadline::after(renewed, self.params.lease_duration())));
+                    let claim = watch::Sender::new(Some(deadline::after(renewed, self.params.lease_duration)));
                     return Leadership { election: self, lease: *lease, renewed, claim, takeover };
                 }
                 Ok(Ok(Attempt::Wait(wait))) => wait.min(self.params.renew_every()),
                 Ok(Err(error)) if is_conflict(&error) => Duration::ZERO,
                 Ok(Err(error)) => {
                     warn!(lease = self.name, error = brief(&error), "cannot read or write the lease");
-                    self.params.retry_period()
+                    self.params.retry_period
                 }
                 Err(_) => {
                     warn!(lease = self.name, "the API server did not answer for the lease");
-                    self.params.retry_period()
+                    self.params.retry_period
                 }
             };
             tokio::select! {
@@ -128,7 +128,7 @@ impl Election {
         *seen = Some((version, since));
         let record = lease.as_ref().map(|lease| lease.spec.clone().unwrap_or_default());
         let known = record.as_ref().map(|record| (record, now.saturating_duration_since(since)));
-        let (lease, takeover) = match decide(known, &self.identity, self.params.lease_duration()) {
+        let (lease, takeover) = match decide(known, &self.identity, self.params.lease_duration) {
             Action::Wait(wait) => return Ok(Attempt::Wait(wait)),
             Action::Create => {
                 let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
@@ -154,7 +154,7 @@ impl Election {
 
     fn taken(&self, record: LeaseSpec) -> LeaseSpec {
         let now = MicroTime((self.wall)());
-        let seconds = i32::try_from(self.params.lease_duration().as_secs()).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(self.params.lease_duration.as_secs()).unwrap_or(i32::MAX);
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: Some(seconds),
@@ -191,7 +191,7 @@ impl Leadership {
         let params = self.election.params;
         let mut next = deadline::after(self.renewed, params.renew_every());
         loop {
-            let deadline = deadline::after(self.renewed, params.renew_deadline());
+            let deadline = deadline::after(self.renewed, params.renew_deadline);
             sleep_until(next.min(deadline)).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -203,7 +203,7 @@ impl Leadership {
                 Ok(Ok(Some(holder))) => return self.lost(Lost::Taken(holder)),
                 Ok(Err(error)) => {
                     warn!(lease = self.election.name, error = brief(&error), "cannot renew the lease");
-                    next = deadline::after(Instant::now(), params.retry_period());
+                    next = deadline::after(Instant::now(), params.retry_period);
                 }
                 Err(_) => {
                     warn!(lease = self.election.name, "the API server did not answer for the lease");
@@ -217,7 +217,7 @@ impl Leadership {
     /// is under way; otherwise drop the leadership, so that the lease runs out and the next one knows.
     pub async fn release(mut self) {
         self.claim.send_replace(None);
-        let wait = self.election.params.retry_period();
+        let wait = self.election.params.retry_period;
         let released = timeout(wait, async {
             if let Err(error) = self.write(|spec| spec.holder_identity = None).await {
                 if !is_conflict(&error) || self.holder().await?.is_some() {
@@ -249,7 +249,7 @@ impl Leadership {
             self.touch().await?;
         }
         self.renewed = sent;
-        self.claim.send_replace(Some(deadline::after(sent, self.election.params.lease_duration())));
+        self.claim.send_replace(Some(deadline::after(sent, self.election.params.lease_duration)));
         Ok(None)
     }
 

@@ -196,17 +196,15 @@ impl Operator {
         })
     }
 
-    /// The metrics as a scrape sees them.
-    fn metrics(&self) -> String {
-        if let Some(context) = self.context.get() {
-            figures::refresh(context);
-        }
-        self.metrics.encode()
-    }
-
     fn exposition(&self, access: Option<Access>) -> Router {
         let operator = self.clone();
-        server::exposition(move || operator.metrics(), access)
+        let text = move || {
+            if let Some(context) = operator.context.get() {
+                figures::refresh(context);
+            }
+            operator.metrics.encode()
+        };
+        server::exposition(text, access)
     }
 }
 

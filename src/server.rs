@@ -64,21 +64,14 @@ pub fn exposition(text: impl Fn() -> String + Send + Sync + 'static, access: Opt
 /// A bound server.
 pub struct Server {
     listener: TcpListener,
-    address: SocketAddr,
 }
 
 impl Server {
     /// Binds `address`; port 0 picks a free one. Logs `serving` with the address and `what` it is for.
     pub async fn bind(address: SocketAddr, what: &'static str) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        info!(%address, what, "serving");
-        Ok(Self { listener, address })
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+        info!(address = %listener.local_addr()?, what, "serving");
+        Ok(Self { listener })
     }
 
     /// Serves until `shutdown`, then lets the requests at hand end.
@@ -153,7 +146,7 @@ mod tests {
         let is_ready = Arc::clone(&ready);
         let probes = probes(move || if is_ready.load(SeqCst) { Ok(()) } else { Err("reading Secrets") });
         let router = probes.merge(exposition(|| "# EOF\n".to_owned(), None));
-        let address = server.address();
+        let address = server.listener.local_addr().unwrap();
         let task = tokio::spawn(server.serve(router, shutdown.clone()));
         Running { address, ready, shutdown, task }
     }

@@ -89,7 +89,7 @@ impl Events {
             type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
             reason: Some(note.reason),
             action: Some(note.action),
-            note: Some(cut(&note.text)),
+            note: Some(cut(&note.text).to_owned()),
             event_time: Some(MicroTime(now)),
             regarding: Some(object.clone()),
             reporting_controller: Some(MANAGER.to_owned()),
@@ -106,10 +106,6 @@ impl Events {
 }
 
 /// The API server refuses notes over 1 kB.
-fn cut(text: &str) -> String {
-    let mut end = text.len().min(1000);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(1000)]
 }

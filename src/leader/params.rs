@@ -9,9 +9,9 @@ const LONGEST_CALL: Duration = Duration::from_secs(10);
 /// can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
-    lease_duration: Duration,
-    renew_deadline: Duration,
-    retry_period: Duration,
+    pub(super) lease_duration: Duration,
+    pub(super) renew_deadline: Duration,
+    pub(super) retry_period: Duration,
 }
 
 /// Times with which no election works.
@@ -57,21 +57,6 @@ impl Params {
             return Err(InvalidParams::Retry { retry: retry_period, deadline: renew_deadline });
         }
         Ok(Self { lease_duration, renew_deadline, retry_period })
-    }
-
-    /// How long a record that does not change keeps others away; whole seconds.
-    pub fn lease_duration(&self) -> Duration {
-        self.lease_duration
-    }
-
-    /// A leader that could not renew for so long gives up.
-    pub fn renew_deadline(&self) -> Duration {
-        self.renew_deadline
-    }
-
-    /// The wait after a failed try.
-    pub fn retry_period(&self) -> Duration {
-        self.retry_period
     }
 
     /// The leader renews this often.
@@ -126,7 +111,7 @@ mod tests {
         #[test]
         fn every_renewal_grants_a_whole_call(lease in 1..=86_400_u64, deadline in 1..86_400_000_u64, retry in 1..86_400_000_u64) {
             let Ok(params) = params(lease * 1000, deadline, retry) else { return Ok(()) };
-            let left = params.lease_duration().saturating_sub(params.longest_renewal());
+            let left = params.lease_duration.saturating_sub(params.longest_renewal());
             prop_assert!(params.call_time() < left && !params.call_time().is_zero());
             prop_assert!(params.call_time() <= LONGEST_CALL);
         }

@@ -59,22 +59,17 @@ impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Few<T, N> {
 /// A value of which only a text or a whole number counts, whatever else it may be.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Scalar<const N: usize> {
-    /// A text of at most `N` bytes.
     Text(String),
-    /// A whole number.
     Number(i64),
-    /// Anything else.
     #[default]
     Other,
 }
 
 impl<const N: usize> Scalar<N> {
-    /// The text, if it is one.
     pub(super) fn text(self) -> Option<String> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// The number, if it is one.
     pub(super) fn number(self) -> Option<i64> {
         if let Self::Number(number) = self { Some(number) } else { None }
     }

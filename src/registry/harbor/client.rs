@@ -53,6 +53,9 @@ impl Client {
     }
 
     /// All visible robots of a home, whole. A sweep over a large home is better served by [`Self::digests`].
+    ///
+    /// # Errors
+    /// As of [`Self::digests`].
     pub async fn list(&self, home: &Home) -> Result<Vec<Robot>, Error> {
         self.robots(home, None, Some).await
     }

@@ -45,7 +45,6 @@ pub(super) enum Call {
 }
 
 impl Call {
-    /// The label.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::LoginToken => "login_token",
@@ -78,14 +77,7 @@ impl Call {
             Self::RobotCreate => "robot:create",
             Self::RobotDelete => "robot:delete",
             Self::RobotUpdate | Self::RobotRefresh => "project:update",
-            Self::LoginToken
-            | Self::Login
-            | Self::CurrentUser
-            | Self::SystemInfo
-            | Self::Configurations
-            | Self::ConfigurationsUpdate
-            | Self::Catalogue
-            | Self::Verify => "",
+            _ => "",
         }
     }
 
@@ -142,10 +134,9 @@ struct Body {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Entry {
-    #[serde(default)]
     code: Text<SMALL>,
-    #[serde(default)]
     message: Text<SMALL>,
 }
 

@@ -61,13 +61,11 @@ impl Held {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ScopeRow {
-    #[serde(default)]
     kind: Text<LONGEST_WORD>,
-    #[serde(default)]
     namespace: Text<LONGEST_NAME>,
-    #[serde(default)]
     access: Option<Pairs>,
 }
 
@@ -78,13 +76,11 @@ struct Pairs {
     count: usize,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct PairRow {
-    #[serde(default)]
     resource: Text<LONGEST_WORD>,
-    #[serde(default)]
     action: Text<LONGEST_WORD>,
-    #[serde(default)]
     effect: Text<LONGEST_WORD>,
 }
 

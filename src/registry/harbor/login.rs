@@ -97,12 +97,10 @@ impl Door {
         Self { username, state: Mutex::new(state), opening: AsyncMutex::default() }
     }
 
-    /// The login is a robot's.
     pub(super) fn is_a_robot(&self) {
         self.state().kind = Kind::Robot;
     }
 
-    /// The login is a person's.
     pub(super) fn is_a_person(&self) {
         self.state().kind = Kind::Person;
     }

@@ -19,13 +19,11 @@ pub(super) const MOST_PAGES: usize = 1000;
 /// How often a list is begun anew because a row vanished while it was read.
 const LIST_TRIES: usize = 3;
 
-/// A row of a list.
 pub(super) trait Row: DeserializeOwned + Send {
     /// Harbor's id, which counts up.
     fn id(&self) -> i64;
 }
 
-/// A list of Harbor.
 pub(super) struct List {
     pub(super) call: Call,
     pub(super) path: &'static str,
@@ -33,7 +31,6 @@ pub(super) struct List {
     pub(super) query: String,
     /// What is listed, for whoever has too many.
     pub(super) what: &'static str,
-    /// Pages that are read at most.
     pub(super) most_pages: usize,
 }
 

@@ -40,21 +40,14 @@ pub(super) enum Origin<'a> {
 pub(super) struct RobotRow {
     id: i64,
     name: Text<LONGEST_NAME>,
-    #[serde(default)]
     description: Option<Text<LONGEST_DESCRIPTION>>,
     level: Text<LONGEST_WORD>,
-    #[serde(default)]
     duration: Option<i64>,
-    #[serde(default)]
     editable: Option<bool>,
-    #[serde(default)]
     disable: Option<bool>,
-    #[serde(default)]
     expires_at: Option<i64>,
-    #[serde(default)]
     permissions: Option<Held>,
     creation_time: Timestamp,
-    #[serde(default)]
     update_time: Option<Timestamp>,
 }
 
@@ -133,12 +126,10 @@ fn expiry(expires_at: Option<i64>) -> Option<RegistryTime> {
 #[derive(Deserialize)]
 pub(super) struct CreatedRow {
     id: i64,
-    /// The full name.
     pub(super) name: Text<LONGEST_NAME>,
     #[serde(deserialize_with = "secret")]
     secret: SecretString,
     creation_time: Timestamp,
-    #[serde(default)]
     expires_at: Option<i64>,
 }
 
@@ -164,7 +155,6 @@ impl From<CreatedRow> for CreatedRobot {
 #[derive(Deserialize)]
 pub(super) struct RefreshedRow {
     /// Absent if we chose it.
-    #[serde(default)]
     secret: Option<Text<LONGEST_SECRET>>,
 }
 
@@ -210,11 +200,8 @@ pub(super) struct UserRow {
 /// `/systeminfo`.
 #[derive(Deserialize)]
 pub(super) struct SystemInfoRow {
-    #[serde(default)]
     pub(super) auth_mode: Option<Text<LONGEST_WORD>>,
-    #[serde(default)]
     pub(super) harbor_version: Option<Text<LONGEST_WORD>>,
-    #[serde(default)]
     pub(super) registry_url: Option<Text<LONGEST_HOST>>,
 }
 
@@ -226,11 +213,10 @@ pub(super) struct CatalogueRow {
     project: Few<PairRow, MOST_KNOWN_PAIRS>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct PairRow {
-    #[serde(default)]
     resource: Text<LONGEST_WORD>,
-    #[serde(default)]
     action: Text<LONGEST_WORD>,
 }
 

@@ -69,7 +69,6 @@ impl OwnRoom {
         Some(Turn { _own: own, _shared: shared })
     }
 
-    /// Waits for a turn.
     pub(super) async fn turn(&self) -> Result<Turn, Error> {
         let waiting = async {
             let own = Arc::clone(&self.answers).acquire_owned().await.ok()?;

@@ -14,9 +14,7 @@ const CONFIGURATIONS: &str = "/api/v2.0/configurations";
 /// The answer to GET, as far as it matters here.
 #[derive(Deserialize)]
 struct ConfigurationsRow {
-    #[serde(default)]
     robot_name_prefix: Option<SettingRow>,
-    #[serde(default)]
     robot_token_duration: Option<SettingRow>,
 }
 
@@ -28,7 +26,6 @@ const LONGEST_PREFIX: usize = 255;
 struct SettingRow {
     #[serde(default)]
     value: Scalar<LONGEST_PREFIX>,
-    #[serde(default)]
     editable: Option<bool>,
 }
 

@@ -32,6 +32,7 @@ pub(super) struct Request<'a> {
     pub(super) call: Call,
     method: Method,
     path: String,
+    /// Encoded.
     query: Option<String>,
     body: Option<(&'static str, Vec<u8>)>,
     /// For paths with a project's name, which Harbor else takes for an id when it is all digits.
@@ -49,18 +50,15 @@ impl<'a> Request<'a> {
         Self { call, method, path, query: None, body: None, by_name: false, login: None, secret: None }
     }
 
-    /// With an encoded query string.
     pub(super) fn query(self, query: String) -> Self {
         Self { query: Some(query), ..self }
     }
 
-    /// With a JSON body.
     pub(super) fn json(self, body: &impl serde::Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("plain structs become JSON");
         Self { body: Some(("application/json", body)), ..self }
     }
 
-    /// With a form.
     pub(super) fn form(self, body: String) -> Self {
         Self { body: Some(("application/x-www-form-urlencoded", body.into_bytes())), ..self }
     }
@@ -70,7 +68,6 @@ impl<'a> Request<'a> {
         Self { by_name: true, ..self }
     }
 
-    /// As another login.
     pub(super) fn login(self, username: &str, password: &SecretString) -> Self {
         Self { login: Some(Basic::new(username, password)), ..self }
     }
@@ -84,7 +81,6 @@ impl<'a> Request<'a> {
 /// A whole answer with a status that the call asked for.
 pub(super) struct Reply {
     call: Call,
-    /// The status.
     pub(super) status: StatusCode,
     /// `X-Total-Count`.
     pub(super) total: Option<usize>,
