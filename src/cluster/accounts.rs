@@ -22,6 +22,9 @@ fn namespace(account: &Account) -> Result<ObjectName, Error> {
 }
 
 /// Reads an account (without a namespace: one of the system); `None` if it is gone.
+///
+/// # Errors
+/// The API server does not answer, or the account cannot be read.
 pub async fn read(
     client: &Client,
     namespace: Option<&ObjectName>,
@@ -34,6 +37,9 @@ pub async fn read(
 }
 
 /// True if an account of these namespaces fits; without any: one of either kind, wherever it is.
+///
+/// # Errors
+/// The API server does not answer, or refuses to list them.
 pub async fn any(
     client: &Client,
     namespaces: &[ObjectName],
@@ -61,16 +67,25 @@ fn path(account: &Account) -> Result<String, Error> {
 }
 
 /// Adds a finalizer to the very account that was read.
+///
+/// # Errors
+/// [`Error::Conflict`] if the account changed since; the API server does not answer or refuses it.
 pub async fn add_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<ObjectMeta, Error> {
     objects::add_finalizer(client, &path(account)?, &account.metadata, finalizer).await
 }
 
 /// Removes a finalizer; an account that is gone is fine.
+///
+/// # Errors
+/// [`Error::Conflict`] if the account changed since; the API server does not answer or refuses it.
 pub async fn remove_finalizer(client: &Client, account: &Account, finalizer: &str) -> Result<(), Error> {
     objects::remove_finalizer(client, &path(account)?, &account.metadata, finalizer).await
 }
 
 /// Replaces the account's status, unless the account changed since it was read.
+///
+/// # Errors
+/// [`Error::Conflict`] if it changed; the API server does not answer or refuses it.
 pub async fn write_status(client: &Client, account: &Account, status: AccountStatus) -> Result<ObjectMeta, Error> {
     let (metadata, status) = (account.metadata.clone(), Some(status));
     match &account.spec {

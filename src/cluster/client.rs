@@ -17,6 +17,9 @@ use crate::gate::Gate;
 /// kube's client without retries, since each call has a deadline of its own that kube's 15 would outlive, and with
 /// `TCP_NODELAY`: with kube's own connector the first request of each connection waits 40 ms, because the kernel keeps it
 /// until the server acknowledges the end of the TLS handshake, which servers do late.
+///
+/// # Errors
+/// The configuration has certificates, credentials or headers that cannot be used.
 pub fn connect(mut config: Config) -> Result<Client, kube::Error> {
     config.default_retry = false;
     if config.proxy_url.is_some() {

@@ -75,6 +75,9 @@ fn no_name(field: &str, text: &str) -> String {
 }
 
 /// Reads keys `username` and `password` of a Secret.
+///
+/// # Errors
+/// [`LoginError::Missing`] or [`LoginError::NotMarked`] of the Secret; the API server does not answer or refuses it.
 pub async fn read(
     client: &Client,
     namespace: &ObjectName,
@@ -109,6 +112,9 @@ pub async fn read(
 }
 
 /// Reads a CA bundle (PEM) from a ConfigMap or a Secret. A ConfigMap holds nothing secret, so it needs no mark.
+///
+/// # Errors
+/// As of [`read`].
 pub async fn read_ca_certificates(
     client: &Client,
     namespace: &ObjectName,
@@ -174,6 +180,9 @@ pub enum PasswordProblem {
 
 /// Reads an own password and compares it with the published one. A line end at its end is not part of it: editors and
 /// `--from-file` leave one.
+///
+/// # Errors
+/// The API server does not answer or refuses it; what is wrong with the password is in the answer.
 pub async fn read_password(
     client: &Client,
     namespace: &ObjectName,
@@ -236,6 +245,9 @@ fn shape_of(text: &str) -> Shape {
 }
 
 /// The version of a Secret with a login or an own password, without reading what it holds; none if it does not exist.
+///
+/// # Errors
+/// The API server does not answer, or the Secret cannot be read.
 pub async fn secret_version(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Version, Error> {
     let api: Api<Partial<Secret>> = in_namespace(client, namespace);
     let found = within(api.get_opt(name)).await?;

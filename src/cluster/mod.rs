@@ -1,5 +1,7 @@
 //! Everything that touches Kubernetes. Small functions, each one call or one careful pair of calls; nothing here decides.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod accounts;
 pub mod client;
 pub mod events;
@@ -116,6 +118,9 @@ where
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bounds a call in time and maps its error.
+///
+/// # Errors
+/// The call's own error, or [`Error::Failed`] after [`TIMEOUT`].
 pub async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(result) => result.map_err(Error::from),

@@ -28,6 +28,9 @@ impl<K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwne
 pub type Partial<K> = Lenient<PartialObjectMeta<K>>;
 
 /// Reads an object; `None` if it is gone.
+///
+/// # Errors
+/// The API server does not answer, or the object cannot be read.
 pub async fn read<K: Object>(api: &Api<Lenient<K>>, name: &ObjectName) -> Result<Option<K>, Error> {
     let Some(found) = within(api.get_opt(name)).await? else { return Ok(None) };
     let mut object = found.into_result()?;
@@ -39,6 +42,9 @@ pub async fn read<K: Object>(api: &Api<Lenient<K>>, name: &ObjectName) -> Result
 pub const PAGE: u32 = 100;
 
 /// True if one of the objects fits, read or not.
+///
+/// # Errors
+/// The API server does not answer, or refuses to list them.
 pub async fn any<K: Object>(
     api: &Api<Lenient<K>>,
     fits: impl Fn(Result<K, Box<Unreadable>>) -> bool,
@@ -182,6 +188,9 @@ pub(super) async fn patch_metadata(
 
 /// Replaces the status of the object by the one it now carries. The version keeps a status computed from an old
 /// picture from overwriting a newer one.
+///
+/// # Errors
+/// [`Error::Conflict`] if the object changed since; the API server does not answer or refuses it.
 pub async fn write_status<K>(api: &Api<Lenient<K>>, mut object: K) -> Result<ObjectMeta, Error>
 where
     K: Object + HasStatus<Status: PartialEq + Serialize>,

@@ -33,6 +33,9 @@ fn path(object: &RegistryObject) -> Result<String, Error> {
 }
 
 /// Reads a registry; `None` if it is gone.
+///
+/// # Errors
+/// The API server does not answer, or the registry cannot be read.
 pub async fn read(client: &Client, key: &RegistryKey) -> Result<Option<RegistryObject>, Error> {
     match key.namespace() {
         None => Ok(objects::read(&of_the_cluster(client), key.name()).await?.map(RegistryObject::from)),
@@ -43,21 +46,33 @@ pub async fn read(client: &Client, key: &RegistryKey) -> Result<Option<RegistryO
 }
 
 /// Adds a finalizer to the very registry that was read.
+///
+/// # Errors
+/// [`Error::Conflict`] if the registry changed since; the API server does not answer or refuses it.
 pub async fn add_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<ObjectMeta, Error> {
     objects::add_finalizer(client, &path(object)?, &object.metadata, finalizer).await
 }
 
 /// Removes a finalizer; a registry that is gone is fine.
+///
+/// # Errors
+/// [`Error::Conflict`] if the registry changed since; the API server does not answer or refuses it.
 pub async fn remove_finalizer(client: &Client, object: &RegistryObject, finalizer: &str) -> Result<(), Error> {
     objects::remove_finalizer(client, &path(object)?, &object.metadata, finalizer).await
 }
 
 /// Sets an annotation on the very registry that was read.
+///
+/// # Errors
+/// [`Error::Conflict`] if the registry changed since; the API server does not answer or refuses it.
 pub async fn annotate(client: &Client, object: &RegistryObject, key: &str, value: &str) -> Result<ObjectMeta, Error> {
     objects::patch_metadata(client, &path(object)?, &object.metadata, &json!({"annotations": {key: value}})).await
 }
 
 /// Replaces the registry's status, unless the registry changed since it was read.
+///
+/// # Errors
+/// [`Error::Conflict`] if it changed; the API server does not answer or refuses it.
 pub async fn write_status(
     client: &Client,
     object: &RegistryObject,

@@ -8,6 +8,9 @@ use kube::api::{Api, PostParams};
 use super::{Error, within};
 
 /// Whether the API server knows the token and lets its owner `get` a path that is no resource.
+///
+/// # Errors
+/// The API server does not answer, or refuses one of the reviews.
 pub async fn may_get(client: &Client, token: String, path: &str) -> Result<bool, Error> {
     let spec = TokenReviewSpec { token: Some(token), ..TokenReviewSpec::default() };
     let review = TokenReview { spec, ..TokenReview::default() };

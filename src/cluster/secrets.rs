@@ -93,6 +93,9 @@ impl SecretSnapshot {
 }
 
 /// Reads the Secret from the API server, past every cache.
+///
+/// # Errors
+/// The API server does not answer, or the Secret cannot be read.
 pub async fn read(
     client: &Client,
     namespace: &ObjectName,
@@ -103,6 +106,9 @@ pub async fn read(
 }
 
 /// Reads a Secret of ours by name and reduces it at once; `None` if there is none or it is somebody else's.
+///
+/// # Errors
+/// As of [`read`].
 pub async fn read_summary(
     client: &Client,
     namespace: &ObjectName,
@@ -127,6 +133,9 @@ fn examine(secret: Secret, template: &SecretTemplate<'_>) -> SecretSnapshot {
 }
 
 /// Writes the credential, the robot's id and the served tokens in one write.
+///
+/// # Errors
+/// [`Error::Conflict`] if the Secret changed since it was read; the API server does not answer or refuses it.
 pub async fn publish(
     client: &Client,
     namespace: &ObjectName,
@@ -149,6 +158,9 @@ fn with_facts_of(credential: &Credential, robot: &Robot) -> Credential {
 }
 
 /// Writes the form anew around the credential that the Secret holds.
+///
+/// # Errors
+/// As of [`publish`], and [`Error::Conflict`] if there is no credential in it.
 pub async fn rewrite(
     client: &Client,
     namespace: &ObjectName,
@@ -162,6 +174,9 @@ pub async fn rewrite(
 }
 
 /// Changes the Secret's version, so that a publish prepared against the old one is refused.
+///
+/// # Errors
+/// As of [`publish`].
 pub async fn fence(
     client: &Client,
     namespace: &ObjectName,
@@ -179,6 +194,9 @@ pub async fn fence(
 }
 
 /// Records which ServiceAccounts are to list the Secret where, and which of these entries are not ours.
+///
+/// # Errors
+/// As of [`publish`].
 pub async fn record_entries(
     client: &Client,
     namespace: &ObjectName,
@@ -199,6 +217,9 @@ pub async fn record_entries(
 }
 
 /// Takes our owner reference off, so that the Secret outlives its account.
+///
+/// # Errors
+/// As of [`publish`].
 pub async fn release(
     client: &Client,
     namespace: &ObjectName,
@@ -217,6 +238,9 @@ pub async fn release(
 
 /// Makes the Secret of another namespace, as it was read, hold this credential in this form; writes nothing if it does
 /// already.
+///
+/// # Errors
+/// As of [`publish`].
 pub async fn copy(
     client: &Client,
     namespace: &ObjectName,
@@ -254,6 +278,9 @@ pub enum Copied {
 }
 
 /// Deletes the very version of the Secret that was read, so that nobody's publish is lost; one that is not there counts as deleted.
+///
+/// # Errors
+/// As of [`publish`].
 pub async fn delete(client: &Client, namespace: &ObjectName, live: &SecretSnapshot) -> Result<SecretSnapshot, Error> {
     let Some(secret) = live.object.as_ref().filter(|_| live.ours) else { return Ok(live.clone()) };
     let name = secret.metadata.name.as_deref().unwrap_or_default();
@@ -271,6 +298,9 @@ pub async fn delete(client: &Client, namespace: &ObjectName, live: &SecretSnapsh
 
 /// Asks whether the Secret may be written as it would be for a robot like this one, whose secret is not known yet. Nothing
 /// is written. An admission rule that refuses it is heard before anything in Harbor is given up for the new credential.
+///
+/// # Errors
+/// What [`publish`] would fail with now.
 pub async fn rehearse(
     client: &Client,
     namespace: &ObjectName,

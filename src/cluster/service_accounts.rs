@@ -43,11 +43,17 @@ pub enum Found {
 const ATTEMPTS: usize = 5;
 
 /// Whether the entry is there.
+///
+/// # Errors
+/// The API server does not answer, or the ServiceAccount cannot be read.
 pub async fn find(client: &Client, namespace: &ObjectName, entry: &SecretEntry, secret: &str) -> Result<Found, Error> {
     add(client, namespace, entry, secret, true).await
 }
 
 /// Makes sure that the entry is there. One that was `served` before and is not there is left out.
+///
+/// # Errors
+/// [`Error::Conflict`] if others keep changing it; the API server does not answer or refuses it.
 pub async fn add(
     client: &Client,
     namespace: &ObjectName,
@@ -71,6 +77,9 @@ pub async fn add(
 }
 
 /// Makes sure that the entry is not there.
+///
+/// # Errors
+/// As of [`add`].
 pub async fn remove(
     client: &Client,
     namespace: &ObjectName,

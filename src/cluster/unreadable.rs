@@ -26,6 +26,9 @@ fn plural(kind: &str) -> Option<&'static str> {
 
 /// Writes the conditions; does nothing if they are there or the object is of no kind of ours. Answers when the credential
 /// expires that the status names, if it does.
+///
+/// # Errors
+/// [`Error::Conflict`] if the object changed meanwhile; the API server does not answer or refuses it.
 pub async fn say(client: &Client, object: &Unreadable, now: RegistryTime) -> Result<Option<RegistryTime>, Error> {
     let Some(plural) = plural(&object.kind) else { return Ok(None) };
     let checked = |text: &Option<String>| text.as_deref().map(ObjectName::new).transpose();

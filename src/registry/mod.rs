@@ -1,6 +1,8 @@
 //! Harbor in the terms of everything above: what is asked of it and answered, and what can go wrong. `harbor` holds the
 //! client of its REST API v2.0.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod error;
 pub mod harbor;
 
