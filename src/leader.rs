@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::deadline;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -65,7 +65,7 @@ pub fn identity(host: &str) -> String {
 
 enum Attempt {
     /// The lease as written, and when the write was sent.
-    Won(Box<Lease>, Instant, Takeover),
+    Won(Box<ReadLease>, Instant, Takeover),
     Wait(Duration),
 }
 
@@ -118,7 +118,7 @@ impl Election {
     /// `seen` is the version last read and when it was first read. Any edit counts as a change: whoever labels the lease
     /// delays a take-over, but nobody leads too early.
     async fn attempt(&self, seen: &mut Option<(Option<String>, Instant)>) -> Result<Attempt, kube::Error> {
-        let lease = self.api.get_opt(&self.name).await?.map(|ReadLease(lease)| lease);
+        let lease = self.api.get_opt(&self.name).await?;
         let now = Instant::now();
         let version = lease.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
         let since = match seen {
@@ -132,24 +132,23 @@ impl Election {
             Action::Wait(wait) => return Ok(Attempt::Wait(wait)),
             Action::Create => {
                 let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
-                (Lease { metadata, spec: None }, Takeover::Clean)
+                (ReadLease { metadata, spec: None }, Takeover::Clean)
             }
             Action::Take(takeover) => (lease.unwrap_or_default(), takeover),
         };
         let spec = self.taken(record.unwrap_or_default());
         let sent = Instant::now();
-        let lease = self.write(Lease { spec: Some(spec), ..lease }).await?;
+        let lease = self.write(ReadLease { spec: Some(spec), ..lease }).await?;
         Ok(Attempt::Won(Box::new(lease), sent, takeover))
     }
 
     /// Creates a lease that was never read, replaces one that was, if it has not changed since.
-    async fn write(&self, lease: Lease) -> Result<Lease, kube::Error> {
+    async fn write(&self, lease: ReadLease) -> Result<ReadLease, kube::Error> {
         let params = PostParams::default();
         match lease.metadata.resource_version {
-            None => self.api.create(&params, &ReadLease(lease)).await,
-            Some(_) => self.api.replace(&self.name, &params, &ReadLease(lease)).await,
+            None => self.api.create(&params, &lease).await,
+            Some(_) => self.api.replace(&self.name, &params, &lease).await,
         }
-        .map(|ReadLease(lease)| lease)
     }
 
     fn taken(&self, record: LeaseSpec) -> LeaseSpec {
@@ -169,7 +168,7 @@ impl Election {
 /// The lead, for as long as [`Self::keep`] is polled. Dropping it ends the claim at once.
 pub struct Leadership {
     election: Election,
-    lease: Lease,
+    lease: ReadLease,
     renewed: Instant,
     claim: watch::Sender<Option<Instant>>,
     takeover: Takeover,
@@ -268,7 +267,7 @@ impl Leadership {
     /// Reads the lease again; `None` if it is still ours or gone, and then the next write builds on what was read.
     async fn holder(&mut self) -> Result<Option<String>, kube::Error> {
         let ours = Some(self.election.identity.clone());
-        if let Some(ReadLease(lease)) = self.election.api.get_opt(&self.election.name).await? {
+        if let Some(lease) = self.election.api.get_opt(&self.election.name).await? {
             let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
             if holder != ours {
                 return Ok(Some(holder.unwrap_or_else(|| "nobody".to_owned())));

@@ -33,22 +33,13 @@ pub(super) fn account_text(owner: &OwnerReference) -> String {
     if owner.kind == SYSTEM.trim_end_matches('/') { format!("{SYSTEM}{}", owner.name) } else { owner.name.clone() }
 }
 
-/// Whether a Secret is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// Ours, with our owner reference or one that is missing or stale (a restore, `Retain`).
-    Ours,
-    /// Anybody else's: never written to.
-    Foreign,
-}
-
-/// A Secret of the wanted name is ours if our owner reference is on it; or if it carries our label and our account's
-/// name and no other object controls it. Writing over anything else would let whoever may create an account replace
-/// any Secret of the namespace.
-pub fn ownership(secret: &Secret, owner: &OwnerReference) -> Ownership {
+/// Whether a Secret of the wanted name is ours: our owner reference is on it; or it carries our label and our account's
+/// name, and no owner reference or that of a former account of this name (a restore, `Retain`). Writing over anything else
+/// would let whoever may create an account replace any Secret of the namespace.
+pub fn is_ours(secret: &Secret, owner: &OwnerReference) -> bool {
     let owners = secret.metadata.owner_references.as_deref().unwrap_or_default();
     if owners.iter().any(|other| other.uid == owner.uid) {
-        return Ownership::Ours;
+        return true;
     }
     let labelled = secret
         .metadata
@@ -58,7 +49,7 @@ pub fn ownership(secret: &Secret, owner: &OwnerReference) -> Ownership {
         .is_some_and(|by| by == keys::MANAGED_BY);
     let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(account_text(owner).as_str());
     let only_stale = owners.iter().all(|other| other.kind == owner.kind && other.name == owner.name);
-    if labelled && same_account && only_stale { Ownership::Ours } else { Ownership::Foreign }
+    labelled && same_account && only_stale
 }
 
 pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {

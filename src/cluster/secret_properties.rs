@@ -10,7 +10,7 @@ use proptest::sample::select;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::secret_owner::{Ownership, ownership};
+use super::secret_owner::is_ours;
 use super::secret_template::{self, Credential, Endpoint, SecretTemplate};
 use crate::api::{RegistryTime, keys};
 use crate::domain::desired::{KeyContent, SecretWish};
@@ -125,7 +125,7 @@ proptest! {
         drop(secret_template::summarize(&secret));
         drop(secret_template::credential(&secret, "u-1"));
         drop(secret_template::handled(&secret));
-        let _either = ownership(&secret, &owner());
+        let _either = is_ours(&secret, &owner());
         let entries = secret_template::entries(&secret);
         prop_assert!(entries.iter().map(|entry| entry.service_account.len()).sum::<usize>() < 100_000);
         if let Some(robot) = secret_template::robot(&secret) {
@@ -155,7 +155,7 @@ proptest! {
         prop_assert_eq!(&read.robot, &credential.robot);
         prop_assert_eq!(read.secret.expose_secret(), credential.secret.expose_secret());
         prop_assert!(secret_template::is_current(&after, &template, &credential));
-        prop_assert_eq!(ownership(&after, &owner), Ownership::Ours);
+        prop_assert!(is_ours(&after, &owner));
         let recorded = secret_template::entries(&after);
         prop_assert!(entries.iter().all(|entry| recorded.contains(entry)));
         let handled = secret_template::handled(&after);

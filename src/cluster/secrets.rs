@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
 use super::objects::{MANAGER, Version, other_manager};
-use super::secret_owner::{self, Ownership};
+use super::secret_owner;
 use super::secret_template::{self, Credential, SecretSummary, SecretTemplate};
 use super::{Error, in_namespace, within};
 use crate::api::{ObjectName, RegistryTime, keys};
@@ -123,7 +123,7 @@ async fn find(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Res
 }
 
 fn examine(secret: Secret, template: &SecretTemplate<'_>) -> SecretSnapshot {
-    let ours = secret_owner::ownership(&secret, template.owner) == Ownership::Ours;
+    let ours = secret_owner::is_ours(&secret, template.owner);
     SecretSnapshot {
         credential: secret_template::credential(&secret, &template.owner.uid).filter(|_| ours),
         robot_named: secret_template::robot(&secret).filter(|_| ours),

@@ -1,9 +1,7 @@
 //! A Lease as it is read: times that cannot be read are left out, since nothing is decided by them.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,9 +10,19 @@ use serde_json::Value;
 use crate::decode::Raw;
 
 /// Whoever may edit the Lease could else end every candidate by a date that no client holds.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub(super) struct ReadLease(pub(super) Lease);
+#[derive(Clone, Debug, Default, Resource, Serialize)]
+#[resource(inherit = "Lease")]
+#[serde(into = "Lease")]
+pub(super) struct ReadLease {
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: Option<LeaseSpec>,
+}
+
+impl From<ReadLease> for Lease {
+    fn from(ReadLease { metadata, spec }: ReadLease) -> Self {
+        Self { metadata, spec }
+    }
+}
 
 impl<'de> Deserialize<'de> for ReadLease {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -23,36 +31,8 @@ impl<'de> Deserialize<'de> for ReadLease {
             let readable = |time: &Value| time.as_str().is_some_and(|text| text.parse::<Timestamp>().is_ok());
             spec.retain(|name, value| !matches!(name.as_str(), "acquireTime" | "renewTime") || readable(value));
         }
-        Lease::deserialize(lease).map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Resource for ReadLease {
-    type DynamicType = <Lease as Resource>::DynamicType;
-    type Scope = <Lease as Resource>::Scope;
-
-    fn kind(dt: &Self::DynamicType) -> Cow<'_, str> {
-        <Lease as Resource>::kind(dt)
-    }
-
-    fn group(dt: &Self::DynamicType) -> Cow<'_, str> {
-        <Lease as Resource>::group(dt)
-    }
-
-    fn version(dt: &Self::DynamicType) -> Cow<'_, str> {
-        <Lease as Resource>::version(dt)
-    }
-
-    fn plural(dt: &Self::DynamicType) -> Cow<'_, str> {
-        <Lease as Resource>::plural(dt)
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.0.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.0.metadata
+        let Lease { metadata, spec } = Lease::deserialize(lease).map_err(serde::de::Error::custom)?;
+        Ok(Self { metadata, spec })
     }
 }
 
@@ -70,8 +50,7 @@ mod tests {
             "spec": {"holderIdentity": "other", "leaseDurationSeconds": 15, "renewTime": odd, "acquireTime": "2026-01-01T00:00:00.000000Z"},
         });
         assert!(serde_json::from_value::<Lease>(lease.clone()).is_err(), "else this test shows nothing");
-        let ReadLease(lease) = serde_json::from_value(lease).unwrap();
-        let spec = lease.spec.unwrap();
+        let spec = serde_json::from_value::<ReadLease>(lease).unwrap().spec.unwrap();
         assert_eq!(spec.holder_identity.as_deref(), Some("other"));
         assert!(spec.renew_time.is_none() && spec.acquire_time.is_some());
     }
