@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::index::{State, Told};
-use super::registries::RegistryState;
+use super::registries::ServedRegistry;
 use super::sweep::unmanaged::Unmanaged;
 use super::{Context, sweep};
 use crate::api::RegistryTime;
@@ -43,7 +43,7 @@ pub fn refresh(ctx: &Context) {
 }
 
 /// `now` is ours.
-fn of_registry(state: &RegistryState, now: RegistryTime) -> RegistryFigures {
+fn of_registry(state: &ServedRegistry, now: RegistryTime) -> RegistryFigures {
     let counts = state.swept.counts.as_deref();
     let unmanaged = counts.map(|counts| Unmanaged::sum(counts.unmanaged.values()));
     let next = unmanaged.as_ref().and_then(|unmanaged| unmanaged.next(state.registry_now(now)));

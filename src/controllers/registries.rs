@@ -9,9 +9,9 @@ mod login_robot;
 mod probe;
 mod projects;
 pub mod resolve;
+mod served;
 mod session;
 mod settings;
-mod state;
 mod status;
 mod trouble;
 
@@ -20,10 +20,10 @@ pub use former::look_at_former;
 pub use login_robot::{LoginRobot, place};
 pub use probe::probe;
 pub use projects::{FRESH, projects, refresh as refresh_projects};
-pub use settings::keep_settings;
-pub use state::RegistryState;
+pub use served::ServedRegistry;
 #[cfg(test)]
-pub(crate) use state::tests as for_tests;
+pub(crate) use served::tests as for_tests;
+pub use settings::keep_settings;
 pub use status::{tell_swept, warn};
 pub use trouble::{Trouble, unreachable_tenant};
 
@@ -69,7 +69,7 @@ pub enum By {
 /// All registries by name.
 #[derive(Default)]
 pub struct Registries {
-    states: RwLock<HashMap<RegistryKey, Arc<RegistryState>>>,
+    states: RwLock<HashMap<RegistryKey, Arc<ServedRegistry>>>,
     probed: tokio::sync::Notify,
     /// Shared by the clients of the cluster's registries, and by those of namespaces'.
     rooms: [Room; 2],
@@ -79,12 +79,12 @@ pub struct Registries {
 
 impl Registries {
     /// A registry's state.
-    pub fn get(&self, name: &RegistryKey) -> Option<Arc<RegistryState>> {
+    pub fn get(&self, name: &RegistryKey) -> Option<Arc<ServedRegistry>> {
         self.states.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All of them.
-    pub fn all(&self) -> Vec<Arc<RegistryState>> {
+    pub fn all(&self) -> Vec<Arc<ServedRegistry>> {
         self.states.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
@@ -134,7 +134,7 @@ impl Registries {
         let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         let object = Arc::new(object);
         let Some(known) = states.get(name).cloned() else {
-            states.insert(name.clone(), Arc::new(RegistryState::new(name.clone(), object)));
+            states.insert(name.clone(), Arc::new(ServedRegistry::new(name.clone(), object)));
             return Seen::Connection;
         };
         let version = Version::of(&object.metadata);
@@ -148,7 +148,7 @@ impl Registries {
             }
         };
         if !news && same {
-            states.insert(name.clone(), Arc::new(RegistryState { tracked, ..(*known).clone() }));
+            states.insert(name.clone(), Arc::new(ServedRegistry { tracked, ..(*known).clone() }));
             return Seen::Nothing;
         }
         tracked.leave(version);
@@ -224,7 +224,7 @@ impl Registries {
     }
 
     /// Notes what a sweep found that began with this state; of another Harbor it says nothing.
-    pub fn record_sweep(&self, began: &RegistryState, found: impl FnOnce(&mut Swept)) {
+    pub fn record_sweep(&self, began: &ServedRegistry, found: impl FnOnce(&mut Swept)) {
         self.change(&began.key, |state| {
             if state.object.spec.url == began.object.spec.url {
                 found(&mut state.swept);
@@ -232,7 +232,7 @@ impl Registries {
         });
     }
 
-    pub(super) fn change(&self, name: &RegistryKey, change: impl FnOnce(&mut RegistryState)) {
+    pub(super) fn change(&self, name: &RegistryKey, change: impl FnOnce(&mut ServedRegistry)) {
         let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = states.get_mut(name) {
             let mut next = (**state).clone();

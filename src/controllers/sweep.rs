@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use super::Context;
 use super::enqueue::WaitFor;
 use super::index::{AccountSlots, slots_digest};
-use super::registries::{self, RegistryState};
+use super::registries::{self, ServedRegistry};
 use crate::api::RegistryKey;
 use crate::deadline;
 use crate::domain::report::Failure;
@@ -76,7 +76,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
 struct Sweep<'a> {
     ctx: &'a Arc<Context>,
     name: &'a RegistryKey,
-    state: &'a RegistryState,
+    state: &'a ServedRegistry,
     client: Arc<harbor::Client>,
     /// Follows each call.
     pause: Duration,
@@ -261,7 +261,7 @@ impl Sweep<'_> {
 }
 
 /// The homes to visit although no account is there: those that had robots of ours, and the next few of all projects.
-async fn beside(ctx: &Context, name: &RegistryKey, state: &RegistryState, client: &harbor::Client) -> Vec<Arc<Home>> {
+async fn beside(ctx: &Context, name: &RegistryKey, state: &ServedRegistry, client: &harbor::Client) -> Vec<Arc<Home>> {
     let (round, length) = (&state.swept.round, ctx.settings.patrol_every);
     if round.is_due(length, Instant::now()) {
         match client.projects().await {
@@ -280,7 +280,7 @@ async fn beside(ctx: &Context, name: &RegistryKey, state: &RegistryState, client
 }
 
 /// Sweeps keep their rhythm however long one takes. One that could not say yet that the last account went is followed soon.
-fn next(ctx: &Context, name: &RegistryKey, state: &RegistryState, started: Instant) -> Instant {
+fn next(ctx: &Context, name: &RegistryKey, state: &ServedRegistry, started: Instant) -> Instant {
     let told =
         ctx.registries.get(name).and_then(|state| state.object.status.as_ref()?.account_count).unwrap_or_default();
     let outdated = told > 0 && ctx.index.is_listed() && ctx.index.count(name) == 0;

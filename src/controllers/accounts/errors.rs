@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::RegistryKey;
 use crate::controllers::enqueue::WaitFor;
-use crate::controllers::registries::RegistryState;
+use crate::controllers::registries::ServedRegistry;
 use crate::controllers::{Context, registries};
 use crate::domain::permissions;
 use crate::domain::report::Failure;
@@ -45,7 +45,7 @@ pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Hom
 }
 
 /// What status says of an error that a registry gave to whoever wanted these permissions for a robot of this home.
-pub(crate) fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
+pub(crate) fn failure(state: &ServedRegistry, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
     let registry = &state.object.spec.url;
     if error.is_of_login() {
         let registries::Trouble { reason, message, permanent, .. } = registries::Trouble::suspected(&state.key);
@@ -75,7 +75,7 @@ pub(crate) fn failure(state: &RegistryState, home: &Home, wanted: &Permissions, 
 }
 
 /// The robot login holds less than it is asked to hand out.
-fn too_much(state: &RegistryState, wanted: &Permissions) -> String {
+fn too_much(state: &ServedRegistry, wanted: &Permissions) -> String {
     let lacks = state.session.login_robot.as_ref().map(|own| own.lacks(wanted)).unwrap_or_default();
     let what = if lacks.is_empty() {
         let all = wanted
@@ -102,7 +102,7 @@ fn told(mut lines: Vec<String>) -> String {
 }
 
 /// Harbor refuses a call for want of a permission.
-fn forbidden(state: &RegistryState, home: &Home, needs: &str, said: &str) -> String {
+fn forbidden(state: &ServedRegistry, home: &Home, needs: &str, said: &str) -> String {
     let place = match home {
         Home::System => registries::place(&Scope::System),
         Home::Project(name) => registries::place(&Scope::Project(name.clone())),
@@ -142,7 +142,7 @@ mod tests {
     use crate::domain::fixtures::desired;
     use crate::registry::ServerInfo;
 
-    fn logged_in(kind: LoginKind) -> RegistryState {
+    fn logged_in(kind: LoginKind) -> ServedRegistry {
         let mut state = registry(false, &json!({}));
         state.session.login_name = "robot$operator".to_owned();
         state.session.info = Some(ServerInfo { version: None, registry_host: None, login: kind });

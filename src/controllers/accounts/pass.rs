@@ -10,7 +10,7 @@ use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryKey
 use crate::cluster::objects::{self, Version};
 use crate::cluster::{self, accounts};
 use crate::controllers::index::Namespace;
-use crate::controllers::registries::RegistryState;
+use crate::controllers::registries::ServedRegistry;
 use crate::controllers::{Context, Key, unreadable};
 use crate::deadline;
 use crate::domain::contest;
@@ -31,7 +31,7 @@ pub(super) struct Pass<'a> {
     /// The namespaces that a system account's Secret is copied to, with those that are there.
     pub(super) spread: Option<Vec<(ObjectName, Option<Namespace>)>>,
     pub(super) registry_name: RegistryKey,
-    pub(super) registry: Arc<RegistryState>,
+    pub(super) registry: Arc<ServedRegistry>,
     pub(super) desired: Desired,
     /// Nothing is left that the account could hold.
     pub(super) refused: Option<Failure>,

@@ -9,7 +9,7 @@ use super::{errors, remember};
 use crate::api::{Account, AccountSpec, RegistryKey};
 use crate::cluster::objects::{self, Version};
 use crate::controllers::enqueue::WaitFor;
-use crate::controllers::registries::{RegistryState, resolve};
+use crate::controllers::registries::{ServedRegistry, resolve};
 use crate::controllers::{Context, Key};
 use crate::domain::desired::{self, Desired};
 use crate::domain::report::Failure;
@@ -75,7 +75,7 @@ async fn find_registry(
     key: &Key,
     account: &Account,
     name: &RegistryKey,
-) -> Result<Result<Arc<RegistryState>, Failure>, Outcome> {
+) -> Result<Result<Arc<ServedRegistry>, Failure>, Outcome> {
     if let Some(registry) = ctx.registries.get(name) {
         return Ok(Ok(registry));
     }
@@ -94,7 +94,7 @@ async fn find_registry(
 pub(super) fn wish(
     ctx: &Context,
     account: &Account,
-    registry: &RegistryState,
+    registry: &ServedRegistry,
     existing: &BTreeSet<String>,
 ) -> Result<Desired, Failure> {
     let defaults = registry.object.spec.defaults.as_ref();

@@ -7,7 +7,7 @@ use super::prepare::wish;
 use super::{Pass, gather::Stop};
 use crate::api::AccountSpec;
 use crate::controllers::Key;
-use crate::controllers::registries::{self, RegistryState};
+use crate::controllers::registries::{self, ServedRegistry};
 use crate::domain::desired::Desired;
 use crate::domain::projects;
 use crate::domain::report::Failure;
@@ -87,7 +87,7 @@ pub(super) fn give_up_missing(
     desired: &mut Desired,
     account: &Key,
     spec: &AccountSpec,
-    registry: &RegistryState,
+    registry: &ServedRegistry,
 ) -> Option<Failure> {
     registry.session.capabilities.names_projects(account, |project| names(spec, project));
     let missing = registry.session.capabilities.missing_projects();

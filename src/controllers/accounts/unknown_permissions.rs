@@ -5,7 +5,7 @@
 use super::{Pass, projects};
 use crate::api::AccountSpec;
 use crate::controllers::Key;
-use crate::controllers::registries::RegistryState;
+use crate::controllers::registries::ServedRegistry;
 use crate::domain::catalogue::{self, Version};
 use crate::domain::desired::Desired;
 use crate::domain::report::Failure;
@@ -29,7 +29,7 @@ impl Pass<'_> {
 
 /// Takes out of the wish what this Harbor does not know, and says so.
 /// `settled_on`: the account would give up a credential for another try of what Harbor refused.
-pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState, settled_on: bool) -> Option<Failure> {
+pub(super) fn give_up(desired: &mut Desired, registry: &ServedRegistry, settled_on: bool) -> Option<Failure> {
     let text = registry.session.info.as_ref().and_then(|info| info.version.as_deref());
     let version = text.and_then(Version::parse);
     let listed = registry.session.catalogue.as_deref();
@@ -53,7 +53,7 @@ pub(super) fn give_up(desired: &mut Desired, registry: &RegistryState, settled_o
 
 /// Notes a refusal; true if the next pass can do better for it.
 pub(super) fn learn(
-    registry: &RegistryState,
+    registry: &ServedRegistry,
     account: &Key,
     spec: &AccountSpec,
     sent: &Permissions,

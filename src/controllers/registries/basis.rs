@@ -2,7 +2,7 @@
 //! registry answers, however many probes fail in between. Where a change comes before the first good probe of a process,
 //! `keep_basis` says what accounts at rest acted on.
 
-use super::{Registries, RegistryState, wish};
+use super::{Registries, ServedRegistry, wish};
 use crate::api::RegistryKey;
 use crate::controllers::index::digest;
 
@@ -31,7 +31,7 @@ impl Basis {
     }
 }
 
-impl RegistryState {
+impl ServedRegistry {
     /// What accounts depend on now.
     pub(super) fn basis(&self) -> Basis {
         let session = &self.session;

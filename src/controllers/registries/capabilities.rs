@@ -58,7 +58,7 @@ impl Capabilities {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether Harbor accepts PUT and PATCH from the login at a place (see `RegistryState::place`); `None` if not known.
+    /// Whether Harbor accepts PUT and PATCH from the login at a place (see `ServedRegistry::place`); `None` if not known.
     pub fn may_update(&self, place: &Home) -> Option<bool> {
         self.facts().updates.may(place)
     }

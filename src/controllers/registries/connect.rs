@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::state::CREDENTIALS_MISSING;
-use super::{RegistryState, Trouble};
+use super::served::CREDENTIALS_MISSING;
+use super::{ServedRegistry, Trouble};
 use crate::api::RegistryKey;
 use crate::cluster::login::{self, Login, LoginError, Trust};
 use crate::controllers::Context;
@@ -12,7 +12,7 @@ use crate::registry::Error;
 use crate::registry::harbor::{self, ConfigError};
 
 /// A tenant's registry could else be pointed at whatever the operator reaches.
-fn reach(ctx: &Context, state: &RegistryState) -> harbor::Reach {
+fn reach(ctx: &Context, state: &ServedRegistry) -> harbor::Reach {
     if state.is_tenants() {
         let tenants = &ctx.settings.tenants;
         harbor::Reach::Internet { except: tenants.private_hosts.clone(), denied: tenants.denied.clone() }
@@ -33,7 +33,7 @@ pub(super) struct Connected {
 pub(super) async fn connect(
     ctx: &Arc<Context>,
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
 ) -> Result<Connected, Trouble> {
     let missing = match current(ctx, name, state).await {
         Ok(client) => {
@@ -55,7 +55,7 @@ pub(super) async fn connect(
 async fn current(
     ctx: &Arc<Context>,
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
 ) -> Result<Arc<harbor::Client>, Trouble> {
     let spec = &state.object.spec;
     let namespace = state.secret_namespace(&ctx.settings);
@@ -141,12 +141,12 @@ fn unread(name: &RegistryKey, error: LoginError) -> Trouble {
 }
 
 /// Whoever writes a ClusterHarborRegistry owns the operator's namespace.
-fn trust(state: &RegistryState) -> Trust {
+fn trust(state: &ServedRegistry) -> Trust {
     if state.is_tenants() { Trust::Marked } else { Trust::Any }
 }
 
 /// Whose certificates are trusted; `None`: the system's.
-async fn roots(ctx: &Context, state: &RegistryState) -> Result<Option<String>, LoginError> {
+async fn roots(ctx: &Context, state: &ServedRegistry) -> Result<Option<String>, LoginError> {
     let tls = state.object.spec.tls.clone().unwrap_or_default();
     match (tls.ca_certificates, &tls.ca_certificates_ref) {
         (Some(pem), _) => Ok(Some(pem)),
@@ -162,7 +162,7 @@ async fn roots(ctx: &Context, state: &RegistryState) -> Result<Option<String>, L
 pub(super) async fn client_at(
     ctx: &Context,
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
     url: &str,
 ) -> Option<Arc<harbor::Client>> {
     let namespace = state.secret_namespace(&ctx.settings);
@@ -190,7 +190,7 @@ enum Refused {
 /// A client of this registry's login for a URL.
 fn client_for(
     ctx: &Context,
-    state: &RegistryState,
+    state: &ServedRegistry,
     url: &str,
     login: &Login,
     roots: Option<String>,

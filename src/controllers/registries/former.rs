@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::RegistryState;
+use super::ServedRegistry;
 use super::connect::client_at;
 use crate::api::{FormerUrl, RegistryKey, conditions as kinds, keys};
 use crate::cluster::accounts;
@@ -37,7 +37,7 @@ pub(super) struct Former {
     looked: bool,
 }
 
-impl RegistryState {
+impl ServedRegistry {
     /// What the status of the object says was left, after a start.
     pub(super) fn recall_former(&mut self) {
         let recorded = self.object.status.iter().flat_map(|status| status.former_urls.clone());
@@ -128,7 +128,7 @@ pub async fn look_at_former(ctx: &Arc<Context>, name: &RegistryKey) {
 /// `None` = nothing is left.
 async fn left_at(
     ctx: &Context,
-    state: &RegistryState,
+    state: &ServedRegistry,
     client: Option<Arc<harbor::Client>>,
     present: &harbor::Client,
     clean: bool,
@@ -209,7 +209,7 @@ async fn in_home(
 }
 
 /// Looks once more and deletes the robot. False if that is not to be done now.
-async fn delete(ctx: &Context, state: &RegistryState, former: &harbor::Client, left: &Left) -> bool {
+async fn delete(ctx: &Context, state: &ServedRegistry, former: &harbor::Client, left: &Left) -> bool {
     let Owner { uid, namespace, name } = &left.owner;
     let served = match accounts::read(&ctx.client, namespace.as_ref(), name).await {
         Ok(Some(account)) => account.status.as_ref().is_some_and(|status| {

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use super::RegistryState;
+use super::ServedRegistry;
 use crate::api::keys;
 use crate::cluster::secret_template::Endpoint;
 
@@ -98,7 +98,7 @@ impl Pin {
     }
 }
 
-impl RegistryState {
+impl ServedRegistry {
     /// The keys of the docker configuration: the host of images, then `spec.additionalHosts`, each in all its spellings.
     pub fn hosts(&self) -> Option<Vec<String>> {
         let spec = &self.object.spec;
@@ -201,18 +201,18 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::state::tests::registry;
+    use super::super::served::tests::registry;
     use super::*;
     use crate::registry::{LoginKind, ServerInfo};
 
-    fn says(mut state: RegistryState, host: &str) -> RegistryState {
+    fn says(mut state: ServedRegistry, host: &str) -> ServedRegistry {
         state.session.info =
             Some(ServerInfo { version: None, registry_host: Some(host.to_owned()), login: LoginKind::Robot });
         state.session.url.clone_from(&state.object.spec.url);
         state
     }
 
-    fn annotated(mut state: RegistryState, annotations: &Value) -> RegistryState {
+    fn annotated(mut state: ServedRegistry, annotations: &Value) -> ServedRegistry {
         let mut object = (*state.object).clone();
         object.metadata.annotations = serde_json::from_value(annotations.clone()).unwrap();
         state.object = object.into();

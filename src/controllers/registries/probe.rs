@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::status::write_status;
-use super::{By, RegistryState, Trouble, address, apply_object, wish};
+use super::{By, ServedRegistry, Trouble, address, apply_object, wish};
 use crate::api::{RegistryKey, RegistryObject, keys};
 use crate::cluster::registries as registry_objects;
 use crate::controllers::Context;
@@ -131,7 +131,7 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
 }
 
 /// The registry answers: whoever waits for it goes on.
-fn serve(ctx: &Context, name: &RegistryKey, state: &RegistryState) -> Outcome {
+fn serve(ctx: &Context, name: &RegistryKey, state: &ServedRegistry) -> Outcome {
     // Also accounts that were parked while the registry seemed usable, and those that another version may help.
     ctx.release(WaitFor::Registry(name));
     ctx.release(WaitFor::Poll(name));
@@ -157,7 +157,7 @@ fn serve(ctx: &Context, name: &RegistryKey, state: &RegistryState) -> Outcome {
 fn wait(
     ctx: &Context,
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
     trouble: &Trouble,
     told: Option<&'static str>,
 ) -> Outcome {
@@ -198,7 +198,7 @@ fn patience(trouble: &Trouble, since: Option<Instant>) -> Option<Duration> {
 }
 
 /// When the login's expiry has to be announced, if that is still to come.
-fn notice(ctx: &Context, state: &RegistryState) -> Option<Instant> {
+fn notice(ctx: &Context, state: &ServedRegistry) -> Option<Instant> {
     let now = state.registry_now(ctx.now());
     let at = state.session.login_robot.as_ref()?.notice_at().filter(|&at| at > now)?;
     Some(ctx.instant_of(at, now))

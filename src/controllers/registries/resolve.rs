@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Registries, RegistryState};
+use super::{Registries, ServedRegistry};
 use crate::api::{Account, AccountSpec, InvalidName, ObjectName, PinnedRegistry, RegistryKey, RegistryKind};
 use crate::cluster::{self, registries as objects};
 use crate::controllers::Context;
@@ -115,7 +115,7 @@ pub(in crate::controllers) async fn served_elsewhere(
 }
 
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.
-pub(in crate::controllers) fn stand_in(ctx: &Context, name: &RegistryKey, account: &Account) -> Arc<RegistryState> {
+pub(in crate::controllers) fn stand_in(ctx: &Context, name: &RegistryKey, account: &Account) -> Arc<ServedRegistry> {
     let since = ctx.registries.missed_since(name);
     let after = ctx.settings.abandon_after;
     // Who waits longer than that looks again as often: a time that is over would be served at once, again and again.
@@ -124,5 +124,5 @@ pub(in crate::controllers) fn stand_in(ctx: &Context, name: &RegistryKey, accoun
     ctx.probe_at(name.clone(), again);
     let pinned = account.status.as_ref().and_then(|status| status.registry.as_ref());
     let url = pinned.and_then(|pinned| pinned.url.clone()).unwrap_or_default();
-    Arc::new(RegistryState::missing(name, url, since))
+    Arc::new(ServedRegistry::missing(name, url, since))
 }

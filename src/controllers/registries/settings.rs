@@ -1,7 +1,7 @@
 //! `spec.serverSettings`: Harbor's own settings for robots, kept as the registry object says. They belong to the whole
 //! Harbor, so two objects cannot both have a say, and a new name prefix renames every robot of everybody at once.
 
-use super::RegistryState;
+use super::ServedRegistry;
 use crate::api::{RegistryKey, RegistryKind, ServerSettings, keys};
 use crate::controllers::Context;
 use crate::domain::report::Failure;
@@ -27,7 +27,7 @@ pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &harbor::C
 async fn keep(
     ctx: &Context,
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
     wish: &ServerSettings,
     client: &harbor::Client,
 ) -> Result<Option<Failure>, Error> {
@@ -64,7 +64,7 @@ async fn keep(
 /// What is to be written, and what cannot be.
 fn difference(
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
     wish: &ServerSettings,
     now: &Settings,
 ) -> (Settings, Option<Failure>) {
@@ -114,8 +114,8 @@ fn problem(reason: &'static str, message: String) -> Failure {
 }
 
 /// Another object with settings for the same Harbor that was there before this one.
-fn older_rival(ctx: &Context, state: &RegistryState) -> Option<String> {
-    let age = |state: &RegistryState| {
+fn older_rival(ctx: &Context, state: &ServedRegistry) -> Option<String> {
+    let age = |state: &ServedRegistry| {
         let meta = &state.object.metadata;
         (meta.creation_timestamp.as_ref().map(|time| time.0), meta.uid.clone())
     };

@@ -1,7 +1,7 @@
 //! What the registry object says: a function of the registry's state, written when it changed.
 
-use super::RegistryState;
-use super::state::SKEW;
+use super::ServedRegistry;
+use super::served::SKEW;
 use crate::api::{
     CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryKey, RegistryObject, RegistryStatus,
     RegistryTime, conditions as kinds, keys,
@@ -33,7 +33,7 @@ pub async fn tell_swept(ctx: &Context, name: &RegistryKey) {
 }
 
 /// Who the login is, and what it may do.
-fn login_record(state: &RegistryState, kind: registry::LoginKind, before: &RegistryStatus) -> LoginRecord {
+fn login_record(state: &ServedRegistry, kind: registry::LoginKind, before: &RegistryStatus) -> LoginRecord {
     let kind = match kind {
         registry::LoginKind::Administrator => LoginKind::Administrator,
         registry::LoginKind::User => LoginKind::User,
@@ -55,7 +55,7 @@ fn login_record(state: &RegistryState, kind: registry::LoginKind, before: &Regis
 pub(super) async fn write_status(
     ctx: &Context,
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
 ) -> Result<(), cluster::Error> {
     let before = state.object.status.clone().unwrap_or_default();
     let generation = state.object.metadata.generation;
@@ -107,7 +107,7 @@ pub(super) async fn write_status(
 }
 
 /// The permissions that this Harbor knows, by its own word or by the built-in list.
-fn known_permissions(state: &RegistryState, version: Option<&str>) -> Option<CatalogueRecord> {
+fn known_permissions(state: &ServedRegistry, version: Option<&str>) -> Option<CatalogueRecord> {
     let version = version.and_then(Version::parse).filter(|version| *version >= Version::FIRST_CHECKED);
     let (source, known) = match (&state.session.catalogue, version) {
         (Some(listed), _) => (CatalogueSource::Harbor, (**listed).clone()),
@@ -129,7 +129,7 @@ pub fn warn(ctx: &Context, name: &RegistryKey, object: &RegistryObject, reason: 
     tokio::spawn(async move { events.publish(&reference, note, now).await });
 }
 
-fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
+fn verdicts(ctx: &Context, state: &ServedRegistry) -> Vec<Verdict> {
     let suspended = state.object.spec.suspend.unwrap_or_default();
     let mut verdicts = match &state.trouble {
         None if suspended => vec![Verdict::new(
@@ -180,7 +180,7 @@ fn verdicts(ctx: &Context, state: &RegistryState) -> Vec<Verdict> {
     verdicts
 }
 
-fn host_changed(state: &RegistryState) -> Verdict {
+fn host_changed(state: &ServedRegistry) -> Verdict {
     let Some((kept, said)) = state.unconfirmed_host() else { return Verdict::absent(kinds::REGISTRY_HOST_CHANGED) };
     let message = format!(
         "Harbor names {said} now as the host of images; Secrets keep {kept}, since one answer shall not rewrite them all: if \
@@ -191,7 +191,7 @@ fn host_changed(state: &RegistryState) -> Verdict {
 }
 
 /// The day is part of the state; how far off it is would be another text at each look.
-fn login_expiring(state: &RegistryState, now: RegistryTime) -> Verdict {
+fn login_expiring(state: &ServedRegistry, now: RegistryTime) -> Verdict {
     let Some(at) = state.session.login_robot.as_ref().and_then(|own| own.expiring(now)) else {
         return Verdict::absent(kinds::LOGIN_EXPIRING);
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::RegistryState;
+use super::ServedRegistry;
 use crate::api::RegistryKey;
 use crate::registry::Error;
 
@@ -41,7 +41,7 @@ impl Trouble {
 
     /// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
     /// from a tenant's registry, the words of some other server may be in it.
-    pub(super) fn from_error(state: &RegistryState, error: &Error) -> Trouble {
+    pub(super) fn from_error(state: &ServedRegistry, error: &Error) -> Trouble {
         if state.is_tenants() && !error.is_of_login() {
             return unreachable(state, error);
         }
@@ -60,7 +60,7 @@ impl Trouble {
 
 /// What is said of a tenant's registry that cannot be used as it is. Whether a host, a port or a certificate is at fault
 /// would let anybody who may create such an object map a network that only the operator sees.
-pub fn unreachable_tenant(state: &RegistryState, error: &Error) -> Option<Trouble> {
+pub fn unreachable_tenant(state: &ServedRegistry, error: &Error) -> Option<Trouble> {
     let hidden = matches!(
         error,
         Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::BadAnswer { .. } | Error::Server { .. }
@@ -68,7 +68,7 @@ pub fn unreachable_tenant(state: &RegistryState, error: &Error) -> Option<Troubl
     (hidden && state.is_tenants()).then(|| unreachable(state, error))
 }
 
-fn unreachable(state: &RegistryState, error: &Error) -> Trouble {
+fn unreachable(state: &ServedRegistry, error: &Error) -> Trouble {
     let name = &state.key;
     Trouble {
         reason: "Unreachable",
@@ -120,7 +120,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::state::tests::registry;
+    use super::super::served::tests::registry;
     use super::*;
 
     #[test]

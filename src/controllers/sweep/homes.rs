@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::Context;
 use super::super::accounts::errors;
 use super::super::index::AccountSlots;
-use super::super::registries::RegistryState;
+use super::super::registries::ServedRegistry;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};
 use crate::registry::Error;
@@ -29,7 +29,7 @@ pub(super) fn from<T>(
 }
 
 /// What its accounts are told of a home that cannot be listed.
-pub(super) fn why_not_listed(state: &RegistryState, home: &Home, error: &Error) -> Failure {
+pub(super) fn why_not_listed(state: &ServedRegistry, home: &Home, error: &Error) -> Failure {
     let place = match home {
         Home::System => "the system".to_owned(),
         Home::Project(name) => format!("project {name}"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::registries::RegistryState;
+use super::super::registries::ServedRegistry;
 use super::orphans::Orphans;
 use super::unmanaged::Unmanaged;
 use crate::domain::robot::Home;
@@ -26,7 +26,7 @@ pub(super) struct OrphanCount {
 
 impl OrphanCount {
     /// Begins with what is known of the system, while the login may look there.
-    pub(super) fn of(state: &RegistryState) -> Self {
+    pub(super) fn of(state: &ServedRegistry) -> Self {
         let before = state.swept.counts.clone();
         let mut orphan_count = Self { found: Counts::default(), whole: true, before };
         if state.session.sees_system {

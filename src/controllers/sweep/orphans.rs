@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::index::{AccountSlots, digest};
-use super::super::registries::RegistryState;
+use super::super::registries::ServedRegistry;
 use super::super::{Context, Key};
 use crate::api::{ObjectName, RegistryKey};
 use crate::cluster::{self, accounts};
@@ -85,7 +85,7 @@ pub async fn among(
 /// Deletes those orphans of a home that were orphans at each look for long enough; answers with those that are left.
 pub async fn delete(
     ctx: &Context,
-    registry: &RegistryState,
+    registry: &ServedRegistry,
     client: &harbor::Client,
     home: &Arc<Home>,
     orphans: Vec<Orphan>,

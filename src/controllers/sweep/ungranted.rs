@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::index::digest;
-use super::super::registries::{self, RegistryState};
+use super::super::registries::{self, ServedRegistry};
 use super::super::{Context, Key};
 use super::orphans;
 use crate::api::{ObjectName, RegistryKey, RegistryKind, RegistryTime};
@@ -24,21 +24,21 @@ use crate::registry::{Class, Error, Owner, RobotUpdate, harbor};
 pub(super) struct Fence<'a> {
     ctx: &'a Context,
     name: &'a RegistryKey,
-    state: &'a RegistryState,
+    state: &'a ServedRegistry,
     /// All registry objects of the same Harbor: a mark does not say through which of them its robot was made.
-    registries: Vec<Arc<RegistryState>>,
+    registries: Vec<Arc<ServedRegistry>>,
     now: RegistryTime,
 }
 
 impl<'a> Fence<'a> {
     /// `None` where no grants apply: a namespace's own login is its fence, and a registry's `suspend` stops everything.
-    pub(super) fn of(ctx: &'a Context, name: &'a RegistryKey, state: &'a RegistryState) -> Option<Self> {
+    pub(super) fn of(ctx: &'a Context, name: &'a RegistryKey, state: &'a ServedRegistry) -> Option<Self> {
         let suspended = state.object.spec.suspend.unwrap_or_default();
         // Before the lists are through neither accounts nor the labels of namespaces are known.
         if state.is_tenants() || suspended || !ctx.index.is_listed() {
             return None;
         }
-        let same = |other: &Arc<RegistryState>| {
+        let same = |other: &Arc<ServedRegistry>| {
             other.object.kind == RegistryKind::ClusterHarborRegistry && other.is_of_harbor(&state.object.spec.url)
         };
         let registries = ctx.registries.all().into_iter().filter(same).collect();

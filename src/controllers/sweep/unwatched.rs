@@ -5,7 +5,7 @@ use crate::cluster::secret_template::SecretSummary;
 use crate::cluster::{accounts, login, secrets};
 use crate::controllers::accounts::is_settled;
 use crate::controllers::index::State;
-use crate::controllers::registries::RegistryState;
+use crate::controllers::registries::ServedRegistry;
 use crate::controllers::tracked::{Shown, Tracked};
 use crate::controllers::{Context, Key};
 
@@ -55,7 +55,7 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
 }
 
 /// The login of a registry of a namespace is in no watch: has the registry probed if its Secret is another one.
-pub(super) async fn check_login(ctx: &Context, name: &RegistryKey, state: &RegistryState) {
+pub(super) async fn check_login(ctx: &Context, name: &RegistryKey, state: &ServedRegistry) {
     if !state.is_tenants() {
         return;
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::RegistryState;
+use super::super::ServedRegistry;
 use super::super::resolve::resolve;
 use super::failed;
 use crate::api::{Account, RegistryKey, RegistryObject, keys};
@@ -13,7 +13,7 @@ use crate::engine::Outcome;
 
 /// Adds it to a registry that is to be served, and takes it off one that nobody uses any more. What a pass comes to that ends
 /// with that.
-pub(super) async fn keep(ctx: &Arc<Context>, name: &RegistryKey, state: &RegistryState) -> Option<Outcome> {
+pub(super) async fn keep(ctx: &Arc<Context>, name: &RegistryKey, state: &ServedRegistry) -> Option<Outcome> {
     if !state.is_deleting() {
         if objects::has_finalizer(&state.object.metadata, keys::FINALIZER_REGISTRY) {
             return None;

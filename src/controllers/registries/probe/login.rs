@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::connect::{Connected, connect};
 use super::super::login_robot::{self, LoginRobot};
-use super::super::{RegistryState, Trouble};
+use super::super::{ServedRegistry, Trouble};
 use super::REPROBE;
 use crate::api::RegistryKey;
 use crate::controllers::Context;
@@ -26,7 +26,7 @@ pub(super) struct Answer {
 }
 
 /// Asks Harbor; `None` = the operator is to end.
-pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>) -> Option<Answer> {
+pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<ServedRegistry>) -> Option<Answer> {
     let info = ctx.unless_ending(ask(ctx, name, state)).await?;
     let login = match &info {
         Ok(info) => ctx.unless_ending(look_at_login(ctx, name, info.login)).await.flatten(),
@@ -44,7 +44,7 @@ pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<Reg
 
 /// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
 /// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
-async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>) -> Result<ServerInfo, Trouble> {
+async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<ServedRegistry>) -> Result<ServerInfo, Trouble> {
     let Connected { client, missing } = connect(ctx, name, state).await?;
     if let Some(missing) = missing {
         return ask_kept(ctx, name, state, &client, missing).await;
@@ -76,7 +76,7 @@ async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<RegistryState>)
 async fn ask_kept(
     ctx: &Arc<Context>,
     name: &RegistryKey,
-    state: &RegistryState,
+    state: &ServedRegistry,
     client: &harbor::Client,
     missing: Trouble,
 ) -> Result<ServerInfo, Trouble> {
@@ -93,7 +93,7 @@ async fn ask_kept(
 }
 
 /// What an answer says of the registry; of a robot's login that was seen to expire, that it did.
-fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<RegistryState>, error: &Error) -> Trouble {
+fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<ServedRegistry>, error: &Error) -> Trouble {
     let state = ctx.registries.get(name).unwrap_or_else(|| Arc::clone(asked));
     let trouble = Trouble::from_error(&state, error);
     if *error != Error::Unauthorized {

@@ -34,7 +34,7 @@ const REVOCATION_DELAY: Duration = Duration::from_mins(5);
 
 /// A registry between passes. Replaced as a whole, never changed in place.
 #[derive(Clone)]
-pub struct RegistryState {
+pub struct ServedRegistry {
     /// Which registry it is.
     pub key: RegistryKey,
     /// The object as last seen.
@@ -70,7 +70,7 @@ pub struct RegistryState {
     pub(super) former: Vec<Former>,
 }
 
-impl RegistryState {
+impl ServedRegistry {
     pub(super) fn new(key: RegistryKey, object: Arc<RegistryObject>) -> Self {
         let mut state = Self {
             tracked: Tracked::found(Version::of(&object.metadata)),
@@ -277,7 +277,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn registry(namespaced: bool, spec: &serde_json::Value) -> RegistryState {
+    pub(crate) fn registry(namespaced: bool, spec: &serde_json::Value) -> ServedRegistry {
         let mut object = json!({"metadata": {"name": "main"}, "spec": {"url": "https://h", "auth": {}}});
         object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         let object: RegistryObject = if namespaced {
@@ -286,7 +286,7 @@ pub(crate) mod tests {
         } else {
             serde_json::from_value::<ClusterHarborRegistry>(object).unwrap().into()
         };
-        RegistryState::new(object.key().unwrap(), Arc::new(object))
+        ServedRegistry::new(object.key().unwrap(), Arc::new(object))
     }
 
     #[test]
