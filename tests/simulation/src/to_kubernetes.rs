@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use http::header::ACCEPT;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tower::{BoxError, service_fn};
 
 use crate::check::condition;
-use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, kind, now, refused, streamed};
+use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, check_media, kind, now, refused, streamed};
 use crate::network::{Answer, Cut, KUBERNETES, Network, Reached, Server};
 use crate::process::Life;
 
@@ -47,6 +47,10 @@ async fn call(
 ) -> Result<Response<Body>, BoxError> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
+    let media = parts.headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
+    if let Err(refusal) = check_media(parts.method.as_str(), media, body.len()) {
+        return Ok(refused(&refusal));
+    }
     let body: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
     let partial = parts
         .headers

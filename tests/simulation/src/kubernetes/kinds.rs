@@ -13,7 +13,7 @@ pub struct Kind {
     pub version: &'static str,
     /// Objects are in namespaces.
     pub namespaced: bool,
-    /// Defined by a CustomResourceDefinition: with a status subresource, a generation, and updates of known versions only.
+    /// Defined by a CustomResourceDefinition: with a status subresource and a generation.
     pub custom: bool,
 }
 
@@ -21,6 +21,16 @@ impl Kind {
     /// `apiVersion`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.to_owned() } else { format!("{}/{}", self.group, self.version) }
+    }
+
+    /// An update has to say which version it is of.
+    pub fn updates_versions(&self) -> bool {
+        self.custom || self.name == "Lease"
+    }
+
+    /// An update of an object that is not there makes it.
+    pub fn is_made_by_updates(&self) -> bool {
+        matches!(self.name, "Lease" | "Event")
     }
 
     /// The plural and the group, as messages have them.

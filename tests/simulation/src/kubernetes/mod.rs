@@ -1,23 +1,28 @@
 //! A Kubernetes API server in memory: the kinds and verbs that the operator uses, as a tower service behind
 //! `kube::Client::new`.
 //!
-//! `kinds` lists what it stores, `schema` fills in defaults and drops what a kind does not have, `status` words refusals,
-//! `store` keeps objects and what happened to them, `request` reads a call, `rest` answers it, `watch` tells of changes,
-//! `collect` does what controllers do: owners, namespaces. It knows no admission: whoever writes here writes what an API
-//! server lets through. `tests/conformance.rs` holds its answers to those of a real one.
+//! `kinds` lists what it stores; `schema` holds custom resources to their schema, `builtin` its own kinds to their rules and
+//! `validate` all metadata to theirs; `status` words refusals, `store` keeps objects and what happened to them, `request` and
+//! `selectors` read a call, `rest` answers it, `write` changes objects, `watch` tells of changes, `collect` does what
+//! controllers do: owners, namespaces. It knows neither CEL nor admission policies: whoever writes here writes what these let
+//! through. `tests/conformance.rs` holds its answers to those of a real one.
 
+mod builtin;
 mod collect;
 mod kinds;
 mod request;
 mod rest;
 mod schema;
+mod selectors;
 mod status;
 mod store;
+mod validate;
 mod watch;
+mod write;
 
 pub use collect::is_deleting;
 pub use kinds::{KINDS, Kind, kind};
-pub use request::{Accept, Call, Verb};
+pub use request::{Accept, Call, Verb, check_media};
 pub use status::Refusal;
 pub use store::{Backup, Change, ChangeKind, Id, Object, Store, now};
 

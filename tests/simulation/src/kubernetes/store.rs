@@ -12,8 +12,8 @@ use super::kinds::{KINDS, Kind};
 /// An object as it is stored; nobody changes one in place.
 pub type Object = Arc<Value>;
 
-/// Where an object is. Ordered as lists are.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Where an object is. Ordered as lists are: by namespace and name as one text with a slash between.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Id {
     /// Index in [`KINDS`].
     kind: usize,
@@ -33,6 +33,24 @@ impl Id {
     /// Its kind.
     pub fn kind(&self) -> &'static Kind {
         &KINDS[self.kind]
+    }
+}
+
+impl Ord for Id {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        fn key(id: &Id) -> impl Iterator<Item = u8> {
+            let slash = (!id.namespace.is_empty()).then_some(b'/');
+            id.namespace.bytes().chain(slash).chain(id.name.bytes())
+        }
+        self.kind.cmp(&other.kind).then_with(|| {
+            if self.namespace == other.namespace { self.name.cmp(&other.name) } else { key(self).cmp(key(other)) }
+        })
+    }
+}
+
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -132,6 +150,20 @@ impl Store {
         self.objects.range(first..).take_while(move |(id, _)| {
             id.kind == number && namespace.as_ref().is_none_or(|namespace| id.namespace == *namespace)
         })
+    }
+
+    /// Objects of a kind as they were in a version that is not forgotten.
+    pub fn all_at(&self, version: u64, kind: &'static Kind, namespace: Option<&str>) -> BTreeMap<Id, Object> {
+        let mut objects: BTreeMap<Id, Object> =
+            self.all(kind, namespace).map(|(id, object)| (id.clone(), Arc::clone(object))).collect();
+        let is_asked = |id: &Id| id.kind() == kind && namespace.is_none_or(|namespace| id.namespace == namespace);
+        for change in self.since(version).iter().rev().filter(|change| is_asked(&change.id)) {
+            match &change.before {
+                Some(before) => drop(objects.insert(change.id.clone(), Arc::clone(before))),
+                None => drop(objects.remove(&change.id)),
+            }
+        }
+        objects
     }
 
     /// Every object.

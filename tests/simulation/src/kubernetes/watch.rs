@@ -1,5 +1,6 @@
 //! A watch: what happens after a version, until the time is up or the connection is cut.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,8 @@ const BOOKMARKS: Duration = Duration::from_mins(1);
 struct Watch {
     cluster: Cluster,
     call: Call,
+    /// Lines of what was there at the beginning.
+    first: VecDeque<Bytes>,
     /// Told of everything up to here.
     at: u64,
     until: Instant,
@@ -33,16 +36,25 @@ struct Watch {
 /// Opens a watch.
 pub(super) fn open(cluster: &Cluster, call: &Call) -> Result<BoxStream<'static, Bytes>, Refusal> {
     let store = cluster.store();
+    let initial = call.query("sendInitialEvents") == Some("true");
     let at = match call.query("resourceVersion").unwrap_or_default() {
-        // As of now, and without what is there: no client of ours asks so.
         "" | "0" => store.version(),
         text => text.parse().map_err(|_| Refusal::new(500, "", format!("resourceVersion: Invalid value: {text:?}")))?,
     };
     let seconds = call.query("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(1_800);
     let bookmarks = call.query("allowWatchBookmarks") == Some("true");
+    let mut first = VecDeque::new();
+    if initial || matches!(call.query("resourceVersion"), None | Some("" | "0")) {
+        let there = store.all(call.kind, call.namespace.as_deref()).filter(|(_, object)| call.selects(object));
+        first.extend(there.map(|(_, object)| line("ADDED", &shown(call, object))));
+    }
+    if initial && bookmarks {
+        first.push_back(bookmark_at(call, store.version(), true));
+    }
     let now = Instant::now();
     let watch = Watch {
-        at,
+        at: if initial { store.version() } else { at },
+        first,
         until: now + Duration::from_secs(seconds),
         bookmark: bookmarks.then_some(now + BOOKMARKS),
         told: store.subscribe(),
@@ -65,6 +77,9 @@ impl Watch {
             if self.over {
                 return None;
             }
+            if let Some(line) = self.first.pop_front() {
+                return Some(line);
+            }
             if let Some(line) = self.at_hand() {
                 return Some(line);
             }
@@ -79,7 +94,7 @@ impl Watch {
                 () = sleep_until(self.until) => return None,
                 () = sleep_until(bookmark) => {
                     self.bookmark = Some(Instant::now() + BOOKMARKS);
-                    return Some(self.bookmark());
+                    return Some(bookmark_at(&self.call, self.at, false));
                 }
             }
         }
@@ -120,15 +135,16 @@ impl Watch {
             (false, false) => None,
         }
     }
+}
 
-    fn bookmark(&self) -> Bytes {
-        let object = json!({
-            "kind": self.call.kind.name,
-            "apiVersion": self.call.kind.api_version(),
-            "metadata": {"resourceVersion": self.at.to_string(), "creationTimestamp": null},
-        });
-        line("BOOKMARK", &object)
+/// Tells the present version; `last`: that all that was there has been told.
+fn bookmark_at(call: &Call, at: u64, last: bool) -> Bytes {
+    let mut metadata = json!({"resourceVersion": at.to_string(), "creationTimestamp": null});
+    if last {
+        metadata = json!({"resourceVersion": at.to_string(), "annotations": {"k8s.io/initial-events-end": "true"}});
     }
+    let object = json!({"kind": call.kind.name, "apiVersion": call.kind.api_version(), "metadata": metadata});
+    line("BOOKMARK", &object)
 }
 
 fn line(event: &str, object: &Value) -> Bytes {
