@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use harbor_robot_operator::cluster::client::connect;
-use harbor_robot_simulation::kubernetes::{Accept, Call, Cluster, Verb};
+use harbor_robot_simulation::kubernetes::{Accept, Call, Cluster, Verb, check_media};
 use harbor_robot_world::ControlPlane;
 use http::Request;
 use http_body_util::BodyExt as _;
@@ -49,7 +49,19 @@ struct Step {
     body: Option<Value>,
     #[serde(default)]
     metadata: bool,
-    only: Option<String>,
+    /// The media type of a patch, if it is no merge patch.
+    media: Option<String>,
+    only: Option<Only>,
+}
+
+/// What of an answer is compared, if not all of it.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Only {
+    /// The HTTP status.
+    Code,
+    /// That, and who wrote the object by what operation.
+    Managers,
 }
 
 /// A call that is ready to be made.
@@ -57,8 +69,12 @@ struct Said {
     method: String,
     target: String,
     accept: Accept,
+    media: String,
     body: Value,
 }
+
+/// So many conversations at once.
+const AT_ONCE: usize = 4;
 
 /// No answer takes longer.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -90,7 +106,6 @@ impl Server {
 }
 
 async fn real(client: &Client, said: &Said) -> Answer {
-    let kind = if said.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
     let list = said.method == "GET" && (said.target.contains('?') && !said.target.contains("watch="));
     let accept = match said.accept {
         Accept::Whole => "application/json",
@@ -101,7 +116,7 @@ async fn real(client: &Client, said: &Said) -> Answer {
     let request = Request::builder()
         .method(said.method.as_str())
         .uri(&said.target)
-        .header("content-type", kind)
+        .header("content-type", &said.media)
         .header("accept", accept)
         .body(kube::client::Body::from(body));
     let answer = client.send(request.unwrap()).await.unwrap();
@@ -111,7 +126,10 @@ async fn real(client: &Client, said: &Said) -> Answer {
 }
 
 async fn in_memory(cluster: &Cluster, said: &Said) -> Answer {
-    let call = match Call::parse(&said.method, &said.target, said.accept, said.body.clone(), "conversation") {
+    let bytes = said.body.to_string().len();
+    let call = check_media(&said.method, &said.media, bytes)
+        .and_then(|()| Call::parse(&said.method, &said.target, said.accept, said.body.clone(), "conversation"));
+    let call = match call {
         Ok(call) => call,
         Err(refusal) => return (refusal.code, vec![refusal.to_json()]),
     };
@@ -135,6 +153,10 @@ fn lines(text: &[u8]) -> Vec<Value> {
 /// Puts values of former answers, the namespace and the path into a text.
 fn filled(text: &str, namespace: &str, path: &str, answers: &[Answer]) -> String {
     let mut text = text.replace("$path", path).replace("$ns", namespace);
+    while let Some((before, rest)) = text.split_once("$x(") {
+        let (number, after) = rest.split_once(')').expect("$x( is closed");
+        text = format!("{before}{}{after}", "x".repeat(number.parse().unwrap()));
+    }
     while let Some((before, rest)) = text.split_once("${") {
         let (inside, after) = rest.split_once('}').expect("${ is closed");
         let (number, place) = inside.split_once('.').expect("${N.path}");
@@ -177,8 +199,10 @@ impl Comparable {
                 let refused = fields.get("status").and_then(Value::as_str) == Some("Failure");
                 for (name, value) in fields {
                     let value = match name.as_str() {
-                        "managedFields" | "message" => continue,
-                        "details" if refused => continue,
+                        "managedFields" => continue,
+                        // Programs go by what a refusal is about.
+                        "message" if refused => continue,
+                        "causes" => causes(value),
                         "uid" => json!(self.name("uid", value)),
                         // A list's version is of its moment, and no object's.
                         "resourceVersion" if under == "list" => continue,
@@ -203,10 +227,41 @@ impl Comparable {
         self.0.entry(format!("{what} {value}")).or_insert(next).clone()
     }
 
+    /// Of bookmarks, only the one that ends the first events comes at a certain time.
     fn lines(&mut self, lines: &[Value]) -> Vec<Value> {
-        let told = lines.iter().filter(|line| line["type"] != "BOOKMARK");
-        told.map(|line| self.of(line, "")).collect()
+        let told = lines
+            .iter()
+            .filter(|line| line["type"] != "BOOKMARK" || !line["object"]["metadata"]["annotations"].is_null());
+        let without_its_version = |line: &Value| {
+            let mut line = line.clone();
+            line["object"]["metadata"].as_object_mut().map(|metadata| metadata.remove("resourceVersion"));
+            line
+        };
+        told.map(|line| match line["type"].as_str() {
+            Some("BOOKMARK") => without_its_version(line),
+            _ => self.of(line, ""),
+        })
+        .collect()
     }
+}
+
+/// What is wrong with which field. A real server says some of it twice, and that it looked no further.
+fn causes(of: &Value) -> Value {
+    let causes = of.as_array().into_iter().flatten().filter(|cause| cause["field"] != "<nil>");
+    let mut causes: Vec<Value> = causes.map(|cause| json!([cause["field"], cause["reason"]])).collect();
+    causes.sort_by_key(Value::to_string);
+    causes.dedup();
+    causes.into()
+}
+
+/// Who wrote an object, in the order of names.
+fn managers(answer: &Answer) -> Vec<Value> {
+    let entries = answer.1.iter().filter_map(|object| object["metadata"]["managedFields"].as_array()).flatten();
+    let mut entries: Vec<Value> = entries
+        .map(|entry| json!([entry["manager"], entry["operation"], entry["subresource"], entry["apiVersion"]]))
+        .collect();
+    entries.sort_by_key(Value::to_string);
+    entries
 }
 
 async fn hold(server: &Server, conversation: &Conversation, kind: &Kind, namespace: &str) -> Vec<String> {
@@ -214,6 +269,7 @@ async fn hold(server: &Server, conversation: &Conversation, kind: &Kind, namespa
         method: "POST".to_owned(),
         target: "/api/v1/namespaces".to_owned(),
         accept: Accept::Whole,
+        media: "application/json".to_owned(),
         body: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
     };
     assert_eq!(server.ask(&make).await.0, 201);
@@ -240,9 +296,15 @@ async fn hold(server: &Server, conversation: &Conversation, kind: &Kind, namespa
         };
         let accept = if step.metadata { Accept::Metadata } else { Accept::Whole };
         let target = fill(target).replace(' ', "%20");
-        let answer = server.ask(&Said { method: method.to_owned(), target, accept, body }).await;
-        let body = if step.only.as_deref() == Some("code") { Vec::new() } else { comparable.lines(&answer.1) };
-        shown.push(format!("{} -> {} {}", step.call, answer.0, json!(body)));
+        let usual = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let media = step.media.as_deref().unwrap_or(usual).to_owned();
+        let answer = server.ask(&Said { method: method.to_owned(), target, accept, media, body }).await;
+        let body = match step.only {
+            Some(Only::Code) => Vec::new(),
+            Some(Only::Managers) => managers(&answer),
+            None => comparable.lines(&answer.1),
+        };
+        shown.push(format!("{}: {} -> {} {}", answers.len(), step.call, answer.0, json!(body)));
         answers.push(answer);
     }
     shown
@@ -256,35 +318,50 @@ async fn every_conversation_gets_the_same_answers_from_a_real_server_and_from_th
     // As the operator has it: a client that tries again by itself would hide some answers.
     let kubeconfig = Kubeconfig::read_from(&plane.kubeconfig).unwrap();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    let (real, in_memory) = (Server::Real(connect(config).unwrap()), Server::InMemory(Cluster::default()));
-    let (mut held, mut different) = (0, Vec::new());
-    for (number, conversation) in file.conversations.iter().enumerate() {
+    let (real, in_memory) = (Server::Real(connect(config).unwrap()), Server::InMemory(with_a_past()));
+    let held = file.conversations.iter().enumerate().flat_map(|(number, conversation)| {
         let kinds: Vec<(&str, Kind)> = match conversation.of.as_slice() {
             [] => vec![("", Kind::default())],
             of => of.iter().map(|name| (name.as_str(), file.kinds[name].clone())).collect(),
         };
-        for (name, kind) in kinds {
+        kinds.into_iter().map(move |(name, kind)| (number, conversation, name, kind))
+    });
+    let servers = [real, in_memory];
+    let compared = futures::stream::iter(held).map(|(number, conversation, name, kind)| {
+        let [real, in_memory] = &servers;
+        async move {
             // A custom resource in a body has to say what it is.
             let kind = typed(name, kind);
             let namespace = format!("c{number}-{}", name.to_lowercase());
             let namespace = namespace.trim_end_matches('-');
-            let answers = (
-                hold(&real, conversation, &kind, namespace).await,
-                hold(&in_memory, conversation, &kind, namespace).await,
+            let answers = futures::join!(
+                hold(real, conversation, &kind, namespace),
+                hold(in_memory, conversation, &kind, namespace)
             );
-            held += 1;
-            for (real, in_memory) in answers.0.iter().zip(&answers.1) {
-                if real != in_memory {
-                    different
-                        .push(format!("{} ({name})\n  real:      {real}\n  in memory: {in_memory}", conversation.name));
-                    break;
-                }
-            }
+            let different = answers.0.iter().zip(&answers.1).find(|(real, in_memory)| real != in_memory);
+            different.map(|(real, in_memory)| {
+                format!("{} ({name})\n  real:      {real}\n  in memory: {in_memory}", conversation.name)
+            })
         }
-    }
+    });
+    let compared: Vec<Option<String>> = compared.buffered(AT_ONCE).collect().await;
+    let held = compared.len();
+    let different: Vec<String> = compared.into_iter().flatten().collect();
     assert!(different.is_empty(), "{} of {held} differ\n{}", different.len(), different.join("\n"));
-    assert!(held >= 80, "{held} conversations");
-    println!("{held} conversations");
+    let conversations = file.conversations.len();
+    assert!(conversations >= 80, "{conversations} conversations");
+    println!("{conversations} conversations, {held} with their kinds");
+}
+
+/// A server that has forgotten how it began, as any has that was started on stored data.
+fn with_a_past() -> Cluster {
+    let cluster = Cluster::default();
+    for namespace in ["kube-system", "default"] {
+        let object = json!({"metadata": {"name": namespace}});
+        cluster.ask("POST", "/api/v1/namespaces", &object).unwrap();
+    }
+    cluster.store().compact();
+    cluster
 }
 
 fn typed(name: &str, mut kind: Kind) -> Kind {
