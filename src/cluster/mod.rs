@@ -13,6 +13,7 @@ pub mod reviews;
 pub mod secret_owner;
 #[cfg(test)]
 mod secret_properties;
+mod secret_snapshot;
 pub mod secret_template;
 pub mod secrets;
 pub mod service_accounts;
