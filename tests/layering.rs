@@ -9,7 +9,21 @@ use std::path::{Path, PathBuf};
 
 /// Layer, the layers it may name, the crates it may use (`*`: any).
 const LAYERS: [(&str, &[&str], &[&str]); 11] = [
-    ("api", &[], &["k8s_openapi", "kube", "schemars", "serde", "serde_json", "serde_saphyr", "thiserror", "jiff"]),
+    (
+        "api",
+        &[],
+        &[
+            "k8s_openapi",
+            "kube",
+            "schemars",
+            "serde",
+            "serde_json",
+            "serde_saphyr",
+            "serde_with_macros",
+            "thiserror",
+            "jiff",
+        ],
+    ),
     ("domain", &["api", "deadline"], &["jiff", "k8s_openapi", "serde", "strsim", "thiserror"]),
     ("registry", &["domain", "api", "deadline", "gate"], &["*"]),
     ("cluster", &["registry", "domain", "api", "decode", "gate"], &["*"]),

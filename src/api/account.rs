@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with_macros::skip_serializing_none;
 
 use super::duration::{DurationString, Interval};
 use super::{rules, schema};
@@ -54,6 +55,7 @@ pub enum RotationStrategy {
 }
 
 /// When and how the credential is replaced.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::no_overlap_in_place())]
@@ -61,19 +63,15 @@ pub enum RotationStrategy {
 pub struct Rotation {
     /// `Overlap` or `InPlace`. Left out: `Overlap`, which never breaks a login but alternates the login name between
     /// `<name>` and `<name>.b`. Whoever hard-codes the login name uses `InPlace`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<RotationStrategy>,
     /// Renew this long before the robot expires, like `10d`. Left out: a third of the lifetime.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew_before: Option<DurationString>,
     /// With `Overlap`: how long the previous credential stays valid after a rotation, like `24h`. Left out: 24h, or
     /// less where `renewBefore` or `interval` is shorter. It is cut short where the previous credential expires before,
     /// or the new one has to be renewed; `status.previous.revocationTime` tells its end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overlap: Option<DurationString>,
     /// Rotate at least this often, even if the robot lives longer, like `7d`. At least `1h`. `Never`, or left out
     /// where the registry has no default either: only before the expiry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = rules::interval_minimum())]
     pub interval: Option<Interval>,
 }
@@ -114,6 +112,7 @@ pub enum SecretKeyFormat {
 }
 
 /// A further key of the Secret.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::value_of_a_literal())]
@@ -130,7 +129,6 @@ pub struct SecretKey {
     /// text in `value`.
     pub format: SecretKeyFormat,
     /// With `Literal`: the text. Put nothing secret there: whoever may read the account reads it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub value: Option<String>,
 }
@@ -148,6 +146,7 @@ pub enum ServiceAccountUse {
 }
 
 /// A ServiceAccount that names the Secret.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceAccountRef {
@@ -158,31 +157,30 @@ pub struct ServiceAccountRef {
     /// `ImagePullSecrets`: pods of the ServiceAccount pull with the Secret. `Secrets`: it is in the ServiceAccount's list
     /// `secrets`, where Tekton and OpenShift builds look for what to push with. `Both`: both. Left out:
     /// `ImagePullSecrets`.
-    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "use")]
     pub use_: Option<ServiceAccountUse>,
 }
 
 /// The Secret that the operator writes.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretOutput {
     /// Name of the Secret, in the account's namespace. Left out: the account's name. Cannot be changed later. A Secret
     /// of that name that the operator did not make is never overwritten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = rules::object_name())]
     pub name: Option<String>,
     /// Labels for the Secret, beside the operator's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[schemars(schema_with = "schema::labels")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Annotations for the Secret, beside the operator's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     #[schemars(schema_with = "schema::annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Further keys of the Secret, for programs that want the credential in another form. `.dockerconfigjson` is always
     /// there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub keys: Option<Vec<SecretKey>>,

@@ -4,11 +4,13 @@ use super::RegistryTime;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with_macros::skip_serializing_none;
 
 use super::account::RegistryKind;
 use super::permissions::PermissionRecord;
 
 /// The registry an account uses. It is decided once and kept.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PinnedRegistry {
@@ -18,12 +20,12 @@ pub struct PinnedRegistry {
     #[schemars(length(max = 253))]
     pub name: String,
     /// The registry's URL when the robot was last seen there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub url: Option<String>,
 }
 
 /// The robot whose credential is published. Times are Harbor's.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RobotRecord {
@@ -35,10 +37,8 @@ pub struct RobotRecord {
     /// When the robot was created.
     pub creation_time: RegistryTime,
     /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub update_time: Option<RegistryTime>,
     /// When the credential expires. Absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration_time: Option<RegistryTime>,
 }
 
@@ -70,14 +70,13 @@ pub struct SecretRecord {
 }
 
 /// The projects that a system robot reaches.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectsRecord {
     /// `true`: all projects of Harbor, also those to come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all: Option<bool>,
     /// How many projects are named or match.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<i32>,
     /// The first 100 of them, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -86,6 +85,7 @@ pub struct ProjectsRecord {
 }
 
 /// What became of the Secret in one namespace.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceRecord {
@@ -95,43 +95,34 @@ pub struct NamespaceRecord {
     /// Whether the Secret there holds the credential that is published.
     pub ready: bool,
     /// Why not, as one word from the table of reasons.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 316))]
     pub reason: Option<String>,
     /// What is wrong and what to do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32768))]
     pub message: Option<String>,
 }
 
 /// What the operator found and did.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountStatus {
     /// The `metadata.generation` that this status describes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The registry object in use, kept once it was decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<PinnedRegistry>,
     /// The robot whose credential is published.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robot: Option<RobotRecord>,
     /// The robot that was replaced, while its credential still works.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<PreviousRobot>,
     /// When the credential will be replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewal_time: Option<RegistryTime>,
     /// When the credential was last replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rotation_time: Option<RegistryTime>,
     /// The token of the annotation `harbor-robots.io/refresh` that was acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub handled_refresh: Option<String>,
     /// The token of the annotation `harbor-robots.io/revoke` that was acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub handled_revoke: Option<String>,
     /// The Secrets that hold the credential: the first one, and of copies in other namespaces the first 99.
@@ -145,14 +136,11 @@ pub struct AccountStatus {
     #[schemars(length(max = 500), extend("x-kubernetes-list-type" = "atomic"))]
     pub permissions: Vec<PermissionRecord>,
     /// The lifetime in effect: whole days, like `30d`, or `Never`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub expires_after: Option<String>,
     /// The projects that a SystemRobotAccount reaches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projects: Option<ProjectsRecord>,
     /// How many namespaces a SystemRobotAccount's Secret is wanted in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_count: Option<i32>,
     /// What became of a SystemRobotAccount's Secret in each namespace: at most 100 of them, those that failed first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -160,7 +148,6 @@ pub struct AccountStatus {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub namespaces: Vec<NamespaceRecord>,
     /// `true` when the robot is from before Harbor 2.2 and Harbor does not edit it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy: Option<bool>,
     /// `Ready`: a credential that works is published now. `Synced`: Harbor equals the spec. `Reconciling`, `Stalled` and
     /// `RenewalOverdue` are present only while true.

@@ -2,6 +2,7 @@
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
+use serde_with_macros::skip_serializing_none;
 
 use super::duration::DurationString;
 use super::registry::{AccountDefaults, ClusterHarborRegistrySpec, RateLimit, RegistryAuth, RegistryTls};
@@ -9,6 +10,7 @@ use super::registry_rules;
 use super::registry_status::RegistryStatus;
 
 /// Where the Harbor is and how the operator uses it.
+#[skip_serializing_none]
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "harbor-robots.io",
@@ -35,35 +37,28 @@ pub struct HarborRegistrySpec {
     /// How the operator logs in.
     pub auth: RegistryAuth,
     /// Whose certificates are trusted. Left out: the system's certificate authorities.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<RegistryTls>,
     /// `host` or `host:port` that images are pulled from, an IPv6 address in brackets and with its port. Left out: what
     /// Harbor named first at `url`; another answer later has to be confirmed by the annotation
     /// `harbor-robots.io/confirm-host`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 300))]
     #[x_kube(validation = registry_rules::host())]
     pub registry_host: Option<String>,
     /// Further `host` or `host:port` names that the credential is written for, like those of mirrors. Each is
     /// written with and without the port of its scheme.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = registry_rules::hosts())]
     pub additional_hosts: Option<Vec<String>>,
     /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it, and
     /// not shorter than the operator allows (1m, unless it was started otherwise). Left out: 10m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_interval: Option<DurationString>,
     /// How hard the operator may press this Harbor; not harder than it allows (10 calls per second, unless it was started
     /// otherwise).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
     /// For accounts that leave these fields out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<AccountDefaults>,
     /// `true` stops the operator for every account of this registry: set it before a backup is restored and while two
     /// clusters run on the same one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
 

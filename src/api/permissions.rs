@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with_macros::skip_serializing_none;
 
 /// One of the ten permissions of Harbor's web page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -81,14 +82,13 @@ pub enum PermissionKind {
 }
 
 /// What may be done with one resource.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PermissionRecord {
     /// `Project`, or `System` for what is not about projects. Absent where nothing but one project is meant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<PermissionKind>,
     /// With `Project`: the name of a project, a pattern of names, or `*` for all projects.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub project: Option<String>,
     /// Harbor's name of the resource, like `repository`.

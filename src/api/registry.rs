@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with_macros::skip_serializing_none;
 
 use super::account::Rotation;
 use super::duration::{Delay, DurationString, ExpiresAfter};
@@ -13,6 +14,7 @@ use super::registry_status::RegistryStatus;
 use super::{registry_rules, rules};
 
 /// Where the Harbor is and how the operator uses it.
+#[skip_serializing_none]
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "harbor-robots.io",
@@ -37,54 +39,44 @@ pub struct ClusterHarborRegistrySpec {
     /// How the operator logs in.
     pub auth: RegistryAuth,
     /// Whose certificates are trusted. Left out: the system's certificate authorities.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<RegistryTls>,
     /// `host` or `host:port` that images are pulled from, an IPv6 address in brackets and with its port. Left out: what
     /// Harbor named first at `url`; another answer later has to be confirmed by the annotation
     /// `harbor-robots.io/confirm-host`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 300))]
     #[x_kube(validation = registry_rules::host())]
     pub registry_host: Option<String>,
     /// Further `host` or `host:port` names that the credential is written for, like those of mirrors. Each is
     /// written with and without the port of its scheme.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 300)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = registry_rules::hosts())]
     pub additional_hosts: Option<Vec<String>>,
     /// How often Harbor is looked at for changes made by others, like `10m`. Longer where the rate limit asks for it.
     /// Left out: 10m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll_interval: Option<DurationString>,
     /// How hard the operator may press this Harbor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
     /// For accounts that leave these fields out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<AccountDefaults>,
     /// Which namespaces may ask for what. Without an entry, nobody may ask for anything. An entry counts only when
     /// namespace and project match in that same entry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub grants: Option<Vec<Grant>>,
     /// How long an account that lost its grant keeps working, like `5m`, or `0s`. Renewals stop at once. Left out: 5m.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_revocation_delay: Option<Delay>,
     /// Harbor's own settings for robots, written to Harbor. Needs the login of an administrator.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_settings: Option<ServerSettings>,
     /// Robots that an account of this cluster made and that no account owns any more. `Report`: count them in the
     /// status. `Delete`: delete them as well. Left out: `Report`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphan_policy: Option<OrphanPolicy>,
     /// `true` stops the operator for every account of this registry: set it before a backup is restored and while two
     /// clusters run on the same one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
 
 /// How the operator logs in. Exactly one member.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = registry_rules::one_login())]
@@ -92,7 +84,6 @@ pub struct RegistryAuth {
     /// A Secret with the keys `username` and `password`: in the operator's cluster resource namespace for a
     /// ClusterHarborRegistry, in its own namespace for a HarborRegistry, where it needs the label
     /// `harbor-robots.io/use: login`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LoginSecretRef>,
 }
 
@@ -108,18 +99,17 @@ pub struct LoginSecretRef {
 }
 
 /// Whose certificates are trusted. What is given replaces the system's certificate authorities.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = registry_rules::one_ca_source())]
 pub struct RegistryTls {
     /// Certificates of the authorities, in PEM form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 131_072))]
     #[x_kube(validation = registry_rules::pem())]
     pub ca_certificates: Option<String>,
     /// A ConfigMap or Secret with the certificates, in the same namespace as the login. The Secret of a HarborRegistry needs
     /// the label `harbor-robots.io/use: ca`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_certificates_ref: Option<CaCertificatesRef>,
 }
 
@@ -151,29 +141,27 @@ pub struct CaCertificatesRef {
 }
 
 /// How hard the operator may press a Harbor.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// Calls started per second at most. Left out: 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub requests_per_second: Option<i32>,
     /// Calls under way at one time at most. Left out: 8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000))]
     pub max_in_flight: Option<i32>,
 }
 
 /// For accounts that leave these fields out.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rules::renewal_within_lifetime())]
 pub struct AccountDefaults {
     /// Lifetime of a credential in whole days, like `30d`, or `Never`. Left out: 30d.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_after: Option<ExpiresAfter>,
     /// When and how credentials are replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
 }
 
@@ -198,6 +186,7 @@ pub enum GrantRetention {
 }
 
 /// What some namespaces may ask for in some projects.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = registry_rules::one_namespace_source())]
@@ -208,13 +197,11 @@ pub struct Grant {
     #[x_kube(validation = rules::object_name())]
     pub name: String,
     /// The namespaces, by name. Either this or `namespaceSelector`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::namespace_names())]
     pub namespaces: Option<Vec<String>>,
     /// The namespaces, by their labels. Either this or `namespaces`. Every namespace is written as
     /// `matchExpressions: [{key: kubernetes.io/metadata.name, operator: Exists}]`: a selector without terms is refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     #[x_kube(validation = rules::selects_something())]
     pub namespace_selector: Option<LabelSelector>,
@@ -225,41 +212,35 @@ pub struct Grant {
     pub projects: Vec<String>,
     /// The most an account may ask for, by the names of Harbor's web page, without those of Helm charts: these are
     /// artifacts. At least one pair must be given here or in `access`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "set"))]
     #[x_kube(validation = rules::names_no_charts())]
     pub permissions: Option<Vec<Permission>>,
     /// Further resource and action pairs that an account may ask for. `*` stands for any, but never for pairs that
     /// could widen a robot's own rights, like `robot:create`: those must be written out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 140))]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "action"]))]
     #[x_kube(validation = rules::pairs_or_star())]
     pub access: Option<Vec<AccessRule>>,
     /// The longest lifetime an account may ask for, in whole days, like `30d`, or `Never` for any. Left out: `90d`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_expires_after: Option<ExpiresAfter>,
     /// `Allowed`: accounts may take over robots that nobody's mark is on. Left out: `Denied`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<GrantAdoption>,
     /// `Allowed`: accounts may have `deletionPolicy: Retain`, so that their robots live on without them until they expire.
     /// Left out: `Denied`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<GrantRetention>,
 }
 
 /// Harbor's own settings for robots.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerSettings {
     /// The text that Harbor puts before every robot's name. Changing it renames every robot of that Harbor at once, also
     /// those of others, so it is written only with the annotation `harbor-robots.io/confirm-prefix: <the new prefix>`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(validation = registry_rules::robot_name_prefix())]
     pub robot_name_prefix: Option<String>,
     /// The lifetime that Harbor's web page offers for new robots, in whole days, like `30d`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 6))]
     #[x_kube(validation = registry_rules::whole_days())]
     pub robot_token_duration: Option<String>,

@@ -4,49 +4,41 @@ use super::RegistryTime;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_with_macros::skip_serializing_none;
 
 use super::permissions::PermissionRecord;
 
 /// What the operator found.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryStatus {
     /// The `metadata.generation` that this status describes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Harbor's version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub harbor_version: Option<String>,
     /// The host that images are pulled from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub registry_host: Option<String>,
     /// The name of this cluster in the marks of its robots.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub cluster_name: Option<String>,
     /// What the operator logs in as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<LoginRecord>,
     /// The text that Harbor puts before every robot's name, if the login may read it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub robot_name_prefix: Option<String>,
     /// The permissions that this Harbor knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<CatalogueRecord>,
     /// How many accounts use this registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_count: Option<i32>,
     /// How many robots in projects in use, and on the level of the system, carry a mark of this cluster and have no
     /// account any more. Robots that `deletionPolicy: Retain` left are not among them, if their mark says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphan_count: Option<i32>,
     /// Robots in projects in use, and on the level of the system, that no account manages, of this cluster or another: nobody
     /// renews them. They have no mark, or an account left them by `deletionPolicy: Retain`. The operator's own login is not
     /// among them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmanaged_robots: Option<UnmanagedRobots>,
     /// Harbors that `spec.url` named before and in which robots of this registry's accounts are, or may be, left.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -62,6 +54,7 @@ pub struct RegistryStatus {
 }
 
 /// Robots that no account manages.
+#[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnmanagedRobots {
@@ -69,15 +62,14 @@ pub struct UnmanagedRobots {
     pub count: i32,
     /// When the first of them expires, in Harbor's time. Absent: none of them will; those that are disabled or have expired
     /// serve nobody.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_expiration_time: Option<RegistryTime>,
     /// The full name of that robot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub next_to_expire: Option<String>,
 }
 
 /// A Harbor that `spec.url` named before.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FormerUrl {
@@ -85,7 +77,6 @@ pub struct FormerUrl {
     #[schemars(length(max = 300))]
     pub url: String,
     /// How many robots of this registry's accounts are left there; absent if the login could not ask.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robots: Option<i32>,
     /// The full names of the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -106,6 +97,7 @@ pub enum LoginKind {
 }
 
 /// What the operator logs in as.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginRecord {
@@ -115,17 +107,14 @@ pub struct LoginRecord {
     #[schemars(length(max = 512))]
     pub name: String,
     /// Whether Harbor lets this login update robots of projects; absent until it was tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_update: Option<bool>,
     /// Whether Harbor lets this login update robots of the system; absent until it was tried.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_update_system: Option<bool>,
     /// What a robot login holds, if it may look: at most 100 rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
     pub permissions: Vec<PermissionRecord>,
     /// When the login expires, in Harbor's time. Absent: never, or the login may not see it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration_time: Option<RegistryTime>,
 }
 
