@@ -54,7 +54,10 @@ impl DurationString {
 impl Interval {
     /// The span of time, `None` for `Never`. Fails on a text outside the grammar.
     pub fn parse(&self) -> Result<Option<Duration>, InvalidDuration> {
-        read(&self.0, INTERVAL, |text| or_never(text, span))
+        if self.0 == "Never" {
+            return Ok(None);
+        }
+        read(&self.0, INTERVAL, span).map(Some)
     }
 }
 
@@ -68,16 +71,15 @@ impl Delay {
 impl ExpiresAfter {
     /// Whole days, `None` for `Never`. Fails on a text outside the grammar.
     pub fn days(&self) -> Result<Option<u32>, InvalidDuration> {
-        read(&self.0, EXPIRES_AFTER, |text| or_never(text, |text| text.strip_suffix('d').and_then(number)))
+        if self.0 == "Never" {
+            return Ok(None);
+        }
+        read(&self.0, EXPIRES_AFTER, |text| text.strip_suffix('d').and_then(number)).map(Some)
     }
 }
 
 fn read<T>(text: &str, expected: &'static str, grammar: impl Fn(&str) -> Option<T>) -> Result<T, InvalidDuration> {
     grammar(text).ok_or_else(|| InvalidDuration { text: text.to_owned(), expected })
-}
-
-fn or_never<T>(text: &str, grammar: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-    if text == "Never" { Some(None) } else { grammar(text).map(Some) }
 }
 
 /// `[1-9][0-9]{0,4}(d|h|m|s)`.
