@@ -1,6 +1,6 @@
 //! What must hold: after every step, and when the malice is over and everything has settled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -23,23 +23,18 @@ pub(crate) fn condition<'a>(object: &'a Value, name: &str) -> &'a Value {
 /// A login in a Secret: host, user name, password.
 type Login = (String, String, String);
 
-fn logins(secret: &Value) -> Vec<Login> {
-    let decoded = secret["data"][".dockerconfigjson"]
-        .as_str()
-        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
-    let config: Value = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+/// A value of a Secret's data.
+pub(crate) fn decoded(value: &Value) -> Option<Vec<u8>> {
+    base64::engine::general_purpose::STANDARD.decode(value.as_str()?).ok()
+}
+
+pub(crate) fn logins(secret: &Value) -> Vec<Login> {
+    let config: Value = decoded(&secret["data"][".dockerconfigjson"])
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let entries = config["auths"].as_object().into_iter().flatten();
     entries.map(|(host, entry)| (host.clone(), text(&entry["username"]), text(&entry["password"]))).collect()
-}
-
-/// The account that a robot's mark names, by its path: one that was made again takes over what the former one of its name
-/// left. `None` for a robot that nobody owns, or not any more.
-fn owner(description: &str) -> Option<&str> {
-    let inside = description.rsplit_once("[harbor-robots.io/v1 ")?.1.split(']').next()?;
-    let mut words = inside.split(' ').skip(1);
-    let path = words.next()?.strip_prefix("simulated/")?;
-    words.all(|word| word != "retained").then_some(path)
 }
 
 /// All of a robot, or that there is none.
@@ -62,8 +57,13 @@ impl World {
 
     /// The robot that an account's status names: which Harbor's, and its id.
     pub fn robot_of(&self, number: usize) -> Option<(usize, i64)> {
-        let id = self.account(number)?["status"]["robot"]["id"].as_i64()?;
-        Some((self.wishes[number].harbor(), id))
+        let status = &self.account(number)?["status"];
+        let harbor = Self::harbor_at(status["registry"]["url"].as_str()?)?;
+        let id = status["robot"]["id"].as_i64()?;
+        // A status may be damaged, or be about to follow a registry to another Harbor.
+        let state = self.harbor(harbor).state();
+        let name = &state.robots.get(id)?.row.name;
+        status["robot"]["name"].as_str()?.ends_with(name.as_str()).then_some((harbor, id))
     }
 
     /// The robots of people are those that a Harbor has now.
@@ -72,7 +72,8 @@ impl World {
         self.strangers.retain(|(at, ..)| *at != harbor);
         for (name, id) in state.robots.all_listed() {
             let robot = state.robots.get(*id);
-            if robot.is_some_and(|robot| !robot.row.description.contains("[harbor-robots.io/")) {
+            let was_marked = self.unmarked.iter().any(|robot| robot.harbor == harbor && robot.name == *name);
+            if robot.is_some_and(|robot| !was_marked && !robot.row.description.contains("[harbor-robots.io/")) {
                 self.strangers.push((harbor, name.clone(), as_it_is(robot)));
             }
         }
@@ -96,19 +97,6 @@ impl World {
             }
         }
         wrong
-    }
-
-    /// Names of the robots of each account: `namespace/name`, or `/name`.
-    fn robots_by_account(&self, harbor: usize) -> BTreeMap<String, Vec<String>> {
-        let state = self.harbor(harbor).state();
-        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, id) in state.robots.all_listed() {
-            let description = state.robots.get(*id).map(|robot| robot.row.description.as_str()).unwrap_or_default();
-            if let Some(account) = owner(description) {
-                found.entry(account.to_owned()).or_default().push(name.clone());
-            }
-        }
-        found
     }
 
     /// What must hold when nothing is wrong any more and there was time.
@@ -159,17 +147,7 @@ impl World {
             wrong.extend(self.service_accounts(number, &account));
             wrong.extend(self.credential(number).err().map(|why| format!("b: {name} is Ready, and {why}")));
         }
-        for (number, host) in HOSTS.iter().enumerate() {
-            for (account, robots) in self.robots_by_account(number) {
-                // Under Retain no failure holds the account for more than a minute, and then its robot's mark does not say that
-                // it was retained.
-                let retained =
-                    self.wishes.iter().any(|wish| wish.path() == account && wish.spec["deletionPolicy"] == "Retain");
-                if !paths.contains(&account) && !(number == 1 && (self.excused || retained)) {
-                    wrong.push(format!("a: robots at {host} of {account}, which is gone: {}", robots.join(", ")));
-                }
-            }
-        }
+        wrong.extend(self.left_robots(&paths));
         let store = self.cluster.store();
         for (id, secret) in store.all(kind("Secret"), None) {
             let labels = &secret["metadata"]["labels"];
@@ -198,7 +176,7 @@ impl World {
     /// noticed then.
     fn overdue(&self, number: usize, account: &Value) -> Option<Violation> {
         let wish = &self.wishes[number];
-        let now = self.harbor(wish.harbor()).state().clock.now_ms();
+        let now = self.harbor(self.harbor_of(number)).state().clock.now_ms();
         let grace = i64::try_from(self.poll.as_millis()).unwrap_or(i64::MAX) + 90_000;
         let status = &account["status"];
         let over = |at: &Value| {
@@ -214,18 +192,6 @@ impl World {
             return None;
         };
         Some(format!("k: {} is late to {what}: {status}", wish.id()))
-    }
-
-    /// Robots of an account that its status does not name.
-    fn stray_robots(&self, number: usize, account: &Value) -> Option<Violation> {
-        let wish = &self.wishes[number];
-        let named =
-            |field: &str| account["status"][field]["name"].as_str().and_then(|name| name.strip_prefix("robot$"));
-        let known: BTreeSet<&str> = [named("robot"), named("previous")].into_iter().flatten().collect();
-        let all = self.robots_by_account(wish.harbor());
-        let found = all.get(&wish.path())?;
-        let strays: Vec<&str> = found.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
-        (!strays.is_empty()).then(|| format!("a: {} does not know its robots {}", wish.id(), strays.join(", ")))
     }
 
     /// The accounts that are Ready with a credential.
@@ -275,7 +241,7 @@ impl World {
     pub fn something_is_due_within(&self, time: Duration) -> bool {
         (0..self.wishes.len()).any(|number| {
             let Some(account) = self.account(number) else { return false };
-            let now = self.harbor(self.wishes[number].harbor()).state().clock.now_ms();
+            let now = self.harbor(self.harbor_of(number)).state().clock.now_ms();
             let most = i64::try_from(time.as_millis()).unwrap_or(i64::MAX) + 120_000;
             [&account["status"]["renewalTime"], &account["status"]["previous"]["revocationTime"]].into_iter().any(
                 |at| {
@@ -288,7 +254,7 @@ impl World {
 
     /// True if anything that an account's Secrets hold logs in, with whatever rights.
     fn logs_in(&self, number: usize, account: &Value) -> bool {
-        let (wish, state) = (&self.wishes[number], self.harbor(self.wishes[number].harbor()).state());
+        let (wish, state) = (&self.wishes[number], self.harbor(self.harbor_of(number)).state());
         self.places(number, account).into_iter().any(|namespace| {
             let place = Id::new(kind("Secret"), &namespace, &wish.name);
             let held = self.cluster.store().get(&place).map(|secret| logins(secret)).unwrap_or_default();
@@ -301,16 +267,23 @@ impl World {
         let wish = &self.wishes[number];
         let account = self.account(number).ok_or("it is gone")?;
         let (harbor, id) = self.robot_of(number).ok_or("its status names no robot")?;
+        if harbor != self.harbor_of(number) {
+            return Err(format!("its robot is at {}", HOSTS[harbor]));
+        }
+        let own = self.own_password(number);
         let state = self.harbor(harbor).state();
         for namespace in self.places(number, &account) {
             let place = Id::new(kind("Secret"), &namespace, &wish.name);
             let secret = self.cluster.store().get(&place).cloned().ok_or(format!("{place} is not there"))?;
             let logins = logins(&secret);
             let hosts: Vec<&str> = logins.iter().map(|(host, ..)| host.as_str()).collect();
-            let wanted = self.hosts(harbor);
+            let wanted = self.hosts(wish.registry());
             let (_, user, password) = logins.first().ok_or(format!("{place} holds no login"))?;
             if !hosts.iter().eq(&wanted) || logins.iter().any(|(_, name, secret)| (name, secret) != (user, password)) {
                 return Err(format!("{place} is for {hosts:?}, or holds several logins"));
+            }
+            if account["spec"]["passwordSecretRef"].is_object() && own.as_ref() != Some(password) {
+                return Err(format!("{place} does not hold the account's own password"));
             }
             let robot = state.robot_login(user, password).ok_or(format!("{user} of {place} does not log in"))?;
             if robot.row.id != id {
@@ -337,50 +310,6 @@ impl World {
         }
         Ok(())
     }
-
-    /// Keeps in mind what is published, and by which account.
-    pub fn note_published(&mut self) {
-        for number in 0..self.wishes.len() {
-            let Some(secret) = self.secret_of(number).and_then(|id| self.cluster.store().get(&id).cloned()) else {
-                continue;
-            };
-            for (host, user, password) in logins(&secret) {
-                if let Some(harbor) = HOSTS.iter().position(|known| *known == host) {
-                    self.published.entry((number, harbor, user, password)).or_insert(None);
-                }
-            }
-        }
-    }
-
-    /// A person wants all that an account published so far to end at once.
-    pub fn revoke_published(&mut self, account: usize) {
-        self.note_published();
-        // An object that is made with a token, and did not see it come, does not act on it.
-        let Some(object) = self.account(account).filter(|object| !is_deleting(object)) else { return };
-        let uid = object["metadata"]["uid"].as_str().map(str::to_owned);
-        for (_, revoked) in self.published.iter_mut().filter(|((number, ..), _)| *number == account) {
-            revoked.clone_from(&uid);
-        }
-    }
-
-    /// Logins that were published once, and should have ended.
-    fn outlived(&self) -> Vec<Violation> {
-        let mut wrong = Vec::new();
-        for ((number, harbor, user, password), revoked) in &self.published {
-            let state = self.harbor(*harbor).state();
-            let Some(robot) = state.robot_login(user, password) else { continue };
-            let Some(account) = self.account(*number) else { continue };
-            let status = &account["status"];
-            let (robot, wish) = (robot.row.id, self.wishes[*number].id());
-            let known = ["robot", "previous"].into_iter().any(|field| status[field]["id"] == robot);
-            if revoked.is_some() && revoked.as_deref() == account["metadata"]["uid"].as_str() {
-                wrong.push(format!("b: {user} was revoked by {wish}, and logs in"));
-            } else if !known {
-                wrong.push(format!("b: {user} was published by {wish}, which does not know it any more, and logs in"));
-            }
-        }
-        wrong
-    }
 }
 
 /// Pairs that an account asks for, in each of its projects.
@@ -391,7 +320,10 @@ fn rights(spec: &Value) -> BTreeSet<String> {
         Some("PullArtifacts") => "repository:pull".to_owned(),
         other => format!("{other:?}"),
     };
-    names.into_iter().flatten().map(pair).collect()
+    let further = spec["access"].as_array().into_iter().flatten();
+    let further =
+        further.map(|rule| [&rule["resource"], &rule["action"]].map(|text| text.as_str().unwrap_or_default()));
+    names.into_iter().flatten().map(pair).chain(further.map(|pair| pair.join(":"))).collect()
 }
 
 fn pairs(group: &Group) -> BTreeSet<String> {

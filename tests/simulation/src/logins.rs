@@ -4,10 +4,11 @@
 use harbor_stand_in::state::State;
 use harbor_stand_in::state::grants::{Access, Group, Scope};
 use harbor_stand_in::state::robots::Row;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kubernetes::{Id, kind};
-use crate::world::{SYSTEM, Wish, World};
+use crate::wishes::Wish;
+use crate::world::{HOSTS, SYSTEM, World};
 
 /// Stored name of the operator's robot.
 const ROBOT: &str = "operator";
@@ -82,8 +83,13 @@ fn make(state: &mut State) -> i64 {
     };
     let robots = [("robot", "list"), ("robot", "create"), ("robot", "read"), ("robot", "delete")];
     let of_system = pairs(&[&robots[..], &[("project", "list")]].concat());
-    let of_projects =
-        pairs(&[&robots[..], &[("project", "read"), ("repository", "pull"), ("repository", "push")]].concat());
+    let of_projects = pairs(
+        &[
+            &robots[..],
+            &[("project", "read"), ("repository", "pull"), ("repository", "push"), ("export-cve", "create")],
+        ]
+        .concat(),
+    );
     let groups = vec![
         Group { scope: Scope::System, access: of_system },
         Group { scope: Scope::AllProjects, access: of_projects },
@@ -97,14 +103,21 @@ impl World {
         Id::new(kind("Secret"), [SYSTEM, "team-b"][number], "login")
     }
 
-    /// Writes the login Secret of a Harbor.
+    /// Writes the login Secrets of the registries that name a Harbor.
+    pub fn write_logins(&self, harbor: usize) {
+        for registry in (0..HOSTS.len()).filter(|registry| self.harbor_of_registry(*registry) == harbor) {
+            self.write_login(registry);
+        }
+    }
+
+    /// Writes the login Secret of a registry.
     pub fn write_login(&self, number: usize) {
-        let id = Self::login(number);
-        let user = self.logins[number].user(&self.harbor(number).state());
+        let (id, harbor) = (Self::login(number), self.harbor_of_registry(number));
+        let user = self.logins[harbor].user(&self.harbor(harbor).state());
         let labels = if number == 1 { json!({"harbor-robots.io/use": "login"}) } else { json!({}) };
         let object = json!({
             "metadata": {"name": id.name, "namespace": id.namespace, "labels": labels},
-            "stringData": {"username": user, "password": self.passwords[number]},
+            "stringData": {"username": user, "password": self.passwords[harbor]},
         });
         self.put(id.kind(), &id.namespace, &object);
     }
@@ -125,21 +138,28 @@ impl World {
         self.logins[number] = login;
         let password = format!("Harbor{}", self.network.calls());
         self.set_password(number, &password);
-        self.write_login(number);
+        self.write_logins(number);
     }
 
     /// Where an account asks for what a robot's login cannot do, the operator gets a better login, or the account asks for it
     /// no longer.
     pub(crate) fn allow_updates(&mut self, number: usize) {
-        let asks = |wish: &Wish| wish.harbor() == number && wish.spec["rotation"]["strategy"] == "InPlace";
-        if self.logins[number] == Login::Administrator || !self.wishes.iter().any(asks) {
+        let asks = |wish: &Wish| wish.spec["rotation"]["strategy"] == "InPlace" || wish.has_own_password();
+        let asking: Vec<usize> = (0..self.wishes.len())
+            .filter(|account| self.harbor_of(*account) == number && asks(&self.wishes[*account]))
+            .collect();
+        if self.logins[number] == Login::Administrator || asking.is_empty() {
             return;
         }
-        if self.seed.is_multiple_of(2) {
-            self.log_in_as(number, Login::Administrator);
+        // What Git has no more nobody changes there.
+        let stuck = asking.iter().any(|account| self.wishes[*account].deleted && self.account(*account).is_some());
+        if stuck || self.seed.is_multiple_of(2) {
+            return self.log_in_as(number, Login::Administrator);
         }
-        for wish in self.wishes.iter_mut().filter(|wish| asks(wish) && self.logins[number] == Login::Robot) {
-            wish.spec["rotation"]["strategy"] = json!("Overlap");
+        for account in asking {
+            let spec = &mut self.wishes[account].spec;
+            spec["rotation"]["strategy"] = json!("Overlap");
+            spec["passwordSecretRef"] = Value::Null;
         }
     }
 

@@ -118,14 +118,16 @@ fn main() -> ExitCode {
     let reached = reached.into_inner().unwrap_or_else(PoisonError::into_inner);
     let missing: Vec<&str> = OF_ACCOUNTS.into_iter().filter(|reason| !reached.reasons.contains(*reason)).collect();
     println!(
-        "reached: {} of {} reasons, {} kinds of events, {} kinds of calls",
+        "reached: {} of {} reasons of accounts, {} of registries, {} kinds of events, {} kinds of calls",
         OF_ACCOUNTS.len() - missing.len(),
         OF_ACCOUNTS.len(),
+        reached.registries.len(),
         reached.events.len(),
         reached.calls.len()
     );
     if options.coverage {
         println!("no account came to {}", missing.join(", "));
+        println!("registries: {}", reached.registries.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
         println!("calls: {}", reached.calls.iter().map(String::as_str).collect::<Vec<_>>().join("\n  "));
         println!("events: {}", reached.events.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
     }

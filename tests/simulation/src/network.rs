@@ -31,6 +31,8 @@ pub enum Answer {
     Lost,
     /// This status, from something on the way or from the server in its distress.
     Status(u16),
+    /// What the server says, but for the second half of its body.
+    Half,
     /// Nothing, ever.
     Silence,
     /// Nothing, since its process dies.
@@ -44,6 +46,7 @@ impl fmt::Display for Fate {
             Answer::Own => write!(f, "{arrives} {} s late", self.wait.as_secs()),
             Answer::Lost => write!(f, "{arrives}, and its connection is lost"),
             Answer::Status(status) => write!(f, "{arrives}, and is answered {status}"),
+            Answer::Half => write!(f, "{arrives}, and half of its answer comes"),
             Answer::Silence => write!(f, "{arrives}, and is never answered"),
             Answer::Death => write!(f, "{arrives}, and its process dies"),
         }
@@ -111,8 +114,6 @@ struct Inner {
     held: Option<Instant>,
     /// Until when every call takes its time.
     slow: Option<Instant>,
-    /// A Harbor's host, and what is in the URLs of the calls that it cannot answer.
-    fails: Option<(String, String)>,
 }
 
 /// What of the operator was reached.
@@ -120,6 +121,8 @@ struct Inner {
 pub struct Reached {
     /// Reasons of accounts' conditions.
     pub reasons: BTreeSet<String>,
+    /// Reasons of registries' conditions.
+    pub registries: BTreeSet<String>,
     /// Reasons of events.
     pub events: BTreeSet<String>,
     /// Verbs and kinds, methods and paths without what tells objects apart.
@@ -130,6 +133,7 @@ impl Reached {
     /// And what others reached.
     pub fn extend(&mut self, other: Self) {
         self.reasons.extend(other.reasons);
+        self.registries.extend(other.registries);
         self.events.extend(other.events);
         self.calls.extend(other.calls);
     }
@@ -159,7 +163,6 @@ impl Network {
             away: BTreeMap::new(),
             held: None,
             slow: None,
-            fails: None,
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -189,22 +192,11 @@ impl Network {
         inner.away.clear();
         inner.held = None;
         inner.slow = None;
-        inner.fails = None;
     }
 
     /// For so long every call takes up to two seconds.
     pub fn slow_down(&self, time: Duration) {
         self.lock().slow = Some(Instant::now() + time);
-    }
-
-    /// From now on a Harbor fails on calls with this in their URL.
-    pub fn fail(&self, host: &str, part: &str) {
-        self.lock().fails = Some((host.to_owned(), part.to_owned()));
-    }
-
-    /// True if a Harbor fails on this call.
-    pub fn fails(&self, line: &str) -> bool {
-        self.lock().fails.as_ref().is_some_and(|(host, part)| line.contains(host) && line.contains(part))
     }
 
     /// True if nothing gets to a server now.
@@ -253,7 +245,8 @@ impl Network {
         let statuses: &[u16] = match server {
             Server::Kubernetes if is_write => &[409, 429, 500, 503, 504],
             Server::Kubernetes => &[429, 500, 503, 504],
-            Server::Harbor => &[429, 500, 502, 503],
+            Server::Harbor if is_write => &[400, 401, 403, 409, 422, 429, 500, 502, 503],
+            Server::Harbor => &[401, 429, 500, 502, 503],
         };
         let status = statuses[random.random_range(0..statuses.len())];
         // One in three, where it is up to chance. What is refused for its own sake is not done.
@@ -261,7 +254,8 @@ impl Network {
         let fate = match random.random_range(0..20) {
             0..5 => Fate { wait: late, ..well },
             5..8 => Fate { arrives: false, answer: Answer::Lost, ..well },
-            8..13 => Fate { answer: Answer::Lost, ..well },
+            8..12 => Fate { answer: Answer::Lost, ..well },
+            12 => Fate { answer: if server == Server::Harbor { Answer::Half } else { Answer::Lost }, ..well },
             13..18 => Fate { arrives: status >= 500 && rarely, answer: Answer::Status(status), ..well },
             18 => Fate { arrives: coin, answer: Answer::Silence, ..well },
             _ => Fate { arrives: coin, answer: Answer::Death, ..well },

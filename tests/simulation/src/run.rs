@@ -23,6 +23,8 @@ use crate::world::World;
 /// After the last repair everything is as it should be within so long: a poll, the longest wait of an account, and what
 /// clearing away takes.
 const SETTLE: Duration = Duration::from_mins(25);
+/// What the operator learned by trying is tried again once in so long.
+pub(crate) const LESSONS: Duration = Duration::from_mins(62);
 /// Then nothing is written for so long.
 const QUIET: Duration = Duration::from_mins(15);
 /// At most so many times as long is waited for what is due.
@@ -168,6 +170,8 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
     let mut violations = Vec::new();
     sleep(PROLOGUE).await;
     network.set_weather(weather);
+    // A call that is refused teaches something, too.
+    world.mistaught = weather.calls > 0;
     for (number, Event { at, action }) in events.into_iter().enumerate() {
         watch_until(&mut world, began + PROLOGUE + at, &mut violations).await;
         if !violations.is_empty() {
@@ -232,7 +236,11 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
         world.apply_all();
     }
     sleep(settle / 2).await;
-    let wrong = world.settled();
+    let mut wrong = world.settled();
+    if !wrong.is_empty() && world.mistaught {
+        sleep(LESSONS + world.poll * 2).await;
+        wrong = world.settled();
+    }
     if !wrong.is_empty() {
         return wrong;
     }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use futures::stream;
 use harbor_robot_operator::registry::Error;
 use harbor_robot_operator::registry::harbor::Carrier;
 use harbor_stand_in::app::App;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use hyper_util::rt::TokioIo;
 use reqwest::{Request, Response};
 use tokio::io::duplex;
@@ -59,18 +61,12 @@ impl ToHarbor {
         let is_write = !matches!(request.method().as_str(), "GET" | "HEAD") && !request.url().path().starts_with("/c/");
         let query = request.url().query().map(|query| format!("?{query}")).unwrap_or_default();
         let line = format!("{} {host} {} {}{query}", self.life.name(), request.method(), request.url().path());
-        if self.life.is_cut_off() || self.network.is_away(&host) {
+        if self.life.is_cut_off() || self.network.is_away(known_as(&app)) {
             sleep(Duration::from_millis(500)).await;
             return Err(Error::Unreachable { what: "no route to it" });
         }
         let fate = self.network.fate(Server::Harbor, &line, is_write);
         self.network.note(&line);
-        if self.network.fails(&line) {
-            sleep(fate.wait).await;
-            let mut answer = http::Response::new(reqwest::Body::from(Vec::new()));
-            *answer.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
-            return Ok(answer.into());
-        }
         let path = request.url().path().split('/').map(|part| if part.parse::<u64>().is_ok() { "#" } else { part });
         let shape = format!("{} {}", request.method(), path.collect::<Vec<_>>().join("/"));
         self.network.reach(|reached| {
@@ -97,14 +93,8 @@ impl ToHarbor {
         match fate.answer {
             Answer::Own if !self.life.is_cut_off() => answer.ok_or(LOST),
             Answer::Own | Answer::Lost => Err(LOST),
-            Answer::Status(status) => {
-                let mut answer = http::Response::new(reqwest::Body::from(Vec::new()));
-                *answer.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
-                if status == 429 {
-                    answer.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("3"));
-                }
-                Ok(answer.into())
-            }
+            Answer::Half => half(answer.ok_or(LOST)?).await,
+            Answer::Status(status) => Ok(refusal(status)),
             Answer::Silence => std::future::pending().await,
             Answer::Death => {
                 self.life.end();
@@ -112,6 +102,37 @@ impl ToHarbor {
             }
         }
     }
+}
+
+/// An answer of something on the way, or of a Harbor in its distress.
+fn refusal(status: u16) -> Response {
+    let body = match status {
+        400..429 => r#"{"errors":[{"code":"DENIED","message":"the simulation says so"}]}"#,
+        502 | 504 => "<html><body><center>nginx</center></body></html>",
+        _ => "",
+    };
+    let mut answer = http::Response::new(reqwest::Body::from(body));
+    *answer.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+    if status == 429 {
+        answer.headers_mut().insert(http::header::RETRY_AFTER, http::HeaderValue::from_static("3"));
+    }
+    answer.into()
+}
+
+/// The first half of a body, and then the end of the connection.
+async fn half(answer: Response) -> Result<Response, Error> {
+    let whole: http::Response<reqwest::Body> = answer.into();
+    let (parts, body) = whole.into_parts();
+    let body = body.collect().await.map_err(|_| LOST)?.to_bytes();
+    let first = body.slice(..body.len() / 2);
+    let frames = [Ok(Frame::data(first)), Err(std::io::Error::other("the connection was lost"))];
+    let body = reqwest::Body::wrap(StreamBody::new(stream::iter(frames)));
+    Ok(http::Response::from_parts(parts, body).into())
+}
+
+/// The name of a Harbor that may have several.
+fn known_as(app: &App) -> &str {
+    app.external_url().trim_start_matches("https://")
 }
 
 /// One request over a connection of its own.

@@ -104,7 +104,7 @@ async fn call(
                 Err(refusal) => refused(&refusal),
             }),
         },
-        Answer::Lost => Err(lost()),
+        Answer::Lost | Answer::Half => Err(lost()),
         Answer::Status(status) => {
             let reason = match status {
                 409 => "Conflict",
@@ -142,9 +142,13 @@ fn note(call: &Call, reached: &mut Reached) {
     if call.kind.name == "Event" {
         reached.events.extend(text(&call.body["reason"]));
     }
-    if call.status && call.kind.name.ends_with("RobotAccount") {
+    if call.status {
         let conditions = call.body["status"]["conditions"].as_array().into_iter().flatten();
-        reached.reasons.extend(conditions.filter_map(|condition| text(&condition["reason"])));
+        let reasons = conditions.filter_map(|condition| text(&condition["reason"]));
+        match call.kind.name {
+            "RobotAccount" | "SystemRobotAccount" => reached.reasons.extend(reasons),
+            _ => reached.registries.extend(reasons),
+        }
     }
 }
 

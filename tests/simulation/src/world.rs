@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use harbor_stand_in::Options;
 use harbor_stand_in::app::App;
 use serde_json::{Value, json};
 
+use crate::actions::Place;
 use crate::kubernetes::{Backup, Cluster, Id, Kind, Refusal, is_deleting, kind};
 use crate::logins::Login;
 use crate::network::Network;
 use crate::process::{Replica, Site};
 use crate::to_harbor::Harbors;
+use crate::wishes::{Wish, wishes};
 
 /// The login's first password, everywhere.
 const PASSWORD: &str = "Harbor12345";
@@ -23,7 +26,9 @@ pub const SYSTEM: &str = "harbor-robots";
 /// The Harbor of the cluster, and that of one team.
 pub const HOSTS: [&str; 2] = ["harbor.example", "harbor.team-b.example"];
 /// Mirrors of their images.
-const MIRRORS: [&str; 2] = ["mirror.example", "mirror.team-b.example"];
+pub(crate) const MIRRORS: [&str; 2] = ["mirror.example", "mirror.team-b.example"];
+/// Another name of the cluster's Harbor.
+const ALIAS: &str = "alias.example";
 /// Projects of each Harbor.
 pub const PROJECTS: [&str; 3] = ["team-a", "team-b", "shared"];
 
@@ -38,53 +43,6 @@ const FLAGS: [&str; 8] = [
     "--tenant-poll-interval=30s",
     "--concurrency=8",
 ];
-
-/// An account that users want, and how.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// `RobotAccount` or `SystemRobotAccount`.
-    pub kind: &'static Kind,
-    /// Empty for a system account.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its `spec`.
-    pub spec: Value,
-    /// Its annotations.
-    pub annotations: BTreeMap<String, String>,
-    /// Its user deleted it, and does not want it back.
-    pub deleted: bool,
-}
-
-impl Wish {
-    /// Where the object is.
-    pub fn id(&self) -> Id {
-        Id::new(self.kind, &self.namespace, &self.name)
-    }
-
-    /// How marks name it: `namespace/name`, or `/name`.
-    pub fn path(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
-    }
-
-    /// The namespace of its Secret.
-    pub fn secret_namespace(&self) -> &str {
-        if self.namespace.is_empty() { SYSTEM } else { &self.namespace }
-    }
-
-    /// Which Harbor it is of.
-    pub fn harbor(&self) -> usize {
-        usize::from(self.spec["registryRef"]["kind"] == "HarborRegistry")
-    }
-
-    fn object(&self) -> Value {
-        let mut metadata = json!({"name": self.name, "annotations": self.annotations});
-        if !self.namespace.is_empty() {
-            metadata["namespace"] = json!(self.namespace);
-        }
-        json!({"apiVersion": self.kind.api_version(), "kind": self.kind.name, "metadata": metadata, "spec": self.spec})
-    }
-}
 
 /// Everything.
 pub struct World {
@@ -120,6 +78,30 @@ pub struct World {
     pub mirrors: [bool; 2],
     /// Entries in ServiceAccounts may be left: their record went with a Secret that somebody deleted.
     pub lost_records: bool,
+    /// What the registry of the cluster names.
+    pub place: Place,
+    /// It named another Harbor at some time, so that what accounts left there is nobody's once they are gone.
+    pub moved: bool,
+    /// The record of former URLs went with a status that somebody emptied.
+    pub forgot_former: bool,
+    /// The operator may have learned what is not so; see [`Trouble::teaches`](crate::actions::Trouble::teaches).
+    pub mistaught: bool,
+    /// Robots whose marks people took away.
+    pub unmarked: Vec<Unmarked>,
+    /// How often each Harbor had troubles.
+    pub troubles: [Arc<AtomicU64>; 2],
+}
+
+/// A robot whose mark somebody took away.
+pub struct Unmarked {
+    /// Which Harbor's.
+    pub harbor: usize,
+    /// Its stored name.
+    pub name: String,
+    /// When it was made, in milliseconds.
+    pub created: i64,
+    /// Its description with the mark.
+    pub description: String,
 }
 
 fn path(kind: &Kind, namespace: &str) -> String {
@@ -139,7 +121,9 @@ impl World {
             let options = Options { external_url: Some(format!("https://{host}")), ..Options::default() };
             (host.to_owned(), harbor_stand_in::apart(options, ""))
         };
-        let harbors: Harbors = Arc::new(HOSTS.into_iter().map(harbor).collect());
+        let mut harbors: BTreeMap<String, Arc<App>> = HOSTS.into_iter().map(harbor).collect();
+        harbors.insert(ALIAS.to_owned(), Arc::clone(&harbors[HOSTS[0]]));
+        let harbors: Harbors = Arc::new(harbors);
         let cluster = Cluster::default();
         let site = Arc::new(Site::new(cluster.clone(), Arc::clone(&harbors), network.clone(), &FLAGS));
         let replicas = ["one", "two"].map(|name| Replica::new(Arc::clone(&site), name)).into();
@@ -158,6 +142,12 @@ impl World {
             published: BTreeMap::new(),
             excused: false,
             lost_records: false,
+            place: Place::Home,
+            moved: false,
+            forgot_former: false,
+            mistaught: false,
+            unmarked: Vec::new(),
+            troubles: Default::default(),
             // What only the next poll would put right is hidden by a short one.
             poll: if seed.is_multiple_of(3) { Duration::from_mins(10) } else { Duration::from_secs(30) },
             mirrors: [false; 2],
@@ -189,16 +179,42 @@ impl World {
         }
     }
 
-    /// The hosts that credentials are for.
-    pub fn hosts(&self, number: usize) -> Vec<String> {
-        let all = [HOSTS[number], MIRRORS[number]].into_iter().take(1 + usize::from(self.mirrors[number]));
+    /// The Harbor that a registry names.
+    pub fn harbor_of_registry(&self, registry: usize) -> usize {
+        if self.place == Place::Other { 1 } else { registry }
+    }
+
+    /// The Harbor that an account's robot belongs into.
+    pub fn harbor_of(&self, account: usize) -> usize {
+        self.harbor_of_registry(self.wishes[account].registry())
+    }
+
+    /// Where a registry says that its Harbor is.
+    pub fn url(&self, registry: usize) -> String {
+        let host = match self.place {
+            Place::Alias if registry == 0 => ALIAS,
+            _ => HOSTS[self.harbor_of_registry(registry)],
+        };
+        format!("https://{host}")
+    }
+
+    /// The Harbor that a URL names.
+    pub fn harbor_at(url: &str) -> Option<usize> {
+        let host = url.strip_prefix("https://")?;
+        if host == ALIAS { Some(0) } else { HOSTS.iter().position(|known| *known == host) }
+    }
+
+    /// The hosts that credentials of a registry are for.
+    pub fn hosts(&self, registry: usize) -> Vec<String> {
+        let first = HOSTS[self.harbor_of_registry(registry)];
+        let all = [first, MIRRORS[registry]].into_iter().take(1 + usize::from(self.mirrors[registry]));
         all.flat_map(|host| [host.to_owned(), format!("{host}:443")]).collect()
     }
 
     /// Images are pulled from a mirror as well, or not any longer.
     pub fn set_mirror(&mut self, number: usize, there: bool) {
         self.mirrors[number] = there;
-        let hosts = &self.registry_object(number)["spec"]["additionalHosts"];
+        let hosts = self.registry_object(number)["spec"]["additionalHosts"].take();
         drop(self.patch(&Self::registry(number), &json!({"spec": {"additionalHosts": hosts}})));
     }
 
@@ -233,6 +249,11 @@ impl World {
     /// Merges a patch into an object.
     pub fn patch(&self, id: &Id, patch: &Value) -> Result<Value, Refusal> {
         self.cluster.ask("PATCH", &format!("{}/{}", path(id.kind(), &id.namespace), id.name), patch)
+    }
+
+    /// Writes the status of an object, as it is in this one.
+    pub fn put_status(&self, id: &Id, object: &Value) -> Result<Value, Refusal> {
+        self.cluster.ask("PUT", &format!("{}/{}/status", path(id.kind(), &id.namespace), id.name), object)
     }
 
     /// Deletes an object.
@@ -270,131 +291,10 @@ impl World {
     /// Applies all that users want. Accounts of a registry on its way out wait until it is gone.
     pub fn apply_all(&self) {
         for wish in self.wishes.iter().filter(|wish| !wish.deleted) {
-            let stored = self.cluster.store().get(&Self::registry(wish.harbor())).cloned();
+            let stored = self.cluster.store().get(&Self::registry(wish.registry())).cloned();
             if stored.is_some_and(|stored| !is_deleting(&stored)) {
                 self.apply(wish);
             }
         }
     }
-
-    /// A registry object as it should be.
-    fn registry_object(&self, number: usize) -> Value {
-        let mut spec = json!({
-            "url": format!("https://{}", HOSTS[number]),
-            "auth": {"secretRef": {"name": "login"}},
-            "pollInterval": format!("{}s", self.poll.as_secs()),
-            "orphanPolicy": "Delete",
-        });
-        spec["additionalHosts"] = if self.mirrors[number] { json!([MIRRORS[number]]) } else { Value::Null };
-        if number == 0 {
-            spec["grants"] = json!([
-                {
-                    "name": "teams", "namespaceSelector": {"matchLabels": {"team": "yes"}},
-                    "projects": ["$(namespace)", "shared"],
-                    "permissions": ["PushArtifacts", "PullArtifacts"],
-                    "maxExpiresAfter": "90d", "adoption": "Allowed", "retention": "Allowed",
-                },
-            ]);
-            return json!({
-                "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
-                "metadata": {"name": "main", "annotations": {"harbor-robots.io/is-default": "true"}}, "spec": spec,
-            });
-        }
-        json!({
-            "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
-            "metadata": {"name": "own", "namespace": "team-b"}, "spec": spec,
-        })
-    }
-
-    /// Puts right whatever only a person can put right: namespaces, ServiceAccounts, logins, registries, grants, projects,
-    /// read-only mode. Accounts stay as users left them.
-    pub fn restore_order(&mut self) {
-        for team in TEAMS {
-            self.make_namespace(team);
-            self.make_service_account(team, "builder");
-            let namespace = Id::new(kind("Namespace"), "", team);
-            let _ending = self.patch(&namespace, &json!({"metadata": {"labels": {"team": "yes"}}}));
-        }
-        for number in 0..HOSTS.len() {
-            self.allow_updates(number);
-            for project in PROJECTS {
-                self.make_project(number, project);
-            }
-            let mut state = self.harbor(number).state();
-            state.settings.set_read_only(false);
-            self.logins[number].set_password(&mut state, &self.passwords[number]);
-            drop(state);
-            self.write_login(number);
-        }
-        for number in 0..HOSTS.len() {
-            let id = Self::registry(number);
-            let stored = self.cluster.store().get(&id).cloned();
-            if stored.is_none_or(|stored| !is_deleting(&stored)) {
-                self.put(id.kind(), &id.namespace, &self.registry_object(number));
-                continue;
-            }
-            // Whoever deletes a registry deletes its accounts.
-            for wish in self.wishes.iter().filter(|wish| wish.harbor() == number) {
-                drop(self.delete(&wish.id()));
-            }
-        }
-    }
-}
-
-fn wishes(login: Login) -> Vec<Wish> {
-    // A login that may not update robots rotates by overlap only.
-    let strategy = if login == Login::Administrator { "InPlace" } else { "Overlap" };
-    let wish = |namespace: &str, name: &str, spec: Value| Wish {
-        kind: kind(if namespace.is_empty() { "SystemRobotAccount" } else { "RobotAccount" }),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-        spec,
-        annotations: BTreeMap::new(),
-        deleted: false,
-    };
-    let main = json!({"kind": "ClusterHarborRegistry", "name": "main"});
-    vec![
-        wish(
-            "team-a",
-            "pull",
-            json!({
-                "registryRef": main, "project": "team-a", "permissions": ["PullArtifacts"], "expiresAfter": "30d",
-                "serviceAccounts": [{"name": "default"}],
-            }),
-        ),
-        wish(
-            "team-a",
-            "push",
-            json!({
-                "registryRef": main, "project": "shared", "permissions": ["PushArtifacts", "PullArtifacts"],
-                "expiresAfter": "1d",
-                "serviceAccounts": [{"name": "builder"}, {"name": "default"}],
-            }),
-        ),
-        wish(
-            "team-b",
-            "pull",
-            json!({
-                "registryRef": main, "project": "team-b", "permissions": ["PullArtifacts"],
-                "expiresAfter": "7d", "rotation": {"strategy": strategy},
-            }),
-        ),
-        wish(
-            "team-b",
-            "own",
-            json!({
-                "registryRef": {"kind": "HarborRegistry", "name": "own"}, "project": "shared", "permissions": ["PullArtifacts"],
-                "expiresAfter": "30d",
-            }),
-        ),
-        wish(
-            "",
-            "mirror",
-            json!({
-                "registryRef": main, "projects": {"matching": [{"pattern": "*", "permissions": ["PullArtifacts"]}]},
-                "expiresAfter": "30d", "secret": {"namespaces": ["team-a", "team-c"]},
-                "serviceAccounts": [{"name": "builder"}],
-            }),
-        ),
-    ]
 }

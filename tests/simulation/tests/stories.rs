@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use harbor_robot_simulation::actions::{Action, Edit, Event, Tamper};
+use harbor_robot_simulation::actions::{Action, Edit, Event, Place, Tamper};
 use harbor_robot_simulation::run::{Settings, run};
 
 /// Seconds and events.
@@ -59,4 +59,16 @@ fn nothing_is_made_for_an_account_that_is_gone_when_an_event_of_it_comes_late() 
 #[test]
 fn a_refresh_after_harbors_clock_was_set_back_is_served_at_once() {
     settles(&[(60, Action::HarborClock(0, -3_600)), (120, Action::Edit(0, Edit::Refresh(1)))]);
+}
+
+/// What accounts left at the other Harbor is deleted, or told of.
+#[test]
+fn a_registry_that_names_another_harbor_and_the_first_one_again_leaves_nothing_untold() {
+    settles(&[(60, Action::Url(Place::Other, true)), (200, Action::Url(Place::Home, true)), (260, Action::Kill(0))]);
+}
+
+/// Whoever reads the message writes the mark back.
+#[test]
+fn a_robot_whose_mark_was_taken_away_while_no_operator_was_there_is_known_again_when_it_is_written_back() {
+    settles(&[(60, Action::Stop(0)), (61, Action::Robot(0, Tamper::Unmark)), (62, Action::Start(0))]);
 }

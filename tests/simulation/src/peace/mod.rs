@@ -15,6 +15,8 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::world::{HOSTS, World};
 
+mod moves;
+
 /// In so long what needs neither Harbor nor a rest.
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// In so long an edit in peace is served.
@@ -40,7 +42,10 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
         return Vec::new();
     }
     let one = accounts[random.random_range(0..accounts.len())];
-    let mut wrong = edits(world, machine, &accounts).await;
+    let mut wrong = moves::homecoming(world, machine).await;
+    if wrong.is_empty() {
+        wrong = edits(world, machine, &accounts).await;
+    }
     if wrong.is_empty() {
         wrong = slow_edits(world, machine, &accounts, &mut random).await;
     }
@@ -60,6 +65,12 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     }
     if wrong.is_empty() {
         wrong = retained(world, machine, one).await;
+    }
+    if wrong.is_empty() {
+        wrong = moves::trouble(world, machine, &accounts, &mut random).await;
+    }
+    if wrong.is_empty() {
+        wrong = moves::own_password(world, machine, one).await;
     }
     if wrong.is_empty() {
         wrong = drift(world, machine, &accounts, &mut random).await;
@@ -196,7 +207,7 @@ async fn released(
     sleep(Duration::from_secs(if random.random_range(0..4) == 0 { 400 } else { random.random_range(1..40) })).await;
     for &account in accounts {
         Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
-        if cause == Cause::MayNotUpdate && world.wishes[account].harbor() == 0 {
+        if cause == Cause::MayNotUpdate && world.wishes[account].registry() == 0 {
             Action::Edit(account, Edit::InPlace(true)).run(world, machine).await;
             Action::Edit(account, Edit::Permissions(random.random_range(0..2) == 0)).run(world, machine).await;
         }
@@ -241,7 +252,7 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
     let broken = accounts.iter().copied().find(of_one_project).filter(|_| random.random_range(0..2) == 0);
     let project = world.harbor(0).state().projects.named("team-a").map(|project| project.id);
     if let (Some(_), Some(id)) = (broken, project) {
-        world.network.fail(HOSTS[0], &format!("ProjectID%3D{id}&"));
+        world.fail_on(0, &format!("ProjectID%3D{id}&"));
     }
     for &account in accounts.iter().filter(|account| Some(**account) != broken) {
         let tamper = [Tamper::Delete, Tamper::Disable, Tamper::Secret, Tamper::Permissions][random.random_range(0..4)];
@@ -251,7 +262,7 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
     let others =
         |wrong: &Violation| broken.is_none_or(|broken| !wrong.contains(&world.wishes[broken].id().to_string()));
     let wrong = not_settled(world, "a sweep", Instant::now(), AFTER_OUTAGES).await.into_iter().filter(others).collect();
-    world.network.bring_back();
+    world.end_troubles();
     sleep(world.poll + AFTER_OUTAGES).await;
     wrong
 }
@@ -266,14 +277,14 @@ async fn torn_down(world: &mut World, machine: &Machine, number: usize) -> Vec<V
             action.run(world, machine).await;
         }
         sleep(AFTER_OUTAGES).await;
-        let used = world.serviced().into_iter().any(|account| world.wishes[account].harbor() == number);
+        let used = world.serviced().into_iter().any(|account| world.wishes[account].registry() == number);
         if used && world.cluster.store().get(&World::registry(number)).is_none() {
             return vec![format!("k: {} is gone before its accounts", World::registry(number))];
         }
     }
     Action::DeleteLogin(number).run(world, machine).await;
     for account in 0..world.wishes.len() {
-        if world.wishes[account].harbor() == number {
+        if world.wishes[account].registry() == number {
             Action::Edit(account, Edit::Retain(false)).run(world, machine).await;
             Action::Delete(account).run(world, machine).await;
         }
@@ -285,7 +296,7 @@ async fn torn_down(world: &mut World, machine: &Machine, number: usize) -> Vec<V
 
 /// The robot that an account leaves under `Retain` is nobody's orphan, and is taken back.
 async fn retained(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation> {
-    if world.logins[world.wishes[one].harbor()] == Login::Robot {
+    if world.logins[world.harbor_of(one)] == Login::Robot {
         // It may not write into the robot's mark that it was retained.
         return Vec::new();
     }
