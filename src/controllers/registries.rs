@@ -36,7 +36,7 @@ use super::sweep::swept::Swept;
 use super::tracked::Shown;
 use super::{Context, Settings};
 use crate::api::{ClusterHarborRegistrySpec, ObjectName, RegistryKey, RegistryKind, RegistryObject, keys};
-use crate::cluster::objects::Version;
+use crate::cluster::objects::{self, Version};
 use crate::domain::catalogue::Catalogue;
 use crate::registry::Error;
 use crate::registry::harbor::Room;
@@ -156,6 +156,9 @@ impl Registries {
         let edited = wish(&known.object) != wish(&object);
         let changed = edited && (deleted || for_accounts(&known.object) != for_accounts(&object));
         let moved = known.object.spec.url != object.spec.url;
+        let guarded = |object: &RegistryObject| objects::has_finalizer(&object.metadata, keys::FINALIZER_REGISTRY);
+        // The next probe puts it back, or lets the object go.
+        let stripped = guarded(&known.object) && !guarded(&object);
         let mut next = (*known).clone();
         if moved {
             next.keep_basis();
@@ -175,7 +178,7 @@ impl Registries {
             next.probed = false;
         }
         states.insert(name.clone(), Arc::new(next));
-        match (moved, changed, edited) {
+        match (moved, changed, edited || stripped) {
             (true, _, _) => Seen::Connection,
             (false, true, _) => Seen::Changed,
             (false, false, true) => Seen::Itself,

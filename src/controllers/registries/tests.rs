@@ -46,6 +46,22 @@ fn accounts_are_looked_at_for_what_concerns_them() {
 }
 
 #[test]
+fn a_finalizer_that_somebody_takes_off_is_put_back_at_once() {
+    let name = RegistryKey::cluster("main").unwrap();
+    let registries = Registries::default();
+    let with = |version: u64, finalizers: &[&str]| {
+        let mut object = object(version, &json!({}), &json!({}));
+        object.metadata.finalizers = Some(finalizers.iter().map(ToString::to_string).collect());
+        object
+    };
+    let ours = [keys::FINALIZER_REGISTRY];
+    registries.observe(&name, with(1, &ours), By::Watch(Shown::Listed));
+    assert_eq!(registries.observe(&name, with(2, &["theirs", ours[0]]), By::Watch(Shown::Event)), Seen::Nothing);
+    assert_eq!(registries.observe(&name, with(3, &["theirs"]), By::Watch(Shown::Event)), Seen::Itself);
+    assert_eq!(registries.observe(&name, with(4, &ours), By::Watch(Shown::Event)), Seen::Nothing);
+}
+
+#[test]
 fn what_could_not_be_asked_for_is_no_other_thing_once_it_can_be() {
     let name = RegistryKey::cluster("main").unwrap();
     let registries = Registries::default();
