@@ -237,7 +237,7 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     }
     sleep(settle / 2).await;
     let mut wrong = world.settled();
-    if !wrong.is_empty() && world.mistaught {
+    if world.told_hourly || (!wrong.is_empty() && world.mistaught) {
         sleep(LESSONS + world.poll * 2).await;
         wrong = world.settled();
     }

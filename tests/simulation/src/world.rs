@@ -86,6 +86,8 @@ pub struct World {
     pub forgot_former: bool,
     /// The operator may have learned what is not so; see [`Trouble::teaches`](crate::actions::Trouble::teaches).
     pub mistaught: bool,
+    /// Something changed of a Harbor that is asked for once an hour only: its version, and the clock of one without accounts.
+    pub told_hourly: bool,
     /// Robots whose marks people took away.
     pub unmarked: Vec<Unmarked>,
     /// How often each Harbor had troubles.
@@ -146,6 +148,7 @@ impl World {
             moved: false,
             forgot_former: false,
             mistaught: false,
+            told_hourly: false,
             unmarked: Vec::new(),
             troubles: Default::default(),
             // What only the next poll would put right is hidden by a short one.

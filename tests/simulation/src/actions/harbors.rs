@@ -70,13 +70,17 @@ pub(super) fn run(action: &Action, world: &mut World) -> bool {
         Action::MakeProject(harbor, name) => world.make_project(harbor, name),
         Action::ReadOnly(harbor, on) => world.harbor(harbor).state().settings.set_read_only(on),
         Action::ForgetSessions(harbor) => drop(world.harbor(harbor).state().sessions.forget()),
-        Action::HarborClock(harbor, seconds) => world.harbor(harbor).state().clock.advance(seconds),
+        Action::HarborClock(harbor, seconds) => {
+            world.told_hourly |= harbor == 1;
+            world.harbor(harbor).state().clock.advance(seconds);
+        }
         Action::BackUpHarbor(harbor) => {
             let backup = world.harbor(harbor).state().backup();
             *world.harbor(harbor).backup() = Some(backup);
         }
         Action::RestoreHarbor(harbor) => world.restore_harbor(harbor),
         Action::Version(harbor, minor, patch) => {
+            world.told_hourly = true;
             world.harbor(harbor).state().version = Version::of(minor, patch);
         }
         Action::Url(place, told) => world.move_registry(place, told),
