@@ -16,7 +16,7 @@ use super::gather::Gathered;
 use super::{Pass, errors, unknown_permissions};
 use crate::api::keys;
 use crate::cluster::objects::Version;
-use crate::cluster::secret_template::Credential;
+use crate::cluster::secret_template::{Credential, SecretTemplate};
 use crate::cluster::secrets::{self, SecretSnapshot};
 use crate::cluster::{self, accounts};
 use crate::controllers::index::{robot_digest, slots_digest};
@@ -41,6 +41,7 @@ const CONTRADICTED: &str = "Harbor shows a robot that differs from what it answe
                             later";
 
 /// What executing came to.
+#[derive(Default)]
 pub(super) struct Done {
     pub(super) outcome: report::Outcome,
     /// The picture was stale, or another replica leads: report nothing, and do what `next` says (by default gather again).
@@ -96,46 +97,35 @@ struct Run<'r, 'p> {
     pass: &'r mut Pass<'p>,
     gathered: &'r Gathered,
     observed: &'r Observed,
-    client: Option<Arc<harbor::Client>>,
     /// Both slots as they are by now.
     robots: [Option<Robot>; 2],
     created: Option<Slot>,
     /// The secret of a robot that was made or refreshed in this plan.
     secret: Option<SecretString>,
-    live: SecretSnapshot,
-    published: bool,
     /// A PUT or PATCH went out to this slot, so Harbor's update time moved.
     written: Option<Slot>,
     /// The login that proves what was written has worked.
     proven: bool,
-    removed: bool,
-    notes: Vec<String>,
-    undone: Option<Failure>,
-    wake: Option<Instant>,
-    rows: Option<Vec<Row>>,
     /// Entries that could not be taken out of ServiceAccounts.
     left: Vec<EntryLeft>,
+    /// What came of it so far.
+    done: Done,
 }
 
 impl Pass<'_> {
     pub(super) async fn execute(&mut self, gathered: &Gathered, plan: &Plan) -> Done {
+        let undone = gathered.password_problem.clone().or_else(|| self.unknown.clone());
+        let outcome = report::Outcome { undone, ..report::Outcome::default() };
         let mut run = Run {
-            client: gathered.client.clone(),
-            robots: gathered.observed.robots.clone(),
-            live: gathered.live.clone(),
             gathered,
             observed: &gathered.observed,
+            robots: gathered.observed.robots.clone(),
             created: None,
             secret: None,
-            published: false,
             written: None,
             proven: false,
-            removed: false,
-            notes: Vec::new(),
-            undone: gathered.password_problem.clone().or_else(|| self.unknown.clone()),
-            wake: None,
-            rows: None,
             left: Vec::new(),
+            done: Done { outcome, live: gathered.live.clone(), ..Done::default() },
             pass: self,
         };
         let result = run.all(plan).await;
@@ -160,26 +150,26 @@ impl Run<'_, '_> {
             self.pass.ctx.metrics.step(step.name(), label);
             result?;
         }
-        if self.removed {
+        if self.done.removed {
             return Ok(());
         }
         self.confirm(plan).await?;
-        if plan.blocker.is_none() && !self.observed.deleting && !self.live.is_absent() {
-            let wanted = self.pass.first_entries().to_vec();
+        if plan.blocker.is_none() && !self.observed.deleting && !self.done.live.is_absent() {
+            let wanted = self.pass.entries_in(&self.pass.secret_namespace).to_vec();
             self.enter_service_accounts(&wanted).await?;
         }
         // A namespace that comes gets the credential that works now, unless the first Secret is not to be relied on.
         let held =
             matches!(plan.blocker, Some(Blocker::NotPermitted | Blocker::SecretNotOwned | Blocker::SecretContested));
         if !self.observed.deleting {
-            self.sync_secret_copies(!held).await?;
+            self.sync_secret_copies(!held).await;
         }
         Ok(())
     }
 
     /// Each write of ours comes back by the watch, and is no news then.
     fn note_versions(&self) {
-        let (object, secret) = (Version::of(&self.pass.account.metadata), self.live.version());
+        let (object, secret) = (Version::of(&self.pass.account.metadata), self.done.live.version());
         self.pass.ctx.index.update(self.pass.key, |entry| {
             entry.object.leave(object);
             entry.secret.leave(secret);
@@ -187,7 +177,12 @@ impl Run<'_, '_> {
     }
 
     fn client(&self) -> Result<Arc<harbor::Client>, Trouble> {
-        self.client.clone().ok_or(Trouble::Stale)
+        self.gathered.client.clone().ok_or(Trouble::Stale)
+    }
+
+    /// The form of the first Secret.
+    fn template(&self) -> SecretTemplate<'_> {
+        self.pass.first_template(&self.gathered.untouched)
     }
 
     fn slot_of(&self, target: Target) -> Option<Slot> {
@@ -202,9 +197,7 @@ impl Run<'_, '_> {
     }
 
     async fn step(&mut self, step: Step) -> Result<(), Trouble> {
-        let ctx = Arc::clone(self.pass.ctx);
-        let namespace = self.pass.secret_namespace.clone();
-        let endpoint = self.gathered.endpoint.clone();
+        let ctx = self.pass.ctx;
         match step {
             Step::AddFinalizer => {
                 ctx.metrics.kube_write("finalizer");
@@ -217,30 +210,29 @@ impl Run<'_, '_> {
             Step::Delete(slot, _) => self.delete(slot).await?,
             Step::Fence => {
                 ctx.metrics.kube_write("secret");
-                let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
-                self.live = secrets::fence(&ctx.client, &namespace, &self.live, &template).await?;
+                let (live, namespace) = (&self.done.live, &self.pass.secret_namespace);
+                self.done.live = secrets::fence(&ctx.client, namespace, live, &self.template()).await?;
             }
             Step::Publish(target) => self.publish(target).await?,
             Step::Reform => {
                 ctx.metrics.kube_write("secret");
-                let named = self.live.credential.as_ref().map(|credential| credential.robot.clone());
-                let robot =
-                    self.robots.iter().flatten().find(|robot| named.as_ref().is_some_and(|named| named.is(robot)));
+                let (live, namespace) = (&self.done.live, &self.pass.secret_namespace);
+                let named = live.credential.as_ref().map(|credential| &credential.robot);
+                let robot = self.robots.iter().flatten().find(|robot| named.is_some_and(|named| named.is(robot)));
                 let Some(robot) = robot else { return Err(Trouble::Stale) };
-                let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
-                self.live = secrets::rewrite(&ctx.client, &namespace, &self.live, &template, robot).await?;
+                self.done.live = secrets::rewrite(&ctx.client, namespace, live, &self.template(), robot).await?;
             }
             Step::DeleteSecret => {
                 self.withdraw(false).await?;
                 self.enter_service_accounts(&[]).await?;
                 ctx.metrics.kube_write("secret");
-                self.live = secrets::delete(&ctx.client, &namespace, &self.live).await?;
+                self.done.live = secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.done.live).await?;
             }
             Step::ReleaseSecret => {
                 self.withdraw(true).await?;
                 ctx.metrics.kube_write("secret");
-                let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
-                self.live = secrets::release(&ctx.client, &namespace, &self.live, &template).await?;
+                let (live, namespace) = (&self.done.live, &self.pass.secret_namespace);
+                self.done.live = secrets::release(&ctx.client, namespace, live, &self.template()).await?;
             }
             Step::RemoveFinalizer => self.remove_finalizer().await?,
         }
@@ -257,12 +249,9 @@ impl Run<'_, '_> {
             expiration_time: like.and_then(|robot| robot.expiration_time),
             password: self.gathered.own_password.as_ref(),
         };
-        let (template, tokens) = (
-            self.pass.template(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched),
-            &self.pass.desired.tokens,
-        );
-        let (client, namespace) = (&self.pass.ctx.client, &self.pass.secret_namespace);
-        let answer = secrets::rehearse(client, namespace, &self.live, &template, next, tokens).await;
+        let (client, namespace, tokens) =
+            (&self.pass.ctx.client, &self.pass.secret_namespace, &self.pass.desired.tokens);
+        let answer = secrets::rehearse(client, namespace, &self.done.live, &self.template(), next, tokens).await;
         let label = answer.as_ref().map_or_else(cluster::Error::reason, |()| "ok");
         self.pass.ctx.metrics.step(REHEARSAL, label);
         tracing::debug!(account = %self.pass.key, steps = plan.steps.len(), label, "asked whether the Secret can be written");
@@ -285,14 +274,10 @@ impl Run<'_, '_> {
             expiration_time: robot.expiration_time,
             secret,
         };
-        let endpoint = self.gathered.endpoint.clone();
-        let template = self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched);
-        let tokens = &self.pass.desired.tokens;
+        let (live, namespace, tokens) = (&self.done.live, &self.pass.secret_namespace, &self.pass.desired.tokens);
         ctx.metrics.kube_write("secret");
-        self.live =
-            secrets::publish(&ctx.client, &self.pass.secret_namespace, &self.live, &template, &credential, tokens)
-                .await?;
-        self.published = true;
+        self.done.live = secrets::publish(&ctx.client, namespace, live, &self.template(), &credential, tokens).await?;
+        self.done.outcome.published = true;
         Ok(())
     }
 
@@ -331,53 +316,34 @@ impl Run<'_, '_> {
     }
 
     fn finish(mut self, plan: &Plan, result: Result<(), Trouble>) -> Done {
-        let ended = result.err().map(|trouble| {
-            let not_leading = trouble.class() == Class::NotLeading;
-            let (failure, next) = self.judge(trouble);
-            (not_leading, failure, next)
-        });
-        let rows = self.rows.take();
-        // A namespace that does not exist yet is waited for like a ServiceAccount.
-        let missing = |row: &&Row| row.problem.as_ref().is_some_and(|problem| problem.reason == "NamespaceNotFound");
-        let waiting =
-            rows.iter().flatten().filter(missing).map(|row| format!("namespace {} does not exist yet", row.name));
-        self.notes.extend(waiting.take(NAMESPACES_NOTED));
-        if let Some(message) = rows.as_deref().and_then(summary) {
-            self.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
-        }
+        let ended = result.err().map(|trouble| (trouble.class() == Class::NotLeading, self.judge(trouble)));
         let target = plan.current.and_then(|target| self.slot_of(target));
-        let robot = target.and_then(|slot| self.robots[slot.index()].clone());
-        let known = !self.observed.unreachable;
         let secret_outdated = self.written.is_some() && {
-            let template = self.pass.template(&self.gathered.owner, &self.gathered.endpoint, &self.gathered.untouched);
-            let seen = self.live.seen(&template, self.robots.iter().flatten());
+            let seen = self.done.live.seen(&self.template(), self.robots.iter().flatten());
             matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
         };
-        let mut done = Done {
-            slots: known.then(|| slots_digest(self.robots.each_ref().map(|robot| robot.as_ref().map(robot_digest)))),
-            outcome: report::Outcome {
-                robot,
-                published: self.published,
-                unproven: target.is_some() && self.written == target && !self.proven,
-                interrupted: false,
-                failure: None,
-                notes: self.notes,
-                undone: self.undone,
-            },
-            stale: false,
-            removed: self.removed,
-            secret_outdated,
-            live: self.live,
-            next: None,
-            wake: self.wake,
-            rows,
-        };
-        let Some((not_leading, failure, next)) = ended else { return done };
-        done.slots = None;
-        done.stale = not_leading || (next == Outcome::Again && !self.published);
-        done.outcome.interrupted = next == Outcome::Again;
-        done.outcome.failure = failure;
-        done.next = Some(next);
-        done
+        let done = &mut self.done;
+        let outcome = &mut done.outcome;
+        // A namespace that does not exist yet is waited for like a ServiceAccount.
+        let missing = |row: &&Row| row.problem.as_ref().is_some_and(|problem| problem.reason == "NamespaceNotFound");
+        let waiting = done.rows.iter().flatten().filter(missing);
+        let waiting = waiting.map(|row| format!("namespace {} does not exist yet", row.name));
+        outcome.notes.extend(waiting.take(NAMESPACES_NOTED));
+        if let Some(message) = done.rows.as_deref().and_then(summary) {
+            outcome.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
+        }
+        outcome.robot = target.and_then(|slot| self.robots[slot.index()].clone());
+        outcome.unproven = target.is_some() && self.written == target && !self.proven;
+        done.secret_outdated = secret_outdated;
+        if let Some((not_leading, (failure, next))) = ended {
+            done.stale = not_leading || (next == Outcome::Again && !outcome.published);
+            outcome.interrupted = next == Outcome::Again;
+            outcome.failure = failure;
+            done.next = Some(next);
+        } else if !self.observed.unreachable {
+            let digests = self.robots.each_ref().map(|robot| robot.as_ref().map(robot_digest));
+            done.slots = Some(slots_digest(digests));
+        }
+        self.done
     }
 }

@@ -8,13 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use secrecy::SecretString;
 
 use super::{Pass, restart};
 use crate::api::{RegistryTime, keys};
 use crate::cluster::objects::Version;
-use crate::cluster::secret_template::{Endpoint, SecretTemplate};
 use crate::cluster::secrets::{self, SecretSnapshot};
 use crate::cluster::{self, objects};
 use crate::controllers::index::robot_identity;
@@ -65,8 +63,6 @@ pub(super) struct Gathered {
     /// All that the plan depends on.
     pub(super) observed: Observed,
     pub(super) client: Option<Arc<harbor::Client>>,
-    pub(super) owner: OwnerReference,
-    pub(super) endpoint: Endpoint,
     /// The robots are what the last pass left and the last sweep found: enough for adding one, not for changing any.
     pub(super) from_memory: bool,
     pub(super) live: SecretSnapshot,
@@ -78,7 +74,7 @@ pub(super) struct Gathered {
     pub(super) password_problem: Option<Failure>,
     /// Others keep changing our Secret: it is left alone until then.
     pub(super) secret_contested: Option<Instant>,
-    /// See [`SecretTemplate::untouched`].
+    /// See `SecretTemplate::untouched`.
     pub(super) untouched: Vec<SecretEntry>,
     /// The credential was renewed lately: the next renewal by timer waits until then (registry time).
     pub(super) renewal_paced_until: Option<RegistryTime>,
@@ -117,13 +113,11 @@ impl Pass<'_> {
         }
         self.check_unsettled(&mut gathered);
         self.check_registry(&mut gathered, deleting).await?;
-        let (owner, endpoint) = (gathered.owner.clone(), gathered.endpoint.clone());
-        let template = self.template(&owner, &endpoint, &[]);
+        let template = self.first_template(&[]);
         let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
         gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &template).await?;
         if !deleting && (gathered.live.is_absent() || gathered.live.is_ours()) {
-            let (namespace, wanted) = (&self.secret_namespace, self.first_entries());
-            gathered.untouched = self.untouched(namespace, &gathered.live, wanted).await?;
+            gathered.untouched = self.untouched(&self.secret_namespace, &gathered.live, template.entries).await?;
         }
         if !deleting && gathered.observed.permit == Permit::Granted {
             self.read_password(&mut gathered).await?;
@@ -172,8 +166,6 @@ impl Pass<'_> {
         Gathered {
             observed,
             client: self.registry.session.client.clone(),
-            owner: self.account.owner_reference(),
-            endpoint: self.registry.endpoint().unwrap_or_default(),
             from_memory: false,
             live: SecretSnapshot::default(),
             refusal: None,
@@ -212,17 +204,6 @@ impl Pass<'_> {
         let moved = now.duration_since(gathered.observed.now);
         gathered.wake = gathered.wake.map(|at| at + moved);
         (gathered.observed.now, gathered.observed.later_clock) = (now, self.registry.later_clock(self.ctx.now()));
-    }
-
-    /// The form of our Secret.
-    pub(super) fn template<'a>(
-        &'a self,
-        owner: &'a OwnerReference,
-        endpoint: &'a Endpoint,
-        untouched: &'a [SecretEntry],
-    ) -> SecretTemplate<'a> {
-        let (wish, entries) = (&self.desired.secret, self.first_entries());
-        SecretTemplate { owner, wish, endpoint, entries, untouched }
     }
 
     fn check_unsettled(&self, gathered: &mut Gathered) {

@@ -11,7 +11,6 @@ mod prepare;
 mod projects;
 mod remember;
 mod restart;
-mod secret_entries;
 mod unknown_permissions;
 
 use pass::Pass;

@@ -6,8 +6,11 @@ use std::time::Instant;
 use super::ending::{without_registry, write_status};
 use super::execute::Done;
 use super::{errors, gather, prepare, remember};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
 use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};
 use crate::cluster::objects::{self, Version};
+use crate::cluster::secret_template::{Endpoint, SecretTemplate};
 use crate::cluster::{self, accounts};
 use crate::controllers::index::Namespace;
 use crate::controllers::registries::ServedRegistry;
@@ -18,6 +21,7 @@ use crate::domain::desired::Desired;
 use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
+use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread;
 use crate::engine::{Cause, Outcome};
 
@@ -29,7 +33,11 @@ pub(super) struct Pass<'a> {
     /// Where its Secret is: the account's namespace, or the operator's own for a system account.
     pub(super) secret_namespace: ObjectName,
     /// The namespaces that a system account's Secret is copied to, with those that are there.
-    pub(super) spread: Option<Vec<(ObjectName, Option<Namespace>)>>,
+    pub(super) copies_wanted: Option<Vec<(ObjectName, Option<Namespace>)>>,
+    /// The account, as the owner of its Secrets.
+    pub(super) owner: OwnerReference,
+    /// Where clients find the registry; empty if that is not known.
+    pub(super) endpoint: Endpoint,
     pub(super) registry_name: RegistryKey,
     pub(super) registry: Arc<ServedRegistry>,
     pub(super) desired: Desired,
@@ -309,6 +317,40 @@ impl Pass<'_> {
             Blocker::SecretContested => gathered.secret_contested,
             Blocker::NotPermitted | Blocker::NameTaken | Blocker::LoginCannotUpdate | Blocker::RepairsPaused => None,
         }
+    }
+
+    /// Notes for the watch which ServiceAccounts concern this account.
+    fn note_secret_entries(&self) {
+        let copies = self.copies_wanted.iter().flatten().map(|(namespace, _)| namespace);
+        let own = self.copies_wanted.is_none().then_some(&self.secret_namespace);
+        for namespace in own.into_iter().chain(copies) {
+            self.ctx.index.set_secret_entries(self.key, namespace, &self.desired.entries);
+        }
+    }
+
+    /// The entries in ServiceAccounts of a namespace. For a system account the first Secret's namespace is one of many.
+    pub(super) fn entries_in(&self, namespace: &str) -> &[SecretEntry] {
+        let here = self.copies_wanted.as_ref().is_none_or(|all| all.iter().any(|(name, _)| *name == namespace));
+        if here { &self.desired.entries } else { &[] }
+    }
+
+    /// The form of the first Secret.
+    pub(super) fn first_template<'a>(&'a self, untouched: &'a [SecretEntry]) -> SecretTemplate<'a> {
+        self.template(self.entries_in(&self.secret_namespace), untouched)
+    }
+
+    /// The form of its copies.
+    pub(super) fn copy_template(&self) -> SecretTemplate<'_> {
+        self.template(&self.desired.entries, &[])
+    }
+
+    pub(super) fn template<'a>(
+        &'a self,
+        entries: &'a [SecretEntry],
+        untouched: &'a [SecretEntry],
+    ) -> SecretTemplate<'a> {
+        let Self { owner, endpoint, desired, .. } = self;
+        SecretTemplate { owner, wish: &desired.secret, endpoint, entries, untouched }
     }
 
     pub(super) fn pinned(&self) -> PinnedRegistry {

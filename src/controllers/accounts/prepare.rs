@@ -43,21 +43,23 @@ pub(super) async fn prepare<'a>(
         Err(failure) => return Err(without_registry(ctx, key, account, &failure).await),
     };
     remember::remember(ctx, key, &account, &registry_name, shown);
-    let (secret_namespace, spread) = match (&account.spec, &key.namespace) {
+    let (secret_namespace, copies_wanted) = match (&account.spec, &key.namespace) {
         (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
         // No API server has a RobotAccount outside every namespace.
         (AccountSpec::Project(_), None) => return Err(Outcome::Gone),
         (AccountSpec::System(spec), _) => {
             let secret = spec.secret.clone().unwrap_or_default();
-            (ctx.settings.resource_namespace.clone(), Some(ctx.index.spread(key, &secret)))
+            (ctx.settings.resource_namespace.clone(), Some(ctx.index.copies_wanted(key, &secret)))
         }
     };
     Ok(Pass {
         ctx,
         key,
+        owner: account.owner_reference(),
+        endpoint: registry.endpoint().unwrap_or_default(),
         account,
         secret_namespace,
-        spread,
+        copies_wanted,
         registry_name,
         registry,
         desired,

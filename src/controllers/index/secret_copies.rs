@@ -113,7 +113,7 @@ impl Index {
 
     /// The namespaces that a system account asks for, and those of them that are there. The wish is kept, so that a
     /// namespace that comes, changes or goes finds its accounts.
-    pub fn spread(&self, account: &Key, wish: &SystemSecretOutput) -> Vec<(ObjectName, Option<Namespace>)> {
+    pub fn copies_wanted(&self, account: &Key, wish: &SystemSecretOutput) -> Vec<(ObjectName, Option<Namespace>)> {
         let mut inner = self.lock();
         let wish = SystemSecretOutput {
             namespaces: wish.namespaces.clone(),

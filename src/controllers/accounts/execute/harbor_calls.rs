@@ -172,7 +172,7 @@ impl Run<'_, '_> {
         let Some(id) = self.robots[slot.index()].as_ref().map(|robot| robot.id) else { return Ok(()) };
         self.read_again(Some(slot), id).await?;
         let Some(robot) = self.robots[slot.index()].as_ref() else { return Ok(()) };
-        let Some(credential) = self.live.credential.as_ref().filter(|_| !robot.disabled) else { return Ok(()) };
+        let Some(credential) = self.done.live.credential.as_ref().filter(|_| !robot.disabled) else { return Ok(()) };
         if !self.client()?.verify(&robot.name, &credential.secret).await? {
             return Err(Trouble::Stale);
         }

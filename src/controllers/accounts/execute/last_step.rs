@@ -15,8 +15,8 @@ impl Run<'_, '_> {
             if self.pass.key.is_system() {
                 // Its Secrets lie in namespaces of others: none waits for the garbage collector.
                 ctx.metrics.kube_write("secret");
-                match secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.live).await {
-                    Ok(live) => self.live = live,
+                match secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.done.live).await {
+                    Ok(live) => self.done.live = live,
                     // What refuses this refuses it to the garbage collector, too, and what is in there logs in nowhere.
                     Err(cluster::Error::Refused(why)) => {
                         let text = format!(
@@ -50,7 +50,7 @@ impl Run<'_, '_> {
         }
         ctx.metrics.kube_write("finalizer");
         accounts::remove_finalizer(&ctx.client, &self.pass.account, keys::FINALIZER_ROBOT).await?;
-        self.removed = true;
+        self.done.removed = true;
         Ok(())
     }
 }

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use super::super::Pass;
-use super::service_accounts::{EntryLeft, PullSecretReport, PullSecretTarget};
+use super::service_accounts::{EntryLeft, PullSecretReport};
 use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::objects::Version;
-use crate::cluster::secret_template::{Credential, SecretTemplate};
+use crate::cluster::secret_template::Credential;
 use crate::cluster::secrets::{self, Copied, SecretSnapshot};
 use crate::controllers::index::{Namespace, digest};
 use crate::controllers::tracked::Tracked;
@@ -47,36 +46,27 @@ pub(super) struct CopyFailure {
 impl Run<'_, '_> {
     /// Takes the credential out of the namespaces that are not asked for any more and, if there is nothing against it, brings
     /// the published one to the others.
-    pub(super) async fn sync_secret_copies(&mut self, write: bool) -> Result<(), Trouble> {
-        let Some(wanted) = self.pass.spread.clone() else { return Ok(()) };
-        let (endpoint, owner) = (self.gathered.endpoint.clone(), self.gathered.owner.clone());
-        let template = SecretTemplate {
-            owner: &owner,
-            wish: &self.pass.desired.secret.clone(),
-            endpoint: &endpoint,
-            entries: &self.pass.desired.entries.clone(),
-            untouched: &[],
-        };
-        let mut rows = self.remove_stale_copies(&wanted, &template).await;
+    pub(super) async fn sync_secret_copies(&mut self, write: bool) {
+        let Some(wanted) = self.pass.copies_wanted.clone() else { return };
+        let mut rows = self.remove_stale_copies(&wanted).await;
         if write {
-            rows.extend(self.write_copies(&wanted, &template).await);
+            rows.extend(self.write_copies(&wanted).await);
             rows.sort_by(|a, b| a.name.cmp(&b.name));
-            self.rows = Some(rows);
+            self.done.rows = Some(rows);
         }
-        Ok(())
     }
 
     /// Answers with the namespaces in which a copy is left that should not be.
-    async fn remove_stale_copies(&mut self, wanted: &[Wanted], template: &SecretTemplate<'_>) -> Vec<Row> {
+    async fn remove_stale_copies(&mut self, wanted: &[Wanted]) -> Vec<Row> {
         let (pass, mut rows) = (&*self.pass, Vec::new());
         let is_wanted = |name: &ObjectName| wanted.iter().any(|(wanted, _)| wanted == name);
         for name in pass.places().iter().filter(|name| **name != pass.secret_namespace && !is_wanted(name)) {
-            match pass.remove_copy(name, template).await {
+            match pass.remove_copy(name).await {
                 Ok(left) => self.left.extend(left),
                 Err(error) => {
                     rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) });
                     let again = deadline::from_now(pass.registry.poll_interval(&pass.ctx.settings));
-                    self.wake = [self.wake, Some(again)].into_iter().flatten().min();
+                    self.done.wake = [self.done.wake, Some(again)].into_iter().flatten().min();
                 }
             }
         }
@@ -84,8 +74,8 @@ impl Run<'_, '_> {
     }
 
     /// What came of each namespace that is asked for. Everything in one that is being deleted is on its way out.
-    async fn write_copies(&mut self, wanted: &[Wanted], template: &SecretTemplate<'_>) -> Vec<Row> {
-        let (pass, primary) = (&*self.pass, &self.live);
+    async fn write_copies(&mut self, wanted: &[Wanted]) -> Vec<Row> {
+        let (pass, primary) = (&*self.pass, &self.done.live);
         let credential = self.robots.iter().flatten().find_map(|robot| primary.credential_of(robot));
         let put = credential.as_ref();
         let is_home = |name: &ObjectName| *name == pass.secret_namespace;
@@ -97,7 +87,7 @@ impl Run<'_, '_> {
             match put {
                 _ if !exists => Box::pin(fails(Problem::no_namespace())),
                 None => Box::pin(fails(Problem::no_credential())),
-                Some(held) => Box::pin(async move { (name, pass.write_copy(name, primary, template, held).await) }),
+                Some(held) => Box::pin(async move { (name, pass.write_copy(name, primary, held).await) }),
             }
         };
         let visits: Vec<_> = copies.map(|(name, found)| visit(name, found.is_some())).collect();
@@ -112,7 +102,7 @@ impl Run<'_, '_> {
                     None
                 }
                 Err(CopyFailure { problem, again }) => {
-                    self.wake = [self.wake, again].into_iter().flatten().min();
+                    self.done.wake = [self.done.wake, again].into_iter().flatten().min();
                     Some(problem)
                 }
             };
@@ -127,21 +117,19 @@ impl Run<'_, '_> {
         if !self.pass.key.is_system() {
             return Ok(());
         }
-        let (endpoint, owner) = (self.gathered.endpoint.clone(), self.gathered.owner.clone());
-        let wish = &self.pass.desired.secret;
-        let template = SecretTemplate { owner: &owner, wish, endpoint: &endpoint, entries: &[], untouched: &[] };
+        let client = &self.pass.ctx.client;
         for name in self.pass.places() {
             if name == self.pass.secret_namespace {
                 continue;
             }
             if released {
-                let live = secrets::read(&self.pass.ctx.client, &name, &template).await?;
-                if self.pass.is_stray(&name, &live, &owner) {
-                    continue;
+                let template = self.pass.copy_template();
+                let live = secrets::read(client, &name, &template).await?;
+                if !self.pass.is_stray(&name, &live) {
+                    secrets::release(client, &name, &live, &template).await?;
                 }
-                secrets::release(&self.pass.ctx.client, &name, &live, &template).await?;
             } else {
-                match self.pass.remove_copy(&name, &template).await {
+                match self.pass.remove_copy(&name).await {
                     Ok(left) => self.left.extend(left),
                     // A namespace that refuses this is not held up: what is left there goes with its owner.
                     Err(cluster::Error::Refused(_)) => {}
@@ -150,7 +138,7 @@ impl Run<'_, '_> {
             }
         }
         if !released {
-            self.rows = Some(Vec::new());
+            self.done.rows = Some(Vec::new());
         }
         Ok(())
     }
@@ -178,11 +166,11 @@ impl Pass<'_> {
         &self,
         namespace: &ObjectName,
         primary: &SecretSnapshot,
-        template: &SecretTemplate<'_>,
         held: &Credential,
     ) -> CopyResult {
         let ctx = self.ctx;
-        let content = digest((primary.version(), template.digest(held.expiration_time), &held.robot.name));
+        let form = self.copy_template().digest(held.expiration_time);
+        let content = digest((primary.version(), form, &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
             return Ok(None);
         }
@@ -190,7 +178,7 @@ impl Pass<'_> {
         if let Some(until) = before.contest.as_ref().and_then(|contest| contest.until(Instant::now())) {
             return Err(self.contested(until));
         }
-        match self.try_to_write_copy(namespace, template, held, before.secret).await {
+        match self.try_to_write_copy(namespace, held, before.secret).await {
             Ok(result) => {
                 let quiet =
                     matches!(&result, Ok(Some(served)) if served.notes.is_empty() && served.contested.is_none());
@@ -212,21 +200,20 @@ impl Pass<'_> {
     async fn try_to_write_copy(
         &self,
         namespace: &ObjectName,
-        template: &SecretTemplate<'_>,
         held: &Credential,
         before: Tracked,
     ) -> Result<CopyResult, cluster::Error> {
         let ctx = self.ctx;
-        let live = secrets::read(&ctx.client, namespace, template).await?;
-        let untouched = self.untouched(namespace, &live, template.entries).await?;
-        let template = &SecretTemplate { untouched: &untouched, ..template.clone() };
-        let copied = secrets::copy(&ctx.client, namespace, live, held, template).await?;
+        let entries = &self.desired.entries;
+        let live = secrets::read(&ctx.client, namespace, &self.copy_template()).await?;
+        let untouched = self.untouched(namespace, &live, entries).await?;
+        let copied = secrets::copy(&ctx.client, namespace, live, held, &self.template(entries, &untouched)).await?;
         let (live, served) = match copied {
             Copied::Foreign => {
                 ctx.index.drop_copy(self.key, namespace);
                 let problem = Problem {
                     reason: "SecretNotOwned".to_owned(),
-                    message: foreign_secret(&template.wish.name, namespace, self.is_of_a_registry(namespace)),
+                    message: foreign_secret(&self.desired.secret.name, namespace, self.is_of_a_registry(namespace)),
                     behind: false,
                     waits: false,
                 };
@@ -252,8 +239,7 @@ impl Pass<'_> {
         };
         let version = live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.read(version, before.seen()));
-        let target = PullSecretTarget { namespace, live, template: template.clone(), served };
-        let served = self.sync_pull_secrets(target, template.entries).await?;
+        let served = self.sync_pull_secrets(namespace, live, &served, entries).await?;
         let version = served.live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.leave(version));
         Ok(Ok(Some(Box::new(served))))
@@ -261,21 +247,16 @@ impl Pass<'_> {
 
     /// Takes the Secret and its entries out of a namespace that is not asked for any more.
     /// Answers with the ServiceAccounts in which the entry is left, since a rule of the cluster protects them.
-    pub(super) async fn remove_copy(
-        &self,
-        namespace: &ObjectName,
-        template: &SecretTemplate<'_>,
-    ) -> Result<Vec<EntryLeft>, cluster::Error> {
+    pub(super) async fn remove_copy(&self, namespace: &ObjectName) -> Result<Vec<EntryLeft>, cluster::Error> {
         let (ctx, mut left) = (self.ctx, Vec::new());
-        let live = secrets::read(&ctx.client, namespace, template).await?;
-        let stray = self.is_stray(namespace, &live, template.owner);
+        let live = secrets::read(&ctx.client, namespace, &self.copy_template()).await?;
+        let stray = self.is_stray(namespace, &live);
         if stray {
             tracing::debug!(account = %self.key, %namespace, "a copy that somebody else made is left alone");
         }
         if !stray && (live.is_absent() || live.is_ours()) {
             // Entries may be left of a Secret that somebody deleted.
-            let target = PullSecretTarget { namespace, live, template: template.clone(), served: Vec::new() };
-            let PullSecretReport { live, refused, .. } = self.sync_pull_secrets(target, &[]).await?;
+            let PullSecretReport { live, refused, .. } = self.sync_pull_secrets(namespace, live, &[], &[]).await?;
             left.extend(refused.into_iter().map(|(entry, why)| (namespace.to_string(), entry, why)));
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
@@ -289,8 +270,8 @@ impl Pass<'_> {
 
     /// A Secret in a namespace that nobody asks for and where this account never put one: another tool copied ours under its
     /// name, labels and annotations, and it is that tool's. A restored one looks alike, but its namespace is asked for.
-    fn is_stray(&self, namespace: &str, live: &SecretSnapshot, owner: &OwnerReference) -> bool {
-        live.is_ours() && !live.is_owned_by(owner) && !self.had_secret_in(namespace)
+    fn is_stray(&self, namespace: &str, live: &SecretSnapshot) -> bool {
+        live.is_ours() && !live.is_owned_by(&self.owner) && !self.had_secret_in(namespace)
     }
 
     /// True if the account's Secret in that namespace has the name of one that a registry uses: its login, or its

@@ -7,24 +7,11 @@ use super::super::Pass;
 use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;
-use crate::cluster::secret_template::SecretTemplate;
 use crate::cluster::secrets::{self, SecretSnapshot};
 use crate::cluster::service_accounts::{self, Found};
 use crate::deadline;
 use crate::domain::report::Failure;
 use crate::domain::secret_entries::SecretEntry;
-
-/// The Secret whose entry is wanted in ServiceAccounts.
-pub(super) struct PullSecretTarget<'a> {
-    /// Its namespace.
-    pub(super) namespace: &'a ObjectName,
-    /// As it is now.
-    pub(super) live: SecretSnapshot,
-    /// As it should be.
-    pub(super) template: SecretTemplate<'a>,
-    /// The entries that were on record before this pass.
-    pub(super) served: Vec<SecretEntry>,
-}
 
 /// An entry that stays, though nobody asks for it: its namespace, the entry, and what refuses to change it.
 pub(super) type EntryLeft = (String, SecretEntry, String);
@@ -47,48 +34,44 @@ pub(super) struct PullSecretReport {
 impl Run<'_, '_> {
     /// Makes the wanted entries in ServiceAccounts of the Secret's namespace.
     pub(super) async fn enter_service_accounts(&mut self, wanted: &[SecretEntry]) -> Result<(), Trouble> {
-        let endpoint = self.gathered.endpoint.clone();
-        let target = PullSecretTarget {
-            namespace: &self.pass.secret_namespace,
-            live: self.live.clone(),
-            template: self.pass.template(&self.gathered.owner, &endpoint, &self.gathered.untouched),
-            served: self.gathered.live.entries(),
-        };
-        let served = self.pass.sync_pull_secrets(target, wanted).await?;
-        let namespace = self.pass.secret_namespace.to_string();
-        self.take(&namespace, &served);
-        self.live = served.live;
+        let (namespace, live) = (self.pass.secret_namespace.clone(), self.done.live.clone());
+        let served = self.gathered.live.entries();
+        let report = self.pass.sync_pull_secrets(&namespace, live, &served, wanted).await?;
+        self.take(&namespace, &report);
+        self.done.live = report.live;
         Ok(())
     }
 
     /// Takes over what is to be told of a namespace.
     pub(super) fn take(&mut self, namespace: &str, served: &PullSecretReport) {
-        self.notes.extend(served.notes.iter().cloned());
+        self.done.outcome.notes.extend(served.notes.iter().cloned());
         if served.contested.is_some() {
-            self.undone.clone_from(&served.contested);
+            self.done.outcome.undone.clone_from(&served.contested);
         }
         if let Some((entry, why)) = served.refused.first() {
             let message = format!(
                 "{entry}{} are not as they should be: Kubernetes refuses the change: {why}",
                 self.pass.place(namespace)
             );
-            self.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
+            self.done.outcome.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
         }
         let left = served.refused.iter().map(|(entry, why)| (namespace.to_owned(), entry.clone(), why.clone()));
         self.left.extend(left);
-        self.wake = [self.wake, served.wake].into_iter().flatten().min();
+        self.done.wake = [self.done.wake, served.wake].into_iter().flatten().min();
     }
 }
 
 impl Pass<'_> {
-    /// Makes the wanted entries, and takes those out that were wanted before.
+    /// Makes the wanted entries for the Secret of a namespace, and takes those out that were wanted before. `live`: the Secret
+    /// as it is now; `served`: the entries that were on its record before this pass.
     pub(super) async fn sync_pull_secrets(
         &self,
-        target: PullSecretTarget<'_>,
+        namespace: &ObjectName,
+        live: SecretSnapshot,
+        served: &[SecretEntry],
         wanted: &[SecretEntry],
     ) -> Result<PullSecretReport, cluster::Error> {
         let ctx = self.ctx;
-        let PullSecretTarget { namespace, live, template, served } = target;
         let secret = &self.desired.secret.name;
         let mut done = PullSecretReport { live, ..PullSecretReport::default() };
         let mut recorded = done.live.entries();
@@ -111,13 +94,11 @@ impl Pass<'_> {
         // Those that are still there stay on record.
         let kept: Vec<SecretEntry> =
             done.refused.iter().map(|(entry, _)| entry.clone()).chain(wanted.iter().cloned()).collect();
-        self.add_pull_secret(namespace, &template, wanted, &served, &mut done).await?;
+        self.add_pull_secret(namespace, wanted, served, &mut done).await?;
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
-            ctx.metrics.kube_write("secret");
             let untouched: Vec<SecretEntry> =
                 done.live.untouched().into_iter().filter(|entry| wanted.contains(entry)).collect();
-            let (client, live) = (&ctx.client, &done.live);
-            done.live = secrets::record_entries(client, namespace, live, &template, &kept, &untouched).await?;
+            done.live = self.record_entries(namespace, &done.live, &kept, &untouched).await?;
         }
         Ok(done)
     }
@@ -146,7 +127,6 @@ impl Pass<'_> {
     pub(super) async fn add_pull_secret(
         &self,
         namespace: &ObjectName,
-        template: &SecretTemplate<'_>,
         wanted: &[SecretEntry],
         served: &[SecretEntry],
         done: &mut PullSecretReport,
@@ -167,7 +147,7 @@ impl Pass<'_> {
                 match served.then(|| self.back_off(namespace, entry, by.as_deref())).flatten() {
                     None => {
                         if theirs {
-                            done.live = self.touch(namespace, template, &done.live, entry).await?;
+                            done.live = self.touch(namespace, &done.live, entry).await?;
                         }
                         found = add(false).await;
                     }
@@ -231,15 +211,12 @@ impl Pass<'_> {
     async fn touch(
         &self,
         namespace: &ObjectName,
-        template: &SecretTemplate<'_>,
         live: &SecretSnapshot,
         entry: &SecretEntry,
     ) -> Result<SecretSnapshot, cluster::Error> {
         let ctx = self.ctx;
         let untouched: Vec<SecretEntry> = live.untouched().into_iter().filter(|other| other != entry).collect();
-        ctx.metrics.kube_write("secret");
-        let (client, recorded) = (&ctx.client, live.entries());
-        let live = secrets::record_entries(client, namespace, live, template, &recorded, &untouched).await?;
+        let live = self.record_entries(namespace, live, &live.entries(), &untouched).await?;
         let version = live.version();
         if *namespace == *self.secret_namespace {
             ctx.index.update(self.key, |entry| entry.secret.leave(version));
@@ -247,6 +224,18 @@ impl Pass<'_> {
             ctx.index.update_copy(self.key, namespace, |copy| copy.secret.leave(version));
         }
         Ok(live)
+    }
+
+    async fn record_entries(
+        &self,
+        namespace: &ObjectName,
+        live: &SecretSnapshot,
+        entries: &[SecretEntry],
+        untouched: &[SecretEntry],
+    ) -> Result<SecretSnapshot, cluster::Error> {
+        self.ctx.metrics.kube_write("secret");
+        let (client, template) = (&self.ctx.client, self.copy_template());
+        secrets::record_entries(client, namespace, live, &template, entries, untouched).await
     }
 
     /// Notes that somebody took an entry of ours out; until when and why it is left alone if that happens too

@@ -8,8 +8,8 @@ use super::super::Pass;
 use super::secret_copies::problem_of;
 use super::service_accounts::PullSecretReport;
 use crate::api::{AccountStatus, ObjectName, conditions as kinds};
-use crate::cluster::secret_template::{Credential, SecretTemplate};
-use crate::cluster::{self, secrets};
+use crate::cluster::secret_template::Credential;
+use crate::cluster::secrets;
 use crate::domain::conditions;
 use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread::{self, Row};
@@ -23,25 +23,15 @@ impl Pass<'_> {
         }
         // Of an unknown host no Secret can be made, nor told whether one is as it should be. What is not asked for any more goes
         // all the same.
-        let endpoint = self.registry.endpoint();
-        let works = works && endpoint.is_some();
-        let endpoint = endpoint.unwrap_or_default();
-        let owner = self.account.owner_reference();
-        let template = SecretTemplate {
-            owner: &owner,
-            wish: &self.desired.secret,
-            endpoint: &endpoint,
-            entries: &self.desired.entries,
-            untouched: &[],
-        };
-        self.follow_namespaces(status, &template, works).await;
+        let works = works && self.registry.hosts().is_some();
+        self.follow_namespaces(status, works).await;
         if works && !self.exceeds_grants() {
-            self.serve_newcomers(&template).await;
+            self.serve_newcomers().await;
         }
     }
 
-    async fn follow_namespaces(&self, status: &mut AccountStatus, template: &SecretTemplate<'_>, works: bool) {
-        let Some(wanted) = &self.spread else { return };
+    async fn follow_namespaces(&self, status: &mut AccountStatus, works: bool) {
+        let Some(wanted) = &self.copies_wanted else { return };
         let home = &self.secret_namespace;
         let known = self.places();
         let names: BTreeSet<&ObjectName> = wanted.iter().map(|(name, _)| name).collect();
@@ -53,23 +43,19 @@ impl Pass<'_> {
             .map(|(name, _)| name)
             .filter(|name| *name != home && !known.contains(*name) && spread::is_awaited(status, name))
             .collect();
-        let nothing_to_do = stale.is_empty() && came.is_empty();
-        if nothing_to_do {
+        if stale.is_empty() && came.is_empty() {
             return;
         }
         let (mut rows, mut gone) = (Vec::new(), BTreeSet::new());
         for name in stale {
-            match self.remove_copy(name, template).await {
+            match self.remove_copy(name).await {
                 Ok(_) => _ = gone.insert(name.to_string()),
                 Err(error) => rows.push(Row { name: name.to_string(), problem: Some(problem_of(&error, true)) }),
             }
         }
-        if let Some((live, held)) = self.published(template, works && !came.is_empty()).await {
+        if let Some((live, held)) = self.published(works && !came.is_empty()).await {
             for name in came {
-                let problem = match self.write_copy(name, &live, template, &held).await {
-                    Ok(_) => None,
-                    Err(failure) => Some(failure.problem),
-                };
+                let problem = self.write_copy(name, &live, &held).await.err().map(|failure| failure.problem);
                 rows.push(Row { name: name.to_string(), problem });
             }
         }
@@ -77,26 +63,19 @@ impl Pass<'_> {
     }
 
     /// Puts the entry into ServiceAccounts that came or were changed beside a Secret of ours.
-    async fn serve_newcomers(&self, template: &SecretTemplate<'_>) {
+    async fn serve_newcomers(&self) {
         for namespace in self.ctx.index.places_with_news(self.key) {
-            let wanted = match &self.spread {
-                Some(wanted) if !wanted.iter().any(|(name, _)| *name == namespace) => continue,
-                _ => &self.desired.entries,
-            };
+            let entries = self.entries_in(&namespace);
+            if entries.is_empty() {
+                continue;
+            }
             let entered = async {
-                let live = secrets::read(&self.ctx.client, &namespace, template).await?;
+                let live = secrets::read(&self.ctx.client, &namespace, &self.copy_template()).await?;
                 // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
                 let served: Vec<SecretEntry> = live.entries();
-                let wanted: Vec<SecretEntry> = wanted.iter().filter(|entry| served.contains(entry)).cloned().collect();
-                self.add_pull_secret(
-                    &namespace,
-                    template,
-                    &wanted,
-                    &served,
-                    &mut PullSecretReport { live, ..PullSecretReport::default() },
-                )
-                .await?;
-                Ok::<_, cluster::Error>(())
+                let wanted: Vec<SecretEntry> = entries.iter().filter(|entry| served.contains(entry)).cloned().collect();
+                let mut report = PullSecretReport { live, ..PullSecretReport::default() };
+                self.add_pull_secret(&namespace, &wanted, &served, &mut report).await
             };
             if let Err(error) = entered.await {
                 tracing::warn!(account = %self.key, %namespace, %error, "ServiceAccounts were not changed");
@@ -105,11 +84,7 @@ impl Pass<'_> {
     }
 
     /// The first Secret and the credential in it, if that is the one on record and as good as when Harbor was last seen.
-    async fn published(
-        &self,
-        template: &SecretTemplate<'_>,
-        wanted: bool,
-    ) -> Option<(secrets::SecretSnapshot, Credential)> {
+    async fn published(&self, wanted: bool) -> Option<(secrets::SecretSnapshot, Credential)> {
         let status = self.account.status.as_ref().filter(|_| wanted && self.desired.enabled)?;
         let ready = conditions::is_true(&status.conditions, kinds::READY);
         let disabled = conditions::since(&status.conditions, kinds::READY, "Disabled").is_some();
@@ -120,7 +95,7 @@ impl Pass<'_> {
         {
             return None;
         }
-        let live = match secrets::read(&self.ctx.client, &self.secret_namespace, template).await {
+        let live = match secrets::read(&self.ctx.client, &self.secret_namespace, &self.copy_template()).await {
             Ok(live) => live,
             Err(error) => {
                 tracing::warn!(account = %self.key, %error, "the first Secret was not read");
