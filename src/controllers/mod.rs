@@ -20,12 +20,13 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::clock::Steady;
-use crate::cluster::events::Events;
+use crate::cluster::events::{Events, Note};
 use crate::deadline;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
@@ -179,6 +180,20 @@ impl Context {
     /// The time that Harbor's clock is compared with.
     pub fn now(&self) -> RegistryTime {
         self.clock.now()
+    }
+
+    /// Publishes an event about an object, for a pass that does not wait for it.
+    pub fn event(
+        &self,
+        object: ObjectReference,
+        warning: bool,
+        reason: &str,
+        text: String,
+    ) -> impl Future<Output = ()> + use<> {
+        let note = Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
+        let (events, now) = (self.events.clone(), self.wall_time());
+        self.metrics.kube_write("event");
+        async move { events.publish(&object, note, now).await }
     }
 
     /// Waits; false if the operator is to end first.

@@ -16,8 +16,8 @@ mod status;
 mod trouble;
 
 pub use capabilities::Capabilities;
-pub use former::look_at_former;
-pub use login_robot::{LoginRobot, place};
+pub use former::check_former;
+pub use login_robot::{LoginRobot, place, place_of};
 pub use probe::probe;
 pub use projects::{FRESH, projects, refresh as refresh_projects};
 pub use served::ServedRegistry;
@@ -30,6 +30,8 @@ pub use trouble::{Trouble, unreachable_tenant};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::index::digest;
 use super::sweep::swept::Swept;
@@ -186,15 +188,20 @@ impl Registries {
         }
     }
 
-    /// Takes over what we wrote ourselves on top of `base`, unless something later came meanwhile.
-    pub(super) fn record_write(&self, name: &RegistryKey, base: &RegistryObject, object: RegistryObject) {
-        self.change(name, |state| {
+    /// Takes over what we wrote ourselves on top of the object in `before`, unless something later came meanwhile.
+    pub(super) fn record_write(&self, before: &ServedRegistry, object: RegistryObject) {
+        self.change(&before.key, |state| {
             let version = |object: &RegistryObject| (object.metadata.uid.clone(), Version::of(&object.metadata));
-            if version(&state.object) == version(base) {
+            if version(&state.object) == version(&before.object) {
                 state.tracked.leave(Version::of(&object.metadata));
                 state.object = Arc::new(object);
             }
         });
+    }
+
+    /// The same where nothing but the metadata changed.
+    pub(super) fn record_metadata(&self, before: &ServedRegistry, metadata: ObjectMeta) {
+        self.record_write(before, RegistryObject { metadata, ..(*before.object).clone() });
     }
 
     /// Since when a registry object is missed, by whoever asked first.

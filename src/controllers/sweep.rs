@@ -67,7 +67,7 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         unanswered: 0,
     };
     match sweep.run().await {
-        Ok(()) => Outcome::Settled { wake: Some(next(ctx, name, &state, started)) },
+        Ok(()) => Outcome::Settled { wake: Some(next(ctx, &state, started)) },
         Err(ended) => ended,
     }
 }
@@ -96,9 +96,9 @@ impl Sweep<'_> {
         if listed && (state.swept.recheck_system || (state.deletes_orphans() && state.session.sees_system)) {
             homes.entry(ctx.index.home(&Home::System)).or_default();
         }
-        let fence = Fence::of(ctx, name, state);
+        let fence = Fence::of(ctx, state);
         if fence.is_some() {
-            for home in beside(ctx, name, state, &self.client).await {
+            for home in beside(ctx, state, &self.client).await {
                 homes.entry(home).or_default();
             }
         }
@@ -125,7 +125,7 @@ impl Sweep<'_> {
         });
         self.list_projects().await?;
         if listed {
-            registries::look_at_former(ctx, name).await;
+            registries::check_former(ctx, name).await;
         }
         let (unseen, counts) = (self.unseen.take(), self.orphan_count.result().filter(|_| listed));
         ctx.registries.record_sweep(state, |swept| {
@@ -237,7 +237,7 @@ impl Sweep<'_> {
                 check_secret(ctx, &key).await;
             }
         }
-        check_login(ctx, name, self.state).await;
+        check_login(ctx, self.state).await;
         for key in ctx.index.keys(|_, entry| entry.registry == *name && entry.password.is_some()) {
             going_on()?;
             check_password(ctx, &key).await;
@@ -261,7 +261,7 @@ impl Sweep<'_> {
 }
 
 /// The homes to visit although no account is there: those that had robots of ours, and the next few of all projects.
-async fn beside(ctx: &Context, name: &RegistryKey, state: &ServedRegistry, client: &harbor::Client) -> Vec<Arc<Home>> {
+async fn beside(ctx: &Context, state: &ServedRegistry, client: &harbor::Client) -> Vec<Arc<Home>> {
     let (round, length) = (&state.swept.round, ctx.settings.patrol_every);
     if round.is_due(length, Instant::now()) {
         match client.projects().await {
@@ -269,7 +269,7 @@ async fn beside(ctx: &Context, name: &RegistryKey, state: &ServedRegistry, clien
             // The sweep meets an outage by itself; a login that may not list projects is asked again in the next round.
             Err(error) if error.is_outage() => {}
             Err(error) => {
-                tracing::debug!(registry = %name, %error, "projects could not be listed");
+                tracing::debug!(registry = %state.key, %error, "projects could not be listed");
                 round.begin([], length, Instant::now());
             }
         }
@@ -280,22 +280,20 @@ async fn beside(ctx: &Context, name: &RegistryKey, state: &ServedRegistry, clien
 }
 
 /// Sweeps keep their rhythm however long one takes. One that could not say yet that the last account went is followed soon.
-fn next(ctx: &Context, name: &RegistryKey, state: &ServedRegistry, started: Instant) -> Instant {
-    let told =
-        ctx.registries.get(name).and_then(|state| state.object.status.as_ref()?.account_count).unwrap_or_default();
-    let outdated = told > 0 && ctx.index.is_listed() && ctx.index.count(name) == 0;
+fn next(ctx: &Context, state: &ServedRegistry, started: Instant) -> Instant {
+    let now = ctx.registries.get(&state.key);
+    let told = now.and_then(|now| now.object.status.as_ref()?.account_count).unwrap_or_default();
+    let outdated = told > 0 && ctx.index.is_listed() && ctx.index.count(&state.key) == 0;
     let poll = state.poll_interval(&ctx.settings);
     deadline::after(started, if outdated { poll.min(RECOUNT_AGAIN) } else { poll }).max(Instant::now())
 }
 
 /// What the registry's status says of a place with more robots than are read.
 fn unseen_in(registry: &RegistryKey, home: &Home, error: &Error) -> Failure {
-    let place = match home {
-        Home::System => "the robots of the system".to_owned(),
-        Home::Project(project) => format!("the robots of project {project}"),
-    };
+    let place = registries::place_of(home);
     let message = format!(
-        "registry {registry}: {place} are not compared with what was left there: {error}; delete some, or use several projects"
+        "registry {registry}: the robots of {place} are not compared with what was left there: {error}; delete some, or use \
+         several projects"
     );
     Failure { reason: error.reason(), message, permanent: true }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Context;
-use crate::cluster::events::{Note, unreadable_reference};
+use crate::cluster::events::unreadable_reference;
 use crate::cluster::{explain, unreadable};
 use crate::decode::Unreadable;
 use crate::engine::Outcome;
@@ -17,11 +17,10 @@ pub(super) fn found(ctx: &Arc<Context>, object: Unreadable) {
 
 /// A pass over an account found that it cannot be read: whoever puts it right is heard of by the watch.
 pub(super) fn account(ctx: &Arc<Context>, object: Unreadable) -> Outcome {
-    let known = !ctx.gaps.unreadable(&object);
-    if known {
-        say(ctx, object);
-    } else {
+    if ctx.gaps.unreadable(&object) {
         tell(ctx, object);
+    } else {
+        say(ctx, object);
     }
     Outcome::Settled { wake: None }
 }
@@ -34,13 +33,11 @@ fn tell(ctx: &Arc<Context>, object: Unreadable) {
         message = text,
         "an object cannot be read and is left out"
     );
-    let note = Note { warning: true, reason: unreadable::REASON.to_owned(), action: "Reconcile".to_owned(), text };
-    let (reference, events, now) = (unreadable_reference(&object), ctx.events.clone(), ctx.wall_time());
-    ctx.metrics.kube_write("event");
+    let event = ctx.event(unreadable_reference(&object), true, unreadable::REASON, text);
     let gate = ctx.gaps.gate();
     tokio::spawn(async move {
         let _turn = gate.acquire().await;
-        events.publish(&reference, note, now).await;
+        event.await;
     });
     say(ctx, object);
 }

@@ -8,7 +8,7 @@ use crate::api::{Account, AccountStatus, RegistryTime, conditions as kinds, keys
 use crate::cluster::accounts;
 use crate::cluster::objects::{self, Version};
 use crate::controllers::enqueue::WaitFor;
-use crate::controllers::registries::{self, resolve};
+use crate::controllers::registries::resolve;
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
 use crate::domain::report::{Failure, Unread};
@@ -106,9 +106,7 @@ impl Pass<'_> {
                 if self.is_deleting() && self.registry.may_be_kept() {
                     self.ctx.probe(self.registry_name.clone());
                 }
-                let registries::Trouble { reason, message, for_accounts, permanent, .. } = trouble;
-                let message = for_accounts.unwrap_or(message);
-                (Failure { reason, message, permanent }, WaitFor::Registry(&self.registry_name).into())
+                (trouble.into(), WaitFor::Registry(&self.registry_name).into())
             }
         };
         Ok((failure, next, lost))

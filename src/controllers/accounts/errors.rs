@@ -8,7 +8,7 @@ use crate::controllers::registries::ServedRegistry;
 use crate::controllers::{Context, registries};
 use crate::domain::permissions;
 use crate::domain::report::Failure;
-use crate::domain::robot::{Home, Permissions, Scope};
+use crate::domain::robot::{Home, Permissions};
 use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind};
 
@@ -48,11 +48,10 @@ pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Hom
 pub(crate) fn failure(state: &ServedRegistry, home: &Home, wanted: &Permissions, error: &Error) -> Failure {
     let registry = &state.object.spec.url;
     if error.is_of_login() {
-        let registries::Trouble { reason, message, permanent, .. } = registries::Trouble::suspected(&state.key);
-        return Failure { reason, message, permanent };
+        return registries::Trouble::suspected(&state.key).into();
     }
-    if let Some(registries::Trouble { reason, message, permanent, .. }) = registries::unreachable_tenant(state, error) {
-        return Failure { reason, message, permanent };
+    if let Some(trouble) = registries::unreachable_tenant(state, error) {
+        return trouble.into();
     }
     let permanent = error.class() == Class::UserFix;
     // Harbor's text names the login, which is nothing for accounts.
@@ -103,10 +102,7 @@ fn told(mut lines: Vec<String>) -> String {
 
 /// Harbor refuses a call for want of a permission.
 fn forbidden(state: &ServedRegistry, home: &Home, needs: &str, said: &str) -> String {
-    let place = match home {
-        Home::System => registries::place(&Scope::System),
-        Home::Project(name) => registries::place(&Scope::Project(name.clone())),
-    };
+    let place = registries::place_of(home);
     let name = state.session.login_name.as_str();
     let says_more = said != "forbidden" && !(name.is_empty() || said.contains(name));
     let said = if says_more { format!(" ({said})") } else { String::new() };

@@ -1,7 +1,5 @@
 //! One line for the user about what a pass did, or what newly stands in the way: an event, and a line in the log.
 
-use k8s_openapi::api::core::v1::ObjectReference;
-
 use super::Pass;
 use crate::api::{AccountStatus, conditions as kinds};
 use crate::cluster::events;
@@ -53,7 +51,7 @@ impl Pass<'_> {
 
     /// Publishes an event beside the pass: nobody waits for it.
     pub(super) fn event(&self, warning: bool, reason: &str, text: String) {
-        self.publish(events::account_reference(&self.account), warning, reason, text);
+        tokio::spawn(self.ctx.event(events::account_reference(&self.account), warning, reason, text));
     }
 
     /// The namespace goes, and a robot may be left in Harbor: says which. In the namespace itself no event can be written
@@ -71,15 +69,7 @@ impl Pass<'_> {
             self.registry.object.spec.url, self.key.name
         );
         tracing::warn!(account = %self.key, "{text}");
-        self.publish(events::namespace_reference(namespace), true, "RobotAbandoned", text);
-    }
-
-    fn publish(&self, reference: ObjectReference, warning: bool, reason: &str, text: String) {
-        let note = events::Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
-        let events = self.ctx.events.clone();
-        self.ctx.metrics.kube_write("event");
-        let now = self.ctx.wall_time();
-        tokio::spawn(async move { events.publish(&reference, note, now).await });
+        tokio::spawn(self.ctx.event(events::namespace_reference(namespace), true, "RobotAbandoned", text));
     }
 }
 

@@ -30,12 +30,9 @@ pub(super) struct Connected {
 
 /// Makes sure of a client for the present login and connection settings. Where those are gone and something waits to be
 /// deleted, the client in memory serves that.
-pub(super) async fn connect(
-    ctx: &Arc<Context>,
-    name: &RegistryKey,
-    state: &ServedRegistry,
-) -> Result<Connected, Trouble> {
-    let missing = match current(ctx, name, state).await {
+pub(super) async fn connect(ctx: &Context, state: &ServedRegistry) -> Result<Connected, Trouble> {
+    let name = &state.key;
+    let missing = match current(ctx, state).await {
         Ok(client) => {
             if state.session.kept || state.session.kept_in_vain {
                 ctx.registries.change(name, |state| (state.session.kept, state.session.kept_in_vain) = (false, false));
@@ -52,12 +49,8 @@ pub(super) async fn connect(
     }
 }
 
-async fn current(
-    ctx: &Arc<Context>,
-    name: &RegistryKey,
-    state: &ServedRegistry,
-) -> Result<Arc<harbor::Client>, Trouble> {
-    let spec = &state.object.spec;
+async fn current(ctx: &Context, state: &ServedRegistry) -> Result<Arc<harbor::Client>, Trouble> {
+    let (name, spec) = (&state.key, &state.object.spec);
     let namespace = state.secret_namespace(&ctx.settings);
     let most = ctx.settings.tenants.registries;
     if state.is_tenants() && ctx.registries.older_of_namespace(&state.object) >= most {
@@ -116,27 +109,20 @@ async fn current(
 /// What only a person can put right. Names of logins and Secrets are for whoever sees the registry.
 fn broken(name: &RegistryKey, reason: &'static str, message: &str) -> Trouble {
     let for_accounts = format!("registry {name}: its connection is not set up; the registry's own status says more");
-    Trouble {
-        reason,
-        message: format!("registry {name}: {message}"),
-        for_accounts: Some(for_accounts),
-        permanent: true,
-        again: None,
-    }
+    let trouble = Trouble::lasting(reason, format!("registry {name}: {message}"));
+    Trouble { for_accounts: Some(for_accounts), ..trouble }
 }
 
 fn unread(name: &RegistryKey, error: LoginError) -> Trouble {
     match error {
         LoginError::Missing(message) => broken(name, CREDENTIALS_MISSING, &message),
         LoginError::NotMarked(message) => broken(name, "SecretNotMarked", &message),
-        LoginError::Kube(error) => Trouble {
-            message: format!("registry {name}: {error}"),
-            for_accounts: Some(format!(
-                "registry {name}: its login cannot be read now; the registry's own status says more"
-            )),
-            permanent: false,
-            ..broken(name, error.reason(), "")
-        },
+        LoginError::Kube(error) => {
+            let for_accounts =
+                format!("registry {name}: its login cannot be read now; the registry's own status says more");
+            let trouble = Trouble::passing(error.reason(), format!("registry {name}: {error}"));
+            Trouble { for_accounts: Some(for_accounts), ..trouble }
+        }
     }
 }
 
@@ -159,12 +145,7 @@ async fn roots(ctx: &Context, state: &ServedRegistry) -> Result<Option<String>, 
 }
 
 /// A client for a URL that `spec.url` named before, with the present login.
-pub(super) async fn client_at(
-    ctx: &Context,
-    name: &RegistryKey,
-    state: &ServedRegistry,
-    url: &str,
-) -> Option<Arc<harbor::Client>> {
+pub(super) async fn client_at(ctx: &Context, state: &ServedRegistry, url: &str) -> Option<Arc<harbor::Client>> {
     let namespace = state.secret_namespace(&ctx.settings);
     let login = match &state.object.spec.auth.secret_ref {
         Some(secret) => login::read(&ctx.client, namespace, secret, trust(state)).await.ok(),
@@ -175,7 +156,7 @@ pub(super) async fn client_at(
         _ => None,
     };
     if made.is_none() {
-        tracing::warn!(registry = %name, url, "no client for the former Harbor can be made");
+        tracing::warn!(registry = %state.key, url, "no client for the former Harbor can be made");
     }
     made.map(Arc::new)
 }

@@ -85,7 +85,7 @@ impl ServedRegistry {
 }
 
 /// Looks once what was left in Harbors that `spec.url` named before, and deletes it where that is asked for.
-pub async fn look_at_former(ctx: &Arc<Context>, name: &RegistryKey) {
+pub async fn check_former(ctx: &Arc<Context>, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     // A sweep that began before the URL changed has the former one's client at hand.
     let session = &state.session;
@@ -99,7 +99,7 @@ pub async fn look_at_former(ctx: &Arc<Context>, name: &RegistryKey) {
             None
         } else if clean || !former.looked {
             let client = match &former.client {
-                None if clean => client_at(ctx, name, &state, url).await,
+                None if clean => client_at(ctx, &state, url).await,
                 known => known.clone(),
             };
             match left_at(ctx, &state, client, &*present, clean).await {

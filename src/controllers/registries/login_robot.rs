@@ -5,10 +5,9 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::api::{PermissionRecord, RegistryTime, registry_time::share};
-
 use crate::controllers::index::digest;
 use crate::domain::permissions::{self, Access, AccessSet};
-use crate::domain::robot::{Permissions, Robot, Scope};
+use crate::domain::robot::{Home, Permissions, Robot, Scope};
 use crate::registry::harbor;
 
 /// An expiry is announced this long before: two weeks hold a holiday.
@@ -42,6 +41,14 @@ pub fn place(scope: &Scope) -> String {
         Scope::System => "the system".to_owned(),
         Scope::AllProjects => "all projects".to_owned(),
         Scope::Project(name) => format!("project {name}"),
+    }
+}
+
+/// Where robots of this home live, in a sentence.
+pub fn place_of(home: &Home) -> String {
+    match home {
+        Home::System => place(&Scope::System),
+        Home::Project(name) => format!("project {name}"),
     }
 }
 

@@ -37,28 +37,28 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
         let again = || deadline::from_now(ctx.settings.abandon_after);
         return if waiting { Outcome::Settled { wake: Some(again()) } } else { Outcome::Gone };
     };
-    if let Some(outcome) = finalizer::keep(ctx, name, &state).await {
+    if let Some(outcome) = finalizer::keep(ctx, &state).await {
         return outcome;
     }
     let asked = Arc::clone(&state.object);
-    let Some(answer) = login::look(ctx, name, &state).await else { return Outcome::Settled { wake: None } };
+    let Some(answer) = login::ask(ctx, &state).await else { return Outcome::Settled { wake: None } };
     if !record(ctx, name, &asked, answer) {
         return Outcome::Again;
     }
     let unpinned = pin_host(ctx, name).await.err();
     let Some(now) = ctx.registries.get(name) else { return Outcome::Gone };
     // What cannot be said keeps nobody from being served.
-    let unsaid = write_status(ctx, name, &now).await.err().or(unpinned);
+    let unsaid = write_status(ctx, &now).await.err().or(unpinned);
     let next = match &now.trouble {
         None => {
             if state.trouble.is_some() {
                 tracing::info!(registry = %name, "the registry answers");
             }
-            serve(ctx, name, &now)
+            serve(ctx, &now)
         }
         Some(trouble) => {
             let told = state.trouble.as_ref().filter(|_| state.probed).map(|trouble| trouble.reason);
-            wait(ctx, name, &now, trouble, told)
+            wait(ctx, &now, trouble, told)
         }
     };
     match unsaid {
@@ -106,13 +106,8 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
                 }
                 (state.session.info, state.has_answered) = (Some(info), true);
                 state.keep_host();
-                state.trouble = state.hosts().is_none().then(|| Trouble {
-                    reason: "RegistryHostInvalid",
-                    message: state.no_host(),
-                    for_accounts: None,
-                    permanent: true,
-                    again: None,
-                });
+                let no_host = || Trouble::lasting("RegistryHostInvalid", state.no_host());
+                state.trouble = state.hosts().is_none().then(no_host);
             }
             Err(trouble) => state.trouble = Some(trouble),
         }
@@ -120,18 +115,14 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
         if hosts.is_some() && hosts != state.hosts() {
             state.acted_on.get_or_insert(basis);
         }
-        match &state.trouble {
-            None => state.trouble_since = None,
-            Some(_) => {
-                state.trouble_since.get_or_insert_with(Instant::now);
-            }
-        }
+        state.trouble_since = state.trouble.as_ref().and(state.trouble_since.or_else(|| Some(Instant::now())));
     });
     !overtaken
 }
 
 /// The registry answers: whoever waits for it goes on.
-fn serve(ctx: &Context, name: &RegistryKey, state: &ServedRegistry) -> Outcome {
+fn serve(ctx: &Context, state: &ServedRegistry) -> Outcome {
+    let name = &state.key;
     // Also accounts that were parked while the registry seemed usable, and those that another version may help.
     ctx.release(WaitFor::Registry(name));
     ctx.release(WaitFor::Poll(name));
@@ -154,13 +145,8 @@ fn serve(ctx: &Context, name: &RegistryKey, state: &ServedRegistry) -> Outcome {
 }
 
 /// The registry cannot be used: its accounts say so, and it is tried again. `told`: the reason that the last probe found.
-fn wait(
-    ctx: &Context,
-    name: &RegistryKey,
-    state: &ServedRegistry,
-    trouble: &Trouble,
-    told: Option<&'static str>,
-) -> Outcome {
+fn wait(ctx: &Context, state: &ServedRegistry, trouble: &Trouble, told: Option<&'static str>) -> Outcome {
+    let name = &state.key;
     // What is tried every few seconds is told once.
     let news = trouble.again.is_none() || told != Some(trouble.reason);
     if news {
@@ -186,8 +172,7 @@ async fn pin_host(ctx: &Context, name: &RegistryKey) -> Result<(), crate::cluste
     let Some(pin) = state.unwritten_pin() else { return Ok(()) };
     let (key, value) = (keys::ANNOTATION_PINNED_HOST, pin.text());
     let metadata = registry_objects::annotate(&ctx.client, &state.object, key, &value).await?;
-    let object = RegistryObject { metadata, ..(*state.object).clone() };
-    ctx.registries.record_write(name, &state.object, object);
+    ctx.registries.record_metadata(&state, metadata);
     Ok(())
 }
 

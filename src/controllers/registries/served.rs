@@ -104,13 +104,7 @@ impl ServedRegistry {
             ..ObjectMeta::default()
         };
         let mut state = Self::new(key.clone(), Arc::new(RegistryObject { kind, metadata, spec, status: None }));
-        state.trouble = Some(Trouble {
-            reason: "RegistryNotFound",
-            message: format!("{kind} {name} does not exist"),
-            for_accounts: None,
-            permanent: true,
-            again: None,
-        });
+        state.trouble = Some(Trouble::lasting("RegistryNotFound", format!("{kind} {name} does not exist")));
         state.trouble_since = Some(since);
         state.probed = true;
         state

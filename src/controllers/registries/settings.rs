@@ -15,7 +15,7 @@ pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &harbor::C
         Some(_) if state.object.spec.suspend.unwrap_or_default() || state.is_deleting() => {
             state.swept.settings_problem.clone()
         }
-        Some(wish) => keep(ctx, name, &state, wish, client).await?,
+        Some(wish) => keep(ctx, &state, wish, client).await?,
         None => None,
     };
     if problem != state.swept.settings_problem {
@@ -26,11 +26,11 @@ pub async fn keep_settings(ctx: &Context, name: &RegistryKey, client: &harbor::C
 
 async fn keep(
     ctx: &Context,
-    name: &RegistryKey,
     state: &ServedRegistry,
     wish: &ServerSettings,
     client: &harbor::Client,
 ) -> Result<Option<Failure>, Error> {
+    let name = &state.key;
     if let Some(other) = older_rival(ctx, state) {
         let message = format!(
             "registry {name}: {other} has serverSettings for the same Harbor and is older; nothing of serverSettings is \
@@ -47,7 +47,7 @@ async fn keep(
         return Ok(Some(problem("LoginNotAdministrator", message)));
     }
     let now = client.settings().await?;
-    let (change, problem) = difference(name, state, wish, &now);
+    let (change, problem) = difference(state, wish, &now);
     let writes = change.robot_name_prefix.is_some() || change.robot_token_duration.is_some();
     if writes {
         client.change_settings(&change).await?;
@@ -62,14 +62,8 @@ async fn keep(
 }
 
 /// What is to be written, and what cannot be.
-fn difference(
-    name: &RegistryKey,
-    state: &ServedRegistry,
-    wish: &ServerSettings,
-    now: &Settings,
-) -> (Settings, Option<Failure>) {
-    let mut change = Settings::default();
-    let mut failure = None;
+fn difference(state: &ServedRegistry, wish: &ServerSettings, now: &Settings) -> (Settings, Option<Failure>) {
+    let (name, mut change, mut failure) = (&state.key, Settings::default(), None);
     let fixed = |setting: &'static str| now.fixed.contains(&setting);
     let cannot = |setting: &str, field: &str| {
         let message = format!(

@@ -6,7 +6,7 @@ use crate::api::{
     CatalogueRecord, CatalogueSource, LoginKind, LoginRecord, RegistryKey, RegistryObject, RegistryStatus,
     RegistryTime, conditions as kinds, keys,
 };
-use crate::cluster::events::Note;
+use crate::cluster::events::registry_reference;
 use crate::cluster::{self, registries as objects};
 use crate::controllers::Context;
 use crate::controllers::sweep::orphans;
@@ -26,7 +26,7 @@ pub async fn tell_swept(ctx: &Context, name: &RegistryKey) {
     // In doubt the probe that is on its way says everything.
     if state.trouble.is_none()
         && state.probed
-        && let Err(error) = write_status(ctx, name, &state).await
+        && let Err(error) = write_status(ctx, &state).await
     {
         tracing::debug!(registry = %name, %error, "the count waits for the next sweep");
     }
@@ -52,11 +52,7 @@ fn login_record(state: &ServedRegistry, kind: registry::LoginKind, before: &Regi
 }
 
 /// Writes what is to be said of the registry, if it differs from what is there.
-pub(super) async fn write_status(
-    ctx: &Context,
-    name: &RegistryKey,
-    state: &ServedRegistry,
-) -> Result<(), cluster::Error> {
+pub(super) async fn write_status(ctx: &Context, state: &ServedRegistry) -> Result<(), cluster::Error> {
     let before = state.object.status.clone().unwrap_or_default();
     let generation = state.object.metadata.generation;
     let mut status = RegistryStatus {
@@ -99,10 +95,10 @@ pub(super) async fn write_status(
         };
         let now = object.status.as_ref().and_then(told);
         if let (None, Some((reason, text))) = (told(&before), now) {
-            warn(ctx, name, &object, &reason, text);
+            warn(ctx, &state.key, &object, &reason, text);
         }
     }
-    ctx.registries.record_write(name, &state.object, object);
+    ctx.registries.record_write(state, object);
     Ok(())
 }
 
@@ -121,12 +117,7 @@ fn known_permissions(state: &ServedRegistry, version: Option<&str>) -> Option<Ca
 /// Publishes an event beside the pass: nobody waits for it.
 pub fn warn(ctx: &Context, name: &RegistryKey, object: &RegistryObject, reason: &str, text: String) {
     tracing::warn!(registry = %name, reason, message = text, "told");
-    let note = Note { warning: true, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
-    let reference = crate::cluster::events::registry_reference(object);
-    let events = ctx.events.clone();
-    ctx.metrics.kube_write("event");
-    let now = ctx.wall_time();
-    tokio::spawn(async move { events.publish(&reference, note, now).await });
+    tokio::spawn(ctx.event(registry_reference(object), true, reason, text));
 }
 
 fn verdicts(ctx: &Context, state: &ServedRegistry) -> Vec<Verdict> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::ServedRegistry;
 use crate::api::RegistryKey;
+use crate::domain::report::Failure;
 use crate::registry::Error;
 
 /// Why a registry cannot be used now.
@@ -21,22 +22,33 @@ pub struct Trouble {
     pub again: Option<Duration>,
 }
 
+/// What its accounts say.
+impl From<Trouble> for Failure {
+    fn from(Trouble { reason, message, for_accounts, permanent, .. }: Trouble) -> Self {
+        Self { reason, message: for_accounts.unwrap_or(message), permanent }
+    }
+}
+
 impl Trouble {
+    /// What passes by itself, in words for everybody.
+    pub(super) fn passing(reason: &'static str, message: String) -> Trouble {
+        Trouble { reason, message, for_accounts: None, permanent: false, again: None }
+    }
+
+    /// What needs a person, in words for everybody.
+    pub(super) fn lasting(reason: &'static str, message: String) -> Trouble {
+        Trouble { permanent: true, ..Self::passing(reason, message) }
+    }
+
     /// No probe has ended yet.
     pub(super) fn unprobed(name: &RegistryKey) -> Trouble {
-        let message = format!("registry {name} has not been reached yet");
-        Trouble { reason: "RegistryNotReady", message, for_accounts: None, permanent: false, again: None }
+        Self::passing("RegistryNotReady", format!("registry {name} has not been reached yet"))
     }
 
     /// A single 401 proves nothing (see `probe`): only the probe's second one makes the login a wrong one.
     pub fn suspected(name: &RegistryKey) -> Trouble {
-        Trouble {
-            reason: "RegistryNotReady",
-            message: format!("registry {name}: Harbor did not accept the login; it is tried again"),
-            for_accounts: None,
-            permanent: false,
-            again: None,
-        }
+        let message = format!("registry {name}: Harbor did not accept the login; it is tried again");
+        Self::passing("RegistryNotReady", message)
     }
 
     /// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
@@ -102,16 +114,12 @@ fn trouble_of(name: &RegistryKey, error: &Error) -> Trouble {
         Error::Unreachable { .. } => "; check spec.url, spec.tls and the network",
         _ => "",
     };
-    Trouble {
-        reason: error.reason(),
-        message: format!("registry {name}: {error}{advice}"),
-        for_accounts: None,
-        permanent: matches!(error, Error::Unauthorized),
-        again: match error {
-            Error::LoginLocked { after } => Some(*after),
-            _ => None,
-        },
-    }
+    let again = match error {
+        Error::LoginLocked { after } => Some(*after),
+        _ => None,
+    };
+    let trouble = Trouble::passing(error.reason(), format!("registry {name}: {error}{advice}"));
+    Trouble { permanent: matches!(error, Error::Unauthorized), again, ..trouble }
 }
 
 #[cfg(test)]

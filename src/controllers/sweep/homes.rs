@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::Context;
 use super::super::accounts::errors;
 use super::super::index::AccountSlots;
-use super::super::registries::ServedRegistry;
+use super::super::registries::{self, ServedRegistry};
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};
 use crate::registry::Error;
@@ -30,10 +30,7 @@ pub(super) fn from<T>(
 
 /// What its accounts are told of a home that cannot be listed.
 pub(super) fn why_not_listed(state: &ServedRegistry, home: &Home, error: &Error) -> Failure {
-    let place = match home {
-        Home::System => "the system".to_owned(),
-        Home::Project(name) => format!("project {name}"),
-    };
+    let place = registries::place_of(home);
     let failure = errors::failure(state, home, &Permissions::default(), error);
     let message = format!(
         "{}; the robots of {place} cannot be listed, so that nobody knows whether they are as they were left",

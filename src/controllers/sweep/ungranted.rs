@@ -13,7 +13,7 @@ use super::super::index::digest;
 use super::super::registries::{self, ServedRegistry};
 use super::super::{Context, Key};
 use super::orphans;
-use crate::api::{ObjectName, RegistryKey, RegistryKind, RegistryTime};
+use crate::api::{ObjectName, RegistryKind, RegistryTime};
 use crate::domain::grants::{self, Origin};
 use crate::domain::mark::{self, Mark};
 use crate::domain::robot::{Home, Robot};
@@ -23,7 +23,6 @@ use crate::registry::{Class, Error, Owner, RobotUpdate, harbor};
 /// The grants that a registry's sweep holds robots to.
 pub(super) struct Fence<'a> {
     ctx: &'a Context,
-    name: &'a RegistryKey,
     state: &'a ServedRegistry,
     /// All registry objects of the same Harbor: a mark does not say through which of them its robot was made.
     registries: Vec<Arc<ServedRegistry>>,
@@ -32,7 +31,7 @@ pub(super) struct Fence<'a> {
 
 impl<'a> Fence<'a> {
     /// `None` where no grants apply: a namespace's own login is its fence, and a registry's `suspend` stops everything.
-    pub(super) fn of(ctx: &'a Context, name: &'a RegistryKey, state: &'a ServedRegistry) -> Option<Self> {
+    pub(super) fn of(ctx: &'a Context, state: &'a ServedRegistry) -> Option<Self> {
         let suspended = state.object.spec.suspend.unwrap_or_default();
         // Before the lists are through neither accounts nor the labels of namespaces are known.
         if state.is_tenants() || suspended || !ctx.index.is_listed() {
@@ -42,7 +41,7 @@ impl<'a> Fence<'a> {
             other.object.kind == RegistryKind::ClusterHarborRegistry && other.is_of_harbor(&state.object.spec.url)
         };
         let registries = ctx.registries.all().into_iter().filter(same).collect();
-        Some(Self { ctx, name, state, registries, now: state.registry_now(ctx.now()) })
+        Some(Self { ctx, state, registries, now: state.registry_now(ctx.now()) })
     }
 
     /// The account in the mark of a robot that holds more than is granted.
@@ -56,7 +55,7 @@ impl<'a> Fence<'a> {
         let key = Key { namespace: Some(namespace), name: owner.name.clone() };
         let entry = self.ctx.index.get(&key).filter(|entry| entry.uid == digest(Some(owner.uid.to_string())));
         // An account of a namespace's own login on this same Harbor.
-        let elsewhere = entry.is_some_and(|entry| entry.registry != *self.name);
+        let elsewhere = entry.is_some_and(|entry| entry.registry != self.state.key);
         (!elsewhere).then_some(owner)
     }
 
@@ -83,7 +82,7 @@ impl<'a> Fence<'a> {
             match self.end_one(client, home, &name, &owner).await {
                 Ok(()) => {}
                 Err(error) if error.class() == Class::UserFix => {
-                    tracing::warn!(registry = %self.name, robot = %name, %error, "a robot beyond the grants was not ended");
+                    tracing::warn!(registry = %self.state.key, robot = %name, %error, "a robot beyond the grants was not ended");
                 }
                 Err(error) => return Err(error),
             }
@@ -108,7 +107,7 @@ impl<'a> Fence<'a> {
         let what = if disabled { "disabled" } else { "deleted" };
         let namespace = owner.namespace.as_deref().unwrap_or_default();
         let text = format!("{name} of account {namespace}/{} held more than is granted, and was {what}", owner.name);
-        registries::warn(self.ctx, self.name, &self.state.object, "RobotNotPermitted", text);
+        registries::warn(self.ctx, &self.state.key, &self.state.object, "RobotNotPermitted", text);
         Ok(())
     }
 

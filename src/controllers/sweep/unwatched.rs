@@ -1,6 +1,6 @@
 //! Secrets that are in no watch: those of accounts where Secrets are not watched, logins of namespaces, chosen passwords.
 
-use crate::api::{ObjectName, RegistryKey};
+use crate::api::ObjectName;
 use crate::cluster::secret_template::SecretSummary;
 use crate::cluster::{accounts, login, secrets};
 use crate::controllers::accounts::is_settled;
@@ -55,17 +55,17 @@ async fn check_first_secret(ctx: &Context, key: &Key, state: State, seen: Option
 }
 
 /// The login of a registry of a namespace is in no watch: has the registry probed if its Secret is another one.
-pub(super) async fn check_login(ctx: &Context, name: &RegistryKey, state: &ServedRegistry) {
+pub(super) async fn check_login(ctx: &Context, state: &ServedRegistry) {
     if !state.is_tenants() {
         return;
     }
     let Ok(secret) = ObjectName::new(state.login_secret()) else { return };
     match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), &secret).await {
         Ok(version) if version != state.login_version => {
-            ctx.probe(name.clone());
+            ctx.probe(state.key.clone());
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(registry = %name, %error, "the login Secret was not looked at"),
+        Err(error) => tracing::warn!(registry = %state.key, %error, "the login Secret was not looked at"),
     }
 }
 

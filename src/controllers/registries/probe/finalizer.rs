@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::ServedRegistry;
 use super::super::resolve::resolve;
 use super::failed;
-use crate::api::{Account, RegistryKey, RegistryObject, keys};
+use crate::api::{Account, RegistryKey, keys};
 use crate::cluster::{accounts, explain, objects, registries as registry_objects};
 use crate::controllers::Context;
 use crate::decode::Unreadable;
@@ -13,15 +13,15 @@ use crate::engine::Outcome;
 
 /// Adds it to a registry that is to be served, and takes it off one that nobody uses any more. What a pass comes to that ends
 /// with that.
-pub(super) async fn keep(ctx: &Arc<Context>, name: &RegistryKey, state: &ServedRegistry) -> Option<Outcome> {
+pub(super) async fn keep(ctx: &Arc<Context>, state: &ServedRegistry) -> Option<Outcome> {
+    let name = &state.key;
     if !state.is_deleting() {
         if objects::has_finalizer(&state.object.metadata, keys::FINALIZER_REGISTRY) {
             return None;
         }
         return match registry_objects::add_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY).await {
             Ok(metadata) => {
-                let object = RegistryObject { metadata, ..(*state.object).clone() };
-                ctx.registries.record_write(name, &state.object, object);
+                ctx.registries.record_metadata(state, metadata);
                 None
             }
             Err(error) => Some(failed(ctx, name, &error).await),

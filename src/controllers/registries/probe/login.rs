@@ -26,14 +26,13 @@ pub(super) struct Answer {
 }
 
 /// Asks Harbor; `None` = the operator is to end.
-pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<ServedRegistry>) -> Option<Answer> {
-    let info = ctx.unless_ending(ask(ctx, name, state)).await?;
-    let login = match &info {
-        Ok(info) => ctx.unless_ending(look_at_login(ctx, name, info.login)).await.flatten(),
-        Err(_) => None,
-    };
-    if info.is_ok() {
-        let _ = ctx.unless_ending(look_at_server(ctx, name)).await;
+pub(super) async fn ask(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Option<Answer> {
+    let name = &state.key;
+    let info = ctx.unless_ending(ask_who_we_are(ctx, state)).await?;
+    let mut login = None;
+    if let Ok(info) = &info {
+        login = ctx.unless_ending(read_login(ctx, name, info.login)).await.flatten();
+        let _ = ctx.unless_ending(list_permissions(ctx, name)).await;
     }
     if let Some(login) = &login {
         compare_rights(ctx, name, login.as_ref());
@@ -44,44 +43,44 @@ pub(super) async fn look(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<Ser
 
 /// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
 /// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
-async fn ask(ctx: &Arc<Context>, name: &RegistryKey, state: &Arc<ServedRegistry>) -> Result<ServerInfo, Trouble> {
-    let Connected { client, missing } = connect(ctx, name, state).await?;
+async fn ask_who_we_are(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Result<ServerInfo, Trouble> {
+    let name = &state.key;
+    let Connected { client, missing } = connect(ctx, state).await?;
     if let Some(missing) = missing {
-        return ask_kept(ctx, name, state, &client, missing).await;
+        return ask_kept(ctx, state, &client, missing).await;
     }
     let same = ctx.registries.get(name).is_some_and(|now| now.session.connection == state.session.connection);
     let known_wrong = state.trouble.as_ref().is_some_and(|trouble| trouble.reason == Error::Unauthorized.reason());
     match client.info().await {
-        Err(Error::Unauthorized) if same && known_wrong => return Err(refused(ctx, name, state, &Error::Unauthorized)),
+        Err(Error::Unauthorized) if same && known_wrong => return Err(refused(ctx, state, &Error::Unauthorized)),
         // Any server with logins refuses this one; who asks may know that of a Harbor only.
         Err(error) if state.is_tenants() && error.is_of_login() && !matches!(client.is_harbor().await, Ok(true)) => {
             return Err(Trouble::from_error(state, &Error::Unreachable { what: "no Harbor answers there" }));
         }
         Err(Error::Unauthorized) => {}
-        answer => return answer.map_err(|error| refused(ctx, name, state, &error)),
+        answer => return answer.map_err(|error| refused(ctx, state, &error)),
     }
     // Another wrong try in between would make Harbor refuse the right password, too.
     ctx.registries.change(name, |state| state.trouble = Some(Trouble::suspected(name)));
     tokio::time::sleep(SECOND_TRY).await;
     let Some(state) = &ctx.registries.get(name) else { return Err(Trouble::from_error(state, &Error::Unauthorized)) };
-    let Connected { client, missing } = connect(ctx, name, state).await?;
+    let Connected { client, missing } = connect(ctx, state).await?;
     match missing {
-        None => client.info().await.map_err(|error| refused(ctx, name, state, &error)),
-        Some(missing) => ask_kept(ctx, name, state, &client, missing).await,
+        None => client.info().await.map_err(|error| refused(ctx, state, &error)),
+        Some(missing) => ask_kept(ctx, state, &client, missing).await,
     }
 }
 
 /// Asks Harbor by a login that is only in memory. A registry on its way out is served by it; of another one only what is
 /// to be deleted is, and the login is missing all the same. One refusal is enough: the login is not to come back.
 async fn ask_kept(
-    ctx: &Arc<Context>,
-    name: &RegistryKey,
+    ctx: &Context,
     state: &ServedRegistry,
     client: &harbor::Client,
     missing: Trouble,
 ) -> Result<ServerInfo, Trouble> {
     let answer = client.info().await;
-    ctx.registries.change(name, |state| {
+    ctx.registries.change(&state.key, |state| {
         state.session.kept = answer.is_ok();
         state.session.kept_in_vain |= matches!(answer, Err(Error::Unauthorized));
     });
@@ -93,7 +92,8 @@ async fn ask_kept(
 }
 
 /// What an answer says of the registry; of a robot's login that was seen to expire, that it did.
-fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<ServedRegistry>, error: &Error) -> Trouble {
+fn refused(ctx: &Context, asked: &Arc<ServedRegistry>, error: &Error) -> Trouble {
+    let name = &asked.key;
     let state = ctx.registries.get(name).unwrap_or_else(|| Arc::clone(asked));
     let trouble = Trouble::from_error(&state, error);
     if *error != Error::Unauthorized {
@@ -113,7 +113,7 @@ fn refused(ctx: &Context, name: &RegistryKey, asked: &Arc<ServedRegistry>, error
 
 /// The login as it sees itself: once an hour, and when it or the registry is another one. `None` = not looked at; one look
 /// that fails is followed by another at the next poll.
-async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<LoginRobot>> {
+async fn read_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Option<Option<LoginRobot>> {
     let state = ctx.registries.get(name)?;
     if !is_due(state.session.login_robot_seen) {
         return None;
@@ -126,7 +126,7 @@ async fn look_at_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> O
 
 /// The permissions that Harbor knows, as often as the login is looked at. An older list, or the built-in one, serves
 /// where that fails.
-async fn look_at_server(ctx: &Context, name: &RegistryKey) {
+async fn list_permissions(ctx: &Context, name: &RegistryKey) {
     let Some(state) = ctx.registries.get(name) else { return };
     let Some(client) = state.session.client.as_ref().filter(|_| is_due(state.session.catalogue_seen)) else { return };
     match client.catalogue().await {
