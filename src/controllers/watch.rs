@@ -23,7 +23,6 @@ use crate::api::{
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_template;
 use crate::cluster::service_accounts::lists;
-use crate::decode::Unreadable;
 use stream::{Events, Listing, Seen, config, feed, in_namespaces, mapped, open};
 
 /// Accounts of both kinds; an operator of some namespaces has nothing to do with those of the system.
@@ -52,8 +51,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
                 ctx.edited(key, None);
             }
         }
-        Seen::Gone(account) => accounts::gone(&ctx, account.kind(), &account.metadata),
-        Seen::GoneUnread(account) => accounts::gone(&ctx, &account.kind, &account.metadata),
+        Seen::Gone(meta, _) => accounts::gone(&ctx, &meta),
         // What is known of it stays: its robot is its own, and its credential lives on.
         Seen::Unreadable(account) => unreadable::found(&ctx, *account),
     };
@@ -87,16 +85,9 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
                 ctx.shielded(key.to_string(), || see_registry(&ctx, registry, shown));
             }
         }
-        Seen::Gone(registry) => {
-            if let Ok(key) = registry.key() {
-                forget_registry(&ctx, &key);
-            }
-        }
-        Seen::GoneUnread(registry) => {
-            let namespace = registry.metadata.namespace.as_deref();
-            let name = registry.metadata.name.as_deref().unwrap_or_default();
-            ctx.gaps.readable(&registry.kind, namespace, name);
-            let key = match namespace {
+        Seen::Gone(meta, _) => {
+            let name = meta.name.as_deref().unwrap_or_default();
+            let key = match meta.namespace.as_deref() {
                 Some(namespace) => RegistryKey::namespaced(namespace, name),
                 None => RegistryKey::cluster(name),
             };
@@ -147,13 +138,10 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
         Seen::Is(secret, shown) => {
             ctx.shielded(secret.name_any(), || see_secret(&ctx, &secret, shown));
         }
-        Seen::Gone(secret) => see_secret(&ctx, &secret, Shown::Deleted),
-        Seen::GoneUnread(secret) => {
-            readable(&ctx, &secret.kind, &secret.metadata);
-            look_at_owners(&ctx, &secret);
-        }
+        Seen::Gone(_, Some(secret)) => see_secret(&ctx, &secret, Shown::Deleted),
+        Seen::Gone(meta, None) => recheck_owners(&ctx, &meta),
         Seen::Unreadable(secret) => {
-            look_at_owners(&ctx, &secret);
+            recheck_owners(&ctx, &secret.metadata);
             unreadable::found(&ctx, *secret);
         }
     };
@@ -169,16 +157,16 @@ pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
 }
 
 /// What is in a Secret that cannot be read, or was in it, nobody knows: the accounts with one of its name look.
-fn look_at_owners(ctx: &Context, secret: &Unreadable) {
+fn recheck_owners(ctx: &Context, secret: &ObjectMeta) {
     let is_it = |namespace: &str, name: &str| {
-        secret.metadata.namespace.as_deref() == Some(namespace) && secret.metadata.name.as_deref() == Some(name)
+        secret.namespace.as_deref() == Some(namespace) && secret.name.as_deref() == Some(name)
     };
     for key in ctx.index.without_secret(&ctx.settings.resource_namespace, is_it) {
         ctx.recheck(&key);
     }
 }
 
-/// Notes that an object can be read, or is gone.
+/// Notes that an object can be read.
 fn readable(ctx: &Context, kind: &str, meta: &ObjectMeta) {
     ctx.gaps.readable(kind, meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
 }
@@ -206,9 +194,9 @@ pub async fn logins(ctx: Arc<Context>) {
     let observe = |seen: Seen<PartialObjectMeta<Secret>>| {
         let (metadata, listed) = match seen {
             Seen::Is(secret, shown) => (secret.metadata, shown == Shown::Listed),
-            Seen::Gone(secret) => (secret.metadata, false),
+            Seen::Gone(meta, _) => (meta, false),
             // What a probe reads of it tells what is wrong.
-            Seen::Unreadable(secret) | Seen::GoneUnread(secret) => (secret.metadata, false),
+            Seen::Unreadable(secret) => (secret.metadata, false),
         };
         let (name, version) = (metadata.name.as_deref().unwrap_or_default(), Version::of(&metadata));
         for state in ctx.registries.all().into_iter().filter(|state| !state.is_tenants()) {
@@ -236,10 +224,7 @@ pub async fn service_accounts(ctx: Arc<Context>) {
     let observe = |seen: Seen<ServiceAccount>| {
         let (account, shown) = match seen {
             Seen::Is(account, shown) => (account, shown),
-            Seen::Gone(account) => (account, Shown::Deleted),
-            Seen::GoneUnread(account) => {
-                (ServiceAccount { metadata: account.metadata, ..ServiceAccount::default() }, Shown::Deleted)
-            }
+            Seen::Gone(metadata, _) => (ServiceAccount { metadata, ..ServiceAccount::default() }, Shown::Deleted),
             Seen::Unreadable(account) => return unreadable::found(&ctx, *account),
         };
         let meta = &account.metadata;
@@ -260,10 +245,6 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
         open::<PartialObjectMeta<Namespace>>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config())
             .boxed(),
     ];
-    let gone = |meta: &ObjectMeta| {
-        readable(&ctx, "Namespace", meta);
-        see_namespace(&ctx, meta.name.as_deref().unwrap_or_default(), None);
-    };
     let observe = |seen: Seen<PartialObjectMeta<Namespace>>| match seen {
         Seen::Is(namespace, _) => {
             readable(&ctx, "Namespace", &namespace.metadata);
@@ -272,8 +253,7 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
             let labels = namespace.metadata.labels.unwrap_or_default();
             see_namespace(&ctx, &name, Some(&index::Namespace { labels, terminating }));
         }
-        Seen::Gone(namespace) => gone(&namespace.metadata),
-        Seen::GoneUnread(namespace) => gone(&namespace.metadata),
+        Seen::Gone(meta, _) => see_namespace(&ctx, meta.name.as_deref().unwrap_or_default(), None),
         Seen::Unreadable(namespace) => unreadable::found(&ctx, *namespace),
     };
     let listed = |listing: &Listing<'_>| {

@@ -111,10 +111,9 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &R
 }
 
 /// The account is gone from the API server.
-pub fn gone(ctx: &Arc<Context>, kind: &str, meta: &ObjectMeta) {
-    let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
-    ctx.gaps.readable(kind, namespace, name);
-    let Some(key) = ctx.index.key(namespace, name) else { return };
+pub fn gone(ctx: &Arc<Context>, meta: &ObjectMeta) {
+    let name = meta.name.as_deref().unwrap_or_default();
+    let Some(key) = ctx.index.key(meta.namespace.as_deref(), name) else { return };
     ctx.forget(&key);
     forget(ctx, &key, false);
 }

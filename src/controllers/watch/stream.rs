@@ -30,10 +30,8 @@ use crate::decode::{Lenient, Unreadable};
 pub(super) enum Seen<K> {
     /// It is so now.
     Is(K, Shown),
-    /// It is gone, and was so.
-    Gone(K),
-    /// It is gone, and could not be read.
-    GoneUnread(Box<Unreadable>),
+    /// It is gone, and was so, if it could be read.
+    Gone(ObjectMeta, Option<K>),
     /// It is there and cannot be read.
     Unreadable(Box<Unreadable>),
 }
@@ -57,8 +55,7 @@ impl<K> Step<K> {
             Self::InitDone => Step::InitDone,
             Self::Refused => Step::Refused,
             Self::Object(Seen::Is(object, shown)) => Step::Object(Seen::Is(into(object), shown)),
-            Self::Object(Seen::Gone(object)) => Step::Object(Seen::Gone(into(object))),
-            Self::Object(Seen::GoneUnread(object)) => Step::Object(Seen::GoneUnread(object)),
+            Self::Object(Seen::Gone(meta, object)) => Step::Object(Seen::Gone(meta, object.map(into))),
             Self::Object(Seen::Unreadable(object)) => Step::Object(Seen::Unreadable(object)),
         }
     }
@@ -164,10 +161,7 @@ where
                 }
                 Event::Apply(object) => Step::Object(Self::read(object, Shown::Event)),
                 Event::InitApply(object) => Step::Object(Self::read(object, Shown::Listed)),
-                Event::Delete(object) => Step::Object(match Self::read(object, Shown::Deleted) {
-                    Seen::Is(object, _) | Seen::Gone(object) => Seen::Gone(object),
-                    Seen::Unreadable(object) | Seen::GoneUnread(object) => Seen::GoneUnread(object),
-                }),
+                Event::Delete(object) => Step::Object(self.gone(object)),
             });
         }
     }
@@ -181,6 +175,15 @@ where
             }
             Err(object) => Seen::Unreadable(object),
         }
+    }
+
+    fn gone(&self, object: Lenient<K>) -> Seen<K> {
+        let (meta, object) = match object.into_result() {
+            Ok(object) => (object.meta().clone(), Some(object)),
+            Err(object) => (object.metadata, None),
+        };
+        self.gaps.readable(&self.kind, meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
+        Seen::Gone(meta, object)
     }
 
     /// A watch that failed in its course begins anew with a list. It could go on from the last version it knew, but after a
@@ -358,7 +361,7 @@ pub(super) async fn feed<K: 'static>(
                 let found = match &seen {
                     Seen::Is(object, _) => Some(meta(object)),
                     Seen::Unreadable(object) => Some(&object.metadata),
-                    Seen::Gone(_) | Seen::GoneUnread(_) => None,
+                    Seen::Gone(..) => None,
                 };
                 if let (Some(there), Some(meta)) = (&mut progress.there, found) {
                     let namespace = meta.namespace.as_deref().unwrap_or_default();
