@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Semaphore;
 
 use super::index::digest;
@@ -56,6 +57,10 @@ fn key(kind: &str, namespace: Option<&str>, name: &str) -> Object {
     (kind_of(kind), namespace.unwrap_or_default().into(), name.into())
 }
 
+fn key_of(kind: &str, meta: &ObjectMeta) -> Object {
+    key(kind, meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+}
+
 impl Gaps {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -68,17 +73,15 @@ impl Gaps {
 
     /// Notes an object that cannot be read; true if nobody was told of that yet.
     pub fn unreadable(&self, object: &Unreadable) -> bool {
-        let name = object.metadata.name.as_deref().unwrap_or_default();
-        let key = key(&object.kind, object.metadata.namespace.as_deref(), name);
         let wrong = digest((&object.path, &object.detail, &object.metadata.uid));
-        self.lock().unreadable.insert(key, wrong) != Some(wrong)
+        self.lock().unreadable.insert(key_of(&object.kind, &object.metadata), wrong) != Some(wrong)
     }
 
     /// The object is read, or gone; true if it could not be read before.
-    pub fn readable(&self, kind: &str, namespace: Option<&str>, name: &str) -> bool {
+    pub fn readable(&self, kind: &str, meta: &ObjectMeta) -> bool {
         let mut inner = self.lock();
         // Nearly always there is none, and then no name is copied.
-        !inner.unreadable.is_empty() && inner.unreadable.remove(&key(kind, namespace, name)).is_some()
+        !inner.unreadable.is_empty() && inner.unreadable.remove(&key_of(kind, meta)).is_some()
     }
 
     /// True if the object is there and cannot be read.

@@ -37,11 +37,9 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     }
     let observe = |seen: Seen<Account>| match seen {
         Seen::Is(account, shown) => {
-            let meta = &account.metadata;
-            let namespace = meta.namespace.as_deref();
-            let again = ctx.gaps.readable(account.kind(), namespace, account.name());
+            let again = ctx.gaps.readable(account.kind(), &account.metadata);
             // No API server stores a name that is none.
-            let Some(key) = ctx.index.key(namespace, account.name()) else { return };
+            let Some(key) = ctx.index.key(account.metadata.namespace.as_deref(), account.name()) else { return };
             if again {
                 // Whatever it was when it could be read last.
                 tracing::info!(account = %key, "the account can be read again");
@@ -119,7 +117,7 @@ fn forget_registry(ctx: &Context, name: &RegistryKey) {
 fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
     // The API server stores no name that is none.
     let Ok(name) = registry.key() else { return };
-    let again = ctx.gaps.readable(&registry.kind.to_string(), registry.metadata.namespace.as_deref(), registry.name());
+    let again = ctx.gaps.readable(&registry.kind.to_string(), &registry.metadata);
     let seen = apply_object(ctx, &name, registry, By::Watch(shown));
     if again {
         tracing::info!(registry = %name, "the registry can be read again");
@@ -166,13 +164,8 @@ fn recheck_owners(ctx: &Context, secret: &ObjectMeta) {
     }
 }
 
-/// Notes that an object can be read.
-fn readable(ctx: &Context, kind: &str, meta: &ObjectMeta) {
-    ctx.gaps.readable(kind, meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
-}
-
 fn see_secret(ctx: &Arc<Context>, secret: &Secret, shown: Shown) {
-    readable(ctx, "Secret", &secret.metadata);
+    ctx.gaps.readable("Secret", &secret.metadata);
     let Some((account, rest)) = secret_template::summarize(secret) else { return };
     let Ok(namespace) = ObjectName::new(secret.metadata.namespace.as_deref().unwrap_or_default()) else { return };
     // Whoever may edit the Secret may write what it likes there.
@@ -228,7 +221,7 @@ pub async fn service_accounts(ctx: Arc<Context>) {
             Seen::Unreadable(account) => return unreadable::found(&ctx, *account),
         };
         let meta = &account.metadata;
-        readable(&ctx, "ServiceAccount", meta);
+        ctx.gaps.readable("ServiceAccount", meta);
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
         let names = |list, secret: &str| lists(&account, list, secret);
@@ -247,7 +240,7 @@ pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
     ];
     let observe = |seen: Seen<PartialObjectMeta<Namespace>>| match seen {
         Seen::Is(namespace, _) => {
-            readable(&ctx, "Namespace", &namespace.metadata);
+            ctx.gaps.readable("Namespace", &namespace.metadata);
             let terminating = objects::is_deleting(&namespace.metadata);
             let name = namespace.name_any();
             let labels = namespace.metadata.labels.unwrap_or_default();

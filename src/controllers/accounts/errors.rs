@@ -14,13 +14,20 @@ use crate::registry::{Class, Error, LoginKind};
 
 /// After a failed Kubernetes call.
 pub(crate) fn of_kube(error: &crate::cluster::Error) -> Outcome {
-    match error.class() {
+    let outcome = of_class(error.class());
+    if matches!(outcome, Outcome::Failed { .. }) {
+        tracing::warn!(%error, "a Kubernetes call failed");
+    }
+    outcome
+}
+
+fn of_class(class: Class) -> Outcome {
+    match class {
         Class::Stale => Outcome::Again,
         Class::NotLeading => Outcome::Settled { wake: None },
-        Class::Retry { .. } | Class::UserFix | Class::Unknown => {
-            tracing::warn!(%error, "a Kubernetes call failed");
-            Outcome::Failed { not_before: None }
-        }
+        // A time that a registry named holds back its client and its probe: the account waits for the probe, so that it goes
+        // on as soon as that is answered.
+        Class::Retry { .. } | Class::UserFix | Class::Unknown => Outcome::Failed { not_before: None },
     }
 }
 
@@ -35,13 +42,7 @@ pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Hom
     if matches!(error, Error::ProjectNotFound { .. } | Error::CannotListProjects { .. }) {
         return WaitFor::Project(registry, home).into();
     }
-    match error.class() {
-        Class::Stale => Outcome::Again,
-        Class::NotLeading => Outcome::Settled { wake: None },
-        // A time that the server named holds back its client and its probe: the account waits for the probe, so that it goes
-        // on as soon as that is answered.
-        Class::Retry { .. } | Class::UserFix | Class::Unknown => Outcome::Failed { not_before: None },
-    }
+    of_class(error.class())
 }
 
 /// What status says of an error that a registry gave to whoever wanted these permissions for a robot of this home.

@@ -34,8 +34,7 @@ impl Pass<'_> {
         } else if reason(before) != reason(after) {
             let synced = conditions::find(&after.conditions, kinds::SYNCED);
             if let Some(synced) = synced.filter(|synced| synced.status == "False") {
-                tracing::warn!(account = %self.key, reason = synced.reason, message = synced.message, "not in sync");
-                self.event(true, &synced.reason, synced.message.clone());
+                self.tell_not_in_sync(&synced.reason, &synced.message);
             }
         }
     }
@@ -44,9 +43,13 @@ impl Pass<'_> {
         let status = self.account.status.as_ref();
         let before = status.and_then(|status| conditions::find(&status.conditions, kinds::SYNCED));
         if before.is_none_or(|synced| synced.reason != failure.reason || synced.status != "False") {
-            tracing::warn!(account = %self.key, reason = failure.reason, message = failure.message, "not in sync");
-            self.event(true, failure.reason, failure.message.clone());
+            self.tell_not_in_sync(failure.reason, &failure.message);
         }
+    }
+
+    fn tell_not_in_sync(&self, reason: &str, message: &str) {
+        tracing::warn!(account = %self.key, reason, message, "not in sync");
+        self.event(true, reason, message.to_owned());
     }
 
     /// Publishes an event beside the pass: nobody waits for it.

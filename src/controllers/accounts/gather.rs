@@ -101,7 +101,7 @@ impl Pass<'_> {
     }
 
     async fn read(&self, trusting: bool) -> Result<Gathered, Stop> {
-        let deleting = objects::is_deleting(&self.account.metadata);
+        let deleting = self.is_deleting();
         let mut gathered = self.nothing_read();
         if !deleting {
             self.check_grants(&mut gathered);
@@ -112,7 +112,7 @@ impl Pass<'_> {
             }
         }
         self.check_unsettled(&mut gathered);
-        self.check_registry(&mut gathered, deleting).await?;
+        self.check_registry(&mut gathered).await?;
         let template = self.first_template(&[]);
         let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
         gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &template).await?;
@@ -125,9 +125,9 @@ impl Pass<'_> {
         if !gathered.observed.unreachable {
             match restart::as_left(self).filter(|_| trusting && !deleting) {
                 Some(robots) => (gathered.observed.robots, gathered.from_memory) = (robots, true),
-                None => self.find_robots(&mut gathered, deleting).await?,
+                None => self.find_robots(&mut gathered).await?,
             }
-            self.look_at_the_clock(&mut gathered);
+            self.read_the_clock(&mut gathered);
         }
         gathered.observed.secret = gathered.live.seen(&template, gathered.observed.robots.iter().flatten());
         if !deleting {
@@ -179,7 +179,8 @@ impl Pass<'_> {
     }
 
     /// Whether Harbor can be asked; `Err` = it cannot, and the account waits for that.
-    async fn check_registry(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
+    async fn check_registry(&self, gathered: &mut Gathered) -> Result<(), Stop> {
+        let deleting = self.is_deleting();
         if let Some(trouble) = self.registry.trouble_for(deleting) {
             if !self.registry.probed {
                 return Err(Stop::Wait);
@@ -199,7 +200,7 @@ impl Pass<'_> {
     }
 
     /// Harbor's answer took its time and told Harbor's: what was read is judged by that, not by what was known before.
-    fn look_at_the_clock(&self, gathered: &mut Gathered) {
+    fn read_the_clock(&self, gathered: &mut Gathered) {
         let now = self.registry_now();
         let moved = now.duration_since(gathered.observed.now);
         gathered.wake = gathered.wake.map(|at| at + moved);
@@ -207,12 +208,11 @@ impl Pass<'_> {
     }
 
     fn check_unsettled(&self, gathered: &mut Gathered) {
-        let deleting = objects::is_deleting(&self.account.metadata);
         let entry = self.ctx.index.get(self.key);
         let own = entry.as_ref().and_then(|entry| entry.unsettled_until);
         let unfinished = entry.is_some_and(|entry| entry.left_unfinished);
         let former = self.ctx.former_calls;
-        let until = own.max((deleting && (former.of_all || unfinished)).then_some(former.until));
+        let until = own.max((self.is_deleting() && (former.of_all || unfinished)).then_some(former.until));
         let left = until.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if !left.is_zero() {
             gathered.observed.unsettled = true;
@@ -243,7 +243,8 @@ impl Pass<'_> {
         });
     }
 
-    async fn find_robots(&self, gathered: &mut Gathered, deleting: bool) -> Result<(), Stop> {
+    async fn find_robots(&self, gathered: &mut Gathered) -> Result<(), Stop> {
+        let deleting = self.is_deleting();
         let Some(client) = gathered.client.clone() else { return Ok(()) };
         let status = self.account.status.as_ref();
         let nothing_recorded = status.is_none_or(|status| status.robot.is_none() && status.previous.is_none());

@@ -45,10 +45,8 @@ pub(super) struct Pass<'a> {
     pub(super) refused: Option<Failure>,
     /// What is left out of `desired`, since this Harbor does not know it or does not have it.
     pub(super) unknown: Option<Failure>,
-    /// The pass before this one asked for it at once, or failed.
-    pub(super) again: bool,
-    /// Nothing happened but that time passed.
-    pub(super) by_timer: bool,
+    /// Why this pass was asked for.
+    pub(super) cause: Cause,
     /// The account is as an event brought it, which another leader's last write may have overtaken.
     pub(super) from_event: bool,
 }
@@ -81,7 +79,7 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
             Err(error) => return errors::of_kube(&error),
         },
     };
-    if ctx.gaps.readable(account.kind(), account.metadata.namespace.as_deref(), account.name()) {
+    if ctx.gaps.readable(account.kind(), &account.metadata) {
         tracing::info!(account = %key, "the account can be read again");
     }
     let started = Instant::now();
@@ -121,11 +119,11 @@ async fn reconcile(
         ctx.index.remove(key);
         return outcome;
     }
-    if let Some(why) = pass.home_fails(cause) {
+    if let Some(why) = pass.home_fails() {
         return pass.stopped(gather::Stop::Home(why)).await;
     }
     if !deleting {
-        match pass.find_projects(cause).await {
+        match pass.find_projects().await {
             Ok(found) => pass.leave_out(found),
             Err(stop) => return pass.stopped(stop).await,
         }
@@ -135,9 +133,9 @@ async fn reconcile(
 
 impl Pass<'_> {
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
-    pub(super) fn home_fails(&self, cause: Cause) -> Option<Failure> {
+    pub(super) fn home_fails(&self) -> Option<Failure> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;
-        let at_rest = cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
+        let at_rest = self.cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
         self.registry
             .session
             .capabilities
@@ -152,7 +150,7 @@ impl Pass<'_> {
             || (status.robot.is_some() && status.projects != self.desired.projects);
         // What a sweep saw of these is as good as a list of their own.
         let swept = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed || entry.home_fails);
-        let planned = match self.gather_and_plan(edited, self.by_timer || swept).await {
+        let planned = match self.gather_and_plan(edited, self.cause == Cause::Timer || swept).await {
             Ok(planned) => planned,
             Err(stop) => return self.stopped(stop).await,
         };
@@ -290,7 +288,9 @@ impl Pass<'_> {
     /// A picture that was stale twice in a row, or still is after a wait, is a fact that somebody should hear of, and no
     /// reason for haste.
     pub(super) fn once(&self, next: Outcome) -> Outcome {
-        if next == Outcome::Again && self.again { Outcome::Failed { not_before: None } } else { next }
+        // The pass before this one asked for it at once, or failed.
+        let again = matches!(self.cause, Cause::Again | Cause::Retry);
+        if next == Outcome::Again && again { Outcome::Failed { not_before: None } } else { next }
     }
 
     /// True if the API server has the account as the event brought it. Events come late, by a minute and more where the server

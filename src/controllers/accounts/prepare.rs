@@ -65,8 +65,7 @@ pub(super) async fn prepare<'a>(
         desired,
         refused: None,
         unknown: None,
-        again: matches!(cause, Cause::Again | Cause::Retry),
-        by_timer: cause == Cause::Timer,
+        cause,
         from_event,
     })
 }

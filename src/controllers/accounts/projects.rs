@@ -39,7 +39,7 @@ pub(super) fn names(spec: &AccountSpec, project: &str) -> bool {
 impl Pass<'_> {
     /// Finds out which projects fit; what a person edited is looked up anew. False if that cannot be known now. An account
     /// that has a robot goes on with what was known last, so that nothing else about it waits.
-    pub(super) async fn find_projects(&mut self, cause: Cause) -> Result<bool, Stop> {
+    pub(super) async fn find_projects(&mut self) -> Result<bool, Stop> {
         if !by_pattern(&self.account.spec) {
             return Ok(true);
         }
@@ -48,7 +48,7 @@ impl Pass<'_> {
         }
         let has_robot = self.account.status.as_ref().is_some_and(|status| status.robot.is_some());
         let known = self.registry.session.projects.clone().filter(|_| has_robot);
-        let existing = match (self.list_projects(cause).await, known) {
+        let existing = match (self.list_projects().await, known) {
             (Ok(existing), _) => existing,
             (Err(Stop::Wish { failure, .. }), Some(known)) => {
                 self.unknown = Some(failure);
@@ -61,7 +61,7 @@ impl Pass<'_> {
         Ok(true)
     }
 
-    async fn list_projects(&self, cause: Cause) -> Result<Arc<BTreeSet<String>>, Stop> {
+    async fn list_projects(&self) -> Result<Arc<BTreeSet<String>>, Stop> {
         if self.registry.session.login_robot.as_ref().is_some_and(|own| !own.lists_projects) {
             let message = format!(
                 "{}: the registry's login sees only projects of its own, so patterns would not find the others; grant it \
@@ -71,7 +71,7 @@ impl Pass<'_> {
             let failure = Failure { reason: "LoginCannotListProjects", message, permanent: true };
             return Err(Stop::Wish { failure, lost: false });
         }
-        let age = if cause == Cause::Change {
+        let age = if self.cause == Cause::Change {
             registries::FRESH
         } else {
             // Each poll lists anew and says when that changes something.

@@ -2,7 +2,6 @@
 //! forgotten, so that a wrong or an old lesson ends by itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,8 @@ pub struct Capabilities {
     facts: Mutex<Facts>,
     /// Projects are listed by one at a time.
     pub(super) listing: tokio::sync::Mutex<()>,
-    sweeping: AtomicBool,
+    /// Held by each sweep that is under way.
+    sweeping: Arc<()>,
 }
 
 #[derive(Debug, Default)]
@@ -39,15 +39,6 @@ struct Failing {
     /// Sweeps in a row.
     sweeps: u32,
     why: Failure,
-}
-
-/// A sweep is under way as long as this lives.
-pub struct Sweeping<'a>(&'a AtomicBool);
-
-impl Drop for Sweeping<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
 }
 
 /// A home that could not be listed in so many sweeps in a row is told to its accounts: one lost answer is nothing to tell.
@@ -146,15 +137,14 @@ impl Capabilities {
         self.facts().failing.retain(|home, _| has_accounts(home));
     }
 
-    /// Notes that a sweep begins.
-    pub fn begin_sweep(&self) -> Sweeping<'_> {
-        self.sweeping.store(true, Ordering::Relaxed);
-        Sweeping(&self.sweeping)
+    /// Notes that a sweep is under way for as long as it keeps the answer.
+    pub fn begin_sweep(&self) -> Arc<()> {
+        Arc::clone(&self.sweeping)
     }
 
     /// True while a sweep is under way: one that is asked for now would only do the same again.
     pub fn is_swept_now(&self) -> bool {
-        self.sweeping.load(Ordering::Relaxed)
+        Arc::strong_count(&self.sweeping) > 1
     }
 
     /// PUT and PATCH are worth another try.

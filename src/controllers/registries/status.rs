@@ -122,23 +122,17 @@ pub fn warn(ctx: &Context, name: &RegistryKey, object: &RegistryObject, reason: 
 
 fn verdicts(ctx: &Context, state: &ServedRegistry) -> Vec<Verdict> {
     let suspended = state.object.spec.suspend.unwrap_or_default();
-    let mut verdicts = match &state.trouble {
-        None if suspended => vec![Verdict::new(
-            kinds::READY,
-            State::True,
-            "Suspended",
-            "the login works; spec.suspend stops every account of this registry",
-        )],
-        None if state.session.kept => vec![Verdict::new(
-            kinds::READY,
-            State::True,
+    let ready = |reason: &'static str, message: &str| Verdict::new(kinds::READY, State::True, reason, message);
+    let mut verdicts = vec![match &state.trouble {
+        None if suspended => ready("Suspended", "the login works; spec.suspend stops every account of this registry"),
+        None if state.session.kept => ready(
             "LoggedIn",
             "Harbor accepts the login, which is kept in memory until the last account is gone: its Secret, or the CA bundle, \
              does not exist any more",
-        )],
-        None => vec![Verdict::new(kinds::READY, State::True, "LoggedIn", "Harbor accepts the login")],
-        Some(trouble) => vec![Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone())],
-    };
+        ),
+        None => ready("LoggedIn", "Harbor accepts the login"),
+        Some(trouble) => Verdict::new(kinds::READY, State::False, trouble.reason, trouble.message.clone()),
+    }];
     let problem = state.swept.settings_problem.as_ref().or(state.swept.problem.as_ref());
     verdicts.push(match (&state.trouble, problem) {
         (Some(trouble), _) if trouble.permanent => {

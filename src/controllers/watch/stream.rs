@@ -182,7 +182,7 @@ where
             Ok(object) => (object.meta().clone(), Some(object)),
             Err(object) => (object.metadata, None),
         };
-        self.gaps.readable(&self.kind, meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
+        self.gaps.readable(&self.kind, &meta);
         Seen::Gone(meta, object)
     }
 

@@ -211,12 +211,8 @@ impl Pass<'_> {
         let (live, served) = match copied {
             Copied::Foreign => {
                 ctx.index.drop_copy(self.key, namespace);
-                let problem = Problem {
-                    reason: "SecretNotOwned".to_owned(),
-                    message: foreign_secret(&self.desired.secret.name, namespace, self.is_of_a_registry(namespace)),
-                    behind: false,
-                    waits: false,
-                };
+                let text = foreign_secret(&self.desired.secret.name, namespace, self.is_of_a_registry(namespace));
+                let problem = problem("SecretNotOwned", text, false);
                 // A stranger's Secret carries no label of ours, so no watch tells when it goes.
                 let again = Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)));
                 return Ok(Err(CopyFailure { problem, again }));
@@ -257,7 +253,7 @@ impl Pass<'_> {
         if !stray && (live.is_absent() || live.is_ours()) {
             // Entries may be left of a Secret that somebody deleted.
             let PullSecretReport { live, refused, .. } = self.sync_pull_secrets(namespace, live, &[], &[]).await?;
-            left.extend(refused.into_iter().map(|(entry, why)| (namespace.to_string(), entry, why)));
+            left = refused;
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
                 secrets::delete(&ctx.client, namespace, &live).await?;
@@ -286,20 +282,19 @@ impl Pass<'_> {
     }
 
     fn contested(&self, until: Instant) -> CopyFailure {
-        let problem = Problem {
-            reason: "SecretContested".to_owned(),
-            message: format!(
-                "Secret {} was changed or deleted three times within 10 minutes; it is left alone for 10 minutes: find out \
-                 who does that and stop it",
-                self.desired.secret.name
-            ),
-            behind: true,
-            waits: false,
-        };
-        CopyFailure { problem, again: Some(until) }
+        let text = format!(
+            "Secret {} was changed or deleted three times within 10 minutes; it is left alone for 10 minutes: find out \
+             who does that and stop it",
+            self.desired.secret.name
+        );
+        CopyFailure { problem: problem("SecretContested", text, true), again: Some(until) }
     }
 }
 
 pub(super) fn problem_of(error: &cluster::Error, behind: bool) -> Problem {
-    Problem { reason: error.reason().to_owned(), message: error.to_string(), behind, waits: false }
+    problem(error.reason(), error.to_string(), behind)
+}
+
+fn problem(reason: &str, message: String, behind: bool) -> Problem {
+    Problem { reason: reason.to_owned(), message, behind, waits: false }
 }

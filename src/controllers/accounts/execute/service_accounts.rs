@@ -9,7 +9,9 @@ use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::secrets::{self, SecretSnapshot};
 use crate::cluster::service_accounts::{self, Found};
+use crate::controllers::index::{Copy, Entry};
 use crate::deadline;
+use crate::domain::contest::Contest;
 use crate::domain::report::Failure;
 use crate::domain::secret_entries::SecretEntry;
 
@@ -25,8 +27,8 @@ pub(super) struct PullSecretReport {
     pub(super) notes: Vec<String>,
     /// Somebody keeps taking an entry out.
     pub(super) contested: Option<Failure>,
-    /// Entries that a rule of the cluster does not let us change, and its words.
-    pub(super) refused: Vec<(SecretEntry, String)>,
+    /// Entries that a rule of the cluster does not let us change.
+    pub(super) refused: Vec<EntryLeft>,
     /// When to look again.
     pub(super) wake: Option<Instant>,
 }
@@ -48,15 +50,14 @@ impl Run<'_, '_> {
         if served.contested.is_some() {
             self.done.outcome.undone.clone_from(&served.contested);
         }
-        if let Some((entry, why)) = served.refused.first() {
+        if let Some((_, entry, why)) = served.refused.first() {
             let message = format!(
                 "{entry}{} are not as they should be: Kubernetes refuses the change: {why}",
                 self.pass.place(namespace)
             );
             self.done.outcome.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
         }
-        let left = served.refused.iter().map(|(entry, why)| (namespace.to_owned(), entry.clone(), why.clone()));
-        self.left.extend(left);
+        self.left.extend(served.refused.iter().cloned());
         self.done.wake = [self.done.wake, served.wake].into_iter().flatten().min();
     }
 }
@@ -88,12 +89,12 @@ impl Pass<'_> {
                     ctx.metrics.kube_write("service-account");
                 }
                 Ok(_) => {}
-                Err(error) => self.refused(entry, error, &mut done)?,
+                Err(error) => self.refused(namespace, entry, error, &mut done)?,
             }
         }
         // Those that are still there stay on record.
         let kept: Vec<SecretEntry> =
-            done.refused.iter().map(|(entry, _)| entry.clone()).chain(wanted.iter().cloned()).collect();
+            done.refused.iter().map(|(_, entry, _)| entry.clone()).chain(wanted.iter().cloned()).collect();
         self.add_pull_secret(namespace, wanted, served, &mut done).await?;
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             let untouched: Vec<SecretEntry> =
@@ -107,12 +108,13 @@ impl Pass<'_> {
     /// not say later, and nothing tells when.
     fn refused(
         &self,
+        namespace: &str,
         entry: &SecretEntry,
         error: cluster::Error,
         done: &mut PullSecretReport,
     ) -> Result<(), cluster::Error> {
         let cluster::Error::Refused(why) = error else { return Err(error) };
-        done.refused.push((entry.clone(), why));
+        done.refused.push((namespace.to_owned(), entry.clone(), why));
         let again = deadline::from_now(self.registry.poll_interval(&self.ctx.settings));
         done.wake = done.wake.into_iter().chain([again]).min();
         Ok(())
@@ -158,7 +160,7 @@ impl Pass<'_> {
                 }
             }
             match found {
-                Err(error) => self.refused(entry, error, done)?,
+                Err(error) => self.refused(namespace, entry, error, done)?,
                 Ok(Found::Unchanged(version) | Found::TakenOut { version, .. }) => {
                     ctx.index.leave_service_account(self.key, namespace, name, version, version);
                 }
@@ -241,25 +243,20 @@ impl Pass<'_> {
     /// Notes that somebody took an entry of ours out; until when and why it is left alone if that happens too
     /// often.
     fn back_off(&self, namespace: &ObjectName, entry: &SecretEntry, by: Option<&str>) -> Option<(Instant, Failure)> {
-        let now = Instant::now();
-        let mut contested = None;
+        let (now, mut contested) = (Instant::now(), None);
+        let mut note = |contest: &mut Contest| {
+            contested = contest.until(now).or_else(|| {
+                contest.note(now);
+                contest.until(now)
+            });
+        };
         if self.key.is_system() && *namespace != self.secret_namespace {
             // What one team does is held against no other.
-            self.ctx.index.update_copy(self.key, namespace, |copy| {
-                let contest = copy.service_accounts.get_or_insert_default();
-                contested = contest.until(now);
-                if contested.is_none() {
-                    contest.note(now);
-                    contested = contest.until(now);
-                }
-            });
+            let note = |copy: &mut Copy| note(copy.service_accounts.get_or_insert_default());
+            self.ctx.index.update_copy(self.key, namespace, note);
         } else {
-            self.ctx.index.update(self.key, |entry| {
-                contested = entry.contests.as_ref().and_then(|contests| contests.service_accounts.until(now));
-                if contested.is_none() {
-                    contested = entry.contest(|contests| &mut contests.service_accounts);
-                }
-            });
+            let note = |entry: &mut Entry| note(&mut entry.contests.get_or_insert_default().service_accounts);
+            self.ctx.index.update(self.key, note);
         }
         let until = contested?;
         let place = self.place(namespace);
