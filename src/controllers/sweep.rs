@@ -3,11 +3,9 @@
 
 mod compare;
 mod homes;
-mod names;
 pub mod orphan_count;
 pub mod orphans;
 pub mod round;
-pub mod since;
 pub mod swept;
 mod ungranted;
 pub mod unmanaged;

@@ -5,7 +5,6 @@ mod stream;
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::Api;
@@ -20,20 +19,17 @@ use crate::api::{
     Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryKey, RegistryObject, RobotAccount,
     SystemRobotAccount, keys,
 };
-use crate::cluster::objects::{self, Version};
+use crate::cluster::objects::{self, Partial, Version};
 use crate::cluster::secret_template;
 use crate::cluster::service_accounts::lists;
-use stream::{Events, Listing, Seen, config, feed, in_namespaces, mapped, open};
+use stream::{Listing, Seen, config, feed, in_namespaces, in_the_cluster, open};
 
 /// Accounts of both kinds; an operator of some namespaces has nothing to do with those of the system.
 pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     let namespaces = &ctx.settings.namespaces;
-    let mut streams: Vec<Events<Account>> =
-        mapped(in_namespaces::<RobotAccount>(&ctx, &config()), Account::from).collect();
+    let mut streams = in_namespaces::<RobotAccount, Account>(&ctx, &config());
     if namespaces.is_empty() {
-        let all =
-            open::<SystemRobotAccount>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config()).boxed();
-        streams.extend(mapped(vec![all], Account::from));
+        streams.push(in_the_cluster::<SystemRobotAccount, _>(&ctx, config()));
     }
     let observe = |seen: Seen<Account>| match seen {
         Seen::Is(account, shown) => {
@@ -70,12 +66,9 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     if let Some(selector) = &ctx.settings.registry_selector {
         config = config.labels(selector);
     }
-    let of_namespaces = in_namespaces::<HarborRegistry>(&ctx, &config);
-    let mut streams: Vec<Events<RegistryObject>> = mapped(of_namespaces, RegistryObject::from).collect();
+    let mut streams = in_namespaces::<HarborRegistry, RegistryObject>(&ctx, &config);
     if ctx.settings.cluster_registries {
-        let of_the_cluster =
-            open::<ClusterHarborRegistry>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config).boxed();
-        streams.extend(mapped(vec![of_the_cluster], RegistryObject::from));
+        streams.push(in_the_cluster::<ClusterHarborRegistry, _>(&ctx, config));
     }
     let observe = |seen: Seen<RegistryObject>| match seen {
         Seen::Is(registry, shown) => {
@@ -131,7 +124,7 @@ fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
 /// Our own Secrets, by label: each is reduced at once to what is compared.
 pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
     let config = config().labels(&format!("{}={}", keys::LABEL_MANAGED_BY, keys::MANAGED_BY));
-    let streams = in_namespaces::<Secret>(&ctx, &config);
+    let streams = in_namespaces::<Secret, Secret>(&ctx, &config);
     let observe = |seen: Seen<Secret>| match seen {
         Seen::Is(secret, shown) => {
             ctx.shielded(secret.name_any(), || see_secret(&ctx, &secret, shown));
@@ -183,7 +176,7 @@ fn see_secret(ctx: &Arc<Context>, secret: &Secret, shown: Shown) {
 /// Secrets and ConfigMaps of the operator's own namespace: logins and CA bundles of registries, metadata only.
 pub async fn logins(ctx: Arc<Context>) {
     let namespace = &ctx.settings.resource_namespace;
-    let api = Api::<objects::Partial<Secret>>::namespaced(ctx.client.clone(), namespace);
+    let api = Api::<Partial<Secret>>::namespaced(ctx.client.clone(), namespace);
     let observe = |seen: Seen<PartialObjectMeta<Secret>>| {
         let (metadata, listed) = match seen {
             Seen::Is(secret, shown) => (secret.metadata, shown == Shown::Listed),
@@ -207,13 +200,13 @@ pub async fn logins(ctx: Arc<Context>) {
             }
         }
     };
-    let streams = vec![open(&ctx.gaps, &ctx.restores, api, Some(&**namespace), config()).boxed()];
+    let streams = vec![open(&ctx.gaps, &ctx.restores, api, Some(&**namespace), config())];
     feed(streams, Resource::meta, || {}, observe, |_| {}).await;
 }
 
 /// ServiceAccounts: those that an account names may come, go or be edited.
 pub async fn service_accounts(ctx: Arc<Context>) {
-    let streams = in_namespaces::<ServiceAccount>(&ctx, &config());
+    let streams = in_namespaces::<ServiceAccount, ServiceAccount>(&ctx, &config());
     let observe = |seen: Seen<ServiceAccount>| {
         let (account, shown) = match seen {
             Seen::Is(account, shown) => (account, shown),
@@ -234,10 +227,7 @@ pub async fn service_accounts(ctx: Arc<Context>) {
 
 /// Namespaces, metadata only: grants may select them by label.
 pub async fn namespaces(ctx: Arc<Context>, ready: impl FnOnce()) {
-    let streams = vec![
-        open::<PartialObjectMeta<Namespace>>(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config())
-            .boxed(),
-    ];
+    let streams = vec![in_the_cluster::<PartialObjectMeta<Namespace>, _>(&ctx, config())];
     let observe = |seen: Seen<PartialObjectMeta<Namespace>>| match seen {
         Seen::Is(namespace, _) => {
             ctx.gaps.readable("Namespace", &namespace.metadata);

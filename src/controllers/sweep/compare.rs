@@ -1,10 +1,9 @@
 //! The robots of one home against what the last passes left there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::names::{digest_under, slots_of};
 use super::orphan_count::OrphanCount;
 use super::orphans;
 use super::ungranted::Fence;
@@ -12,11 +11,11 @@ use super::unmanaged::{self, Unmanaged};
 use crate::api::{RegistryKey, RegistryTime};
 use crate::controllers::Context;
 use crate::controllers::enqueue::WaitFor;
-use crate::controllers::index::{AccountSlots, robot_digest, slots_digest};
+use crate::controllers::index::{AccountSlots, digest, robot_digest, slots_digest};
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
-use crate::registry::harbor::short_name;
+use crate::registry::harbor::{prefix_of, short_name};
 use crate::registry::{Digest, Error, harbor};
 
 /// Robots of one place that name an account that is not known: so many are asked about in one sweep, each of them with a
@@ -160,4 +159,29 @@ fn queue_changed(ctx: &Context, accounts: &[AccountSlots], by_name: &HashMap<&st
         tracing::debug!(account = %key, "Harbor holds something else than was left there");
         ctx.recheck(key);
     }
+}
+
+/// Tells the names of robots that may be slots of these accounts.
+fn slots_of(ctx: &Context, home: &Home, accounts: &[AccountSlots]) -> Box<dyn Fn(&str) -> bool + Send + Sync> {
+    let entries = accounts.iter().filter_map(|account| ctx.index.get(&account.key));
+    let slots = entries.flat_map(|entry| Slot::BOTH.map(|slot| slot.name(&entry.base_name)));
+    match home {
+        // Where the name begins is known for sure only after the list.
+        Home::System => {
+            let slots: Vec<String> = slots.collect();
+            Box::new(move |name| slots.iter().any(|slot| name.ends_with(slot)))
+        }
+        Home::Project(_) => {
+            let (home, slots) = (home.clone(), slots.map(|slot| digest(slot.as_str())).collect::<HashSet<u64>>());
+            Box::new(move |name| short_name(name, &home, None).is_some_and(|short| slots.contains(&digest(short))))
+        }
+    }
+}
+
+/// What the digest of a robot would be if Harbor put this prefix before its name; `None` if it does.
+fn digest_under(prefix: &str, home: &Home, robot: &Robot) -> Option<u64> {
+    let short = short_name(&robot.name, home, None)?;
+    let present = prefix_of(&robot.name, home, short).filter(|present| *present != prefix)?;
+    let name = format!("{prefix}{}", &robot.name[present.len()..]);
+    Some(robot_digest(&Robot { name, ..robot.clone() }))
 }

@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::api::Api;
@@ -48,18 +48,13 @@ pub(super) enum Step<K> {
     Object(Seen<K>),
 }
 
-impl<K> Step<K> {
-    fn map<L>(self, into: fn(K) -> L) -> Step<L> {
-        match self {
-            Self::Init => Step::Init,
-            Self::InitDone => Step::InitDone,
-            Self::Refused => Step::Refused,
-            Self::Object(Seen::Is(object, shown)) => Step::Object(Seen::Is(into(object), shown)),
-            Self::Object(Seen::Gone(meta, object)) => Step::Object(Seen::Gone(meta, object.map(into))),
-            Self::Object(Seen::Unreadable(object)) => Step::Object(Seen::Unreadable(object)),
-        }
-    }
+/// A kind that can be watched.
+pub(super) trait Watched:
+    Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static
+{
 }
+
+impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static> Watched for K {}
 
 /// The streams of one kind over all watched namespaces.
 pub(super) type Events<K> = BoxStream<'static, Step<K>>;
@@ -90,17 +85,14 @@ struct Source<K> {
     restored: watch::Receiver<u32>,
 }
 
-/// Events of one kind in a namespace, or in all of them (`None`).
-pub(super) fn open<K>(
+/// Events of one kind in a namespace, or in all of them (`None`), with its objects as another type.
+pub(super) fn open<K: Watched, L: From<K> + 'static>(
     gaps: &Arc<Gaps>,
     restores: &Restores,
     api: Api<Lenient<K>>,
     namespace: Option<&str>,
     config: watcher::Config,
-) -> impl Stream<Item = Step<K>> + Send + 'static
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-{
+) -> Events<L> {
     let events = watcher::watcher(api.clone(), config.clone()).boxed();
     let source = Source {
         gaps: Arc::clone(gaps),
@@ -117,13 +109,11 @@ where
         let step = source.next().await?;
         Some((step, source))
     })
+    .boxed()
 }
 
-impl<K> Source<K>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    async fn next(&mut self) -> Option<Step<K>> {
+impl<K: Watched> Source<K> {
+    async fn next<L: From<K>>(&mut self) -> Option<Step<L>> {
         loop {
             let (wait, events) = (self.wait.take(), &mut self.events);
             let next = async {
@@ -144,8 +134,8 @@ where
             let event = match next {
                 Ok(event) => event,
                 Err(error) => {
-                    if let Some(step) = self.failed(&error) {
-                        return Some(step);
+                    if self.is_refused(&error) {
+                        return Some(Step::Refused);
                     }
                     continue;
                 }
@@ -166,52 +156,54 @@ where
         }
     }
 
-    fn read(object: Lenient<K>, shown: Shown) -> Seen<K> {
+    fn read<L: From<K>>(object: Lenient<K>, shown: Shown) -> Seen<L> {
         match object.into_result() {
             Ok(mut object) => {
                 // Most of an object in memory, and nobody reads them.
                 object.meta_mut().managed_fields = None;
-                Seen::Is(object, shown)
+                Seen::Is(object.into(), shown)
             }
             Err(object) => Seen::Unreadable(object),
         }
     }
 
-    fn gone(&self, object: Lenient<K>) -> Seen<K> {
+    fn gone<L: From<K>>(&self, object: Lenient<K>) -> Seen<L> {
         let (meta, object) = match object.into_result() {
-            Ok(object) => (object.meta().clone(), Some(object)),
+            Ok(object) => (object.meta().clone(), Some(object.into())),
             Err(object) => (object.metadata, None),
         };
         self.gaps.readable(&self.kind, &meta);
         Seen::Gone(meta, object)
     }
 
-    /// A watch that failed in its course begins anew with a list. It could go on from the last version it knew, but after a
-    /// restore of etcd that one is ahead of everything, and nothing would come before versions have caught up with it.
-    fn failed(&mut self, error: &watcher::Error) -> Option<Step<K>> {
+    /// Sets the wait after a failure; true if there is no right to list. A watch that failed in its course begins anew with a
+    /// list. It could go on from the last version it knew, but after a restore of etcd that one is ahead of everything, and
+    /// nothing would come before versions have caught up with it.
+    fn is_refused(&mut self, error: &watcher::Error) -> bool {
         let begins_anew = matches!(error, watcher::Error::InitialListFailed(_) | watcher::Error::NoResourceVersion);
         if !begins_anew {
             self.begin_anew();
         }
-        let text = describe(error);
-        let refused = is_refused(error);
-        if !refused {
-            let wait = LONGEST_WAIT.min(SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures)));
-            self.failures = self.failures.saturating_add(1);
+        let answer = answer_in(error);
+        // An API error's own text is enough.
+        let text = answer.map_or_else(|| error.to_string(), |status| status.message.clone());
+        let doubled = SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures));
+        self.failures = self.failures.saturating_add(1);
+        if !answer.is_some_and(Status::is_forbidden) {
+            let wait = LONGEST_WAIT.min(doubled);
             let spread = wait.as_secs_f64() * rand::random_range(0.5..1.5);
             self.wait = Some(Duration::try_from_secs_f64(spread).unwrap_or(wait));
-            self.tell_interrupted(error, &text);
-            return None;
+            self.tell_interrupted(answer, &text);
+            return false;
         }
-        self.wait = Some(REFUSED_WAIT.min(SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(self.failures))));
-        self.failures = self.failures.saturating_add(1);
+        self.wait = Some(REFUSED_WAIT.min(doubled));
         let namespace = self.namespace.as_deref();
         if self.gaps.refused(&self.kind, namespace) {
             let place = namespace.unwrap_or("the cluster");
             tracing::warn!(kind = %self.kind, namespace = place, error = %text, "not allowed to list and watch: what is there is \
                             not served, and is looked for again every few seconds");
         }
-        Some(Step::Refused)
+        true
     }
 
     /// With a list.
@@ -219,8 +211,10 @@ where
         self.events = watcher::watcher(self.api.clone(), self.config.clone()).boxed();
     }
 
-    fn tell_interrupted(&self, error: &watcher::Error, text: &str) {
-        if !(K::group(&()) == GROUP && is_missing(error)) {
+    fn tell_interrupted(&self, answer: Option<&Status>, text: &str) {
+        // What an API server says of a path that it does not have is no status object.
+        let is_missing = answer.is_some_and(|status| status.code == 404);
+        if !(K::group(&()) == GROUP && is_missing) {
             tracing::warn!(kind = %self.kind, error = text, "a watch was interrupted and goes on by itself");
         } else if self.gaps.missing(&self.kind) {
             tracing::error!(
@@ -253,20 +247,6 @@ fn answer_in(error: &watcher::Error) -> Option<&Status> {
     }
 }
 
-fn is_refused(error: &watcher::Error) -> bool {
-    answer_in(error).is_some_and(Status::is_forbidden)
-}
-
-/// There is no such kind. What an API server says of a path that it does not have is no status object.
-fn is_missing(error: &watcher::Error) -> bool {
-    answer_in(error).is_some_and(|status| status.code == 404)
-}
-
-/// The text of a watch error; an API error's own text is enough.
-fn describe(error: &watcher::Error) -> String {
-    answer_in(error).map_or_else(|| error.to_string(), |status| status.message.clone())
-}
-
 /// Objects of the watched namespaces: all at once (`None`), or each by itself.
 pub(super) fn apis<K>(ctx: &Context) -> Vec<(Option<&ObjectName>, Api<K>)>
 where
@@ -279,27 +259,21 @@ where
     namespaces.iter().map(|name| (Some(name), in_namespace(&ctx.client, name))).collect()
 }
 
-pub(super) fn in_namespaces<K>(ctx: &Context, config: &watcher::Config) -> Vec<Events<K>>
+/// Events of a kind in the watched namespaces.
+pub(super) fn in_namespaces<K, L>(ctx: &Context, config: &watcher::Config) -> Vec<Events<L>>
 where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + Debug
-        + Send
-        + 'static,
+    K: Watched + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+    L: From<K> + 'static,
 {
     let open_one = |(namespace, api): (Option<&ObjectName>, Api<Lenient<K>>)| {
-        open(&ctx.gaps, &ctx.restores, api, namespace.map(|name| &**name), config.clone()).boxed()
+        open(&ctx.gaps, &ctx.restores, api, namespace.map(|name| &**name), config.clone())
     };
     apis(ctx).into_iter().map(open_one).collect()
 }
 
-/// The same events about another type.
-pub(super) fn mapped<K: 'static, L: 'static>(
-    streams: Vec<Events<K>>,
-    into: fn(K) -> L,
-) -> impl Iterator<Item = Events<L>> {
-    streams.into_iter().map(move |stream| stream.map(move |step| step.map(into)).boxed())
+/// Events of a kind of the cluster.
+pub(super) fn in_the_cluster<K: Watched, L: From<K> + 'static>(ctx: &Context, config: watcher::Config) -> Events<L> {
+    open(&ctx.gaps, &ctx.restores, Api::all(ctx.client.clone()), None, config)
 }
 
 /// What a stream lists when it has lost its place. Nothing tells of what went meanwhile but that it is not there.

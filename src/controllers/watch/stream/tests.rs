@@ -111,7 +111,10 @@ fn restored(asked: &Arc<Mutex<Vec<bool>>>) -> kube::Client {
 async fn a_watch_that_failed_begins_anew_with_a_list() {
     let asked = Arc::default();
     let api = Api::<Lenient<RobotAccount>>::all(restored(&asked));
-    let steps: Vec<_> = open(&Arc::default(), &Restores::default(), api, None, config()).take(6).collect().await;
+    let steps: Vec<_> = open::<RobotAccount, RobotAccount>(&Arc::default(), &Restores::default(), api, None, config())
+        .take(6)
+        .collect()
+        .await;
     let versions = steps.iter().filter_map(|step| match step {
         Step::Object(Seen::Is(account, Shown::Listed)) => account.metadata.resource_version.as_deref(),
         _ => None,
@@ -130,7 +133,8 @@ async fn listed_after() -> Duration {
         async move { if there { Ok(answer) } else { Err(std::io::Error::other("connection refused")) } }
     });
     let api = Api::<Lenient<RobotAccount>>::all(kube::Client::new(service, "n"));
-    let mut steps = std::pin::pin!(open(&Arc::default(), &Restores::default(), api, None, config()));
+    let mut steps =
+        std::pin::pin!(open::<RobotAccount, RobotAccount>(&Arc::default(), &Restores::default(), api, None, config()));
     while !matches!(steps.next().await, Some(Step::InitDone)) {}
     back.elapsed()
 }
