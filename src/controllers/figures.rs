@@ -49,12 +49,7 @@ fn of_registry(state: &ServedRegistry, now: RegistryTime) -> RegistryFigures {
     let next = unmanaged.as_ref().and_then(|unmanaged| unmanaged.next(state.registry_now(now)));
     RegistryFigures {
         up: state.probed.then_some(state.trouble.is_none()),
-        login_expiry: state
-            .session
-            .login_robot
-            .as_ref()
-            .and_then(|own| own.expiration_time)
-            .map(RegistryTime::as_second),
+        login_expiry: state.session.login_expiry().map(RegistryTime::as_second),
         orphans: counts.map(|counts| sweep::orphans::count(&counts.orphans)),
         unmanaged: unmanaged.as_ref().map(Unmanaged::count),
         unmanaged_expiry: next.map(|(at, _)| at.as_second()),

@@ -2,7 +2,6 @@
 //! call per robot. Whatever differs is queued, and robots without an account are counted.
 
 mod compare;
-mod homes;
 pub mod orphan_count;
 pub mod orphans;
 pub mod round;
@@ -11,17 +10,19 @@ mod ungranted;
 pub mod unmanaged;
 mod unwatched;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Context;
+use super::accounts::errors;
 use super::enqueue::WaitFor;
 use super::index::{AccountSlots, slots_digest};
 use super::registries::{self, ServedRegistry};
 use crate::api::RegistryKey;
 use crate::deadline;
 use crate::domain::report::Failure;
-use crate::domain::robot::Home;
+use crate::domain::robot::{Home, Permissions};
 use crate::engine::Outcome;
 use crate::registry::{Class, Error, harbor};
 use compare::{Expected, compare};
@@ -36,6 +37,12 @@ const SHARE: u32 = 10;
 pub const RECOUNT: Duration = Duration::from_secs(2);
 /// … and where that could not be written, which may be so for long.
 const RECOUNT_AGAIN: Duration = Duration::from_secs(30);
+
+/// So many homes in a row without an answer end a sweep: the probe says whether Harbor is there at all.
+const SEVERAL: u32 = 3;
+
+/// One that ended early goes on after this long, if the registry is usable and does not say itself when.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// The operator is to end, or another replica leads: nobody asks any more what comes next.
 const ENDING: Outcome = Outcome::Settled { wake: None };
@@ -115,7 +122,7 @@ impl Sweep<'_> {
         };
         state.session.capabilities.homes_are(|home| homes.contains_key(home));
         // Where the last one ended early, this one goes on: what lies behind a home that fails is not hidden by it.
-        for (home, accounts) in homes::from(homes, state.swept.stopped_at.as_deref()) {
+        for (home, accounts) in in_order(homes, state.swept.stopped_at.as_deref()) {
             self.visit(&home, accounts, &expected).await?;
         }
         ctx.registries.record_sweep(state, |swept| {
@@ -153,7 +160,7 @@ impl Sweep<'_> {
             Ok(calls) => {
                 self.unanswered = 0;
                 if self.state.session.capabilities.home_answered(home) {
-                    homes::tell(ctx, &accounts);
+                    tell_not_listed(ctx, &accounts);
                 }
                 // While logins are refused for their old names there is no time to be modest; the limit itself holds.
                 let before = expected.former_prefix;
@@ -190,16 +197,14 @@ impl Sweep<'_> {
             // two from chasing one another.
             ctx.suspect(name, error);
             let usable = ctx.registries.get(name).is_some_and(|state| state.trouble.is_none());
-            if !usable || self.unanswered == homes::SEVERAL {
+            if !usable || self.unanswered == SEVERAL {
                 ctx.registries.record_sweep(self.state, |swept| swept.stopped_at = Some(Arc::clone(home)));
-                let wait = self.client.asked_to_wait().unwrap_or(homes::PAUSE);
+                let wait = self.client.asked_to_wait().unwrap_or(PAUSE);
                 return Err(Outcome::Failed { not_before: Some(deadline::from_now(wait)) });
             }
         }
-        if error.class() != Class::UserFix
-            && capabilities.home_failed(home, homes::why_not_listed(self.state, home, error))
-        {
-            homes::tell(ctx, accounts);
+        if error.class() != Class::UserFix && capabilities.home_failed(home, why_not_listed(self.state, home, error)) {
+            tell_not_listed(ctx, accounts);
         }
         report_to(ctx, accounts, error);
         Ok(())
@@ -303,5 +308,55 @@ fn report_to(ctx: &Context, accounts: &[AccountSlots], error: &Error) {
         if error.class() == Class::UserFix && account.slots != Some(empty) {
             ctx.recheck(&account.key);
         }
+    }
+}
+
+/// The homes in their order, beginning behind the one that the last sweep came to.
+fn in_order<T>(
+    homes: BTreeMap<Arc<Home>, T>,
+    swept_to: Option<&Home>,
+) -> impl Iterator<Item = (Arc<Home>, T)> + use<T> {
+    let (before, behind): (Vec<_>, Vec<_>) =
+        homes.into_iter().partition(|(home, _)| swept_to.is_some_and(|last| **home <= *last));
+    behind.into_iter().chain(before)
+}
+
+/// What its accounts are told of a home that cannot be listed.
+fn why_not_listed(state: &ServedRegistry, home: &Home, error: &Error) -> Failure {
+    let place = registries::place_of(home);
+    let failure = errors::failure(state, home, &Permissions::default(), error);
+    let message = format!(
+        "{}; the robots of {place} cannot be listed, so that nobody knows whether they are as they were left",
+        failure.message
+    );
+    Failure { message, ..failure }
+}
+
+/// Accounts of a home that cannot be listed, or can be again, say so. None of that takes a call.
+fn tell_not_listed(ctx: &Context, accounts: &[AccountSlots]) {
+    for account in accounts {
+        ctx.index.update(&account.key, |entry| entry.home_fails = true);
+        ctx.recheck(&account.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_goes_on_behind_where_the_last_one_ended() {
+        let homes = || ["a", "b", "c"].map(|name| (Arc::new(Home::Project(name.to_owned())), ())).into();
+        let order = |swept_to: Option<&str>| {
+            let swept_to = swept_to.map(|name| Home::Project(name.to_owned()));
+            let homes = in_order(homes(), swept_to.as_ref());
+            let name = |home: &Home| match home {
+                Home::Project(name) => name.clone(),
+                Home::System => String::new(),
+            };
+            homes.map(|(home, ())| name(&home)).collect::<String>()
+        };
+        assert_eq!((order(None), order(Some("a")), order(Some("c"))), ("abc".into(), "bca".into(), "abc".into()));
+        assert_eq!(order(Some("bb")), "cab", "one that has no accounts any more");
     }
 }

@@ -11,16 +11,6 @@ use crate::controllers::index::digest;
 use crate::registry::Error;
 use crate::registry::harbor::{self, ConfigError};
 
-/// A tenant's registry could else be pointed at whatever the operator reaches.
-fn reach(ctx: &Context, state: &ServedRegistry) -> harbor::Reach {
-    if state.is_tenants() {
-        let tenants = &ctx.settings.tenants;
-        harbor::Reach::Internet { except: tenants.private_hosts.clone(), denied: tenants.denied.clone() }
-    } else {
-        harbor::Reach::Anywhere
-    }
-}
-
 /// The client of a registry.
 pub(super) struct Connected {
     pub(super) client: Arc<harbor::Client>,
@@ -81,15 +71,7 @@ async fn current(ctx: &Context, state: &ServedRegistry) -> Result<Arc<harbor::Cl
     if let Some(client) = state.session.client.as_ref().filter(|_| state.session.connection == connection) {
         return Ok(Arc::clone(client));
     }
-    let client = client_for(ctx, state, &spec.url, &login, roots).map_err(|error| match error {
-        // As if nothing answered there.
-        Refused::Config(ConfigError::Address) => {
-            Trouble::from_error(state, &Error::Unreachable { what: "address not allowed" })
-        }
-        Refused::Config(other) => broken(name, "ConnectionInvalid", &other.to_string()),
-        Refused::Url(text) => broken(name, "UrlInvalid", &text),
-    })?;
-    let client = Arc::new(client);
+    let client = Arc::new(client_for(ctx, state, &spec.url, &login, roots)?);
     ctx.registries.change(name, |state| {
         if state.session.client.is_some() {
             state.keep_basis();
@@ -161,13 +143,6 @@ pub(super) async fn client_at(ctx: &Context, state: &ServedRegistry, url: &str) 
     made.map(Arc::new)
 }
 
-/// Why there is no client.
-enum Refused {
-    /// What is wrong with the URL.
-    Url(String),
-    Config(ConfigError),
-}
-
 /// A client of this registry's login for a URL.
 fn client_for(
     ctx: &Context,
@@ -175,20 +150,26 @@ fn client_for(
     url: &str,
     login: &Login,
     roots: Option<String>,
-) -> Result<harbor::Client, Refused> {
-    let url: url::Url = url.parse().map_err(|_| Refused::Url(format!("{url} is not a URL")))?;
+) -> Result<harbor::Client, Trouble> {
+    let invalid = |text: &str| broken(&state.key, "UrlInvalid", text);
+    let url: url::Url = url.parse().map_err(|_| invalid(&format!("{url} is not a URL")))?;
     if url.scheme() != "https" && !ctx.settings.allow_http {
-        let text = "spec.url must be https (http needs the operator's flag --allow-http)";
-        return Err(Refused::Url(text.to_owned()));
+        return Err(invalid("spec.url must be https (http needs the operator's flag --allow-http)"));
     }
-    let (metrics, clock) = (Arc::clone(&ctx.metrics), ctx.clock);
+    let (metrics, clock, tenants) = (Arc::clone(&ctx.metrics), ctx.clock, &ctx.settings.tenants);
     let of_cluster = !state.is_tenants();
+    let reach = if of_cluster {
+        harbor::Reach::Anywhere
+    } else {
+        // It could else be pointed at whatever the operator reaches.
+        harbor::Reach::Internet { except: tenants.private_hosts.clone(), denied: tenants.denied.clone() }
+    };
     harbor::Client::new(harbor::Config {
         url,
         username: login.username.clone(),
         password: login.password.clone(),
         roots: roots.map(String::into_bytes),
-        reach: reach(ctx, state),
+        reach,
         requests_per_second: state.requests_per_second(&ctx.settings),
         max_in_flight: state.max_in_flight(&ctx.settings),
         room: ctx.registries.room(state.is_tenants()),
@@ -204,5 +185,9 @@ fn client_for(
         gate: ctx.gate.clone(),
         carrier: ctx.carrier.clone(),
     })
-    .map_err(Refused::Config)
+    .map_err(|error| match error {
+        // As if nothing answered there.
+        ConfigError::Address => Trouble::from_error(state, &Error::Unreachable { what: "address not allowed" }),
+        other => broken(&state.key, "ConnectionInvalid", &other.to_string()),
+    })
 }

@@ -29,39 +29,31 @@ pub(in crate::controllers) fn wanted(account: &Account) -> Option<RegistryKey> {
 
 /// The registry's key, or why there is none.
 pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey, Failure> {
+    let refuse = |reason, message: String| Err(Failure { reason, message, permanent: true });
     let reference = account.registry_ref();
     let kind = reference.map(|reference| reference.kind);
     if kind == Some(RegistryKind::HarborRegistry) && matches!(account.spec, AccountSpec::System(_)) {
-        return Err(Failure {
-            reason: "RegistryNotFound",
-            message: "a SystemRobotAccount has no namespace to find a HarborRegistry in; name a ClusterHarborRegistry"
-                .to_owned(),
-            permanent: true,
-        });
+        let text = "a SystemRobotAccount has no namespace to find a HarborRegistry in; name a ClusterHarborRegistry";
+        return refuse("RegistryNotFound", text.to_owned());
     }
     if let Some(key) = wanted(account) {
         return Ok(key);
     }
     if let Some(reference) = reference {
-        let message = format!("spec.registryRef.name: {:?} is {InvalidName}", reference.name);
-        return Err(Failure { reason: "RegistryNotFound", message, permanent: true });
+        return refuse("RegistryNotFound", format!("spec.registryRef.name: {:?} is {InvalidName}", reference.name));
     }
     let mut defaults = registries.defaults();
     match defaults.len() {
         1 => Ok(defaults.remove(0)),
-        0 => Err(Failure {
-            reason: "RegistryNotFound",
-            message: "spec.registryRef is not set and no ClusterHarborRegistry is annotated harbor-robots.io/is-default: \"true\"".to_owned(),
-            permanent: true,
-        }),
-        _ => Err(Failure {
-            reason: "DefaultAmbiguous",
-            message: format!(
-                "spec.registryRef is not set and several ClusterHarborRegistries are annotated as the default: {}",
-                defaults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            ),
-            permanent: true,
-        }),
+        0 => {
+            let text = "spec.registryRef is not set and no ClusterHarborRegistry is annotated harbor-robots.io/is-default: \"true\"";
+            refuse("RegistryNotFound", text.to_owned())
+        }
+        _ => {
+            let names = defaults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let text = "spec.registryRef is not set and several ClusterHarborRegistries are annotated as the default";
+            refuse("DefaultAmbiguous", format!("{text}: {names}"))
+        }
     }
 }
 
@@ -69,15 +61,13 @@ pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey
 pub(in crate::controllers) fn missing(ctx: &Context, key: &RegistryKey) -> Failure {
     let (kind, namespace, name) = (key.kind(), key.namespace().map(ObjectName::as_str), key.name());
     let place = if namespace.is_some() { " in this namespace" } else { "" };
-    let (reason, message) = if ctx.gaps.is_unreadable(&kind.to_string(), namespace, name) {
-        (
-            "RegistryUnreadable",
-            format!("{kind} {name}{place} cannot be read; its own status or an event on it says why"),
-        )
+    let unreadable = ctx.gaps.is_unreadable(&kind.to_string(), namespace, name);
+    let message = if unreadable {
+        format!("{kind} {name}{place} cannot be read; its own status or an event on it says why")
     } else if kind == RegistryKind::ClusterHarborRegistry && !ctx.settings.cluster_registries {
-        let message = "this operator serves no ClusterHarborRegistry objects (--cluster-registries=false): name a \
-                       HarborRegistry of this namespace in spec.registryRef";
-        ("RegistryNotFound", message.to_owned())
+        "this operator serves no ClusterHarborRegistry objects (--cluster-registries=false): name a HarborRegistry of this \
+         namespace in spec.registryRef"
+            .to_owned()
     } else if ctx.gaps.is_refused(&kind.to_string(), namespace) {
         let advice = match kind {
             RegistryKind::ClusterHarborRegistry => {
@@ -85,13 +75,11 @@ pub(in crate::controllers) fn missing(ctx: &Context, key: &RegistryKey) -> Failu
             }
             RegistryKind::HarborRegistry => "let it",
         };
-        (
-            "RegistryNotFound",
-            format!("the operator may not read {kind} objects{place}: {advice} get, list and watch them"),
-        )
+        format!("the operator may not read {kind} objects{place}: {advice} get, list and watch them")
     } else {
-        ("RegistryNotFound", format!("{kind} {name} does not exist{place}"))
+        format!("{kind} {name} does not exist{place}")
     };
+    let reason = if unreadable { "RegistryUnreadable" } else { "RegistryNotFound" };
     Failure { reason, message, permanent: true }
 }
 

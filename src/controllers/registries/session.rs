@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::capabilities::Capabilities;
 use super::login_robot::LoginRobot;
+use crate::api::RegistryTime;
 use crate::domain::catalogue::Catalogue;
 use crate::registry::{ServerInfo, harbor};
 
@@ -46,6 +47,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// When the login stops working, if it is a robot's and that is known.
+    pub fn login_expiry(&self) -> Option<RegistryTime> {
+        self.login_robot.as_ref()?.expiration_time
+    }
+
     /// Begins a session in place of this one. Projects of the same Harbor stay known, so that a login which sees fewer of them
     /// is not taken for projects that went. Answers with the former session.
     pub(super) fn begin(&mut self, client: Arc<harbor::Client>, connection: u64, url: &str, login_name: &str) -> Self {
@@ -66,7 +72,6 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::RegistryTime;
     use crate::controllers::Key;
     use crate::gate::Gate;
     use crate::registry::harbor::{Client, Config, Reach, Room, Timeouts};

@@ -39,7 +39,7 @@ fn login_record(state: &ServedRegistry, kind: registry::LoginKind, before: &Regi
         registry::LoginKind::User => LoginKind::User,
         registry::LoginKind::Robot => LoginKind::Robot,
     };
-    let expiration_time = state.session.login_robot.as_ref().and_then(|own| own.expiration_time);
+    let expiration_time = state.session.login_expiry();
     // A start forgets what was learned, and the next try tells it again.
     let same = before.login.as_ref().filter(|login| login.name == state.session.login_name);
     let may_update = state.session.capabilities.may_update_projects();
@@ -141,50 +141,49 @@ fn verdicts(ctx: &Context, state: &ServedRegistry) -> Vec<Verdict> {
         (_, Some(problem)) => Verdict::new(kinds::STALLED, State::True, problem.reason, problem.message.clone()),
         _ => Verdict::absent(kinds::STALLED),
     });
-    let offset = state.session.client.as_ref().map(|client| client.clock_offset()).unwrap_or_default();
     // That something at a tenant's address tells the time is more than `Unreachable` says.
     let silent = state.is_tenants() && state.trouble.is_some();
-    let absurd = state.session.client.as_ref().is_some_and(|client| client.clock_is_absurd());
-    verdicts.push(if absurd && !silent {
-        let message = "Harbor's answers carry a Date that is more than five years from this cluster's clock and is not \
-                       believed; deadlines follow the last one that was, or this cluster's clock: set the clock of Harbor, \
-                       or of what answers in its place";
-        Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockNotBelieved", message)
-    } else if offset.unsigned_abs() > SKEW && !silent {
-        let message = "Harbor's clock and this cluster's differ by more than 5 minutes; deadlines follow Harbor's";
-        Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockSkew", message)
-    } else {
-        Verdict::absent(kinds::CLOCK_SKEW)
+    verdicts.push(match state.session.client.as_ref().filter(|_| !silent) {
+        Some(client) if client.clock_is_absurd() => {
+            let message = "Harbor's answers carry a Date that is more than five years from this cluster's clock and is not \
+                           believed; deadlines follow the last one that was, or this cluster's clock: set the clock of \
+                           Harbor, or of what answers in its place";
+            Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockNotBelieved", message)
+        }
+        Some(client) if client.clock_offset().unsigned_abs() > SKEW => {
+            let message = "Harbor's clock and this cluster's differ by more than 5 minutes; deadlines follow Harbor's";
+            Verdict::new(kinds::CLOCK_SKEW, State::True, "ClockSkew", message)
+        }
+        _ => Verdict::absent(kinds::CLOCK_SKEW),
     });
-    verdicts.push(login_expiring(state, state.registry_now(ctx.now())));
-    verdicts.push(host_changed(state));
-    verdicts.push(match state.left_behind() {
-        Some(text) => Verdict::new(kinds::ROBOTS_LEFT_BEHIND, State::True, "RobotsLeftBehind", text),
-        None => Verdict::absent(kinds::ROBOTS_LEFT_BEHIND),
-    });
+    let expiring = login_expiring(state, state.registry_now(ctx.now()));
+    verdicts.push(notice(kinds::LOGIN_EXPIRING, "LoginExpiring", expiring));
+    verdicts.push(notice(kinds::REGISTRY_HOST_CHANGED, "RegistryHostChanged", host_changed(state)));
+    verdicts.push(notice(kinds::ROBOTS_LEFT_BEHIND, "RobotsLeftBehind", state.left_behind()));
     verdicts
 }
 
-fn host_changed(state: &ServedRegistry) -> Verdict {
-    let Some((kept, said)) = state.unconfirmed_host() else { return Verdict::absent(kinds::REGISTRY_HOST_CHANGED) };
-    let message = format!(
+/// A condition that is there as long as there is something to tell.
+fn notice(kind: &'static str, reason: &'static str, text: Option<String>) -> Verdict {
+    text.map_or_else(|| Verdict::absent(kind), |text| Verdict::new(kind, State::True, reason, text))
+}
+
+fn host_changed(state: &ServedRegistry) -> Option<String> {
+    let (kept, said) = state.unconfirmed_host()?;
+    Some(format!(
         "Harbor names {said} now as the host of images; Secrets keep {kept}, since one answer shall not rewrite them all: if \
          that is right, confirm it by the annotation {}: {said}; else set spec.registryHost to the host to use",
         keys::ANNOTATION_CONFIRM_HOST
-    );
-    Verdict::new(kinds::REGISTRY_HOST_CHANGED, State::True, "RegistryHostChanged", message)
+    ))
 }
 
 /// The day is part of the state; how far off it is would be another text at each look.
-fn login_expiring(state: &ServedRegistry, now: RegistryTime) -> Verdict {
-    let Some(at) = state.session.login_robot.as_ref().and_then(|own| own.expiring(now)) else {
-        return Verdict::absent(kinds::LOGIN_EXPIRING);
-    };
-    let message = format!(
+fn login_expiring(state: &ServedRegistry, now: RegistryTime) -> Option<String> {
+    let at = state.session.login_robot.as_ref()?.expiring(now)?;
+    Some(format!(
         "the operator's own login {} stops working at {at}: let it live longer in Harbor, or put another login into \
          Secret {}",
         state.session.login_name,
         state.login_secret()
-    );
-    Verdict::new(kinds::LOGIN_EXPIRING, State::True, "LoginExpiring", message)
+    ))
 }
