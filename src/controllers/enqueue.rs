@@ -119,7 +119,7 @@ impl Context {
     }
 
     /// A pass at that time, unless one before sets another.
-    pub fn look_at(&self, key: Key, at: Instant) {
+    pub fn wake_at(&self, key: Key, at: Instant) {
         self.queues.accounts.wake_at(key, at);
     }
 

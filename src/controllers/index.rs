@@ -188,7 +188,7 @@ impl Index {
     /// True if there is nothing new about an account since its last pass.
     pub fn is_quiet(&self, key: &Key) -> bool {
         let inner = self.lock();
-        let mut copies = inner.secret_copies.get(key).into_iter().flat_map(|spread| spread.copies.values());
+        let mut copies = inner.secret_copies.get(key).into_iter().flat_map(|of_account| of_account.copies.values());
         inner.entries.get(key).is_some_and(Entry::is_quiet)
             && copies.all(Copy::is_quiet)
             && inner.places_with_news(key).next().is_none()

@@ -53,7 +53,7 @@ fn say(ctx: &Arc<Context>, object: Unreadable) {
                 let meta = &object.metadata;
                 let name = meta.name.as_deref().unwrap_or_default();
                 if let Some(key) = ctx.index.key(meta.namespace.as_deref(), name) {
-                    ctx.look_at(key, ctx.instant_of(expiry, ctx.now()));
+                    ctx.wake_at(key, ctx.instant_of(expiry, ctx.now()));
                 }
             }
             Ok(_) => {}

@@ -13,7 +13,7 @@ use std::time::Instant;
 use secrecy::SecretString;
 
 use super::gather::Gathered;
-use super::{Pass, errors, unknown_permissions};
+use super::{Pass, errors, wish};
 use crate::api::keys;
 use crate::cluster::objects::Version;
 use crate::cluster::secret_template::{Credential, SecretTemplate};
@@ -108,7 +108,6 @@ struct Run<'r, 'p> {
     proven: bool,
     /// Entries that could not be taken out of ServiceAccounts.
     left: Vec<EntryLeft>,
-    /// What came of it so far.
     done: Done,
 }
 
@@ -308,7 +307,7 @@ impl Run<'_, '_> {
                 let home = &self.pass.desired.home;
                 let next = errors::of_registry(ctx, &self.pass.registry_name, home, &error);
                 let (registry, key, spec) = (&self.pass.registry, self.pass.key, &self.pass.account.spec);
-                let learned = unknown_permissions::learn(registry, key, spec, &self.pass.desired.permissions, &error);
+                let learned = wish::learn(registry, key, spec, &self.pass.desired.permissions, &error);
                 let next = if learned || let_go { Outcome::Again } else { self.pass.once(next) };
                 (Some(errors::failure(&self.pass.registry, home, &self.pass.desired.permissions, &error)), next)
             }

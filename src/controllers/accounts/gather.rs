@@ -33,9 +33,7 @@ use crate::registry::{self, harbor};
 pub(super) enum Stop {
     /// The operator is to end, and nothing was changed yet.
     Ending,
-    /// A Kubernetes call failed.
     Kube(cluster::Error),
-    /// A registry call failed.
     Registry(registry::Error),
     /// The registry cannot be used now.
     Trouble(Trouble),
@@ -45,7 +43,6 @@ pub(super) enum Stop {
     Home(Failure),
     /// What is wished for cannot be had as it is; nothing is changed, and the next poll looks again.
     Wish {
-        /// Why.
         failure: Failure,
         /// What is published does not work.
         lost: bool,
@@ -58,7 +55,6 @@ impl From<cluster::Error> for Stop {
     }
 }
 
-/// What was read.
 pub(super) struct Gathered {
     /// All that the plan depends on.
     pub(super) observed: Observed,

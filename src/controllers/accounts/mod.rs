@@ -5,13 +5,11 @@ pub(super) mod errors;
 mod events;
 mod execute;
 mod gather;
-mod letting_go;
 mod pass;
 mod prepare;
-mod projects;
 mod remember;
 mod restart;
-mod unknown_permissions;
+mod wish;
 
 use pass::Pass;
 pub use pass::pass;

@@ -51,7 +51,6 @@ pub(super) struct Pass<'a> {
     pub(super) from_event: bool,
 }
 
-/// What was read, and what follows.
 struct Planned {
     gathered: gather::Gathered,
     situation: Situation,
@@ -370,7 +369,6 @@ impl Pass<'_> {
         self.registry.registry_now(self.ctx.now())
     }
 
-    /// Writes status if it differs.
     pub(super) async fn write_status(&mut self, status: AccountStatus) -> Result<(), crate::cluster::Error> {
         write_status(self.ctx, self.key, &mut self.account, status).await
     }

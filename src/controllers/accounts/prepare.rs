@@ -1,17 +1,16 @@
 //! Before a pass: which registry the account uses, and what it wants of it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ending::without_registry;
 use super::pass::Pass;
+use super::wish::wish;
 use super::{errors, remember};
 use crate::api::{Account, AccountSpec, RegistryKey};
 use crate::cluster::objects::{self, Version};
 use crate::controllers::enqueue::WaitFor;
 use crate::controllers::registries::{ServedRegistry, resolve};
 use crate::controllers::{Context, Key};
-use crate::domain::desired::{self, Desired};
 use crate::domain::report::Failure;
 use crate::engine::{Cause, Outcome};
 
@@ -89,19 +88,4 @@ async fn find_registry(
         return Ok(Ok(resolve::stand_in(ctx, name, account)));
     }
     Ok(Err(resolve::missing(ctx, name)))
-}
-
-/// What the account wants, while Harbor has these projects.
-pub(super) fn wish(
-    ctx: &Context,
-    account: &Account,
-    registry: &ServedRegistry,
-    existing: &BTreeSet<String>,
-) -> Result<Desired, Failure> {
-    let defaults = registry.object.spec.defaults.as_ref();
-    desired::of_account(account, &ctx.settings.cluster_name, defaults, existing).map_err(|error| Failure {
-        reason: "InvalidSpec",
-        message: error.to_string(),
-        permanent: true,
-    })
 }

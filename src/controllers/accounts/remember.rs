@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::projects;
 use super::restart::settle;
+use super::wish;
 use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
 use crate::controllers::index::{Entry, State, Told, digest};
@@ -100,7 +100,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &R
     entry.may_have_robots = finalizer;
     entry.had_robots |= finalizer;
     entry.deleting = objects::is_deleting(&account.metadata);
-    entry.by_pattern = projects::by_pattern(&account.spec);
+    entry.by_pattern = wish::by_pattern(&account.spec);
     if account.password_secret_ref().is_none() {
         entry.password = None;
     }

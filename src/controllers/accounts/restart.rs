@@ -43,7 +43,7 @@ pub(super) fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
         entry.wake = wake;
     });
     if let Some(wake) = wake {
-        ctx.look_at(key.clone(), wake);
+        ctx.wake_at(key.clone(), wake);
     }
     true
 }

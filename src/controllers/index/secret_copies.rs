@@ -56,11 +56,11 @@ impl Index {
         let mut inner = self.lock();
         let known = inner.entries.contains_key(account);
         if shown == Shown::Deleted {
-            let Some(spread) = inner.secret_copies.get_mut(account) else { return false };
-            let left = spread.copies.get(namespace).is_some_and(|copy| copy.secret.is_left());
+            let Some(of_account) = inner.secret_copies.get_mut(account) else { return false };
+            let left = of_account.copies.get(namespace).is_some_and(|copy| copy.secret.is_left());
             if !(known && left) {
-                spread.copies.remove(namespace);
-                if !known && spread.copies.is_empty() {
+                of_account.copies.remove(namespace);
+                if !known && of_account.copies.is_empty() {
                     inner.secret_copies.remove(account);
                 }
                 return false;
@@ -73,13 +73,18 @@ impl Index {
     /// What is known of a copy.
     pub fn copy(&self, account: &Key, namespace: &str) -> Copy {
         let inner = self.lock();
-        inner.secret_copies.get(account).and_then(|spread| spread.copies.get(namespace)).cloned().unwrap_or_default()
+        inner
+            .secret_copies
+            .get(account)
+            .and_then(|of_account| of_account.copies.get(namespace))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The namespaces with a copy, as far as they are known.
     pub fn copied_to(&self, account: &Key) -> Vec<ObjectName> {
         let inner = self.lock();
-        let copies = inner.secret_copies.get(account).map(|spread| &spread.copies);
+        let copies = inner.secret_copies.get(account).map(|of_account| &of_account.copies);
         copies.into_iter().flat_map(BTreeMap::keys).cloned().collect()
     }
 
@@ -99,15 +104,15 @@ impl Index {
     pub fn is_copy_settled(&self, account: &Key, namespace: &str, content: u64) -> bool {
         let inner = self.lock();
         let here = inner.service_accounts.get(namespace);
-        let copy = inner.secret_copies.get(account).and_then(|spread| spread.copies.get(namespace));
+        let copy = inner.secret_copies.get(account).and_then(|of_account| of_account.copies.get(namespace));
         copy.is_some_and(|copy| copy.secret.is_left() && copy.is_quiet() && copy.content == content)
             && !here.is_some_and(|here| here.values().any(|named| named.is_news_to(account)))
     }
 
     /// There is no copy in this namespace any more, and none is wanted.
     pub fn drop_copy(&self, account: &Key, namespace: &str) {
-        if let Some(spread) = self.lock().secret_copies.get_mut(account) {
-            spread.copies.remove(namespace);
+        if let Some(of_account) = self.lock().secret_copies.get_mut(account) {
+            of_account.copies.remove(namespace);
         }
     }
 
@@ -149,7 +154,7 @@ impl Index {
         let of_the_system = inner
             .secret_copies
             .iter()
-            .filter(|(_, spread)| asked(&spread.wish, before.as_ref()) || asked(&spread.wish, now));
+            .filter(|(_, of_account)| asked(&of_account.wish, before.as_ref()) || asked(&of_account.wish, now));
         let of_the_system = of_the_system.map(|(key, _)| key.clone());
         let labels = |namespace: Option<&Namespace>| namespace.map(|namespace| namespace.labels.clone());
         let labels_changed = labels(before.as_ref()) != labels(now);
@@ -172,7 +177,9 @@ impl Index {
             let name = entry.secret_name.as_deref().unwrap_or(&key.name);
             let namespace = key.namespace.as_deref().unwrap_or(home);
             let mut gone = entry.secret.is_left() && lacks(namespace, name);
-            for (namespace, copy) in secret_copies.get_mut(key).into_iter().flat_map(|spread| &mut spread.copies) {
+            for (namespace, copy) in
+                secret_copies.get_mut(key).into_iter().flat_map(|of_account| &mut of_account.copies)
+            {
                 if copy.secret.is_left() && lacks(namespace, name) {
                     (copy.secret, copy.content, gone) = (Tracked::default(), 0, true);
                 }

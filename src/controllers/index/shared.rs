@@ -4,20 +4,20 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// So many are kept before it is worth a look at which of them are still in use.
-const FIRST_LOOK: usize = 64;
+/// So many are kept before those that are not in use any more are looked for.
+const FIRST_TIDY: usize = 64;
 
 /// Equal values share their memory for as long as somebody else holds them.
 pub(super) struct Shared<T: ?Sized> {
     values: HashSet<Arc<T>>,
     /// With so many, those that nobody holds are dropped. It grows with what is in use, so that looking costs next to
     /// nothing for each that is added, and twice of what is in use is the most that is kept.
-    look_at: usize,
+    tidy_at: usize,
 }
 
 impl<T: ?Sized> Default for Shared<T> {
     fn default() -> Self {
-        Self { values: HashSet::new(), look_at: FIRST_LOOK }
+        Self { values: HashSet::new(), tidy_at: FIRST_TIDY }
     }
 }
 
@@ -27,7 +27,7 @@ impl<T: ?Sized + Hash + Eq> Shared<T> {
         if let Some(known) = self.values.get(value) {
             return Arc::clone(known);
         }
-        if self.values.len() >= self.look_at {
+        if self.values.len() >= self.tidy_at {
             self.tidy();
         }
         let shared = share();
@@ -38,8 +38,8 @@ impl<T: ?Sized + Hash + Eq> Shared<T> {
     /// Drops those that nobody holds.
     pub(super) fn tidy(&mut self) {
         self.values.retain(|value| Arc::strong_count(value) > 1);
-        self.look_at = FIRST_LOOK.max(2 * self.values.len());
-        self.values.shrink_to(self.look_at);
+        self.tidy_at = FIRST_TIDY.max(2 * self.values.len());
+        self.values.shrink_to(self.tidy_at);
     }
 
     /// How many are kept.
@@ -50,7 +50,6 @@ impl<T: ?Sized + Hash + Eq> Shared<T> {
 }
 
 impl Shared<str> {
-    /// A name, shared.
     pub(super) fn name(&mut self, name: &str) -> Arc<str> {
         self.get(name, || name.into())
     }
@@ -68,7 +67,7 @@ mod tests {
         for n in 0..10_000 {
             names.name(&format!("passing {n}"));
         }
-        assert!(names.len() <= FIRST_LOOK, "{}", names.len());
+        assert!(names.len() <= FIRST_TIDY, "{}", names.len());
         let held: Vec<_> = (0..1_000).map(|n| names.name(&format!("held {n}"))).collect();
         for n in 0..10_000 {
             names.name(&format!("passing {n}"));

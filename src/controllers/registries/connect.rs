@@ -11,7 +11,6 @@ use crate::controllers::index::digest;
 use crate::registry::Error;
 use crate::registry::harbor::{self, ConfigError};
 
-/// The client of a registry.
 pub(super) struct Connected {
     pub(super) client: Arc<harbor::Client>,
     /// What is missing of what it was made of: it is the one in memory.

@@ -34,14 +34,15 @@ pub(super) struct Former {
     told: FormerUrl,
     /// The session of the login that was used there; `None` after a restart.
     client: Option<Arc<harbor::Client>>,
-    looked: bool,
+    /// It was asked what is left there, or could not be.
+    asked_once: bool,
 }
 
 impl ServedRegistry {
     /// What the status of the object says was left, after a start.
     pub(super) fn recall_former(&mut self) {
         let recorded = self.object.status.iter().flat_map(|status| status.former_urls.clone());
-        self.former = recorded.map(|told| Former { told, client: None, looked: true }).take(KEPT).collect();
+        self.former = recorded.map(|told| Former { told, client: None, asked_once: true }).take(KEPT).collect();
     }
 
     /// `spec.url` names another Harbor than this one now.
@@ -50,19 +51,19 @@ impl ServedRegistry {
         self.former.retain(|former| former.told.url != present && (former.told.url != url || client.is_none()));
         if url != present && !self.former.iter().any(|former| former.told.url == url) {
             let told = FormerUrl { url: url.to_owned(), robots: None, names: Vec::new() };
-            self.former.insert(0, Former { told, client, looked: false });
+            self.former.insert(0, Former { told, client, asked_once: false });
             self.former.truncate(KEPT);
         }
     }
 
     /// For the status.
     pub(super) fn former_urls(&self) -> Vec<FormerUrl> {
-        self.former.iter().filter(|former| former.looked).map(|former| former.told.clone()).collect()
+        self.former.iter().filter(|former| former.asked_once).map(|former| former.told.clone()).collect()
     }
 
     /// What is left where, and what to do; `None` if nothing is.
     pub(super) fn left_behind(&self) -> Option<String> {
-        let former = self.former.iter().find(|former| former.looked)?;
+        let former = self.former.iter().find(|former| former.asked_once)?;
         let FormerUrl { url, robots, names } = &former.told;
         let what = match robots {
             Some(1) => format!("a robot of this registry's accounts is left in the Harbor at {url}"),
@@ -97,7 +98,7 @@ pub async fn check_former(ctx: &Arc<Context>, name: &RegistryKey) {
         let clean = asked(keys::ANNOTATION_CLEANUP_FORMER_URL) && !suspended;
         let told = if asked(keys::ANNOTATION_FORGET_FORMER_URL) {
             None
-        } else if clean || !former.looked {
+        } else if clean || !former.asked_once {
             let client = match &former.client {
                 None if clean => client_at(ctx, &state, url).await,
                 known => known.clone(),
@@ -117,7 +118,7 @@ pub async fn check_former(ctx: &Arc<Context>, name: &RegistryKey) {
             Some((robots, names)) => {
                 for former in state.former.iter_mut().filter(|former| former.told.url == url) {
                     former.told = FormerUrl { url: url.to_owned(), robots, names: names.clone() };
-                    former.looked = true;
+                    former.asked_once = true;
                 }
             }
         });

@@ -92,7 +92,7 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
                 if let (None, Some(client), false) = (&state.session.info, &state.session.client, has_accounts) {
                     state.swept.clock_offset = client.clock_offset();
                 }
-                if answer.looked {
+                if answer.login_read {
                     state.session.sees_system = match info.login {
                         LoginKind::Administrator => true,
                         LoginKind::User => false,

@@ -115,7 +115,6 @@ impl ServedRegistry {
         self.object.kind == RegistryKind::HarborRegistry
     }
 
-    /// An annotation of the object.
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.object.metadata.annotations.as_ref()?.get(key).map(String::as_str)
     }

@@ -7,7 +7,6 @@ use crate::domain::robot::Robot;
 /// Those of one place, or of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unmanaged {
-    /// How many there are.
     count: usize,
     /// When the first of those that can log in expires (registry time), and its full name.
     next: Option<(RegistryTime, Box<str>)>,

@@ -32,11 +32,9 @@ pub(super) enum Seen<K> {
     Is(K, Shown),
     /// It is gone, and was so, if it could be read.
     Gone(ObjectMeta, Option<K>),
-    /// It is there and cannot be read.
     Unreadable(Box<Unreadable>),
 }
 
-/// What a stream tells.
 pub(super) enum Step<K> {
     /// A list begins.
     Init,
@@ -44,7 +42,6 @@ pub(super) enum Step<K> {
     InitDone,
     /// There is no right to list.
     Refused,
-    /// Something about one object.
     Object(Seen<K>),
 }
 
@@ -278,7 +275,6 @@ pub(super) fn in_the_cluster<K: Watched, L: From<K> + 'static>(ctx: &Context, co
 
 /// What a stream lists when it has lost its place. Nothing tells of what went meanwhile but that it is not there.
 pub(super) struct Listing<'a> {
-    /// Which stream.
     stream: usize,
     there: &'a HashSet<u64>,
 }

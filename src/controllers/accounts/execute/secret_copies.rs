@@ -37,7 +37,6 @@ type Wanted = (ObjectName, Option<Namespace>);
 
 /// A copy or its ServiceAccounts are not as they should be.
 pub(super) struct CopyFailure {
-    /// Why.
     pub(super) problem: Problem,
     /// When to try again, if that is known.
     pub(super) again: Option<Instant>,

@@ -19,8 +19,8 @@ const SECOND_TRY: Duration = Duration::from_secs(2);
 pub(super) struct Answer {
     /// What Harbor says of itself, or what stands in the way.
     pub(super) info: Result<ServerInfo, Trouble>,
-    /// The login looked at itself.
-    pub(super) looked: bool,
+    /// The login was asked what it is.
+    pub(super) login_read: bool,
     /// What it saw, if it is a robot that may.
     pub(super) login_robot: Option<LoginRobot>,
 }
@@ -38,7 +38,7 @@ pub(super) async fn ask(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Opti
         compare_rights(ctx, name, login.as_ref());
         try_again(ctx, name);
     }
-    Some(Answer { info, looked: login.is_some(), login_robot: login.flatten() })
+    Some(Answer { info, login_read: login.is_some(), login_robot: login.flatten() })
 }
 
 /// Makes sure of a client for the present login and asks Harbor who it is. A first 401 is checked again; one more of a
