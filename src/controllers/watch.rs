@@ -180,7 +180,7 @@ pub async fn logins(ctx: Arc<Context>) {
     let observe = |seen: Seen<PartialObjectMeta<Secret>>| {
         let (metadata, listed) = match seen {
             Seen::Is(secret, shown) => (secret.metadata, shown == Shown::Listed),
-            Seen::Gone(meta, _) => (meta, false),
+            Seen::Gone(meta, _) => (*meta, false),
             // What a probe reads of it tells what is wrong.
             Seen::Unreadable(secret) => (secret.metadata, false),
         };
@@ -210,7 +210,9 @@ pub async fn service_accounts(ctx: Arc<Context>) {
     let observe = |seen: Seen<ServiceAccount>| {
         let (account, shown) = match seen {
             Seen::Is(account, shown) => (account, shown),
-            Seen::Gone(metadata, _) => (ServiceAccount { metadata, ..ServiceAccount::default() }, Shown::Deleted),
+            Seen::Gone(metadata, _) => {
+                (ServiceAccount { metadata: *metadata, ..ServiceAccount::default() }, Shown::Deleted)
+            }
             Seen::Unreadable(account) => return unreadable::found(&ctx, *account),
         };
         let meta = &account.metadata;

@@ -103,7 +103,7 @@ pub async fn check_former(ctx: &Arc<Context>, name: &RegistryKey) {
                 None if clean => client_at(ctx, &state, url).await,
                 known => known.clone(),
             };
-            match left_at(ctx, &state, client, &*present, clean).await {
+            match left_at(ctx, &state, client, &present, clean).await {
                 Ok(left) => left,
                 Err(error) => {
                     tracing::info!(registry = %name, url, %error, "the former Harbor was not asked");
@@ -136,8 +136,8 @@ async fn left_at(
 ) -> Result<Option<(Option<i32>, Vec<String>)>, Error> {
     let client = client.ok_or(Error::Unreachable { what: "no login for it is known any more" })?;
     let mut names = Vec::new();
-    for robot in survey(ctx, &state.key, &*client, present).await? {
-        if !(clean && delete(ctx, state, &*client, &robot).await) {
+    for robot in survey(ctx, &state.key, &client, present).await? {
+        if !(clean && delete(ctx, state, &client, &robot).await) {
             names.push(robot.name.into());
         }
     }

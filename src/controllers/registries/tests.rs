@@ -12,6 +12,10 @@ fn object(version: u64, annotations: &Value, spec: &Value) -> RegistryObject {
     serde_json::from_value::<ClusterHarborRegistry>(object).unwrap().into()
 }
 
+fn served(object: RegistryObject) -> ServedRegistry {
+    ServedRegistry::new(RegistryKey::cluster("main").unwrap(), Arc::new(object))
+}
+
 #[test]
 fn accounts_are_looked_at_for_what_concerns_them() {
     let name = RegistryKey::cluster("main").unwrap();
@@ -33,7 +37,7 @@ fn accounts_are_looked_at_for_what_concerns_them() {
         assert!(!registries.adopt_basis(&name), "what accounts at rest acted on before this process began");
         assert_eq!(registries.observe(&name, object(2, &annotations, &spec), event), seen, "{annotations} {spec}");
         // Our own write on top of that comes back late, after what came before it.
-        registries.record_write(&name, &object(2, &annotations, &spec), object(3, &annotations, &spec));
+        registries.record_write(&served(object(2, &annotations, &spec)), object(3, &annotations, &spec));
         assert_eq!(
             registries.observe(&name, object(2, &json!({}), &json!({})), event),
             Seen::Nothing,
@@ -106,7 +110,7 @@ fn an_edit_is_seen_although_versions_ran_back() {
         assert_eq!(registries.get(&name).unwrap().object.spec.suspend, Some(true));
     }
     // Also while the answer to a write of the time before is still to come back.
-    registries.record_write(&name, &object(402, &json!({}), &json!({})), object(600, &json!({}), &json!({})));
+    registries.record_write(&served(object(402, &json!({}), &json!({}))), object(600, &json!({}), &json!({})));
     let back = object(450, &json!({}), &json!({"suspend": false}));
     assert_ne!(registries.observe(&name, back, By::Watch(Shown::Listed)), Seen::Nothing);
 }

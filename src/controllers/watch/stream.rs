@@ -30,8 +30,9 @@ use crate::decode::{Lenient, Unreadable};
 pub(super) enum Seen<K> {
     /// It is so now.
     Is(K, Shown),
-    /// It is gone, and was so, if it could be read.
-    Gone(ObjectMeta, Option<K>),
+    /// It is gone: its metadata, and what it was, if it could be read.
+    Gone(Box<ObjectMeta>, Option<K>),
+    /// It is there and cannot be read.
     Unreadable(Box<Unreadable>),
 }
 
@@ -42,6 +43,7 @@ pub(super) enum Step<K> {
     InitDone,
     /// There is no right to list.
     Refused,
+    /// Something about one object.
     Object(Seen<K>),
 }
 
@@ -170,7 +172,7 @@ impl<K: Watched> Source<K> {
             Err(object) => (object.metadata, None),
         };
         self.gaps.readable(&self.kind, &meta);
-        Seen::Gone(meta, object)
+        Seen::Gone(Box::new(meta), object)
     }
 
     /// Sets the wait after a failure; true if there is no right to list. A watch that failed in its course begins anew with a

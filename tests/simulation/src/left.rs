@@ -85,7 +85,7 @@ impl World {
     /// True if a registry says that robots are left at a Harbor which it named before, or nobody knows of that any more.
     pub(crate) fn is_told_of(&self, registry: usize, harbor: usize) -> bool {
         let stored = self.cluster.store().get(&Self::registry(registry)).cloned();
-        let former = stored.iter().flat_map(|stored| stored["status"]["formerUrls"].as_array()).flatten();
+        let former = stored.iter().filter_map(|stored| stored["status"]["formerUrls"].as_array()).flatten();
         let mut urls = former.filter_map(|former| former["url"].as_str());
         self.forgot_former || urls.any(|url| Self::harbor_at(url) == Some(harbor))
     }
