@@ -56,9 +56,9 @@ impl ServedRegistry {
         }
     }
 
-    /// For the status.
+    /// For the status, which is the only record of them after a restart: also those that were not asked yet.
     pub(super) fn former_urls(&self) -> Vec<FormerUrl> {
-        self.former.iter().filter(|former| former.asked_once).map(|former| former.told.clone()).collect()
+        self.former.iter().map(|former| former.told.clone()).collect()
     }
 
     /// What is left where, and what to do; `None` if nothing is.
@@ -237,5 +237,26 @@ async fn delete(ctx: &Context, state: &ServedRegistry, former: &harbor::Client, 
             tracing::warn!(robot = %robot.name, %error, "a robot that was left in the former Harbor was not deleted");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::served::tests::registry;
+    use super::*;
+
+    #[test]
+    fn a_harbor_that_was_left_is_on_record_before_anything_is_told_of_it() {
+        let mut state = registry(false, &json!({}));
+        let mut object = (*state.object).clone();
+        let pin = "images.example.com https://former.example.com".to_owned();
+        object.metadata.annotations = Some([(keys::ANNOTATION_PINNED_HOST.to_owned(), pin)].into());
+        state.object = Arc::new(object);
+        state.keep_host();
+        let urls: Vec<String> = state.former_urls().into_iter().map(|former| former.url).collect();
+        assert_eq!(urls, ["https://former.example.com"]);
+        assert_eq!(state.left_behind(), None, "the next sweep asks");
     }
 }

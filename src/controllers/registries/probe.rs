@@ -45,10 +45,12 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     if !record(ctx, name, &asked, answer) {
         return Outcome::Again;
     }
-    let unpinned = pin_host(ctx, name).await.err();
     let Some(now) = ctx.registries.get(name) else { return Outcome::Gone };
-    // What cannot be said keeps nobody from being served.
-    let unsaid = write_status(ctx, &now).await.err().or(unpinned);
+    // What cannot be said keeps nobody from being served. The pin of a former URL is the only record of it until the status is.
+    let unsaid = match write_status(ctx, &now).await {
+        Ok(()) => pin_host(ctx, name).await.err(),
+        Err(error) => Some(error),
+    };
     let next = match &now.trouble {
         None => {
             if state.trouble.is_some() {
