@@ -22,7 +22,7 @@ fn inside_mark(description: &str) -> Option<&str> {
 }
 
 /// The UID of the account that marked a robot.
-fn uid_in_mark(description: &str) -> Option<&str> {
+pub(crate) fn uid_in_mark(description: &str) -> Option<&str> {
     inside_mark(description)?.split(' ').next()
 }
 

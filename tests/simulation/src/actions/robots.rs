@@ -1,5 +1,6 @@
 //! What people do to robots in Harbor.
 
+use crate::left::uid_in_mark;
 use crate::world::{Unmarked, World};
 
 /// What is done to a robot.
@@ -73,10 +74,13 @@ impl Tamper {
 }
 
 impl World {
-    /// Writes the marks that people took away back, as the accounts' messages ask for.
+    /// Writes the marks that people took away back, as the messages of the accounts that are there ask for.
     pub(crate) fn mark_again(&self) {
+        let accounts: Vec<_> = (0..self.wishes.len()).filter_map(|number| self.account(number)).collect();
+        let lives = |uid: &str| accounts.iter().any(|account| account["metadata"]["uid"] == uid);
         // A backup may bring them back without it.
-        for Unmarked { harbor, name, created, description } in &self.unmarked {
+        let theirs = |unmarked: &&Unmarked| uid_in_mark(&unmarked.description).is_some_and(lives);
+        for Unmarked { harbor, name, created, description } in self.unmarked.iter().filter(theirs) {
             let mut state = self.harbor(*harbor).state();
             let now = state.clock.now_ms();
             let id = state.robots.named(name).filter(|robot| robot.row.created_ms == *created);
