@@ -61,16 +61,8 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let _under_way = state.session.capabilities.begin_sweep();
     let pause =
         Duration::from_secs(SHARE.into()).checked_div(state.requests_per_second(&ctx.settings)).unwrap_or_default();
-    let sweep = Sweep {
-        orphan_count: OrphanCount::of(&state),
-        state: &state,
-        client,
-        ctx,
-        name,
-        pause,
-        unseen: None,
-        unanswered: 0,
-    };
+    let sweep =
+        Sweep { orphan_count: OrphanCount::of(&state), state: &state, client, ctx, pause, unseen: None, unanswered: 0 };
     match sweep.run().await {
         Ok(()) => Outcome::Settled { wake: Some(next(ctx, &state, started)) },
         Err(ended) => ended,
@@ -80,7 +72,6 @@ pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
 /// A sweep under way. What cuts it short is the `Err` of its parts.
 struct Sweep<'a> {
     ctx: &'a Arc<Context>,
-    name: &'a RegistryKey,
     state: &'a ServedRegistry,
     client: Arc<harbor::Client>,
     /// Follows each call.
@@ -94,7 +85,7 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     async fn run(mut self) -> Result<(), Outcome> {
-        let (ctx, name, state) = (self.ctx, self.name, self.state);
+        let (ctx, name, state) = (self.ctx, &self.state.key, self.state);
         let listed = ctx.index.is_listed();
         let mut homes = ctx.index.by_home(name);
         // Where orphans are deleted, each poll looks for them; else it is enough to count them now and then.
@@ -150,7 +141,7 @@ impl Sweep<'_> {
         mut accounts: Vec<AccountSlots>,
         expected: &Expected<'_>,
     ) -> Result<(), Outcome> {
-        let (ctx, name) = (self.ctx, self.name);
+        let (ctx, name) = (self.ctx, &self.state.key);
         accounts.sort_unstable_by_key(|account| account.uid);
         let result = compare(ctx, name, &self.client, home, &accounts, expected, &mut self.orphan_count).await;
         if **home == Home::System && result.as_ref().map_or_else(|error| error.class() == Class::UserFix, |_| true) {
@@ -181,7 +172,7 @@ impl Sweep<'_> {
     }
 
     fn not_listed(&mut self, home: &Arc<Home>, accounts: &[AccountSlots], error: &Error) -> Result<(), Outcome> {
-        let (ctx, name, capabilities) = (self.ctx, self.name, &self.state.session.capabilities);
+        let (ctx, name, capabilities) = (self.ctx, &self.state.key, &self.state.session.capabilities);
         tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
         if let Error::ListTooLong { .. } = error {
             self.unseen = Some(unseen_in(name, home, error));
@@ -211,7 +202,7 @@ impl Sweep<'_> {
     }
 
     async fn list_projects(&mut self) -> Result<(), Outcome> {
-        let (ctx, name) = (self.ctx, self.name);
+        let (ctx, name) = (self.ctx, &self.state.key);
         match ctx.unless_ending(registries::refresh_projects(ctx, name, &self.client)).await.ok_or(ENDING)? {
             Ok(calls) => self.pause(calls).await,
             Err(error) if error.is_outage() => {
@@ -232,7 +223,7 @@ impl Sweep<'_> {
 
     /// What no watch tells of.
     async fn check_unwatched(&self) -> Result<(), Outcome> {
-        let (ctx, name) = (self.ctx, self.name);
+        let (ctx, name) = (self.ctx, &self.state.key);
         let going_on = || if ctx.shutdown.is_cancelled() { Err(ENDING) } else { Ok(()) };
         if !ctx.settings.watch_secrets {
             for key in ctx.index.keys(|_, entry| entry.registry == *name) {
@@ -249,7 +240,7 @@ impl Sweep<'_> {
     }
 
     fn check_clock(&self) {
-        let (ctx, name) = (self.ctx, self.name);
+        let (ctx, name) = (self.ctx, &self.state.key);
         if !ctx.registries.see_clock(name, self.client.clock_offset()) {
             return;
         }

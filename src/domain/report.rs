@@ -228,11 +228,11 @@ pub fn recorded(status: &AccountStatus) -> Recorded {
 
 fn verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
     let Facts { desired, plan, outcome, observed, .. } = facts;
-    let (reason, message, permanent) = match (&outcome.failure, plan.blocker) {
-        (Some(failure), _) => (failure.reason, failure.message.clone(), failure.permanent),
+    let failure = match (&outcome.failure, plan.blocker) {
+        (Some(failure), _) => failure.clone(),
         (None, Some(blocker)) => {
             let (reason, message) = blocked::told(facts, blocker);
-            (reason, message, blocker != Blocker::RepairsPaused)
+            Failure { reason, message, permanent: blocker != Blocker::RepairsPaused }
         }
         (None, None) => return settled_verdicts(facts, status),
     };
@@ -255,22 +255,24 @@ fn verdicts(facts: &Facts<'_>, status: &AccountStatus) -> Vec<Verdict> {
     } else if off && plan.blocker != Some(Blocker::NotPermitted) {
         disabled()
     } else {
-        Verdict::new(kinds::READY, State::False, reason, message.clone())
+        Verdict::new(kinds::READY, State::False, failure.reason, failure.message.clone())
     }];
-    verdicts.push(Verdict::new(kinds::SYNCED, State::False, reason, message.clone()));
-    if permanent {
-        verdicts.push(Verdict::new(kinds::STALLED, State::True, reason, message));
-        verdicts.push(Verdict::absent(kinds::RECONCILING));
-    } else {
-        verdicts.push(Verdict::absent(kinds::STALLED));
-        verdicts.push(if conditions::is_applied(&facts.status.conditions, facts.generation) {
-            Verdict::absent(kinds::RECONCILING)
-        } else {
-            Verdict::new(kinds::RECONCILING, State::True, reason, message)
-        });
-    }
+    verdicts.extend(out_of_sync(&failure, facts.status, facts.generation));
     verdicts.push(overdue(status, desired.enabled, facts.now));
     verdicts
+}
+
+/// What every failure says, whatever becomes of Ready. `status` = the account's before.
+fn out_of_sync(failure: &Failure, status: &AccountStatus, generation: Option<i64>) -> [Verdict; 3] {
+    let Failure { reason, message, permanent } = failure;
+    let is = |kind, state| Verdict::new(kind, state, reason, message.clone());
+    let applied = conditions::is_applied(&status.conditions, generation);
+    let (stalled, reconciling) = match (*permanent, applied) {
+        (true, _) => (is(kinds::STALLED, State::True), Verdict::absent(kinds::RECONCILING)),
+        (false, false) => (Verdict::absent(kinds::STALLED), is(kinds::RECONCILING, State::True)),
+        (false, true) => (Verdict::absent(kinds::STALLED), Verdict::absent(kinds::RECONCILING)),
+    };
+    [is(kinds::SYNCED, State::False), stalled, reconciling]
 }
 
 fn disabled() -> Verdict {

@@ -74,7 +74,7 @@ impl Pass<'_> {
             gather::Stop::Kube(error) => return Err(errors::of_kube(&error)),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
-                (failure, WaitFor::Poll(&self.registry_name).into())
+                (failure, WaitFor::Poll(&self.registry.key).into())
             }
             gather::Stop::Home(failure) => {
                 self.ctx.index.update(self.key, |entry| entry.home_fails = false);
@@ -86,19 +86,19 @@ impl Pass<'_> {
                     Err(error) => return Err(errors::of_kube(&error)),
                 }
             }
-            gather::Stop::Wait => return Err(WaitFor::Registry(&self.registry_name).into()),
+            gather::Stop::Wait => return Err(WaitFor::Registry(&self.registry.key).into()),
             gather::Stop::Registry(error) if error.is_of_login() => {
-                self.ctx.suspect(&self.registry_name, &error);
+                self.ctx.suspect(&self.registry.key, &error);
                 // Not parked: if the probe is content, only the backoff keeps the two from chasing one another.
                 return Err(Outcome::Failed { not_before: None });
             }
             gather::Stop::Registry(error) => {
                 lost = matches!(error, registry::Error::ProjectNotFound { .. });
-                let next = errors::of_registry(self.ctx, &self.registry_name, &self.desired.home, &error);
+                let next = errors::of_registry(self.ctx, &self.registry.key, &self.desired.home, &error);
                 let next = match next {
                     // Sweeps list no project for one that has no robot to look for.
                     Outcome::Parked(..) if !objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT) => {
-                        WaitFor::Poll(&self.registry_name).into()
+                        WaitFor::Poll(&self.registry.key).into()
                     }
                     next => next,
                 };
@@ -106,9 +106,9 @@ impl Pass<'_> {
             }
             gather::Stop::Trouble(trouble) => {
                 if self.is_deleting() && self.registry.may_be_kept() {
-                    self.ctx.probe(self.registry_name.clone());
+                    self.ctx.probe(self.registry.key.clone());
                 }
-                (trouble.into(), WaitFor::Registry(&self.registry_name).into())
+                (trouble.into(), WaitFor::Registry(&self.registry.key).into())
             }
         };
         Ok((failure, next, lost))

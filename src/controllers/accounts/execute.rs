@@ -305,7 +305,7 @@ impl Run<'_, '_> {
                     ctx.index.update(self.pass.key, |entry| entry.unsettled_until = Some(until));
                 }
                 let home = &self.pass.desired.home;
-                let next = errors::of_registry(ctx, &self.pass.registry_name, home, &error);
+                let next = errors::of_registry(ctx, &self.pass.registry.key, home, &error);
                 let (registry, key, spec) = (&self.pass.registry, self.pass.key, &self.pass.account.spec);
                 let learned = wish::learn(registry, key, spec, &self.pass.desired.permissions, &error);
                 let next = if learned || let_go { Outcome::Again } else { self.pass.once(next) };

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
 use super::ending::{without_registry, write_status};
 use super::execute::Done;
 use super::{errors, gather, prepare, remember};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-
-use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryKey, RegistryTime, keys};
+use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryTime, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_template::{Endpoint, SecretTemplate};
 use crate::cluster::{self, accounts};
@@ -38,7 +38,6 @@ pub(super) struct Pass<'a> {
     pub(super) owner: OwnerReference,
     /// Where clients find the registry; empty if that is not known.
     pub(super) endpoint: Endpoint,
-    pub(super) registry_name: RegistryKey,
     pub(super) registry: Arc<ServedRegistry>,
     pub(super) desired: Desired,
     /// Nothing is left that the account could hold.
@@ -112,7 +111,7 @@ async fn reconcile(
         pass.desired.retain = false;
     }
     if !finalizer && pass.registry.is_deleting() {
-        let message = format!("registry {} is being deleted and takes no new accounts", pass.registry_name);
+        let message = format!("registry {} is being deleted and takes no new accounts", pass.registry.key);
         let failure = Failure { reason: "RegistryDeleting", message, permanent: true };
         let outcome = without_registry(ctx, key, pass.account, &failure).await;
         ctx.index.remove(key);
@@ -243,13 +242,11 @@ impl Pass<'_> {
 
     fn plan(&self, gathered: gather::Gathered, edited: bool) -> Planned {
         let situation = gathered.observed.situation(&self.desired);
-        let plan = match (gathered.secret_contested, gathered.held_until(&situation)) {
-            (Some(_), _) => contest::back_off(&situation),
-            (None, Some(_)) if pace::kind(&situation) == Some(pace::Kind::Renewal) => {
-                pace::defer(&situation, pace::Kind::Renewal)
-            }
-            (None, Some(_)) if !edited => pace::defer(&situation, pace::Kind::Repair),
-            (None, _) => plan::plan(&situation),
+        let held = gathered.held_until(&situation).and_then(|_| pace::kind(&situation));
+        let plan = match held {
+            _ if gathered.secret_contested.is_some() => contest::back_off(&situation),
+            Some(kind) if !edited || kind == pace::Kind::Renewal => pace::defer(&situation, kind),
+            _ => plan::plan(&situation),
         };
         Planned { gathered, situation, plan }
     }

@@ -34,14 +34,13 @@ pub(super) async fn prepare<'a>(
             return Err(without_registry(ctx, key, account, &failure).await);
         }
     };
-    // All accounts of a registry share its key.
-    let registry_name = registry.key.clone();
     let listed = registry.session.projects.clone().unwrap_or_default();
     let desired = match wish(ctx, &account, &registry, &listed) {
         Ok(desired) => desired,
         Err(failure) => return Err(without_registry(ctx, key, account, &failure).await),
     };
-    remember::remember(ctx, key, &account, &registry_name, shown);
+    // All accounts of a registry share its key.
+    remember::remember(ctx, key, &account, &registry.key, shown);
     let (secret_namespace, copies_wanted) = match (&account.spec, &key.namespace) {
         (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
         // No API server has a RobotAccount outside every namespace.
@@ -59,7 +58,6 @@ pub(super) async fn prepare<'a>(
         account,
         secret_namespace,
         copies_wanted,
-        registry_name,
         registry,
         desired,
         refused: None,

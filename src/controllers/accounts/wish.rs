@@ -96,7 +96,7 @@ impl Pass<'_> {
             // Each poll lists anew and says when that changes something.
             self.registry.poll_interval(&self.ctx.settings).saturating_mul(2)
         };
-        registries::projects(self.ctx, &self.registry_name, age).await.map_err(Stop::Registry)
+        registries::projects(self.ctx, &self.registry.key, age).await.map_err(Stop::Registry)
     }
 }
 

@@ -50,8 +50,7 @@ impl ServedRegistry {
         let present = self.object.spec.url.as_str();
         self.former.retain(|former| former.told.url != present && (former.told.url != url || client.is_none()));
         if url != present && !self.former.iter().any(|former| former.told.url == url) {
-            let told = FormerUrl { url: url.to_owned(), robots: None, names: Vec::new() };
-            self.former.insert(0, Former { told, client, asked_once: false });
+            self.former.insert(0, Former { told: unknown(url), client, asked_once: false });
             self.former.truncate(KEPT);
         }
     }
@@ -103,11 +102,11 @@ pub async fn check_former(ctx: &Arc<Context>, name: &RegistryKey) {
                 None if clean => client_at(ctx, &state, url).await,
                 known => known.clone(),
             };
-            match left_at(ctx, &state, client, &present, clean).await {
+            match left_at(ctx, &state, url, client, &present, clean).await {
                 Ok(left) => left,
                 Err(error) => {
                     tracing::info!(registry = %name, url, %error, "the former Harbor was not asked");
-                    Some((None, Vec::new()))
+                    Some(unknown(url))
                 }
             }
         } else {
@@ -115,9 +114,9 @@ pub async fn check_former(ctx: &Arc<Context>, name: &RegistryKey) {
         };
         ctx.registries.change(name, |state| match told {
             None => state.former.retain(|former| former.told.url != url),
-            Some((robots, names)) => {
+            Some(told) => {
                 for former in state.former.iter_mut().filter(|former| former.told.url == url) {
-                    former.told = FormerUrl { url: url.to_owned(), robots, names: names.clone() };
+                    former.told.clone_from(&told);
                     former.asked_once = true;
                 }
             }
@@ -125,15 +124,20 @@ pub async fn check_former(ctx: &Arc<Context>, name: &RegistryKey) {
     }
 }
 
-/// How many robots are left at a former Harbor and the names of some, without those that are deleted if it is to be `clean`;
-/// `None` = nothing is left.
+/// Nobody knows what is left there.
+fn unknown(url: &str) -> FormerUrl {
+    FormerUrl { url: url.to_owned(), robots: None, names: Vec::new() }
+}
+
+/// What is left at a former Harbor, without the robots that are deleted if it is to be `clean`; `None` = nothing is.
 async fn left_at(
     ctx: &Context,
     state: &ServedRegistry,
+    url: &str,
     client: Option<Arc<harbor::Client>>,
     present: &harbor::Client,
     clean: bool,
-) -> Result<Option<(Option<i32>, Vec<String>)>, Error> {
+) -> Result<Option<FormerUrl>, Error> {
     let client = client.ok_or(Error::Unreachable { what: "no login for it is known any more" })?;
     let mut names = Vec::new();
     for robot in survey(ctx, &state.key, &client, present).await? {
@@ -143,7 +147,7 @@ async fn left_at(
     }
     let count = names.len();
     names.truncate(NAMED);
-    Ok((count > 0).then_some((i32::try_from(count).ok(), names)))
+    Ok((count > 0).then(|| FormerUrl { url: url.to_owned(), robots: i32::try_from(count).ok(), names }))
 }
 
 /// A robot that an account left.

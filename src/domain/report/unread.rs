@@ -1,6 +1,6 @@
 //! What an account says after a pass that read nothing: what is published is as good as it was, and works until it expires.
 
-use super::{Failure, overdue, overdue_from};
+use super::{Failure, out_of_sync, overdue, overdue_from};
 use crate::api::{AccountStatus, RegistryTime, conditions as kinds};
 use crate::domain::conditions::{self, State, Verdict};
 
@@ -30,25 +30,13 @@ impl Unread<'_> {
         let Failure { reason, message, .. } = failure;
         let mut verdicts = vec![overdue(self.status, self.enabled, self.now)];
         verdicts.extend((!ready).then(|| Verdict::new(kinds::READY, State::False, reason, message.clone())));
-        self.out_of_sync(failure, verdicts)
+        verdicts.extend(out_of_sync(failure, self.status, self.generation));
+        self.with(&verdicts)
     }
 
     /// Sweeps cannot list the home of an account that is as it should be else: nobody would notice what becomes of its robot.
     pub fn unlisted(&self, why: &Failure) -> AccountStatus {
-        self.out_of_sync(why, Vec::new())
-    }
-
-    fn out_of_sync(&self, failure: &Failure, mut verdicts: Vec<Verdict>) -> AccountStatus {
-        let Failure { reason, message, permanent } = failure;
-        let is = |kind, state| Verdict::new(kind, state, reason, message.clone());
-        let applied = conditions::is_applied(&self.status.conditions, self.generation);
-        verdicts.push(is(kinds::SYNCED, State::False));
-        verdicts.extend(match (*permanent, applied) {
-            (true, _) => [is(kinds::STALLED, State::True), Verdict::absent(kinds::RECONCILING)],
-            (false, false) => [Verdict::absent(kinds::STALLED), is(kinds::RECONCILING, State::True)],
-            (false, true) => [Verdict::absent(kinds::STALLED), Verdict::absent(kinds::RECONCILING)],
-        });
-        self.with(&verdicts)
+        self.with(&out_of_sync(why, self.status, self.generation))
     }
 
     /// Nothing is done, as `by` asks for; Ready stays what it was while the credential lives.

@@ -77,7 +77,14 @@ impl Call {
             Self::RobotCreate => "robot:create",
             Self::RobotDelete => "robot:delete",
             Self::RobotUpdate | Self::RobotRefresh => "project:update",
-            _ => "",
+            Self::LoginToken
+            | Self::Login
+            | Self::CurrentUser
+            | Self::SystemInfo
+            | Self::Configurations
+            | Self::ConfigurationsUpdate
+            | Self::Catalogue
+            | Self::Verify => "",
         }
     }
 

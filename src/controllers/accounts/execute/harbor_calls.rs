@@ -113,7 +113,7 @@ impl Run<'_, '_> {
                 let apart = if robot { Duration::ZERO } else { SECOND_LOOK };
                 let believed = registry.session.capabilities.update_refused(place, apart);
                 if believed {
-                    tracing::info!(registry = %self.pass.registry_name, "the login may not update robots");
+                    tracing::info!(registry = %self.pass.registry.key, "the login may not update robots");
                 }
                 if believed || robot {
                     return Err(Trouble::Learned);

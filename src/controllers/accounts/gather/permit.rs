@@ -34,7 +34,7 @@ impl Pass<'_> {
                 });
             }
             Err(refusal) => {
-                let text = format!("registry {}: {refusal}", self.registry_name);
+                let text = format!("registry {}: {refusal}", self.registry.key);
                 gathered.refusal = Some(("NotPermitted", text));
                 gathered.observed.permit = Permit::Refused;
                 if gathered.observed.finalizer {
