@@ -2,6 +2,8 @@
 //! Harbor.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use harbor_robot_world::{AUDIT_LOGS, PROGRAMS, rig, target_dir};
 
-use crate::audit;
 use crate::rights::Rights;
+use crate::{audit, failures};
 
 /// The contract's replay has a heading of its own.
 const CONTRACT: &str = "contract";
@@ -40,7 +42,8 @@ pub(crate) struct Options {
 /// How a step ended.
 enum Outcome {
     Passed,
-    Failed,
+    /// With what is to be read of it at the end.
+    Failed(String),
     Skipped(&'static str),
 }
 
@@ -85,7 +88,7 @@ impl Report {
         let begun = Instant::now();
         let outcome = work().unwrap_or_else(|error| {
             println!("{error:#}");
-            Outcome::Failed
+            Outcome::Failed(String::new())
         });
         println!("=== {name}: {} in {}", word(&outcome), seconds(begun.elapsed()));
         self.steps.push((name.to_owned(), outcome, begun.elapsed()));
@@ -104,7 +107,7 @@ impl Report {
             let beside = scope.spawn(|| others.map(|(name, args)| aside(name, &args, &audit_logs)));
             self.step("operator", || {
                 println!("$ cargo {}", operator_tests().join(" "));
-                run_command(command(&operator_tests()).env(AUDIT_LOGS, &audit_logs))
+                followed(command(&operator_tests()).env(AUDIT_LOGS, &audit_logs))
             });
             self.steps.extend(beside.join().map_err(|_| anyhow!("the thread of the other tests panicked"))?);
             anyhow::Ok(())
@@ -113,7 +116,7 @@ impl Report {
         self.step("integration tests", || {
             let integration = integration()?;
             println!("$ cargo {}", integration.join(" "));
-            run_command(command(&integration).env(AUDIT_LOGS, &audit_logs))
+            followed(command(&integration).env(AUDIT_LOGS, &audit_logs))
         });
         Ok(())
     }
@@ -126,8 +129,15 @@ impl Report {
                 println!("                  {why}");
             }
         }
-        let failed = self.steps.iter().filter(|(_, outcome, _)| matches!(outcome, Outcome::Failed));
-        let failed: Vec<&str> = failed.map(|(name, ..)| name.as_str()).collect();
+        let mut failed = Vec::new();
+        for (name, outcome, _) in &self.steps {
+            if let Outcome::Failed(told) = outcome {
+                failed.push(name.as_str());
+                if !told.is_empty() {
+                    print!("\n=== what failed in {name}\n{told}");
+                }
+            }
+        }
         if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
     }
 }
@@ -135,7 +145,7 @@ impl Report {
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Passed => "passed",
-        Outcome::Failed => "FAILED",
+        Outcome::Failed(_) => "FAILED",
         Outcome::Skipped(_) => "skipped",
     }
 }
@@ -145,7 +155,12 @@ fn seconds(duration: Duration) -> String {
 }
 
 fn outcome(success: bool) -> Outcome {
-    if success { Outcome::Passed } else { Outcome::Failed }
+    if success { Outcome::Passed } else { Outcome::Failed(String::new()) }
+}
+
+/// The same of tests that printed this.
+fn outcome_of_tests(success: bool, output: &str) -> Outcome {
+    if success { Outcome::Passed } else { Outcome::Failed(failures::digest(output)) }
 }
 
 /// Where `cargo test` puts the programs.
@@ -162,6 +177,28 @@ fn run_command(command: &mut Command) -> Result<Outcome> {
     Ok(outcome(command.status().with_context(|| format!("run {}", command.get_program().display()))?.success()))
 }
 
+/// Runs tests, shows what they say as they say it, and keeps what is to be read of it at the end.
+fn followed(command: &mut Command) -> Result<Outcome> {
+    // A file and not a pipe, which would not end before whatever a test left behind does.
+    let log = target_dir().join("followed.log");
+    let to = File::create(&log).with_context(|| format!("write {}", log.display()))?;
+    let mut child = command.stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to).spawn()?;
+    let (mut from, mut output) = (File::open(&log)?, Vec::new());
+    let mut ended = None;
+    let ended = loop {
+        let seen = output.len();
+        from.read_to_end(&mut output)?;
+        std::io::stdout().write_all(&output[seen..])?;
+        match ended {
+            // What was written before the end is shown.
+            Some(ended) => break ended,
+            None => ended = child.try_wait()?,
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    };
+    Ok(outcome_of_tests(ended.success(), &String::from_utf8_lossy(&output)))
+}
+
 /// Each test selection builds the programs of the packages it touches, so no test has to ask cargo for them again.
 fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     let mut command = harbor_robot_world::cargo();
@@ -175,7 +212,7 @@ fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
     let run = || -> Result<(Outcome, String)> {
         // A file and not a pipe, which would not end before whatever a test left behind does.
         let log = target_dir().join("aside.log");
-        let to = std::fs::File::create(&log)?;
+        let to = File::create(&log)?;
         let cargo = command(args);
         let mut command = Command::new("nice");
         command.args(["-n", "15"]).arg(cargo.get_program()).args(cargo.get_args());
@@ -190,9 +227,10 @@ fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
         }
         command.env(AUDIT_LOGS, audit_logs).stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to);
         let ended = command.status().context("run cargo")?;
-        Ok((outcome(ended.success()), String::from_utf8_lossy(&std::fs::read(&log)?).into_owned()))
+        let output = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
+        Ok((outcome_of_tests(ended.success(), &output), output))
     };
-    let (outcome, text) = run().unwrap_or_else(|error| (Outcome::Failed, format!("{error:#}\n")));
+    let (outcome, text) = run().unwrap_or_else(|error| (Outcome::Failed(String::new()), format!("{error:#}\n")));
     let (took, word) = (begun.elapsed(), word(&outcome));
     println!(
         "\n=== {name}, beside the operator's tests\n$ cargo {}\n{text}=== {name}: {word} in {}\n",
@@ -241,23 +279,25 @@ fn audited(rights: Rights) -> Result<Outcome> {
 
 /// The operator's tests alone, with the rights of a manifest.
 fn with_rights(rights: Rights) -> Result<Outcome> {
-    if matches!(cargo(&["build", "--workspace", "--bins"])?, Outcome::Failed) {
-        return Ok(Outcome::Failed);
+    let built = cargo(&["build", "--workspace", "--bins"])?;
+    if let Outcome::Failed(_) = built {
+        return Ok(built);
     }
     let skip = rights.left_out().flat_map(|test| ["--skip", test]).map(str::to_owned);
     let args: Vec<String> = operator_tests().into_iter().chain(skip).collect();
     println!("$ {RIGHTS}={} cargo {}", rights.word(), args.join(" "));
-    run_command(command(&args).env(RIGHTS, rights.word()).env(AUDIT_LOGS, new_audit_logs(rights)?))
+    followed(command(&args).env(RIGHTS, rights.word()).env(AUDIT_LOGS, new_audit_logs(rights)?))
 }
 
 /// The operator's tests alone, which run programs of other packages.
 fn against(version: &str) -> Result<Outcome> {
-    if matches!(cargo(&["build", "--workspace", "--bins"])?, Outcome::Failed) {
-        return Ok(Outcome::Failed);
+    let built = cargo(&["build", "--workspace", "--bins"])?;
+    if let Outcome::Failed(_) = built {
+        return Ok(built);
     }
     let args = operator_tests();
     println!("$ {HARBOR_VERSION}={version} cargo {}", args.join(" "));
-    run_command(command(&args).env(HARBOR_VERSION, version))
+    followed(command(&args).env(HARBOR_VERSION, version))
 }
 
 /// A process of its own, so that it takes the operator that the tests were built with.

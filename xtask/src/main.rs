@@ -7,6 +7,7 @@ mod conform;
 mod demo;
 mod docs;
 mod explore;
+mod failures;
 mod fuzz;
 mod generate;
 mod harbor;
