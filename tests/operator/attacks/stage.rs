@@ -80,9 +80,11 @@ impl Stage {
         format!("{}-{name}", self.scene.namespace)
     }
 
-    /// A project's id in Harbor.
+    /// A project's id in Harbor, also of one whose name is a number.
     pub async fn id_of(&self, project: &str) -> i64 {
-        self.scene.harbor_api("GET", &format!("/projects/{project}"), Value::Null).await["project_id"].as_i64().unwrap()
+        let found = self.scene.harbor_api("GET", &format!("/projects?page_size=100&name={project}"), Value::Null).await;
+        let exact = found.as_array().unwrap().iter().find(|found| found["name"] == project);
+        exact.unwrap()["project_id"].as_i64().unwrap()
     }
 
     /// Notes that somebody who is granted uses the project.
