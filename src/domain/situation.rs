@@ -122,7 +122,7 @@ impl Observed {
     }
 
     /// The robot that status has as the current one, if it is there.
-    fn current(&self) -> Option<&Robot> {
+    pub(super) fn current(&self) -> Option<&Robot> {
         let record = self.recorded.current.as_ref()?;
         self.robots.iter().flatten().find(|robot| record.robot.is(robot))
     }

@@ -119,7 +119,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     let now = registry.registry_now(ctx.now());
     let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
     let due = [renewal, record.expiration_time].into_iter().flatten().min();
-    if due.is_some_and(|at| at <= now) {
+    if due.is_some_and(|at| at <= now) || status.renewal_time != renewal {
         return None;
     }
     let slots = digest_of(&alone(robot));

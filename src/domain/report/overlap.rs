@@ -24,7 +24,7 @@ pub(super) fn latest_end(
 /// now.
 pub(super) fn end(facts: &Facts<'_>, previous: &Robot, latest: Option<RegistryTime>) -> RegistryTime {
     let Facts { observed, desired, now, .. } = facts;
-    if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) {
+    if facts.plan.retire_now && facts.outcome.published || revoke_was_cut_off(facts) || came_back(facts, previous) {
         // Not after the new robot was made: that tells an end at once from an overlap that ran its time.
         return facts.outcome.robot.as_ref().map_or(*now, |current| current.creation_time.min(*now));
     }
@@ -47,4 +47,13 @@ fn revoke_was_cut_off(facts: &Facts<'_>) -> bool {
     let served = observed.secret.handled().and_then(|tokens| tokens.revoke.as_ref());
     let recorded = &observed.recorded;
     wish.is_some() && served == wish && recorded.handled.revoke.as_ref() != wish && recorded.current.is_some()
+}
+
+/// It is older than the robot on record, which is gone, and its overlap had ended: it came back with a Harbor that was
+/// restored or is named again. A revoke token that was served meanwhile may have been meant for it.
+fn came_back(facts: &Facts<'_>, previous: &Robot) -> bool {
+    let Facts { observed, .. } = facts;
+    let recorded = &observed.recorded;
+    let older = recorded.current.as_ref().is_some_and(|record| previous.creation_time < record.robot.creation_time);
+    recorded.handled.revoke.is_some() && older && observed.current().is_none() && !observed.is_on_record(previous)
 }

@@ -220,6 +220,25 @@ fn a_revoke_token_leaves_the_older_robot_no_overlap_even_across_a_crash() {
 }
 
 #[test]
+fn an_older_robot_that_comes_back_with_its_harbor_gets_no_overlap_where_a_token_was_served_without_it() {
+    // The robot on record is gone, and one that was made before it is there, though its overlap had ended.
+    let view = View { now: at(5_000), robots: [Some(robot(Slot::A, 0)), None], ..View::in_overlap() };
+    let ended = AccountStatus { previous: None, ..overlap_status() };
+    let served = AccountStatus { handled_revoke: Some("leak".to_owned()), ..ended.clone() };
+    let wish = Desired { tokens: revoke("leak"), ..desired() };
+    let (status, wake) = pass(&view, &served, &wish, went_well(&view, 5_000));
+    let previous = status.previous.clone().unwrap();
+    assert_eq!((previous.id, previous.revocation_time, wake), (100, at(5_000), Some(at(5_000))));
+    // Nobody was promised that nothing of it is left.
+    let (status, _) = pass(&view, &ended, &desired(), went_well(&view, 5_000));
+    assert_eq!(status.previous.unwrap().revocation_time, at(5_002 + days(1)));
+    // One that is on record is in use.
+    let promised = AccountStatus { handled_revoke: Some("leak".to_owned()), ..overlap_status() };
+    let (status, _) = pass(&view, &promised, &wish, went_well(&view, 5_000));
+    assert_eq!(status.previous.unwrap().revocation_time, at(5_002 + days(1)));
+}
+
+#[test]
 fn a_served_token_is_mirrored_from_the_secret_after_a_crash() {
     let wish = Desired { tokens: refresh("t"), ..desired() };
     let view = View::in_overlap().served(refresh("t"));

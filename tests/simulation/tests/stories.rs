@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use harbor_robot_simulation::actions::{Action, Edit, Event, Place, Tamper};
+use harbor_robot_simulation::actions::{Action, Damage, Edit, Event, Place, Tamper};
 use harbor_robot_simulation::run::{Settings, run};
 
 /// Seconds and events.
@@ -71,4 +71,35 @@ fn a_registry_that_names_another_harbor_and_the_first_one_again_leaves_nothing_u
 #[test]
 fn a_robot_whose_mark_was_taken_away_while_no_operator_was_there_is_known_again_when_it_is_written_back() {
     settles(&[(60, Action::Stop(0)), (61, Action::Robot(0, Tamper::Unmark)), (62, Action::Start(0))]);
+}
+
+/// The account was made again under the name of a robot that lost its mark, and that its account therefore left.
+#[test]
+fn a_robot_without_a_mark_whose_account_is_gone_is_a_persons_to_delete() {
+    settles(&[
+        (60, Action::Stop(0)),
+        (61, Action::Robot(3, Tamper::Unmark)),
+        (62, Action::Delete(3)),
+        (70, Action::Start(0)),
+        (250, Action::Edit(3, Edit::Lifetime(7))),
+    ]);
+}
+
+/// Of the first Harbor nobody had a session any more, so its robot was not deleted; it came back with the URL, and lived on for
+/// an overlap.
+#[test]
+fn what_was_revoked_while_another_harbor_was_named_ends_when_the_first_is_named_again() {
+    settles(&[
+        (160, Action::Url(Place::Other, true)),
+        (380, Action::Edit(1, Edit::Revoke(118))),
+        (680, Action::Kill(0)),
+        (683, Action::Password(0, false)),
+        (690, Action::Start(0)),
+    ]);
+}
+
+/// An operator that started found the rest as it should be, and went by the status.
+#[test]
+fn a_renewal_time_that_somebody_wrote_while_no_operator_was_there_is_put_right() {
+    settles(&[(60, Action::Stop(0)), (61, Action::Damage(0, Damage::Renewal)), (70, Action::Start(0))]);
 }

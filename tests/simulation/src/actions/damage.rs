@@ -98,8 +98,8 @@ pub enum Damage {
 }
 
 impl Damage {
-    /// All of them but a wrong renewal: an operator that starts and finds the rest as it should be leaves that in the status.
-    pub const ALL: [Self; 8] = [
+    /// All of them.
+    pub const ALL: [Self; 9] = [
         Self::Finalizers,
         Self::Status,
         Self::Robot,
@@ -107,6 +107,7 @@ impl Damage {
         Self::Previous,
         Self::Tokens,
         Self::Conditions,
+        Self::Renewal,
         Self::Date,
     ];
 

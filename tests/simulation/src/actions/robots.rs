@@ -74,18 +74,25 @@ impl Tamper {
 }
 
 impl World {
-    /// Writes the marks that people took away back, as the messages of the accounts that are there ask for.
+    /// Writes the marks that people took away back for the accounts that are there, as their messages ask for. A robot
+    /// without a mark whose account is gone is nobody's: whoever took its mark away deletes it.
     pub(crate) fn mark_again(&self) {
         let accounts: Vec<_> = (0..self.wishes.len()).filter_map(|number| self.account(number)).collect();
         let lives = |uid: &str| accounts.iter().any(|account| account["metadata"]["uid"] == uid);
-        // A backup may bring them back without it.
-        let theirs = |unmarked: &&Unmarked| uid_in_mark(&unmarked.description).is_some_and(lives);
-        for Unmarked { harbor, name, created, description } in self.unmarked.iter().filter(theirs) {
+        let is_theirs = |unmarked: &&Unmarked| uid_in_mark(&unmarked.description).is_some_and(lives);
+        // First those of the living: one robot may have lost its mark twice. A backup may bring them back without it.
+        let (theirs, left): (Vec<_>, Vec<_>) = self.unmarked.iter().partition(is_theirs);
+        let all = theirs.into_iter().map(|robot| (robot, true)).chain(left.into_iter().map(|robot| (robot, false)));
+        for (Unmarked { harbor, name, created, description }, lives) in all {
             let mut state = self.harbor(*harbor).state();
             let now = state.clock.now_ms();
             let id = state.robots.named(name).filter(|robot| robot.row.created_ms == *created);
-            let id = id.filter(|robot| !is_marked(&robot.row.description)).map(|robot| robot.row.id);
-            if let Some(robot) = id.and_then(|id| state.robots.get_mut(id)) {
+            let Some(id) = id.filter(|robot| !is_marked(&robot.row.description)).map(|robot| robot.row.id) else {
+                continue;
+            };
+            if !lives {
+                state.robots.remove(id);
+            } else if let Some(robot) = state.robots.get_mut(id) {
                 robot.row.description.clone_from(description);
                 robot.row.updated_ms = now;
             }
