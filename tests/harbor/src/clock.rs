@@ -15,6 +15,11 @@ impl Clock {
         Timestamp::now().as_millisecond() + self.ahead_ms
     }
 
+    /// How far it is ahead of the machine's clock, in milliseconds.
+    pub fn ahead_ms(&self) -> i64 {
+        self.ahead_ms
+    }
+
     /// Moves the clock forward, or back.
     pub fn advance(&mut self, seconds: i64) {
         self.ahead_ms += seconds.saturating_mul(1000);

@@ -169,6 +169,9 @@ impl World {
         }
         drop(store);
         wrong.extend(self.outlived());
+        if wrong.is_empty() {
+            wrong = self.mistold();
+        }
         wrong
     }
 
@@ -231,7 +234,7 @@ impl World {
     }
 
     /// The namespaces of an account's Secret.
-    fn places(&self, number: usize, account: &Value) -> Vec<String> {
+    pub(crate) fn places(&self, number: usize, account: &Value) -> Vec<String> {
         let copies = account["spec"]["secret"]["namespaces"].as_array().into_iter().flatten();
         let first = self.wishes[number].secret_namespace().to_owned();
         std::iter::once(first).chain(copies.filter_map(Value::as_str).map(str::to_owned)).collect()
@@ -313,7 +316,7 @@ impl World {
 }
 
 /// Pairs that an account asks for, in each of its projects.
-fn rights(spec: &Value) -> BTreeSet<String> {
+pub(crate) fn rights(spec: &Value) -> BTreeSet<String> {
     let names = spec["permissions"].as_array().or(spec["projects"]["matching"][0]["permissions"].as_array());
     let pair = |name: &Value| match name.as_str() {
         Some("PushArtifacts") => "repository:push".to_owned(),

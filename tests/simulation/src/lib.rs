@@ -5,7 +5,7 @@
 //! there over the `network`, on which calls are late or lost; `process` starts and ends the operator. `world` is what a
 //! run begins with, `wishes` what users have in Git, `logins` who the operator is at its Harbors, `order` what only people can
 //! put right, `actions` what people and tools do to it, `check` what must hold, `left` of robots, `published` of
-//! credentials, `run` one run, `peace` its last part, `apart` one in a process of its own, `shrink` makes the story of one that failed short.
+//! credentials, `told` of what people read, `run` one run, `peace` its last part, `apart` one in a process of its own, `shrink` makes the story of one that failed short.
 
 pub mod actions;
 pub mod apart;
@@ -24,5 +24,6 @@ pub mod run;
 pub mod shrink;
 pub mod to_harbor;
 pub mod to_kubernetes;
+mod told;
 pub mod wishes;
 pub mod world;

@@ -257,6 +257,7 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     drop(network.take_writes());
     sleep(QUIET).await;
     let mut wrong = world.settled();
+    wrong.extend(world.miscounted());
     let writes = network.take_writes();
     if !due && !writes.is_empty() {
         let minutes = QUIET.as_secs() / 60;

@@ -88,6 +88,8 @@ pub struct World {
     pub mistaught: bool,
     /// Something changed of a Harbor that is asked for once an hour only: its version, and the clock of one without accounts.
     pub told_hourly: bool,
+    /// Our clock was set: what started before goes by the clock of its start.
+    pub our_clock_was_set: bool,
     /// Robots whose marks people took away.
     pub unmarked: Vec<Unmarked>,
     /// How often each Harbor had troubles.
@@ -149,6 +151,7 @@ impl World {
             forgot_former: false,
             mistaught: false,
             told_hourly: false,
+            our_clock_was_set: false,
             unmarked: Vec::new(),
             troubles: Default::default(),
             // What only the next poll would put right is hidden by a short one.

@@ -33,6 +33,7 @@ pub(super) async fn run(action: &Action, world: &mut World, machine: &Machine) {
     match *action {
         Action::OurClock(seconds) => {
             machine.set_clock(seconds);
+            world.our_clock_was_set = true;
             // The Harbors' own clocks stay; the API server's is ours.
             for number in 0..HOSTS.len() {
                 world.harbor(number).state().clock.advance(-seconds);
