@@ -265,6 +265,30 @@ impl World {
         })
     }
 
+    /// A key of the account's choice that does not hold what it is to hold; `of` is user, password and expiry.
+    fn wrong_key(&self, registry: usize, account: &Value, secret: &Value, of: (&str, &str, i64)) -> Option<String> {
+        let (user, password, expires_at) = of;
+        let host = HOSTS[self.harbor_of_registry(registry)].to_owned();
+        let wrong = |wish: &&Value| {
+            let held = decoded(&secret["data"][wish["key"].as_str().unwrap_or_default()]).unwrap_or_default();
+            let is = |wanted: &str| held == wanted.as_bytes();
+            !match wish["format"].as_str() {
+                Some("Username") => is(user),
+                Some("Password") => is(password),
+                Some("RegistryHost") => is(&host),
+                Some("RegistryUrl") => is(&self.url(registry)),
+                Some("DockerConfigJson") => Some(held) == decoded(&secret["data"][".dockerconfigjson"]),
+                Some("RobotFile") => {
+                    let file: Value = serde_json::from_slice(&held).unwrap_or_default();
+                    file["name"] == user && file["secret"] == password && file["expires_at"] == expires_at
+                }
+                _ => is(wish["value"].as_str().unwrap_or_default()),
+            }
+        };
+        let wishes = account["spec"]["secret"]["keys"].as_array()?;
+        wishes.iter().find(wrong).map(ToString::to_string)
+    }
+
     /// Whether an account's credential is one, and is good for what the account asks for.
     fn credential(&self, number: usize) -> Result<(), String> {
         let wish = &self.wishes[number];
@@ -289,6 +313,11 @@ impl World {
                 return Err(format!("{place} does not hold the account's own password"));
             }
             let robot = state.robot_login(user, password).ok_or(format!("{user} of {place} does not log in"))?;
+            if let Some(key) =
+                self.wrong_key(wish.registry(), &account, &secret, (user, password, robot.row.expires_at))
+            {
+                return Err(format!("{place} holds something else under {key}"));
+            }
             if robot.row.id != id {
                 return Err(format!("{place} is of robot {}, its status of {id}", robot.row.id));
             }

@@ -103,6 +103,12 @@ pub(crate) fn wishes(login: Login) -> Vec<Wish> {
             json!({
                 "registryRef": main, "project": "team-b", "permissions": ["PullArtifacts"],
                 "expiresAfter": "7d", "rotation": {"strategy": strategy},
+                "secret": {"keys": [
+                    {"key": "user", "format": "Username"}, {"key": "config.json", "format": "DockerConfigJson"},
+                    {"key": "password", "format": "Password"}, {"key": "host", "format": "RegistryHost"},
+                    {"key": "url", "format": "RegistryUrl"}, {"key": "robot.json", "format": "RobotFile"},
+                    {"key": "oci", "format": "Literal", "value": "true"},
+                ]},
             }),
         ),
         wish(

@@ -16,6 +16,8 @@ use crate::network::Network;
 use crate::world::{HOSTS, World};
 
 mod moves;
+mod refused;
+mod unprompted;
 
 /// In so long what needs neither Harbor nor a rest.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -43,6 +45,9 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     }
     let one = accounts[random.random_range(0..accounts.len())];
     let mut wrong = moves::homecoming(world, machine).await;
+    if wrong.is_empty() {
+        wrong = unprompted::refreshed(world, machine, one).await;
+    }
     if wrong.is_empty() {
         wrong = edits(world, machine, &accounts).await;
     }
@@ -74,6 +79,14 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     }
     if wrong.is_empty() {
         wrong = drift(world, machine, &accounts, &mut random).await;
+    }
+    if wrong.is_empty() {
+        wrong = match random.random_range(0..4) {
+            0 => refused::narrowed(world, machine, &mut random).await,
+            1 => refused::no_registry(world, machine).await,
+            2 => refused::let_go(world, machine, one).await,
+            _ => unprompted::clock(world, machine).await,
+        };
     }
     match random.random_range(0..2) {
         _ if !wrong.is_empty() => wrong,
@@ -261,7 +274,13 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
     sleep(world.poll).await;
     let others =
         |wrong: &Violation| broken.is_none_or(|broken| !wrong.contains(&world.wishes[broken].id().to_string()));
-    let wrong = not_settled(world, "a sweep", Instant::now(), AFTER_OUTAGES).await.into_iter().filter(others).collect();
+    let mut wrong: Vec<Violation> =
+        not_settled(world, "a sweep", Instant::now(), AFTER_OUTAGES).await.into_iter().filter(others).collect();
+    if let Some(broken) = broken.filter(|_| project.is_some()) {
+        // One look that fails is no news yet.
+        sleep(world.poll).await;
+        wrong.extend(refused::is_told_of_a_failing_project(world, broken));
+    }
     world.end_troubles();
     sleep(world.poll + AFTER_OUTAGES).await;
     wrong

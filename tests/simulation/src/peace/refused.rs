@@ -1,0 +1,132 @@
+//! What is not served any more and what comes to nothing, in peace: access that is not granted ends, and whoever asks for what is
+//! not there is told so.
+
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::SmallRng;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{AFTER_OUTAGES, SOON, not_settled};
+use crate::actions::{Action, Damage, Edit};
+use crate::check::{Violation, condition};
+use crate::kubernetes::is_deleting;
+use crate::machine::Machine;
+use crate::world::{HOSTS, World};
+
+/// So long what was granted outlives its grant.
+const DELAY: Duration = Duration::from_mins(5);
+/// For so long an account under `Retain` waits for a Harbor that does not answer, and a little longer.
+const LET_GO: Duration = Duration::from_mins(3);
+/// So long a Harbor is away then.
+const AWAY: Duration = Duration::from_mins(5);
+
+/// Grants that are narrower than what accounts have: access ends after the delay, and nothing works any more that was published.
+pub(super) async fn narrowed(world: &mut World, machine: &Machine, random: &mut SmallRng) -> Vec<Violation> {
+    world.network.note("-- narrower grants");
+    let mut grants = world.registry_object(0)["spec"]["grants"].take();
+    match random.random_range(0..4) {
+        0 => grants[0]["permissions"] = json!(["CreateTags"]),
+        1 => grants[0]["maxExpiresAfter"] = json!("1h"),
+        2 => grants[0]["projects"] = json!(["another"]),
+        _ => grants[0]["namespaceSelector"] = json!({"matchLabels": {"team": "no"}}),
+    }
+    let all = (0..world.wishes.len()).filter(|number| is_fenced(world, *number)).collect::<Vec<_>>();
+    world.note_published();
+    if let Err(refusal) = world.patch(&World::registry(0), &json!({"spec": {"grants": grants}})) {
+        return vec![format!("h: {} are no grants: {}", grants, refusal.message)];
+    }
+    sleep(DELAY + SOON).await;
+    let wrong: Vec<Violation> = all.into_iter().filter_map(|number| still_served(world, number)).collect();
+    Action::Repair.run(world, machine).await;
+    if wrong.is_empty() { not_settled(world, "grants as before", Instant::now(), SOON).await } else { wrong }
+}
+
+/// It needs a grant.
+fn is_fenced(world: &World, number: usize) -> bool {
+    let wish = &world.wishes[number];
+    let there = world.account(number).is_some_and(|account| !is_deleting(&account));
+    there && wish.registry() == 0 && !wish.namespace.is_empty()
+}
+
+fn still_served(world: &World, number: usize) -> Option<Violation> {
+    let (id, account) = (world.wishes[number].id(), world.account(number)?);
+    let ready = condition(&account, "Ready");
+    if ready["reason"] != "NotPermitted" {
+        return Some(format!("g: {id} has no grant, and says {} {}", ready["reason"], ready["message"]));
+    }
+    if world.secret_of(number).is_some() {
+        return Some(format!("g: {id} has no grant, and its Secret is there"));
+    }
+    let works = |(of, harbor, user, password): &&(usize, usize, String, String)| {
+        *of == number && world.harbor(*harbor).state().robot_login(user, password).is_some()
+    };
+    let (_, _, user, _) = world.published.keys().find(works)?;
+    Some(format!("g: {id} has no grant, and {user} logs in"))
+}
+
+/// A registry that goes, and takes nobody with it: whoever names it is told, and served again when it is back.
+pub(super) async fn no_registry(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    let number = 1;
+    let of_it = |world: &World, account: usize| {
+        let stored = world.account(account);
+        world.wishes[account].registry() == number && stored.is_some_and(|stored| !is_deleting(&stored))
+    };
+    world.network.note("-- a registry is gone");
+    for action in [Action::DeleteRegistry(number), Action::DamageRegistry(number, Damage::Finalizers)] {
+        action.run(world, machine).await;
+        sleep(Duration::from_millis(100)).await;
+    }
+    sleep(AFTER_OUTAGES).await;
+    if world.cluster.store().get(&World::registry(number)).is_some() {
+        // Its finalizer was put back, and it waits for its accounts.
+        return Vec::new();
+    }
+    let mut wrong = Vec::new();
+    let accounts: Vec<usize> = (0..world.wishes.len()).filter(|account| of_it(world, *account)).collect();
+    for account in accounts {
+        Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
+        sleep(SOON).await;
+        let stored = world.account(account).unwrap_or_default();
+        let synced = condition(&stored, "Synced");
+        if synced["reason"] != "RegistryNotFound" {
+            wrong.push(format!("k: the registry of {} is gone, and it says {synced}", world.wishes[account].id()));
+        }
+    }
+    Action::Repair.run(world, machine).await;
+    if wrong.is_empty() { not_settled(world, "a registry again", Instant::now(), AFTER_OUTAGES).await } else { wrong }
+}
+
+/// Under `Retain` an account does not wait for a Harbor that does not answer.
+pub(super) async fn let_go(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation> {
+    let id = world.wishes[one].id();
+    let before = world.wishes[one].spec["deletionPolicy"].clone();
+    world.network.note("-- Retain without Harbor");
+    Action::Edit(one, Edit::Retain(true)).run(world, machine).await;
+    sleep(SOON).await;
+    for host in HOSTS {
+        world.network.take_away(host, AWAY);
+    }
+    sleep(Duration::from_secs(5)).await;
+    Action::Delete(one).run(world, machine).await;
+    sleep(LET_GO).await;
+    if let Some(left) = world.account(one) {
+        return vec![format!("k: {id} is to be retained, and waits for Harbor: {}", condition(&left, "Ready"))];
+    }
+    sleep(AWAY.saturating_sub(LET_GO)).await;
+    world.wishes[one].spec["deletionPolicy"] = if before.is_null() { json!("Delete") } else { before };
+    Action::Apply(one).run(world, machine).await;
+    // The robot that was left is taken over, or cleared away after two looks.
+    sleep(world.poll * 3).await;
+    not_settled(world, "Retain without Harbor", Instant::now(), AFTER_OUTAGES * 2).await
+}
+
+/// A project that cannot be listed is told to the account that has its robot there.
+pub(super) fn is_told_of_a_failing_project(world: &World, account: usize) -> Option<Violation> {
+    let stored = world.account(account).unwrap_or_default();
+    let synced = condition(&stored, "Synced");
+    let told: &Value = &synced["status"];
+    (told != "False")
+        .then(|| format!("k: {} says nothing of a project that Harbor does not list", world.wishes[account].id()))
+}
