@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it unwraps")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -207,6 +207,49 @@ fn imports_only_point_down_the_layers() {
     assert!(crates.contains(&"kube".to_owned()) && crates.contains(&"k8s_openapi".to_owned()), "{crates:?}");
     let found: Vec<String> = all_sources().iter().flat_map(|source| breaches(source, &crates)).collect();
     assert_eq!(found, Vec::<String>::new());
+}
+
+/// The module of a folder that a file belongs to: `src/cluster/secrets.rs` and what is below → `secrets`. `None` for the
+/// folder's own file.
+fn module_of<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    let inside = path.strip_prefix("src/")?.strip_prefix(folder)?.strip_prefix('/')?;
+    let module = inside.split('/').next()?.trim_end_matches(".rs");
+    (module != "mod").then_some(module)
+}
+
+/// The modules of a folder, and which of its other modules each names.
+fn imports_within(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let absolute = format!("crate::{}::", folder.replace('/', "::"));
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in all_sources() {
+        if let Some(module) = module_of(&source.path, folder) {
+            let relative = "super::".repeat(depth(&source.path) - folder.matches('/').count());
+            let named = [&absolute, &relative].map(|from| names_after(&source.code, from));
+            let others = named.into_iter().flatten().filter(|name| name != module);
+            imports.entry(module.to_owned()).or_default().extend(others);
+        }
+    }
+    let modules: BTreeSet<String> = imports.keys().cloned().collect();
+    for named in imports.values_mut() {
+        named.retain(|name| modules.contains(name));
+    }
+    imports
+}
+
+#[test]
+fn modules_import_in_one_direction() {
+    for folder in ["cluster", "controllers", "controllers/sweep", "registry/harbor"] {
+        let mut imports = imports_within(folder);
+        assert!(imports.values().any(|named| !named.is_empty()), "{folder}: {imports:?}");
+        // Whoever names nobody is taken away, until nobody is left.
+        while let Some(last) = imports.iter().find(|(_, named)| named.is_empty()).map(|(module, _)| module.clone()) {
+            imports.remove(&last);
+            for named in imports.values_mut() {
+                named.remove(&last);
+            }
+        }
+        assert!(imports.is_empty(), "a circle in {folder}: {imports:?}");
+    }
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! The one door to both queues: who is looked at again, and what may hold that up.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::index::{Entry, Index, digest};
+use super::index::{Entry, Index};
 use super::registries::Registries;
+use super::wait::WaitFor;
 use super::{Context, Key, RegistryWork, turns};
 use crate::api::{Account, RegistryKey};
-use crate::domain::robot::Home;
-use crate::engine::{Counts, Handle, Outcome};
+use crate::deadline;
+use crate::engine::{Counts, Handle};
+
+/// After so long it is said that a registry has no accounts any more: the pass of the last one has ended then.
+const RECOUNT: Duration = Duration::from_secs(2);
 
 /// Passes that are due, over accounts and over registries.
 pub struct Queues {
@@ -40,36 +44,6 @@ impl Queues {
     /// How many accounts wait, and for what.
     pub fn counts(&self) -> Counts {
         self.accounts.counts()
-    }
-}
-
-/// What an account can wait for instead of trying again and again.
-#[derive(Clone, Copy, Hash)]
-pub enum WaitFor<'a> {
-    /// A registry that is annotated as the default.
-    DefaultRegistry,
-    /// This registry: that it exists, and that it answers.
-    Registry(&'a RegistryKey),
-    /// The next poll of this registry.
-    Poll(&'a RegistryKey),
-    /// This project of a registry.
-    Project(&'a RegistryKey, &'a Home),
-}
-
-impl WaitFor<'_> {
-    fn tag(self) -> u64 {
-        digest(self)
-    }
-
-    /// Waits for it, and looks again at that time if it does not come before.
-    pub fn until(self, at: Option<Instant>) -> Outcome {
-        Outcome::Parked(self.tag(), at)
-    }
-}
-
-impl From<WaitFor<'_>> for Outcome {
-    fn from(what: WaitFor<'_>) -> Self {
-        what.until(None)
     }
 }
 
@@ -160,6 +134,11 @@ impl Context {
     /// A sweep, unless one backs off.
     pub fn suggest_sweep(&self, registry: RegistryKey) {
         self.queues.registries.hint(RegistryWork::Sweep(registry), None);
+    }
+
+    /// A sweep soon, since the registry's last account went: its status says that nobody uses it.
+    pub fn recount(&self, registry: RegistryKey) {
+        self.sweep_at(registry, deadline::from_now(RECOUNT));
     }
 
     /// A sweep at that time.

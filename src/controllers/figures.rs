@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Context;
 use super::index::{State, Told};
 use super::registries::ServedRegistry;
-use super::sweep::unmanaged::Unmanaged;
-use super::{Context, sweep};
+use super::registries::{Counts, Unmanaged};
 use crate::api::RegistryTime;
 use crate::api::registry_time::share;
 use crate::domain::report::OVERDUE_AFTER;
@@ -27,7 +27,7 @@ pub fn refresh(ctx: &Context) {
     ctx.metrics.registries(&of_cluster.collect());
     let ready = namespaced.iter().filter(|state| state.trouble.is_none()).count();
     let counts = namespaced.iter().filter_map(|state| state.swept.counts.as_deref());
-    let orphans = counts.map(|counts| sweep::orphans::count(&counts.orphans)).sum();
+    let orphans = counts.map(Counts::orphans).sum();
     ctx.metrics.namespaced_registries(ready, namespaced.len() - ready, orphans);
     ctx.gaps.measure(&ctx.metrics);
     let counts = ctx.queues.counts();
@@ -45,12 +45,12 @@ pub fn refresh(ctx: &Context) {
 /// `now` is ours.
 fn of_registry(state: &ServedRegistry, now: RegistryTime) -> RegistryFigures {
     let counts = state.swept.counts.as_deref();
-    let unmanaged = counts.map(|counts| Unmanaged::sum(counts.unmanaged.values()));
+    let unmanaged = counts.map(Counts::unmanaged);
     let next = unmanaged.as_ref().and_then(|unmanaged| unmanaged.next(state.registry_now(now)));
     RegistryFigures {
         up: state.probed.then_some(state.trouble.is_none()),
         login_expiry: state.session.login_expiry().map(RegistryTime::as_second),
-        orphans: counts.map(|counts| sweep::orphans::count(&counts.orphans)),
+        orphans: counts.map(Counts::orphans),
         unmanaged: unmanaged.as_ref().map(Unmanaged::count),
         unmanaged_expiry: next.map(|(at, _)| at.as_second()),
     }

@@ -12,6 +12,7 @@ pub mod sweep;
 pub mod tracked;
 pub mod turns;
 mod unreadable;
+mod wait;
 pub mod watch;
 
 use std::panic::AssertUnwindSafe;

@@ -3,19 +3,24 @@
 mod basis;
 mod capabilities;
 mod connect;
+mod counts;
 mod former;
 mod hosts;
 mod login_robot;
 mod probe;
 mod projects;
 pub mod resolve;
+mod round;
 mod served;
 mod session;
 mod settings;
 mod status;
+mod swept;
 mod trouble;
+mod unmanaged;
 
 pub use capabilities::Capabilities;
+pub use counts::Counts;
 pub use former::check_former;
 pub use login_robot::{LoginRobot, place, place_of};
 pub use probe::probe;
@@ -25,7 +30,9 @@ pub use served::ServedRegistry;
 pub(crate) use served::tests as for_tests;
 pub use settings::keep_settings;
 pub use status::{tell_swept, warn};
+pub use swept::{Since, Swept};
 pub use trouble::{Trouble, unreachable_tenant};
+pub use unmanaged::{Unmanaged, is_unmanaged};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -34,7 +41,6 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::index::digest;
-use super::sweep::swept::Swept;
 use super::tracked::Shown;
 use super::{Context, Settings};
 use crate::api::{ClusterHarborRegistrySpec, ObjectName, RegistryKey, RegistryKind, RegistryObject, keys};

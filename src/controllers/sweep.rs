@@ -2,12 +2,9 @@
 //! call per robot. Whatever differs is queued, and robots without an account are counted.
 
 mod compare;
-pub mod orphan_count;
-pub mod orphans;
-pub mod round;
-pub mod swept;
+mod orphan_count;
+mod orphans;
 mod ungranted;
-pub mod unmanaged;
 mod unwatched;
 
 use std::collections::BTreeMap;
@@ -16,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use super::accounts::errors;
-use super::enqueue::WaitFor;
 use super::index::{AccountSlots, slots_digest};
 use super::registries::{self, ServedRegistry};
+use super::wait::WaitFor;
 use crate::api::RegistryKey;
 use crate::deadline;
 use crate::domain::report::Failure;
@@ -33,9 +30,7 @@ use unwatched::{check_login, check_password, check_secret};
 /// Sweeps use at most this share of a registry's rate limit.
 const SHARE: u32 = 10;
 
-/// After so long it is said that a registry has no accounts any more: the pass of the last one has ended then.
-pub const RECOUNT: Duration = Duration::from_secs(2);
-/// … and where that could not be written, which may be so for long.
+/// After so long it is said once more that a registry has no accounts, where that could not be written: that may be so for long.
 const RECOUNT_AGAIN: Duration = Duration::from_secs(30);
 
 /// So many homes in a row without an answer end a sweep: the probe says whether Harbor is there at all.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::api::RegistryKey;
-use crate::controllers::enqueue::WaitFor;
 use crate::controllers::registries::ServedRegistry;
+use crate::controllers::wait::WaitFor;
 use crate::controllers::{Context, registries};
 use crate::domain::permissions;
 use crate::domain::report::Failure;

@@ -11,8 +11,7 @@ use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, conditions as ki
 use crate::cluster::objects::{self, Version};
 use crate::controllers::index::{Entry, State, Told, digest};
 use crate::controllers::tracked::{Shown, Tracked};
-use crate::controllers::{Context, Key, sweep};
-use crate::deadline;
+use crate::controllers::{Context, Key};
 use crate::domain::robot::Home;
 use crate::domain::{conditions, desired, reasons};
 use crate::engine::Outcome;
@@ -132,7 +131,7 @@ pub(super) fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outco
                 ctx.probe(registry);
             } else if ctx.index.count(&registry) == 0 {
                 // A registry that nobody uses may be deleted by hand, and its status says so.
-                ctx.sweep_at(registry, deadline::from_now(sweep::RECOUNT));
+                ctx.recount(registry);
             }
         }
         None if ctx.index.count(&registry) == 0 => ctx.registries.miss_no_more(&registry),

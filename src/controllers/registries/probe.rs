@@ -12,7 +12,7 @@ use super::{By, ServedRegistry, Trouble, address, apply_object, wish};
 use crate::api::{RegistryKey, RegistryObject, keys};
 use crate::cluster::registries as registry_objects;
 use crate::controllers::Context;
-use crate::controllers::enqueue::WaitFor;
+use crate::controllers::wait::WaitFor;
 use crate::deadline;
 use crate::engine::Outcome;
 use crate::registry::{Class, LoginKind};

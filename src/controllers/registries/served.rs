@@ -9,13 +9,13 @@ use super::basis::Basis;
 use super::former::Former;
 use super::hosts::Pin;
 use super::session::Session;
+use super::swept::Swept;
 use super::trouble::Trouble;
 use crate::api::{
     ClusterHarborRegistrySpec, ObjectName, OrphanPolicy, RegistryKey, RegistryKind, RegistryObject, RegistryTime,
 };
 use crate::cluster::objects::Version;
 use crate::controllers::Settings;
-use crate::controllers::sweep::swept::Swept;
 use crate::controllers::tracked::Tracked;
 use crate::domain::robot::Home;
 use crate::registry::{LoginKind, harbor};

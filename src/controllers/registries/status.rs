@@ -9,8 +9,6 @@ use crate::api::{
 use crate::cluster::events::registry_reference;
 use crate::cluster::{self, registries as objects};
 use crate::controllers::Context;
-use crate::controllers::sweep::orphans;
-use crate::controllers::sweep::unmanaged::Unmanaged;
 use crate::domain::catalogue::{Catalogue, Version};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::permissions;
@@ -66,8 +64,8 @@ pub(super) async fn write_status(ctx: &Context, state: &ServedRegistry) -> Resul
         status.account_count = count;
     }
     if let Some(counts) = &state.swept.counts {
-        status.orphan_count = i32::try_from(orphans::count(&counts.orphans)).ok();
-        status.unmanaged_robots = Some(Unmanaged::sum(counts.unmanaged.values()).record(state.registry_now(ctx.now())));
+        status.orphan_count = i32::try_from(counts.orphans()).ok();
+        status.unmanaged_robots = Some(counts.unmanaged().record(state.registry_now(ctx.now())));
     }
     if let Some(info) = &state.session.info {
         status.login = Some(login_record(state, info.login, &before));

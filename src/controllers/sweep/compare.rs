@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::orphan_count::OrphanCount;
 use super::orphans;
 use super::ungranted::Fence;
-use super::unmanaged::{self, Unmanaged};
 use crate::api::{RegistryKey, RegistryTime};
 use crate::controllers::Context;
-use crate::controllers::enqueue::WaitFor;
 use crate::controllers::index::{AccountSlots, digest, robot_digest, slots_digest};
+use crate::controllers::registries::{Unmanaged, is_unmanaged};
+use crate::controllers::wait::WaitFor;
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
@@ -56,7 +56,7 @@ impl Seen {
         self.marked.fetch_or(ours, Ordering::Relaxed);
         // Of projects that are not in use there is no count that would last to the next sweep.
         let counts_unmanaged = !accounts.is_empty() || ***home == Home::System;
-        if counts_unmanaged && unmanaged::is_unmanaged(robot, mark.as_ref(), login) {
+        if counts_unmanaged && is_unmanaged(robot, mark.as_ref(), login) {
             self.unmanaged.lock().unwrap_or_else(PoisonError::into_inner).add(robot, now);
         }
         let few = |count: &AtomicUsize| count.fetch_add(1, Ordering::Relaxed) < MOST_STRAYS;

@@ -1,21 +1,10 @@
-//! What a sweep counts: robots whose account is gone, and robots that nobody manages.
+//! The counts of a sweep while it goes on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::registries::ServedRegistry;
-use super::orphans::Orphans;
-use super::unmanaged::Unmanaged;
+use super::super::registries::{Counts, ServedRegistry, Unmanaged};
 use crate::domain::robot::Home;
-
-/// By home; homes without any are left out.
-#[derive(Clone, Debug, Default)]
-pub struct Counts {
-    /// The owners that robots without an account name.
-    pub orphans: Orphans,
-    /// Robots that nobody manages.
-    pub unmanaged: HashMap<Arc<Home>, Unmanaged>,
-}
 
 /// The counts of one sweep. Homes that are not in use any more drop out; the system's are looked at more rarely.
 pub(super) struct OrphanCount {

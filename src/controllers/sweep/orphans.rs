@@ -3,7 +3,6 @@
 //! A mark names an account, so one question to the API server settles each robot that none of the accounts at hand owns.
 //! The UID of an account that is gone never comes to life in another one, so the answer is kept.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,17 +17,9 @@ use crate::domain::slots::Slot;
 use crate::registry::harbor::short_name;
 use crate::registry::{Class, Error, Owner, harbor};
 
-/// The digests of the owners that orphans name, one for each robot, by home. Homes without any are left out.
-pub type Orphans = HashMap<Arc<Home>, Vec<u64>>;
-
-/// How many robots that is.
-pub fn count(orphans: &Orphans) -> usize {
-    orphans.values().map(Vec::len).sum()
-}
-
 /// The account in a robot's mark, if it is one of this cluster's and none of those at hand. What an account left on
 /// purpose is nobody's business.
-pub fn owner_to_ask(
+pub(super) fn owner_to_ask(
     ctx: &Context,
     registry: &RegistryKey,
     residents: &[AccountSlots],
@@ -44,7 +35,7 @@ pub fn owner_to_ask(
 }
 
 /// The account that a mark names, if the mark is of this cluster and the account's namespace is watched.
-pub fn owner_here(ctx: &Context, mark: &Mark<'_>) -> Option<Box<Owner>> {
+pub(super) fn owner_here(ctx: &Context, mark: &Mark<'_>) -> Option<Box<Owner>> {
     let here = mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
     Owner::in_mark(mark).filter(|_| here).map(Box::new)
 }
@@ -55,17 +46,17 @@ fn is_watched(namespaces: &[ObjectName], namespace: &str) -> bool {
 }
 
 /// A robot without an account.
-pub struct Orphan {
+pub(super) struct Orphan {
     /// The digest of the owner in its mark.
-    pub id: u64,
+    pub(super) id: u64,
     /// Its full name.
-    pub robot: Box<str>,
+    pub(super) robot: Box<str>,
     /// The account in its mark.
-    pub owner: Box<Owner>,
+    pub(super) owner: Box<Owner>,
 }
 
 /// Those of a home's robots (full name and owner in the mark) that are orphans. `known` were orphans at the last sweep.
-pub async fn among(
+pub(super) async fn among(
     ctx: &Context,
     home: &Arc<Home>,
     prefix: Option<&str>,
@@ -83,7 +74,7 @@ pub async fn among(
 }
 
 /// Deletes those orphans of a home that were orphans at each look for long enough; answers with those that are left.
-pub async fn delete(
+pub(super) async fn delete(
     ctx: &Context,
     registry: &ServedRegistry,
     client: &harbor::Client,
@@ -102,7 +93,7 @@ pub async fn delete(
 }
 
 /// What tells one orphan from another between two looks.
-pub fn key(home: &Home, orphan: &Orphan) -> u64 {
+pub(super) fn key(home: &Home, orphan: &Orphan) -> u64 {
     digest((home, &orphan.robot, orphan.id))
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 
-use super::orphan_count::Counts;
+use super::counts::Counts;
 use super::round::Round;
 use crate::domain::report::Failure;
 use crate::domain::robot::Home;
