@@ -91,12 +91,32 @@ fn sources(folder: &Path, found: &mut Vec<Source>) {
             && !name.ends_with("_properties.rs")
         {
             let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let code = without_tests(&text);
             let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
             let path = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
             found.push(Source { path, code: code.join("\n") });
         }
     }
+}
+
+/// Leaves out the items that only tests have.
+fn without_tests(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            code += line;
+            code.push('\n');
+            continue;
+        }
+        let indent = &line[..line.len() - line.trim_start().len()];
+        // Further attributes, then an item of one line, or one with a block.
+        let item = lines.by_ref().find(|line| !line.trim().starts_with("#["));
+        if !item.is_some_and(|item| item.ends_with([';', ','])) {
+            lines.by_ref().find(|line| *line == format!("{indent}}}"));
+        }
+    }
+    code
 }
 
 fn all_sources() -> Vec<Source> {

@@ -160,7 +160,7 @@ fn outcome(success: bool) -> Outcome {
 
 /// The same of tests that printed this.
 fn outcome_of_tests(success: bool, output: &str) -> Outcome {
-    if success { Outcome::Passed } else { Outcome::Failed(failures::digest(output)) }
+    if success { Outcome::Passed } else { Outcome::Failed(failures::told(output)) }
 }
 
 /// Where `cargo test` puts the programs.
@@ -177,11 +177,20 @@ fn run_command(command: &mut Command) -> Result<Outcome> {
     Ok(outcome(command.status().with_context(|| format!("run {}", command.get_program().display()))?.success()))
 }
 
+/// A file that nobody else has: what a former step left behind may still write into the one of that name before.
+fn new_log(path: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    File::options().create_new(true).append(true).open(path)
+}
+
 /// Runs tests, shows what they say as they say it, and keeps what is to be read of it at the end.
 fn followed(command: &mut Command) -> Result<Outcome> {
     // A file and not a pipe, which would not end before whatever a test left behind does.
     let log = target_dir().join("followed.log");
-    let to = File::create(&log).with_context(|| format!("write {}", log.display()))?;
+    let to = new_log(&log).with_context(|| format!("write {}", log.display()))?;
     let mut child = command.stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to).spawn()?;
     let (mut from, mut output) = (File::open(&log)?, Vec::new());
     let mut ended = None;
@@ -212,7 +221,7 @@ fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
     let run = || -> Result<(Outcome, String)> {
         // A file and not a pipe, which would not end before whatever a test left behind does.
         let log = target_dir().join("aside.log");
-        let to = File::create(&log)?;
+        let to = new_log(&log)?;
         let cargo = command(args);
         let mut command = Command::new("nice");
         command.args(["-n", "15"]).arg(cargo.get_program()).args(cargo.get_args());

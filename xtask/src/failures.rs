@@ -6,26 +6,43 @@ const LINES: (usize, usize) = (12, 40);
 /// So many tests are repeated.
 const TESTS: usize = 8;
 
+/// Of a run that failed without a failed test, so many of the last lines are repeated.
+const LAST: usize = 20;
+
+/// What is to be read first of a run that failed: its failed tests, or its last lines if none says that it failed.
+pub(crate) fn told(output: &str) -> String {
+    let tests = digest(output);
+    if !tests.is_empty() {
+        return tests;
+    }
+    let lines: Vec<&str> = output.lines().collect();
+    lines[lines.len().saturating_sub(LAST)..].join("\n") + "\n"
+}
+
 /// The names of failed tests, each followed by what their panics said, indented; empty if no test says that it failed.
-pub(crate) fn digest(output: &str) -> String {
+fn digest(output: &str) -> String {
     let mut tests: Vec<(&str, Vec<&str>)> = Vec::new();
     let mut of_panic = 0;
     for line in output.lines() {
         if let Some(name) = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")) {
             tests.push((name, Vec::new()));
-            of_panic = 0;
+            // Of one that fails without a panic, what it says.
+            of_panic = LINES.0;
         } else if line.starts_with("test result: ") {
             of_panic = 0;
-        } else if line.starts_with("thread '") && line.contains(" panicked at ") {
+        } else if is_panic(line) {
+            if let Some((_, told)) = tests.last_mut().filter(|(_, told)| !told.iter().any(|line| is_panic(line))) {
+                told.clear();
+            }
             of_panic = LINES.0;
         } else if ["stack backtrace:", "note: run with"].iter().any(|end| line.to_lowercase().starts_with(end)) {
             of_panic = 0;
         }
-        if let Some((_, told)) = tests.last_mut().filter(|(_, told)| of_panic > 0 && told.len() < LINES.1) {
+        let is_heading = line.starts_with("---- ") && line.ends_with(" ----");
+        let told = tests.last_mut().filter(|(_, told)| of_panic > 0 && told.len() < LINES.1 && !is_heading);
+        if let Some((_, told)) = told.filter(|_| !line.trim().is_empty()) {
             of_panic -= 1;
-            if !line.trim().is_empty() {
-                told.push(line);
-            }
+            told.push(line);
         }
     }
     let more = tests.len().saturating_sub(TESTS);
@@ -35,9 +52,13 @@ pub(crate) fn digest(output: &str) -> String {
     told.chain((more > 0).then(|| format!("and {more} more"))).map(|line| line + "\n").collect()
 }
 
+fn is_panic(line: &str) -> bool {
+    line.starts_with("thread '") && line.contains(" panicked at ")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::digest;
+    use super::{digest, told};
 
     #[test]
     fn a_failed_test_is_told_by_its_name_and_its_panics_without_what_it_printed_else() {
@@ -47,6 +68,15 @@ mod tests {
         let told = "a::bad\n    thread 'main' (7) panicked at tests/a.rs:3:5:\n    left: 1\n    right: 2\n";
         assert_eq!(digest(output), told);
         assert_eq!(digest("test a::good ... ok\n\ntest result: ok. 1 passed\n"), "");
+    }
+
+    #[test]
+    fn what_fails_without_a_panic_is_told_by_what_it_says() {
+        let output = "---- a::bad stdout ----\nError: no such file\n\nfailures:\n    a::bad\n\ntest result: FAILED.\n";
+        assert!(digest(output).starts_with("a::bad\n    Error: no such file\n"), "{}", digest(output));
+        let lines = "Compiling\n".repeat(30) + "error: could not compile\n";
+        assert_eq!(told(&lines).lines().count(), super::LAST);
+        assert!(told(&lines).ends_with("error: could not compile\n"));
     }
 
     #[test]

@@ -50,7 +50,8 @@ fn revoke_was_cut_off(facts: &Facts<'_>) -> bool {
 }
 
 /// It is older than the robot on record, which is gone, and its overlap had ended: it came back with a Harbor that was
-/// restored or is named again. A revoke token that was served meanwhile may have been meant for it.
+/// restored or is named again. A revoke token that was ever served may have been meant for it: when that was, and for which
+/// robots, nobody knows any more.
 fn came_back(facts: &Facts<'_>, previous: &Robot) -> bool {
     let Facts { observed, .. } = facts;
     let recorded = &observed.recorded;

@@ -301,8 +301,7 @@ async fn is_called_like_an_id(stage: &mut Stage) {
     stage.only_own_changed(&before, |_| false).await;
     // Once there is such a project, its robots are there and nowhere else.
     stage.scene.harbor.create_project(&number).await.unwrap();
-    // A sweep that found a robot of ours there looks for more once again, whenever that is.
-    stage.uses(&number).await;
+    stage.may_be_listed(&number).await;
     stage.scene.edit_registry(json!({"pollInterval": "59m"})).await;
     stage.scene.settled("number").await;
     assert_eq!(stage.scene.harbor.robots(&number).await.unwrap().len(), 1);

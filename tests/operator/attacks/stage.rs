@@ -1,6 +1,6 @@
 //! Where the attacks happen: a scene, the attacker's own access to the API server, and what has to stay as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use harbor_robot_operator::api::RobotAccount;
 use harbor_robot_world::{Call, Calls, apply_object, eventually};
@@ -20,8 +20,10 @@ pub struct Stage {
     pub attacker: Client,
     /// Somebody else's namespace.
     pub victim: String,
-    /// Projects with accounts that are granted, by id: sweeps ask for their robots.
-    in_use: BTreeMap<String, i64>,
+    /// Projects with accounts that are granted: sweeps ask for their robots.
+    in_use: BTreeSet<String>,
+    /// The ids of these, and of projects that a sweep may look at once more.
+    listed: BTreeSet<i64>,
 }
 
 /// What has to stay.
@@ -72,7 +74,13 @@ impl Stage {
         let token = scene.plane.kubectl(["create", "token", "attacker", "-n", &namespace]).ok().unwrap();
         let config = Kubeconfig::read_from(scene.plane.kubeconfig_with(token.trim()).unwrap()).unwrap();
         let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.unwrap();
-        Self { scene, attacker: Client::try_from(config).unwrap(), victim, in_use: BTreeMap::new() }
+        Self {
+            scene,
+            attacker: Client::try_from(config).unwrap(),
+            victim,
+            in_use: BTreeSet::new(),
+            listed: BTreeSet::new(),
+        }
     }
 
     /// The name of a project beside the scene's own.
@@ -89,8 +97,14 @@ impl Stage {
 
     /// Notes that somebody who is granted uses the project.
     pub async fn uses(&mut self, project: &str) {
+        self.may_be_listed(project).await;
+        self.in_use.insert(project.to_owned());
+    }
+
+    /// Notes that the robots of a project may be listed once more: a sweep that found one of ours comes back.
+    pub async fn may_be_listed(&mut self, project: &str) {
         let id = self.id_of(project).await;
-        self.in_use.insert(project.to_owned(), id);
+        self.listed.insert(id);
     }
 
     /// An account of the attacker's; `spec` is merged over a modest request.
@@ -270,9 +284,9 @@ impl Stage {
         let query = call.query.replace("%25", "%").replace("%3D", "=").replace("%2C", ",");
         let of_robots = call.path == "/api/v2.0/robots" && {
             let of = |id: &i64| query.split(['&', ',']).any(|part| part == format!("ProjectID={id}"));
-            !query.contains("ProjectID") || self.in_use.values().any(of)
+            !query.contains("ProjectID") || self.listed.iter().any(of)
         };
-        let of_a_project = self.in_use.keys().any(|name| call.target.ends_with(&format!("/projects/{name}")));
+        let of_a_project = self.in_use.iter().any(|name| call.target.ends_with(&format!("/projects/{name}")));
         let about_itself = ["/users/current", "/systeminfo", "/permissions", "/configurations"];
         call.path == "/c/login"
             || call.method == "GET"

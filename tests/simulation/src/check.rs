@@ -169,9 +169,7 @@ impl World {
         }
         drop(store);
         wrong.extend(self.outlived());
-        if wrong.is_empty() {
-            wrong = self.mistold();
-        }
+        wrong.extend(self.mistold());
         wrong
     }
 

@@ -70,7 +70,7 @@ impl World {
         }
         let robot = status["robot"]["name"].as_str().unwrap_or_default();
         let message = condition(&account, "Ready")["message"].as_str().unwrap_or_default();
-        if !message.contains(robot) {
+        if robot.is_empty() || !message.split(' ').any(|word| word == robot) {
             return Some(format!("k: {id} has the robot {robot}, and says {message}"));
         }
         let place = |place: &Value| place["namespace"].as_str().unwrap_or_default().to_owned();

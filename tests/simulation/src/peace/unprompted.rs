@@ -1,5 +1,7 @@
 //! What comes about with nobody's edit: time that passes at Harbor, and what a pass tells of itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -38,12 +40,17 @@ pub(super) async fn clock(world: &mut World, machine: &Machine) -> Vec<Violation
     not_settled(world, "another time at Harbor", Instant::now(), AFTER_OUTAGES).await
 }
 
+fn events(world: &World) -> BTreeSet<String> {
+    world.cluster.store().all(kind("Event"), None).map(|(id, _)| id.to_string()).collect()
+}
+
 /// A new credential is told by an event of the account, with what becomes of the former one.
 pub(super) async fn refreshed(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation> {
     if world.wishes[one].has_own_password() {
         return Vec::new();
     }
     world.network.note("-- a refresh");
+    let before: BTreeSet<String> = events(world);
     let count = u32::try_from(world.network.calls()).unwrap_or(u32::MAX);
     Action::Edit(one, Edit::Refresh(count)).run(world, machine).await;
     let wrong = not_settled(world, "a refresh", Instant::now(), SOON).await;
@@ -65,7 +72,7 @@ pub(super) async fn refreshed(world: &mut World, machine: &Machine, one: usize) 
         let end = until.is_none_or(|until| note.ends_with(&format!(" is deleted at {until}")));
         of && what && event["type"] == "Normal" && note.starts_with(&format!("Robot {name} was ")) && end
     };
-    let told = store.all(kind("Event"), None).any(|(_, event)| tells(event));
+    let told = store.all(kind("Event"), None).any(|(at, event)| !before.contains(&at.to_string()) && tells(event));
     let last = condition(&account, "Ready")["message"].clone();
     (!told)
         .then(|| format!("k: no event tells of the refresh of {id}, which has {name} until {until:?}: {last}"))
