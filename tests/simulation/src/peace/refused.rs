@@ -61,7 +61,9 @@ fn still_served(world: &World, number: usize) -> Option<Violation> {
         return Some(format!("g: {id} has no grant, and its Secret is there"));
     }
     let works = |(of, harbor, user, password): &&(usize, usize, String, String)| {
-        *of == number && world.harbor(*harbor).state().robot_login(user, password).is_some()
+        *of == number
+            && *harbor == world.harbor_of(number)
+            && world.harbor(*harbor).state().robot_login(user, password).is_some()
     };
     let (_, _, user, _) = world.published.keys().find(works)?;
     Some(format!("g: {id} has no grant, and {user} logs in"))

@@ -50,7 +50,7 @@ pub(super) async fn refreshed(world: &mut World, machine: &Machine, one: usize) 
         return Vec::new();
     }
     world.network.note("-- a refresh");
-    let before: BTreeSet<String> = events(world);
+    let (before, former) = (events(world), world.account(one).unwrap_or_default()["status"]["previous"]["id"].clone());
     let count = u32::try_from(world.network.calls()).unwrap_or(u32::MAX);
     Action::Edit(one, Edit::Refresh(count)).run(world, machine).await;
     let wrong = not_settled(world, "a refresh", Instant::now(), SOON).await;
@@ -60,7 +60,9 @@ pub(super) async fn refreshed(world: &mut World, machine: &Machine, one: usize) 
     let (id, account) = (world.wishes[one].id(), world.account(one).unwrap_or_default());
     let status = &account["status"];
     let name = status["robot"]["name"].as_str().unwrap_or_default();
-    let until = status["previous"]["revocationTime"].as_str();
+    // One that is there from an earlier rotation was told of then.
+    let previous = Some(&status["previous"]).filter(|previous| previous["id"] != former);
+    let until = previous.and_then(|previous| previous["revocationTime"].as_str());
     let store = world.cluster.store();
     let tells = |event: &Value| {
         let note = event["note"].as_str().unwrap_or_default();
