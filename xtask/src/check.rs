@@ -186,26 +186,35 @@ fn new_log(path: &Path) -> std::io::Result<File> {
     File::options().create_new(true).append(true).open(path)
 }
 
-/// Runs tests, shows what they say as they say it, and keeps what is to be read of it at the end.
+/// Runs tests and shows what they say as they say it.
 fn followed(command: &mut Command) -> Result<Outcome> {
+    Ok(logged(command, "followed.log", true)?.0)
+}
+
+/// Runs tests, and answers with all that they said.
+fn logged(command: &mut Command, log: &str, shown: bool) -> Result<(Outcome, String)> {
     // A file and not a pipe, which would not end before whatever a test left behind does.
-    let log = target_dir().join("followed.log");
+    let log = target_dir().join(log);
     let to = new_log(&log).with_context(|| format!("write {}", log.display()))?;
-    let mut child = command.stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to).spawn()?;
+    command.stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to);
+    let mut child = command.spawn().with_context(|| format!("run {}", command.get_program().display()))?;
     let (mut from, mut output) = (File::open(&log)?, Vec::new());
     let mut ended = None;
     let ended = loop {
         let seen = output.len();
         from.read_to_end(&mut output)?;
-        std::io::stdout().write_all(&output[seen..])?;
+        if shown {
+            std::io::stdout().write_all(&output[seen..])?;
+        }
         match ended {
-            // What was written before the end is shown.
+            // What was written before the end is read.
             Some(ended) => break ended,
             None => ended = child.try_wait()?,
         }
         std::thread::sleep(Duration::from_millis(200));
     };
-    Ok(outcome_of_tests(ended.success(), &String::from_utf8_lossy(&output)))
+    let output = String::from_utf8_lossy(&output).into_owned();
+    Ok((outcome_of_tests(ended.success(), &output), output))
 }
 
 /// Each test selection builds the programs of the packages it touches, so no test has to ask cargo for them again.
@@ -219,9 +228,6 @@ fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
 fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
     let begun = Instant::now();
     let run = || -> Result<(Outcome, String)> {
-        // A file and not a pipe, which would not end before whatever a test left behind does.
-        let log = target_dir().join("aside.log");
-        let to = new_log(&log)?;
         let cargo = command(args);
         let mut command = Command::new("nice");
         command.args(["-n", "15"]).arg(cargo.get_program()).args(cargo.get_args());
@@ -234,10 +240,7 @@ fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
         if let Some(folder) = cargo.get_current_dir() {
             command.current_dir(folder);
         }
-        command.env(AUDIT_LOGS, audit_logs).stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to);
-        let ended = command.status().context("run cargo")?;
-        let output = String::from_utf8_lossy(&std::fs::read(&log)?).into_owned();
-        Ok((outcome_of_tests(ended.success(), &output), output))
+        logged(command.env(AUDIT_LOGS, audit_logs), "aside.log", false)
     };
     let (outcome, text) = run().unwrap_or_else(|error| (Outcome::Failed(String::new()), format!("{error:#}\n")));
     let (took, word) = (begun.elapsed(), word(&outcome));

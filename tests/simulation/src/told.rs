@@ -50,7 +50,7 @@ impl World {
     }
 
     fn mistold_of(&self, number: usize) -> Option<Violation> {
-        let account = self.account(number).filter(|account| !is_deleting(account))?;
+        let account = self.living_account(number)?;
         let (id, spec, status) = (self.wishes[number].id(), &account["spec"], &account["status"]);
         let ready = if spec["disabled"] == true { "Disabled" } else { "Published" };
         let wanted: BTreeSet<String> = [format!("Ready True {ready}"), "Synced True InSync".to_owned()].into();
@@ -79,8 +79,8 @@ impl World {
         if told != places {
             return Some(format!("k: {id} says that its Secret is in {told:?}, and it is to be in {places:?}"));
         }
-        let rows = status["namespaces"].as_array().map_or(&[][..], Vec::as_slice);
-        let failed = rows.iter().find(|row| row["ready"] != true || !row["reason"].is_null());
+        let mut rows = status["namespaces"].as_array().into_iter().flatten();
+        let failed = rows.find(|row| row["ready"] != true || !row["reason"].is_null());
         failed.map(|row| format!("k: {id} is as it should be, and says of a namespace {row}"))
     }
 
@@ -98,7 +98,7 @@ impl World {
             return Some(format!("k: {id} says something of generation {of}"));
         }
         let harbor = self.harbor_of_registry(number);
-        let skew = self.skew(harbor);
+        let skew = self.harbor(harbor).state().clock.ahead_ms().unsigned_abs();
         let told = condition(&registry, "ClockSkew")["status"] == "True";
         // Close to the limit either may be said; a clock that nobody's deadline depends on is asked for once an hour, and the
         // operator compares with what its own machine's clock said when it was started.
@@ -128,11 +128,6 @@ impl World {
         wrong
     }
 
-    /// How far a Harbor's clock is from ours, in milliseconds.
-    fn skew(&self, harbor: usize) -> u64 {
-        self.harbor(harbor).state().clock.ahead_ms().unsigned_abs()
-    }
-
     /// The accounts that name a registry.
     fn accounts_of(&self, registry: usize) -> usize {
         let there = |number: &usize| self.wishes[*number].registry() == registry && self.account(*number).is_some();
@@ -141,12 +136,11 @@ impl World {
 
     /// Events that nobody finds, or that tell what nobody may read.
     fn events_amiss(&self) -> Option<Violation> {
-        let secrets: BTreeSet<&String> = self.published.keys().map(|(.., password)| password).collect();
         let store = self.cluster.store();
         store.all(kind("Event"), None).find_map(|(id, event)| {
             let of = event["regarding"]["namespace"].as_str().unwrap_or("default");
             let note = event["note"].as_str().unwrap_or_default();
-            let told = secrets.iter().any(|secret| note.contains(secret.as_str()));
+            let told = self.published.keys().any(|(.., password)| note.contains(password.as_str()));
             (of != id.namespace || note.is_empty() || told).then(|| format!("k: an event in {}: {event}", id.namespace))
         })
     }

@@ -79,10 +79,10 @@ impl World {
     pub(crate) fn mark_again(&self) {
         let accounts: Vec<_> = (0..self.wishes.len()).filter_map(|number| self.account(number)).collect();
         let lives = |uid: &str| accounts.iter().any(|account| account["metadata"]["uid"] == uid);
-        let is_theirs = |unmarked: &&Unmarked| uid_in_mark(&unmarked.description).is_some_and(lives);
+        let is_theirs = |unmarked: &Unmarked| uid_in_mark(&unmarked.description).is_some_and(lives);
         // First those of the living: one robot may have lost its mark twice. A backup may bring them back without it.
-        let (theirs, left): (Vec<_>, Vec<_>) = self.unmarked.iter().partition(is_theirs);
-        let all = theirs.into_iter().map(|robot| (robot, true)).chain(left.into_iter().map(|robot| (robot, false)));
+        let mut all: Vec<_> = self.unmarked.iter().map(|unmarked| (unmarked, is_theirs(unmarked))).collect();
+        all.sort_by_key(|(_, lives)| !lives);
         for (Unmarked { harbor, name, created, description }, lives) in all {
             let mut state = self.harbor(*harbor).state();
             let now = state.clock.now_ms();

@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep};
 use super::{AFTER_OUTAGES, SOON, not_settled};
 use crate::actions::{Action, Damage, Edit};
 use crate::check::{Violation, condition};
-use crate::kubernetes::is_deleting;
 use crate::machine::Machine;
 use crate::world::{HOSTS, World};
 
@@ -47,8 +46,7 @@ pub(super) async fn narrowed(world: &mut World, machine: &Machine, random: &mut 
 /// It needs a grant.
 fn is_fenced(world: &World, number: usize) -> bool {
     let wish = &world.wishes[number];
-    let there = world.account(number).is_some_and(|account| !is_deleting(&account));
-    there && wish.registry() == 0 && !wish.namespace.is_empty()
+    world.living_account(number).is_some() && wish.registry() == 0 && !wish.namespace.is_empty()
 }
 
 fn still_served(world: &World, number: usize) -> Option<Violation> {
@@ -72,10 +70,6 @@ fn still_served(world: &World, number: usize) -> Option<Violation> {
 /// A registry that goes, and takes nobody with it: whoever names it is told, and served again when it is back.
 pub(super) async fn no_registry(world: &mut World, machine: &Machine) -> Vec<Violation> {
     let number = 1;
-    let of_it = |world: &World, account: usize| {
-        let stored = world.account(account);
-        world.wishes[account].registry() == number && stored.is_some_and(|stored| !is_deleting(&stored))
-    };
     world.network.note("-- a registry is gone");
     let before = (world.excused, world.forgot_former);
     for action in [Action::DeleteRegistry(number), Action::DamageRegistry(number, Damage::Finalizers)] {
@@ -89,7 +83,9 @@ pub(super) async fn no_registry(world: &mut World, machine: &Machine) -> Vec<Vio
     // Whoever is told of it loses nothing by it.
     (world.excused, world.forgot_former) = before;
     let mut wrong = Vec::new();
-    let accounts: Vec<usize> = (0..world.wishes.len()).filter(|account| of_it(world, *account)).collect();
+    let is_of_it =
+        |account: &usize| world.wishes[*account].registry() == number && world.living_account(*account).is_some();
+    let accounts: Vec<usize> = (0..world.wishes.len()).filter(is_of_it).collect();
     for account in accounts {
         Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
         sleep(SOON).await;

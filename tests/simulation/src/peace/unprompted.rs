@@ -7,14 +7,10 @@ use tokio::time::{Instant, sleep};
 
 use super::{AFTER_OUTAGES, SOON, not_settled};
 use crate::actions::{Action, Edit};
-use crate::check::{Violation, condition};
+use crate::check::{Violation, condition, moment};
 use crate::kubernetes::kind;
 use crate::machine::Machine;
 use crate::world::World;
-
-fn moment(value: &Value) -> Option<i64> {
-    Some(value.as_str()?.parse::<jiff::Timestamp>().ok()?.as_millisecond())
-}
 
 /// Harbor's clock is set to when the first renewal is due: that is noticed at the next poll, and edits help nobody.
 pub(super) async fn clock(world: &mut World, machine: &Machine) -> Vec<Violation> {
