@@ -129,7 +129,8 @@ pub fn latest_overlap_end(
     expiration_time: Option<RegistryTime>,
 ) -> Option<RegistryTime> {
     let (renewal, expiry) = (renewal?, expiration_time?);
-    Some(renewal + share(expiry.duration_since(renewal), 0.5))
+    // Whole seconds: what was rounded once is not cut again by the next pass.
+    Some((renewal + share(expiry.duration_since(renewal), 0.5)).whole_second())
 }
 
 /// The `duration` to PUT so that a robot lives for `wanted` from now on: Harbor counts days from creation.
@@ -204,6 +205,7 @@ mod tests {
         let (renewal, expiry) = (at(20 * 86_400), at(30 * 86_400));
         assert_eq!(latest_overlap_end(Some(renewal), Some(expiry)), Some(at(25 * 86_400)));
         assert_eq!(latest_overlap_end(Some(renewal), None), None);
+        assert_eq!(latest_overlap_end(Some(at(0)), Some(at(3))), Some(at(1)), "what is rounded stays as it is");
     }
 
     #[test]

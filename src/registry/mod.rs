@@ -73,6 +73,8 @@ pub struct ServerInfo {
     pub version: Option<String>,
     /// `registry_url`: host\[:port\] without a scheme, the key for docker's configuration.
     pub registry_host: Option<String>,
+    /// `read_only`: it refuses every change until an administrator switches that off, or its garbage collection is through.
+    pub read_only: bool,
     /// What our login is.
     pub login: LoginKind,
 }

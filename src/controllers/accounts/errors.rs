@@ -142,7 +142,7 @@ mod tests {
     fn logged_in(kind: LoginKind) -> ServedRegistry {
         let mut state = registry(false, &json!({}));
         state.session.login_name = "robot$operator".to_owned();
-        state.session.info = Some(ServerInfo { version: None, registry_host: None, login: kind });
+        state.session.info = Some(ServerInfo { version: None, read_only: false, registry_host: None, login: kind });
         state
     }
 

@@ -206,8 +206,12 @@ mod tests {
     use crate::registry::{LoginKind, ServerInfo};
 
     fn says(mut state: ServedRegistry, host: &str) -> ServedRegistry {
-        state.session.info =
-            Some(ServerInfo { version: None, registry_host: Some(host.to_owned()), login: LoginKind::Robot });
+        state.session.info = Some(ServerInfo {
+            version: None,
+            read_only: false,
+            registry_host: Some(host.to_owned()),
+            login: LoginKind::Robot,
+        });
         state.session.url.clone_from(&state.object.spec.url);
         state
     }

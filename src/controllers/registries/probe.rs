@@ -15,7 +15,7 @@ use crate::controllers::Context;
 use crate::controllers::wait::WaitFor;
 use crate::deadline;
 use crate::engine::Outcome;
-use crate::registry::{Class, LoginKind};
+use crate::registry::{Class, Error, LoginKind};
 use login::Answer;
 
 /// A login that is refused, and a server that wants to be left alone, is tried again at least this often.
@@ -86,6 +86,9 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
         state.probed = true;
         match answer.info {
             Ok(info) => {
+                // Whoever wanted to change something was refused, and would be again.
+                let was_refused = |trouble: &Trouble| trouble.reason == Error::ReadOnly.reason();
+                let read_only = state.trouble.clone().filter(|trouble| info.read_only && was_refused(trouble));
                 // Of a short outage the sweep that is under way need not begin anew.
                 if state.trouble.is_some() && !state.session.capabilities.is_swept_now() {
                     state.outages += 1;
@@ -109,7 +112,7 @@ fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Ans
                 (state.session.info, state.has_answered) = (Some(info), true);
                 state.keep_host();
                 let no_host = || Trouble::lasting("RegistryHostInvalid", state.no_host());
-                state.trouble = state.hosts().is_none().then(no_host);
+                state.trouble = if state.hosts().is_none() { Some(no_host()) } else { read_only };
             }
             Err(trouble) => state.trouble = Some(trouble),
         }

@@ -54,7 +54,7 @@ impl Trouble {
     /// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
     /// from a tenant's registry, the words of some other server may be in it.
     pub(super) fn from_error(state: &ServedRegistry, error: &Error) -> Trouble {
-        if state.is_tenants() && !error.is_of_login() {
+        if state.is_tenants() && !error.is_of_login() && *error != Error::ReadOnly {
             return unreachable(state, error);
         }
         let trouble = trouble_of(&state.key, error);

@@ -203,6 +203,8 @@ pub(super) struct SystemInfoRow {
     pub(super) auth_mode: Option<Text<LONGEST_WORD>>,
     pub(super) harbor_version: Option<Text<LONGEST_WORD>>,
     pub(super) registry_url: Option<Text<LONGEST_HOST>>,
+    /// Told to whoever logs in.
+    pub(super) read_only: Option<bool>,
 }
 
 /// `/permissions`.

@@ -31,6 +31,7 @@ impl Client {
         Ok(ServerInfo {
             version: info.harbor_version.map(|Text(version)| version).filter(|version| !version.is_empty()),
             registry_host: info.registry_url.map(|Text(host)| host).filter(|host| !host.is_empty()),
+            read_only: info.read_only == Some(true),
             login,
         })
     }

@@ -103,3 +103,30 @@ fn what_was_revoked_while_another_harbor_was_named_ends_when_the_first_is_named_
 fn a_renewal_time_that_somebody_wrote_while_no_operator_was_there_is_put_right() {
     settles(&[(60, Action::Stop(0)), (61, Action::Damage(0, Damage::Renewal)), (70, Action::Start(0))]);
 }
+
+/// Each account tried again by itself, at last every ten minutes.
+#[test]
+fn whoever_waits_for_the_end_of_read_only_mode_is_served_within_a_minute() {
+    settles(&[
+        (60, Action::ReadOnly(0, true)),
+        (61, Action::Edit(0, Edit::Permissions(true))),
+        (1_500, Action::ReadOnly(0, false)),
+    ]);
+}
+
+/// Its new life was counted from its creation: it was due at once, and nothing woke its account.
+#[test]
+fn a_robot_that_is_taken_back_with_an_own_password_is_not_overdue() {
+    for in_place in [false, true] {
+        settles(&[
+            (50, Action::Edit(0, Edit::InPlace(in_place))),
+            (60, Action::Edit(0, Edit::OwnPassword(true))),
+            (65, Action::Edit(0, Edit::Lifetime(60))),
+            (150, Action::HarborClock(0, 39 * 86_400)),
+            (155, Action::Edit(0, Edit::Lifetime(7))),
+            (240, Action::Edit(0, Edit::Retain(true))),
+            (260, Action::Delete(0)),
+            (300, Action::Edit(0, Edit::Retain(false))),
+        ]);
+    }
+}

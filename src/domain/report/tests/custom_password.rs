@@ -49,3 +49,20 @@ fn a_robot_that_keeps_its_password_is_renewed_once_per_lifetime() {
         assert!(status.last_rotation_time > Some(now));
     }
 }
+
+/// What is taken back has no record of a rotation: its life would be counted from its creation, in vain.
+#[test]
+fn a_robot_that_is_taken_back_with_its_password_is_renewed_at_once_and_lives_from_then_on() {
+    let mut view = View { own: CustomPassword::Published, now: at(0) + rotation::DAY * 29, ..View::settled() };
+    let now = view.now;
+    view.first().expiration_time = Some(at(0) + rotation::DAY * 30);
+    let renewed = Robot { update_time: now, expiration_time: Some(now + rotation::DAY * 7), ..view.first().clone() };
+    let outcome = |plan: &Plan| {
+        let renews = |step: &plan::Step| matches!(step, plan::Step::Update(_, plan::Purpose::Renew));
+        assert!(plan.steps.iter().any(renews), "{:?}", plan.steps);
+        Outcome { robot: Some(renewed.clone()), ..Outcome::default() }
+    };
+    let (status, wake) = pass(&view, &AccountStatus::default(), &wish(Strategy::InPlace), outcome);
+    assert!(status.renewal_time > Some(now) && wake == status.renewal_time, "{:?}", status.renewal_time);
+    assert!(conditions::find(&status.conditions, kinds::RENEWAL_OVERDUE).is_none());
+}
