@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use harbor_stand_in::state::grants::Group;
-use harbor_stand_in::state::robots::Robot;
 use serde_json::Value;
 
 use crate::kubernetes::{Id, Object, is_deleting, kind};
@@ -40,11 +39,6 @@ pub(crate) fn logins(secret: &Value) -> Vec<Login> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let entries = config["auths"].as_object().into_iter().flatten();
     entries.map(|(host, entry)| (host.clone(), text(&entry["username"]), text(&entry["password"]))).collect()
-}
-
-/// All of a robot, or that there is none.
-fn as_it_is(robot: Option<&Robot>) -> String {
-    format!("{robot:?}")
 }
 
 impl World {
@@ -84,7 +78,7 @@ impl World {
             let robot = state.robots.get(*id);
             let was_marked = self.unmarked.iter().any(|robot| robot.harbor == harbor && robot.name == *name);
             if robot.is_some_and(|robot| !was_marked && !robot.row.description.contains("[harbor-robots.io/")) {
-                self.strangers.push((harbor, name.clone(), as_it_is(robot)));
+                self.strangers.push((harbor, name.clone(), robot.cloned()));
             }
         }
     }
@@ -92,11 +86,12 @@ impl World {
     /// What must hold at any time.
     pub fn always(&self) -> Vec<Violation> {
         let mut wrong: Vec<Violation> = self.network.broken().into_iter().map(|what| format!("h: {what}")).collect();
-        for (number, name, digest) in &self.strangers {
+        for (number, name, before) in &self.strangers {
             let state = self.harbor(*number).state();
-            let now = as_it_is(state.robots.named(name));
-            if now != *digest {
-                wrong.push(format!("c: {name} at {}, which nobody marked, was {digest} and is {now}", HOSTS[*number]));
+            let now = state.robots.named(name);
+            if now != before.as_ref() {
+                let host = HOSTS[*number];
+                wrong.push(format!("c: {name} at {host}, which nobody marked, was {before:?} and is {now:?}"));
             }
         }
         for (number, host) in HOSTS.iter().enumerate() {
@@ -146,7 +141,8 @@ impl World {
                 let asked = &account["metadata"]["annotations"][format!("harbor-robots.io/{token}")];
                 let served = &account["status"][if token == "refresh" { "handledRefresh" } else { "handledRevoke" }];
                 if !asked.is_null() && asked != served {
-                    wrong.push(format!("k: {name} was asked for {token} {asked}, and served {served}"));
+                    let says = &condition(&account, "Synced")["message"];
+                    wrong.push(format!("k: {name} was asked for {token} {asked}, served {served}, and says {says}"));
                 }
             }
             wrong.extend(self.overdue(number, &account));
@@ -250,6 +246,18 @@ impl World {
             let due = [&account["status"]["renewalTime"], &account["status"]["previous"]["revocationTime"]];
             due.into_iter().filter_map(moment).any(|at| (-120_000..most).contains(&(at - now)))
         })
+    }
+
+    /// True if an account says that its next repair or refresh waits for its time.
+    pub fn is_paced(&self) -> bool {
+        let waits = |condition: &Value| {
+            let message = condition["message"].as_str().unwrap_or_default();
+            condition["reason"] == "RepairsPaused" || message.contains("the refresh that was asked for waits")
+        };
+        let accounts = (0..self.wishes.len()).filter_map(|number| self.account(number));
+        accounts
+            .flat_map(|account| account["status"]["conditions"].as_array().cloned().unwrap_or_default())
+            .any(|it| waits(&it))
     }
 
     /// True if anything that an account's Secrets hold logs in, with whatever rights.

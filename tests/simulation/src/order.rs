@@ -73,11 +73,20 @@ impl World {
                 continue;
             }
             // Whoever deletes a registry deletes its accounts.
-            for wish in self.wishes.iter().filter(|wish| wish.registry() == number) {
-                drop(self.delete(&wish.id()));
+            for account in 0..self.wishes.len() {
+                if self.wishes[account].registry() == number {
+                    self.delete_account(account);
+                }
             }
         }
     }
+
+    /// True if a team's namespace is on its way out: until it is gone nobody can put anything right there.
+    pub fn a_namespace_ends(&self) -> bool {
+        let namespace = |team: &str| self.cluster.store().get(&Id::new(kind("Namespace"), "", team)).cloned();
+        TEAMS.iter().any(|team| namespace(team).is_some_and(|namespace| is_deleting(&namespace)))
+    }
+
     /// Whoever took all marks of an account's Secret away deletes it, as the account asks for.
     fn free_names(&mut self) {
         for account in 0..self.wishes.len() {

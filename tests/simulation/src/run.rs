@@ -20,13 +20,20 @@ use crate::network::{Name, Network, Reached, Weather};
 use crate::peace;
 use crate::world::World;
 
-/// After the last repair everything is as it should be within so long: a poll, the longest wait of an account, and what
-/// clearing away takes.
-const SETTLE: Duration = Duration::from_mins(25);
+/// After the last repair everything is as it should be within so long and a poll.
+const SETTLE: Duration = Duration::from_secs(60);
+/// How often a person looks whether everything is as it should be, and does again what people do.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// What the operator learned by trying is tried again once in so long.
 pub(crate) const LESSONS: Duration = Duration::from_mins(62);
+/// What `Retry-After` says is believed up to this, and a poll comes after it.
+pub(crate) const LONGEST_REST: Duration = Duration::from_mins(25);
 /// Then nothing is written for so long.
 const QUIET: Duration = Duration::from_mins(15);
+/// The same in most runs that poll often.
+const SHORT_QUIET: Duration = Duration::from_mins(3);
+/// An operator that deletes what has no account does so after this.
+const ORPHAN_AFTER: Duration = Duration::from_secs(60);
 /// At most so many times as long is waited for what is due.
 const LONGEST_OVERLAPS: u32 = 8;
 /// Of both replicas: what polls, sweeps and leases cost, and not more.
@@ -228,46 +235,72 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
     for action in [Action::CutOff(0, false), Action::CutOff(1, false), Action::Start(0), Action::Repair] {
         action.run(world, machine).await;
     }
-    // A namespace on its way out is made again once it is gone, and what is missing in Git's eyes is applied.
-    let settle = SETTLE + world.poll * 2;
-    for _ in 0..3 {
-        sleep(settle / 6).await;
+    if world.asked_to_rest {
+        sleep(LONGEST_REST).await;
+    }
+    // What is learned by trying, and what is left at another Harbor, has its own time.
+    let patience = if world.told_hourly || world.mistaught || world.has_moved() { LESSONS } else { Duration::ZERO };
+    let begun = Instant::now();
+    let mut repaired = begun;
+    loop {
+        sleep(LOOK_AGAIN).await;
+        let mut wrong = world.settled();
+        let is_settled = wrong.is_empty();
+        if is_settled {
+            wrong = stirs(world).await;
+        }
+        if wrong.is_empty() {
+            break;
+        }
+        wrong.iter().for_each(|wrong| network.note(format_args!("-- not yet: {wrong}")));
+        // What belongs to nobody is deleted after a while, if it is still there at a second look.
+        let orphans = wrong.iter().all(|wrong| wrong.starts_with("a: robots at "));
+        let orphans = if orphans { ORPHAN_AFTER + world.poll } else { Duration::ZERO };
+        let late = repaired + SETTLE + world.poll + patience.max(orphans);
+        if Instant::now() > late || (is_settled && patience.is_zero()) || begun.elapsed() > LESSONS * 2 {
+            return wrong;
+        }
+        // A namespace on its way out is made again once it is gone, and what is missing in Git's eyes is applied.
+        let version = world.cluster.store().version();
         world.restore_order();
         world.apply_all();
+        if world.cluster.store().version() > version || world.a_namespace_ends() {
+            repaired = Instant::now();
+        }
     }
-    sleep(settle / 2).await;
-    let mut wrong = world.settled();
-    if world.told_hourly || (!wrong.is_empty() && world.mistaught) {
-        sleep(LESSONS + world.poll * 2).await;
-        wrong = world.settled();
-    }
-    if !wrong.is_empty() {
-        return wrong;
-    }
+    peace::serves_at_once(world, machine).await
+}
+
+/// What does not stay as it is once everything has settled. What comes about by itself, a renewal or the end of an overlap,
+/// is no unrest.
+async fn stirs(world: &World) -> Vec<Violation> {
+    let network = &world.network;
     network.note("-- settled");
-    // What comes about by itself, a renewal or the end of an overlap, is no unrest.
+    // What sweeps count is told by the next one.
+    sleep(world.poll + LOOK_AGAIN).await;
+    let quiet = if world.poll > SHORT_QUIET || world.seed.is_multiple_of(5) { QUIET } else { SHORT_QUIET };
     for _ in 0..LONGEST_OVERLAPS {
-        if !world.something_is_due_within(QUIET) {
+        if !world.something_is_due_within(quiet) {
             break;
         }
         sleep(QUIET).await;
     }
-    let due = world.something_is_due_within(QUIET);
+    let due = world.something_is_due_within(quiet);
     let calls = network.calls();
     drop(network.take_writes());
-    sleep(QUIET).await;
+    sleep(quiet).await;
     let mut wrong = world.settled();
     wrong.extend(world.miscounted());
     let writes = network.take_writes();
     if !due && !writes.is_empty() {
-        let minutes = QUIET.as_secs() / 60;
+        let minutes = quiet.as_secs() / 60;
         let some = writes.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
         wrong.push(format!("k: {} writes in {minutes} minutes of quiet: {some}", writes.len()));
     }
     let calls = network.calls() - calls;
     network.note(format_args!("-- {calls} calls in peace"));
     if calls > CALLS_IN_PEACE {
-        wrong.push(format!("k: {calls} calls in {} minutes of quiet", QUIET.as_secs() / 60));
+        wrong.push(format!("k: {calls} calls in {} minutes of quiet", quiet.as_secs() / 60));
     }
-    if wrong.is_empty() { peace::serves_at_once(world, machine).await } else { wrong }
+    wrong
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use harbor_stand_in::Options;
 use harbor_stand_in::app::App;
+use harbor_stand_in::state::robots::Robot;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::actions::Place;
 use crate::kubernetes::{Backup, Cluster, Id, Kind, Refusal, is_deleting, kind};
@@ -58,14 +60,14 @@ pub struct World {
     pub replicas: Vec<Replica>,
     /// What users have in Git: applied again whenever they say so.
     pub wishes: Vec<Wish>,
-    /// A backup of etcd.
-    pub backup: Option<Backup>,
+    /// A backup of etcd, and when it was made.
+    pub backup: Option<(Instant, Backup)>,
     /// Whose login the operator has at each Harbor.
     pub logins: [Login; 2],
     /// Its present password.
     pub passwords: [String; 2],
-    /// Robots of people, as they have to stay: host, stored name, digest.
-    pub strangers: Vec<(usize, String, String)>,
+    /// Robots of people, as they have to stay: host, stored name, all of it.
+    pub strangers: Vec<(usize, String, Option<Robot>)>,
     /// Robots may be left at the team's own Harbor, where nobody clears away what has no account: it was given up with the
     /// namespace that held its login, or came back from a backup.
     pub excused: bool,
@@ -86,6 +88,8 @@ pub struct World {
     pub forgot_former: bool,
     /// The operator may have learned what is not so; see [`Trouble::teaches`](crate::actions::Trouble::teaches).
     pub mistaught: bool,
+    /// A Harbor wanted to be left alone for a day, which is believed for a while.
+    pub asked_to_rest: bool,
     /// Something changed of a Harbor that is asked for once an hour only: its version, and the clock of one without accounts.
     pub told_hourly: bool,
     /// Our clock was set: what started before goes by the clock of its start.
@@ -151,6 +155,7 @@ impl World {
             forgot_former: false,
             mistaught: false,
             told_hourly: false,
+            asked_to_rest: false,
             our_clock_was_set: false,
             unmarked: Vec::new(),
             troubles: Default::default(),
@@ -193,6 +198,15 @@ impl World {
     /// The Harbor that an account's robot belongs into.
     pub fn harbor_of(&self, account: usize) -> usize {
         self.harbor_of_registry(self.wishes[account].registry())
+    }
+
+    /// True if a registry's Harbor is not the one that it always had, so that something may be left at another.
+    pub fn has_moved(&self) -> bool {
+        let told = |number: usize| {
+            let stored = self.cluster.store().get(&Self::registry(number)).cloned();
+            stored.is_some_and(|stored| stored["status"]["formerUrls"].is_array())
+        };
+        self.moved || (0..HOSTS.len()).any(told)
     }
 
     /// Where a registry says that its Harbor is.

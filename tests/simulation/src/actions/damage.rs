@@ -217,7 +217,7 @@ impl World {
     }
 
     /// A user deletes an account. What only its finalizer kept stays where it is.
-    pub(super) fn delete_account(&mut self, account: usize) {
+    pub(crate) fn delete_account(&mut self, account: usize) {
         let id = self.wishes[account].id();
         let stored = self.cluster.store().get(&id).cloned();
         if stored.is_some_and(|stored| stored["metadata"]["finalizers"].is_null()) {

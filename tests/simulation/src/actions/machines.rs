@@ -5,10 +5,15 @@ use std::time::Duration;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
+use tokio::time::Instant;
+
 use super::{Action, any};
 use crate::machine::Machine;
 use crate::network::KUBERNETES;
 use crate::world::{HOSTS, World};
+
+/// No younger backup of etcd is restored.
+const NEWEST_BACKUP: Duration = Duration::from_mins(1);
 
 pub(super) fn draw(random: &mut SmallRng, harbor: usize) -> Action {
     let coin = random.random_range(0..2) == 0;
@@ -39,9 +44,10 @@ pub(super) async fn run(action: &Action, world: &mut World, machine: &Machine) {
                 world.harbor(number).state().clock.advance(-seconds);
             }
         }
-        Action::BackUpCluster => world.backup = Some(world.cluster.store().backup()),
+        Action::BackUpCluster => world.backup = Some((Instant::now(), world.cluster.store().backup())),
         Action::RestoreCluster => {
-            if let Some(backup) = &world.backup {
+            // Nobody restores what is seconds old, and the operator asks twice a minute whether somebody did.
+            if let Some((_, backup)) = world.backup.as_ref().filter(|(made, _)| made.elapsed() > NEWEST_BACKUP) {
                 (world.excused, world.lost_records) = (true, true);
                 world.forgot_former = true;
                 // What is asked for is asked for no longer.

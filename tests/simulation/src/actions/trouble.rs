@@ -116,6 +116,7 @@ impl Trouble {
 
     pub(super) fn run(self, world: &mut World, harbor: usize, seconds: u64) {
         world.mistaught |= self.teaches();
+        world.asked_to_rest |= self == Self::Busy("86400");
         let trouble = world.troubles[harbor].fetch_add(1, Ordering::Relaxed) + 1;
         let app = world.harbors[HOSTS[harbor]].clone();
         let mut quirks = app.quirks();

@@ -19,6 +19,8 @@ mod moves;
 mod refused;
 mod unprompted;
 
+/// So many things happen in peace, beside the last.
+const CHAPTERS: usize = 6;
 /// In so long what needs neither Harbor nor a rest.
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// In so long an edit in peace is served.
@@ -29,8 +31,8 @@ const AFTER_GAPS: Duration = Duration::from_secs(40);
 const AFTER_OUTAGES: Duration = Duration::from_secs(45);
 /// In so long each registry knows that its Harbor does not answer.
 const KNOWN_AWAY: Duration = Duration::from_mins(2);
-/// The second and the third repair within a short while wait so long together.
-const PACE: Duration = Duration::from_mins(4);
+/// A repair that comes after others waits up to so long.
+const LONGEST_PACE: Duration = Duration::from_mins(65);
 /// In so long each edit where every call takes a second.
 const SLOWLY: Duration = Duration::from_mins(1);
 /// In so long everything of a registry is gone that is deleted with its accounts and its login.
@@ -45,53 +47,93 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     }
     let one = accounts[random.random_range(0..accounts.len())];
     let mut wrong = moves::homecoming(world, machine).await;
-    if wrong.is_empty() {
-        wrong = unprompted::refreshed(world, machine, one).await;
-    }
-    if wrong.is_empty() {
-        wrong = edits(world, machine, &accounts).await;
-    }
-    if wrong.is_empty() {
-        wrong = slow_edits(world, machine, &accounts, &mut random).await;
-    }
-    if wrong.is_empty() {
-        wrong = gap(world, machine, one).await;
-    }
-    if wrong.is_empty() {
-        wrong = outage(world, machine, &accounts, &mut random).await;
-    }
-    for cause in Cause::some(&mut random) {
+    let last = if random.random_range(0..2) == 0 { Chapter::WithoutHarbor } else { Chapter::TornDown };
+    for chapter in Chapter::some(&mut random).into_iter().chain([last]) {
         if wrong.is_empty() {
-            wrong = released(world, machine, &accounts, cause, &mut random).await;
+            wrong = chapter.run(world, machine, (&accounts, one), &mut random).await;
         }
     }
-    if wrong.is_empty() {
-        wrong = mirror(world, machine).await;
+    wrong
+}
+
+/// What happens in peace.
+#[derive(Clone, Copy)]
+enum Chapter {
+    Refresh,
+    Edits,
+    SlowEdits,
+    Gap,
+    Outage,
+    Released,
+    Mirror,
+    Retained,
+    Trouble,
+    OwnPassword,
+    Drift,
+    NarrowerGrants,
+    NoRegistry,
+    LetGo,
+    Clock,
+    WithoutHarbor,
+    TornDown,
+}
+
+impl Chapter {
+    /// Some of those after which everything goes on, in any order: what one leaves behind may be in another's way.
+    fn some(random: &mut SmallRng) -> Vec<Self> {
+        let mut all = vec![
+            Self::Refresh,
+            Self::Edits,
+            Self::SlowEdits,
+            Self::Gap,
+            Self::Outage,
+            Self::Released,
+            Self::Released,
+            Self::Mirror,
+            Self::Retained,
+            Self::Trouble,
+            Self::OwnPassword,
+            Self::Drift,
+            Self::NarrowerGrants,
+            Self::NoRegistry,
+            Self::LetGo,
+            Self::Clock,
+        ];
+        (0..CHAPTERS).map(|_| all.swap_remove(random.random_range(0..all.len()))).collect()
     }
-    if wrong.is_empty() {
-        wrong = retained(world, machine, one).await;
-    }
-    if wrong.is_empty() {
-        wrong = moves::trouble(world, machine, &accounts, &mut random).await;
-    }
-    if wrong.is_empty() {
-        wrong = moves::own_password(world, machine, one).await;
-    }
-    if wrong.is_empty() {
-        wrong = drift(world, machine, &accounts, &mut random).await;
-    }
-    if wrong.is_empty() {
-        wrong = match random.random_range(0..4) {
-            0 => refused::narrowed(world, machine, &mut random).await,
-            1 => refused::no_registry(world, machine).await,
-            2 => refused::let_go(world, machine, one).await,
-            _ => unprompted::clock(world, machine).await,
-        };
-    }
-    match random.random_range(0..2) {
-        _ if !wrong.is_empty() => wrong,
-        0 => without_harbor(world, machine).await,
-        _ => torn_down(world, machine, random.random_range(0..HOSTS.len())).await,
+
+    async fn run(
+        self,
+        world: &mut World,
+        machine: &Machine,
+        (accounts, one): (&[usize], usize),
+        random: &mut SmallRng,
+    ) -> Vec<Violation> {
+        match self {
+            Self::Refresh => unprompted::refreshed(world, machine, one).await,
+            Self::Edits => edits(world, machine, accounts).await,
+            Self::SlowEdits => slow_edits(world, machine, accounts, random).await,
+            Self::Gap => gap(world, machine, one).await,
+            Self::Outage => outage(world, machine, accounts, random).await,
+            Self::Released => {
+                let cause = Cause::any(random);
+                released(world, machine, accounts, cause, random).await
+            }
+            Self::Mirror => mirror(world, machine).await,
+            Self::Retained => retained(world, machine, one).await,
+            Self::Trouble => moves::trouble(world, machine, accounts, random).await,
+            Self::OwnPassword => moves::own_password(world, machine, one).await,
+            Self::Drift => drift(world, machine, accounts, random).await,
+            Self::NarrowerGrants => refused::narrowed(world, machine, random).await,
+            Self::NoRegistry => refused::no_registry(world, machine).await,
+            Self::LetGo => refused::let_go(world, machine, one).await,
+            Self::Clock => unprompted::clock(world, machine).await,
+            Self::WithoutHarbor => without_harbor(world, machine).await,
+            Self::TornDown => {
+                let registry = random.random_range(0..HOSTS.len());
+                torn_down(world, machine, registry).await
+            }
+        }
     }
 }
 
@@ -170,6 +212,8 @@ enum Cause {
     NoLogin,
     /// The registry is suspended.
     Suspended,
+    /// Harbor is in read-only mode.
+    ReadOnly,
     /// A project is not there.
     NoProject,
     /// The login may not update robots, and that is what is asked for.
@@ -177,20 +221,17 @@ enum Cause {
 }
 
 impl Cause {
-    /// Two of them.
-    fn some(random: &mut SmallRng) -> Vec<Self> {
-        let mut all = vec![
+    fn any(random: &mut SmallRng) -> Self {
+        let all = [
             Self::Ungranted,
             Self::Unlabelled,
             Self::NoLogin,
             Self::Suspended,
+            Self::ReadOnly,
             Self::NoProject,
             Self::MayNotUpdate,
         ];
-        while all.len() > 2 {
-            all.remove(random.random_range(0..all.len()));
-        }
-        all
+        all[random.random_range(0..all.len())]
     }
 
     fn action(self) -> Action {
@@ -199,6 +240,7 @@ impl Cause {
             Self::Unlabelled => Action::Label("team-a", false),
             Self::NoLogin => Action::DeleteLogin(0),
             Self::Suspended => Action::Suspend(0, true),
+            Self::ReadOnly => Action::ReadOnly(0, true),
             Self::NoProject => Action::DeleteProject(0, "shared"),
             Self::MayNotUpdate => Action::Login(0, Login::Robot),
         }
@@ -220,6 +262,9 @@ async fn released(
     sleep(Duration::from_secs(if random.random_range(0..4) == 0 { 400 } else { random.random_range(1..40) })).await;
     for &account in accounts {
         Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
+        if cause == Cause::ReadOnly {
+            Action::Edit(account, Edit::Permissions(random.random_range(0..2) == 0)).run(world, machine).await;
+        }
         if cause == Cause::MayNotUpdate && world.wishes[account].registry() == 0 {
             Action::Edit(account, Edit::InPlace(true)).run(world, machine).await;
             Action::Edit(account, Edit::Permissions(random.random_range(0..2) == 0)).run(world, machine).await;
@@ -227,7 +272,7 @@ async fn released(
     }
     sleep(Duration::from_millis(random.random_range(0..40_000))).await;
     // That a project came only a look at Harbor tells, and robots that went with it are repaired at a measured pace.
-    let mut time = if cause == Cause::NoProject { world.poll + PACE } else { SOON };
+    let mut time = if cause == Cause::NoProject { world.poll + AFTER_OUTAGES } else { SOON };
     if random.random_range(0..3) == 0 {
         // What is found out about the cause is found out by a probe that fails then.
         world.network.take_away(HOSTS[0], Duration::from_millis(random.random_range(100..3_000)));
@@ -332,9 +377,13 @@ async fn retained(world: &mut World, machine: &Machine, one: usize) -> Vec<Viola
     not_settled(world, "Retain", Instant::now(), SOON).await
 }
 
-/// What does not hold so long after something.
+/// What does not hold so long after something. Repairs have their own pace, which accounts tell.
 async fn not_settled(world: &World, what: &str, since: Instant, time: Duration) -> Vec<Violation> {
     sleep_until(since + time).await;
+    let latest = Instant::now() + LONGEST_PACE;
+    while world.is_paced() && Instant::now() < latest {
+        sleep(SOON).await;
+    }
     world.settled().into_iter().map(|wrong| format!("not within {} s of {what}: {wrong}", time.as_secs())).collect()
 }
 

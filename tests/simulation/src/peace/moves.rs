@@ -6,12 +6,12 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep};
 
-use super::{AFTER_OUTAGES, PACE, SOON, not_settled};
+use super::{AFTER_OUTAGES, SOON, not_settled};
 use crate::actions::{Action, Edit, Own, Place, Trouble};
 use crate::check::Violation;
 use crate::logins::Login;
 use crate::machine::Machine;
-use crate::run::LESSONS;
+use crate::run::{LESSONS, LONGEST_REST};
 use crate::world::World;
 
 /// What is left at a former URL is deleted after accounts are Ready at the new one, which is seen at the next poll.
@@ -19,8 +19,6 @@ const CLEAN: Duration = Duration::from_mins(2);
 
 /// How long answers are none of Harbor's own.
 const LASTS: Duration = Duration::from_secs(20);
-/// What `Retry-After` says is believed up to this, and a poll comes after it.
-const LONGEST_REST: Duration = Duration::from_mins(25);
 
 /// The registry of the cluster goes back to its first Harbor, and what was left at the other is deleted, or told of.
 pub(super) async fn homecoming(world: &mut World, machine: &Machine) -> Vec<Violation> {
@@ -65,7 +63,7 @@ pub(super) async fn trouble(
     world.end_troubles();
     // What was asked to wait for longer than the trouble, does; and what looked as if it were lost is repaired at a measured
     // pace.
-    let longest = if trouble == Trouble::Busy("86400") { LONGEST_REST } else { world.poll + PACE };
+    let longest = if trouble == Trouble::Busy("86400") { LONGEST_REST } else { world.poll + AFTER_OUTAGES };
     let wrong = not_settled(world, &format!("{trouble:?}"), Instant::now(), longest).await;
     if !trouble.teaches() {
         return wrong;
