@@ -21,7 +21,7 @@ use crate::peace;
 use crate::world::World;
 
 /// After the last repair everything is as it should be within so long and a poll.
-const SETTLE: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_mins(1);
 /// How often a person looks whether everything is as it should be, and does again what people do.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// What the operator learned by trying is tried again once in so long.
@@ -33,7 +33,7 @@ const QUIET: Duration = Duration::from_mins(15);
 /// The same in most runs that poll often.
 const SHORT_QUIET: Duration = Duration::from_mins(3);
 /// An operator that deletes what has no account does so after this.
-const ORPHAN_AFTER: Duration = Duration::from_secs(60);
+const ORPHAN_AFTER: Duration = Duration::from_mins(1);
 /// At most so many times as long is waited for what is due.
 const LONGEST_OVERLAPS: u32 = 8;
 /// Of both replicas: what polls, sweeps and leases cost, and not more.
@@ -252,7 +252,9 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
         if wrong.is_empty() {
             break;
         }
-        wrong.iter().for_each(|wrong| network.note(format_args!("-- not yet: {wrong}")));
+        for wrong in &wrong {
+            network.note(format_args!("-- not yet: {wrong}"));
+        }
         // What belongs to nobody is deleted after a while, if it is still there at a second look.
         let orphans = wrong.iter().all(|wrong| wrong.starts_with("a: robots at "));
         let orphans = if orphans { ORPHAN_AFTER + world.poll } else { Duration::ZERO };
