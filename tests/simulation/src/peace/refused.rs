@@ -129,5 +129,8 @@ pub(super) fn is_told_of_a_failing_project(world: &World, account: usize) -> Opt
     let synced = condition(&stored, "Synced");
     let project = world.wishes[account].spec["project"].as_str().unwrap_or_default();
     let told = synced["status"] == "False" && synced["message"].as_str().unwrap_or_default().contains(project);
-    (!told).then(|| format!("k: {} says nothing of a project that Harbor does not list", world.wishes[account].id()))
+    (!told).then(|| {
+        let id = world.wishes[account].id();
+        format!("k: {id} says nothing of project {project}, which Harbor does not list: {synced}")
+    })
 }
