@@ -45,8 +45,11 @@ pub async fn wreck() {
     tokio::task::block_in_place(|| world.scene.start());
     world.others_are_served("after a start among damaged objects").await;
     world.remembers("after a start among damaged objects");
-    if !world.scene.operator.as_ref().unwrap().ready().await {
-        world.failed("the process", "it is not ready after a start among damaged objects");
+    // The first accounts are served before everything is looked at.
+    let operator = world.scene.operator.as_ref().unwrap();
+    let ready = poll("ready", SOON, || async { if operator.ready().await { Ok(()) } else { Err("not ready") } }).await;
+    if let Err(error) = ready {
+        world.failed("the process", format!("after a start among damaged objects: {error}"));
     }
 
     let mended = damages.iter().zip(&namespaces).map(|(damage, namespace)| damage.mend(&world.scene, namespace));
