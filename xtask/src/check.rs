@@ -26,9 +26,8 @@ const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
 /// With which rights the operator runs in its tests.
 const RIGHTS: &str = "HARBOR_ROBOT_RIGHTS";
 
-/// Integration tests at once. They wait more than they work: with four to a pair of processors these are idle for half of the
-/// time.
-const AT_ONCE: &str = "--test-threads=8";
+/// Integration tests at once. They wait more than they work: as many as there are processors would leave these idle.
+const AT_ONCE: &str = "--test-threads=4";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
