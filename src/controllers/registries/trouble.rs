@@ -7,9 +7,6 @@ use crate::api::RegistryKey;
 use crate::domain::report::Failure;
 use crate::registry::Error;
 
-/// How often a Harbor in read-only mode is asked whether it still is: that may take hours, and its end is to be noticed soon.
-const READ_ONLY: Duration = Duration::from_secs(10);
-
 /// Why a registry cannot be used now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -119,7 +116,6 @@ fn trouble_of(name: &RegistryKey, error: &Error) -> Trouble {
     };
     let again = match error {
         Error::LoginLocked { after } => Some(*after),
-        Error::ReadOnly => Some(READ_ONLY),
         _ => None,
     };
     let trouble = Trouble::passing(error.reason(), format!("registry {name}: {error}{advice}"));
