@@ -81,9 +81,8 @@ pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
     let Facts { observed, plan, outcome, .. } = facts;
     let mut status = facts.status.clone();
     let settled = outcome.failure.is_none() && !observed.unreachable && plan.tells_the_current();
-    // A robot that keeps its own password is renewed without being published again. The life of one that was there before
-    // starts anew as well.
-    let prolonged = plan.steps.iter().any(|step| matches!(step, Step::Update(_, Purpose::Renew | Purpose::Adopt)));
+    // A robot that keeps its own password is renewed without being published again.
+    let prolonged = plan.steps.iter().any(|step| matches!(step, Step::Update(_, Purpose::Renew)));
     // What is published of a robot that was there before is always a new secret.
     let was_there = matches!(plan.current, Some(Target::Seen(_)));
     let rotated = (outcome.published && (observed.recorded.current.is_some() || was_there)) || (prolonged && settled);

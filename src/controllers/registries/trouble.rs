@@ -51,8 +51,8 @@ impl Trouble {
         Self::passing("RegistryNotReady", message)
     }
 
-    /// What an error says of a registry. Harbor refuses a login, and nothing else that a probe asks for: whatever else comes
-    /// from a tenant's registry, the words of some other server may be in it.
+    /// What an error says of a registry. Harbor refuses a login, and in read-only mode each change; nothing else that a probe
+    /// asks for: whatever else comes from a tenant's registry, the words of some other server may be in it.
     pub(super) fn from_error(state: &ServedRegistry, error: &Error) -> Trouble {
         if state.is_tenants() && !error.is_of_login() && *error != Error::ReadOnly {
             return unreachable(state, error);
