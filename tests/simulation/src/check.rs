@@ -248,16 +248,17 @@ impl World {
         })
     }
 
-    /// True if an account says that its next repair or refresh waits for its time.
-    pub fn is_paced(&self) -> bool {
+    /// True if what does not hold is of an account that says that its next repair or refresh waits for its time.
+    pub fn is_of_a_paced_account(&self, wrong: &Violation) -> bool {
         let waits = |condition: &Value| {
             let message = condition["message"].as_str().unwrap_or_default();
             condition["reason"] == "RepairsPaused" || message.contains("the refresh that was asked for waits")
         };
-        let accounts = (0..self.wishes.len()).filter_map(|number| self.account(number));
-        accounts
-            .flat_map(|account| account["status"]["conditions"].as_array().cloned().unwrap_or_default())
-            .any(|it| waits(&it))
+        (0..self.wishes.len()).any(|number| {
+            let account = self.account(number).unwrap_or_default();
+            let mut conditions = account["status"]["conditions"].as_array().into_iter().flatten();
+            wrong.contains(&self.wishes[number].id().to_string()) && conditions.any(waits)
+        })
     }
 
     /// True if anything that an account's Secrets hold logs in, with whatever rights.

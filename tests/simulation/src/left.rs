@@ -84,10 +84,19 @@ impl World {
 
     /// True if a registry says that robots are left at a Harbor which it named before, or nobody knows of that any more.
     pub(crate) fn is_told_of(&self, registry: usize, harbor: usize) -> bool {
-        let stored = self.cluster.store().get(&Self::registry(registry)).cloned();
-        let former = stored.iter().filter_map(|stored| stored["status"]["formerUrls"].as_array()).flatten();
-        let mut urls = former.filter_map(|former| former["url"].as_str());
-        self.forgot_former || urls.any(|url| Self::harbor_at(url) == Some(harbor))
+        self.forgot_former || self.former_urls(registry).iter().any(|url| Self::harbor_at(url) == Some(harbor))
+    }
+
+    /// True if a registry's Harbor is not the one that it always had, so that something may be left at another.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.moved || (0..HOSTS.len()).any(|registry| !self.former_urls(registry).is_empty())
+    }
+
+    /// What a registry says that it named before.
+    fn former_urls(&self, registry: usize) -> Vec<String> {
+        let stored = self.cluster.store().get(&Self::registry(registry)).cloned().unwrap_or_default();
+        let former = stored["status"]["formerUrls"].as_array().into_iter().flatten();
+        former.filter_map(|former| former["url"].as_str()).map(str::to_owned).collect()
     }
 
     /// Robots of an account that its status does not name.

@@ -18,7 +18,7 @@ use crate::logins::Login;
 use crate::machine::Machine;
 use crate::network::{Name, Network, Reached, Weather};
 use crate::peace;
-use crate::world::World;
+use crate::world::{ORPHAN_AFTER, World};
 
 /// After the last repair everything is as it should be within so long and a poll.
 const SETTLE: Duration = Duration::from_mins(1);
@@ -32,8 +32,6 @@ pub(crate) const LONGEST_REST: Duration = Duration::from_mins(25);
 const QUIET: Duration = Duration::from_mins(15);
 /// The same in most runs that poll often.
 const SHORT_QUIET: Duration = Duration::from_mins(3);
-/// An operator that deletes what has no account does so after this.
-const ORPHAN_AFTER: Duration = Duration::from_mins(1);
 /// At most so many times as long is waited for what is due.
 const LONGEST_OVERLAPS: u32 = 8;
 /// Of both replicas: what polls, sweeps and leases cost, and not more.

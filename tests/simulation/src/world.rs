@@ -34,6 +34,9 @@ const ALIAS: &str = "alias.example";
 /// Projects of each Harbor.
 pub const PROJECTS: [&str; 3] = ["team-a", "team-b", "shared"];
 
+/// What `--orphan-after` says.
+pub(crate) const ORPHAN_AFTER: Duration = Duration::from_mins(1);
+
 const FLAGS: [&str; 8] = [
     "--leader-elect",
     "--cluster-name=simulated",
@@ -198,15 +201,6 @@ impl World {
     /// The Harbor that an account's robot belongs into.
     pub fn harbor_of(&self, account: usize) -> usize {
         self.harbor_of_registry(self.wishes[account].registry())
-    }
-
-    /// True if a registry's Harbor is not the one that it always had, so that something may be left at another.
-    pub fn has_moved(&self) -> bool {
-        let told = |number: usize| {
-            let stored = self.cluster.store().get(&Self::registry(number)).cloned();
-            stored.is_some_and(|stored| stored["status"]["formerUrls"].is_array())
-        };
-        self.moved || (0..HOSTS.len()).any(told)
     }
 
     /// Where a registry says that its Harbor is.

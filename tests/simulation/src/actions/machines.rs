@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
-
 use tokio::time::Instant;
 
 use super::{Action, any};

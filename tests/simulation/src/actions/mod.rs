@@ -125,7 +125,7 @@ impl fmt::Display for Action {
 }
 
 /// One of them.
-fn any<T: Copy>(random: &mut SmallRng, of: &[T]) -> T {
+pub(crate) fn any<T: Copy>(random: &mut SmallRng, of: &[T]) -> T {
     of[random.random_range(0..of.len())]
 }
 

@@ -7,7 +7,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::actions::{Action, Edit, Spoil, Tamper};
+use crate::actions::{Action, Edit, Spoil, Tamper, any};
 use crate::chance;
 use crate::check::{Violation, condition};
 use crate::logins::Login;
@@ -45,7 +45,7 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     if accounts.is_empty() {
         return Vec::new();
     }
-    let one = accounts[random.random_range(0..accounts.len())];
+    let one = any(&mut random, &accounts);
     let mut wrong = moves::homecoming(world, machine).await;
     let last = if random.random_range(0..2) == 0 { Chapter::WithoutHarbor } else { Chapter::TornDown };
     for chapter in Chapter::some(&mut random).into_iter().chain([last]) {
@@ -152,7 +152,7 @@ async fn slow_edits(world: &mut World, machine: &Machine, accounts: &[usize], ra
     for _ in 0..4 {
         for &account in accounts {
             let permissions = Edit::Permissions(random.random_range(0..2) == 0);
-            let service_account = Edit::ServiceAccount(["default", "builder"][random.random_range(0..2)]);
+            let service_account = Edit::ServiceAccount(any(random, &["default", "builder"]));
             let edit = [permissions, service_account][random.random_range(0..2)];
             Action::Edit(account, edit).run(world, machine).await;
             sleep(Duration::from_millis(random.random_range(0..1_500))).await;
@@ -231,7 +231,7 @@ impl Cause {
             Self::NoProject,
             Self::MayNotUpdate,
         ];
-        all[random.random_range(0..all.len())]
+        any(random, &all)
     }
 
     fn action(self) -> Action {
@@ -262,11 +262,11 @@ async fn released(
     sleep(Duration::from_secs(if random.random_range(0..4) == 0 { 400 } else { random.random_range(1..40) })).await;
     for &account in accounts {
         Action::Edit(account, Edit::ServiceAccount("default")).run(world, machine).await;
-        if cause == Cause::ReadOnly {
-            Action::Edit(account, Edit::Permissions(random.random_range(0..2) == 0)).run(world, machine).await;
-        }
-        if cause == Cause::MayNotUpdate && world.wishes[account].registry() == 0 {
+        let updates = cause == Cause::MayNotUpdate && world.wishes[account].registry() == 0;
+        if updates {
             Action::Edit(account, Edit::InPlace(true)).run(world, machine).await;
+        }
+        if updates || cause == Cause::ReadOnly {
             Action::Edit(account, Edit::Permissions(random.random_range(0..2) == 0)).run(world, machine).await;
         }
     }
@@ -313,7 +313,7 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
         world.fail_on(0, &format!("ProjectID%3D{id}&"));
     }
     for &account in accounts.iter().filter(|account| Some(**account) != broken) {
-        let tamper = [Tamper::Delete, Tamper::Disable, Tamper::Secret, Tamper::Permissions][random.random_range(0..4)];
+        let tamper = any(random, &[Tamper::Delete, Tamper::Disable, Tamper::Secret, Tamper::Permissions]);
         Action::Robot(account, tamper).run(world, machine).await;
     }
     sleep(world.poll).await;
@@ -381,10 +381,15 @@ async fn retained(world: &mut World, machine: &Machine, one: usize) -> Vec<Viola
 async fn not_settled(world: &World, what: &str, since: Instant, time: Duration) -> Vec<Violation> {
     sleep_until(since + time).await;
     let latest = Instant::now() + LONGEST_PACE;
-    while world.is_paced() && Instant::now() < latest {
-        sleep(SOON).await;
+    let is_paced = |wrong: &Violation| world.is_of_a_paced_account(wrong);
+    let (paced, mut wrong): (Vec<_>, Vec<_>) = world.settled().into_iter().partition(is_paced);
+    if !paced.is_empty() {
+        while Instant::now() < latest && world.settled().iter().any(is_paced) {
+            sleep(SOON).await;
+        }
+        wrong.extend(world.settled());
     }
-    world.settled().into_iter().map(|wrong| format!("not within {} s of {what}: {wrong}", time.as_secs())).collect()
+    wrong.into_iter().map(|wrong| format!("not within {} s of {what}: {wrong}", time.as_secs())).collect()
 }
 
 fn take_harbors_away(network: &Network, time: Duration) {

@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep};
 
 use super::{AFTER_OUTAGES, SOON, not_settled};
-use crate::actions::{Action, Edit, Own, Place, Trouble};
+use crate::actions::{Action, Edit, Own, Place, Trouble, any};
 use crate::check::Violation;
 use crate::logins::Login;
 use crate::machine::Machine;
@@ -50,7 +50,7 @@ pub(super) async fn trouble(
     accounts: &[usize],
     random: &mut SmallRng,
 ) -> Vec<Violation> {
-    let trouble = Trouble::ALL[random.random_range(0..Trouble::ALL.len())];
+    let trouble = any(random, &Trouble::ALL);
     world.network.note(format_args!("-- {trouble:?}"));
     for harbor in 0..2 {
         Action::Trouble(harbor, trouble, LASTS.as_secs()).run(world, machine).await;
