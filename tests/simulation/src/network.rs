@@ -64,6 +64,9 @@ pub enum Cut {
     Silence,
 }
 
+/// In so long the operator gives up a watch of which nothing is heard.
+const DEAD_WATCH: Duration = Duration::from_secs(150);
+
 /// The API server's name.
 pub const KUBERNETES: &str = "kubernetes";
 
@@ -114,6 +117,8 @@ struct Inner {
     held: Option<Instant>,
     /// Until when every call takes its time.
     slow: Option<Instant>,
+    /// Until when a watch may be dead without that anybody knows.
+    deaf_until: Instant,
 }
 
 /// What of the operator was reached.
@@ -163,6 +168,7 @@ impl Network {
             away: BTreeMap::new(),
             held: None,
             slow: None,
+            deaf_until: Instant::now(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
     }
@@ -197,6 +203,11 @@ impl Network {
     /// For so long every call takes up to two seconds.
     pub fn slow_down(&self, time: Duration) {
         self.lock().slow = Some(Instant::now() + time);
+    }
+
+    /// Until when a watch that fell silent may not have been given up.
+    pub fn deaf_until(&self) -> Instant {
+        self.lock().deaf_until
     }
 
     /// True if nothing gets to a server now.
@@ -277,6 +288,9 @@ impl Network {
         if cut {
             let cut = [Cut::End, Cut::Reset, Cut::Silence][random.random_range(0..3)];
             if self.happens(&name, format_args!("{line} (number {number}) is cut off: {cut:?}")) {
+                if matches!(cut, Cut::Silence) {
+                    self.lock().deaf_until = Instant::now() + DEAD_WATCH;
+                }
                 return Err(cut);
             }
         }

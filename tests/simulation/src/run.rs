@@ -256,7 +256,7 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
         // What belongs to nobody is deleted after a while, if it is still there at a second look.
         let orphans = wrong.iter().all(|wrong| wrong.starts_with("a: robots at "));
         let orphans = if orphans { ORPHAN_AFTER + world.poll } else { Duration::ZERO };
-        let late = repaired + SETTLE + world.poll + patience.max(orphans);
+        let late = repaired.max(network.deaf_until()) + SETTLE + world.poll + patience.max(orphans);
         if Instant::now() > late || (is_settled && patience.is_zero()) || begun.elapsed() > LESSONS * 2 {
             return wrong;
         }
