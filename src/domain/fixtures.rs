@@ -124,6 +124,7 @@ pub(super) struct View {
     pub(super) permit: Permit,
     pub(super) may_adopt: bool,
     pub(super) may_update: bool,
+    pub(super) paced_until: Option<RegistryTime>,
     pub(super) unreachable: bool,
     pub(super) known: [bool; 2],
 }
@@ -146,6 +147,7 @@ impl View {
             permit: Permit::Granted,
             may_adopt: false,
             may_update: true,
+            paced_until: None,
             unreachable: false,
             known: [true; 2],
         }
@@ -206,7 +208,7 @@ impl View {
             unsettled: false,
             unreachable: self.unreachable,
             abandoned: false,
-            paced_until: None,
+            paced_until: self.paced_until,
             behind: false,
         }
     }

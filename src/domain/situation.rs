@@ -258,14 +258,20 @@ impl Observed {
 
     /// When a refresh token that came too early after the last rotation may be served.
     pub fn refresh_allowed_at(&self, desired: &Desired) -> Option<RegistryTime> {
-        if !self.refresh_waits(desired) {
-            return None;
-        }
+        let at = self.old_enough_at().max(self.paced_until);
+        at.filter(|&at| at > self.now && self.refresh_waits(desired))
+    }
+
+    /// True if it is the pace that a refresh waits for, beyond the minute that every credential has.
+    pub fn refresh_is_paced(&self) -> bool {
+        self.paced_until > self.old_enough_at().map(|at| at + REFRESH_MINIMUM_AGE)
+    }
+
+    fn old_enough_at(&self) -> Option<RegistryTime> {
         let made = self.recorded.current.as_ref().map(|record| record.robot.creation_time);
         // One in the future was noted by a clock that has been set back since.
         let past = |at: Option<RegistryTime>| at.filter(|&at| at <= self.now + REFRESH_MINIMUM_AGE);
-        let old_enough = past(made).max(past(self.recorded.last_rotation)).map(|at| at + REFRESH_MINIMUM_AGE);
-        old_enough.max(self.paced_until).filter(|&at| at > self.now)
+        past(made).max(past(self.recorded.last_rotation)).map(|at| at + REFRESH_MINIMUM_AGE)
     }
 
     /// Status' record of the robot that was replaced: it counts only while `status.robot` is the other robot.

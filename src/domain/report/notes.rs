@@ -81,8 +81,14 @@ fn refresh(facts: &Facts<'_>) -> Option<String> {
     } else if !desired.enabled {
         Some("the refresh that was asked for waits until the account is enabled".to_owned())
     } else {
-        let early = observed.refresh_allowed_at(desired).is_some();
-        early.then(|| "the refresh that was asked for waits until the credential is a minute old".to_owned())
+        let at = observed.refresh_allowed_at(desired)?;
+        Some(if observed.refresh_is_paced() {
+            format!(
+                "the refresh that was asked for waits until {at}, since the credential was replaced several times in a row"
+            )
+        } else {
+            "the refresh that was asked for waits until the credential is a minute old".to_owned()
+        })
     }
 }
 

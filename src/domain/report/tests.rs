@@ -518,6 +518,20 @@ fn a_renewal_that_waits_for_an_overlap_wakes_at_its_end() {
 }
 
 #[test]
+fn a_refresh_that_waits_says_for_what() {
+    let wish = Desired { tokens: refresh("t"), ..desired() };
+    for (paced_until, said) in
+        [(None, "until the credential is a minute old"), (Some(at(900)), "until 2027-01-15T08:15:00Z, ")]
+    {
+        let view = View { now: at(30), paced_until, ..View::settled() };
+        let (status, wake) = pass(&view, &settled_status(), &wish, went_well(&view, 0));
+        let told = message_of(&status, kinds::SYNCED);
+        assert!(told.contains(said), "{told}");
+        assert_eq!(wake, Some(paced_until.unwrap_or(at(60))));
+    }
+}
+
+#[test]
 fn a_missing_service_account_is_a_note_and_no_failure() {
     let view = View::settled();
     let outcome = |plan: &Plan| Outcome {
