@@ -20,6 +20,10 @@ const CONTRACT: &str = "contract";
 /// The operator's tests take most of the time, and mostly wait: all others run beside them.
 const OPERATOR: &str = "operator";
 
+/// The package of the simulation, whose tests compute and wait for nothing, but for those against a real API server.
+const SIMULATION: &str = "harbor-robot-simulation";
+const OF_THE_SIMULATION: [&str; 2] = ["runs", "stories"];
+
 /// Which Harbor the operator's tests meet.
 const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
 
@@ -27,7 +31,7 @@ const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
 const RIGHTS: &str = "HARBOR_ROBOT_RIGHTS";
 
 /// Integration tests at once. They wait more than they work: as many as there are processors would leave these idle.
-const AT_ONCE: &str = "--test-threads=4";
+const AT_ONCE: &str = "--test-threads=8";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -94,31 +98,29 @@ impl Report {
         self.steps.push((name.to_owned(), outcome, begun.elapsed()));
     }
 
-    /// All tests. Those of the operator, which mostly wait, show how they get on. What only computes runs beside them with
-    /// what they leave of the processors, and is shown step by step, as each ends.
+    /// All tests. Those of the operator show how they get on; beside them are those that have servers and deadlines of their
+    /// own, too, and, with what all of these leave of the processors, what only computes. Each is shown as it ends.
     fn tests(&mut self) -> Result<()> {
-        let others = [
+        let computing = [
             ("unit and property tests", words("test --workspace --lib --bins")),
             ("documentation tests", words("test --workspace --doc")),
             ("contract with Harbor", [words("test --workspace --test"), words(CONTRACT)].concat()),
+            ("simulation", simulation()),
         ];
+        let integration = integration()?;
         let audit_logs = new_audit_logs(Rights::Shipped)?;
         std::thread::scope(|scope| {
-            let beside = scope.spawn(|| others.map(|(name, args)| aside(name, &args, &audit_logs)));
+            let computing = scope.spawn(|| computing.map(|(name, args)| aside(name, &args, &audit_logs, LOW)));
+            let integration = scope.spawn(|| aside("integration tests", &integration, &audit_logs, USUAL));
             self.step("operator", || {
                 println!("$ cargo {}", operator_tests().join(" "));
                 followed(command(&operator_tests()).env(AUDIT_LOGS, &audit_logs))
             });
-            self.steps.extend(beside.join().map_err(|_| anyhow!("the thread of the other tests panicked"))?);
-            anyhow::Ok(())
-        })?;
-        // They have servers and deadlines of their own.
-        self.step("integration tests", || {
-            let integration = integration()?;
-            println!("$ cargo {}", integration.join(" "));
-            followed(command(&integration).env(AUDIT_LOGS, &audit_logs))
-        });
-        Ok(())
+            let panicked = |_| anyhow!("the thread of the other tests panicked");
+            self.steps.push(integration.join().map_err(panicked)?);
+            self.steps.extend(computing.join().map_err(panicked)?);
+            Ok(())
+        })
     }
 
     fn finish(self) -> Result<()> {
@@ -224,13 +226,17 @@ fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     command
 }
 
-/// Runs cargo with a low priority, and shows what it said when it has ended.
-fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
+/// How nice what only computes is to everything else.
+const LOW: &str = "15";
+const USUAL: &str = "0";
+
+/// Runs cargo with a priority, and shows what it said when it has ended.
+fn aside(name: &str, args: &[String], audit_logs: &Path, niceness: &str) -> Step {
     let begun = Instant::now();
     let run = || -> Result<(Outcome, String)> {
         let cargo = command(args);
         let mut command = Command::new("nice");
-        command.args(["-n", "15"]).arg(cargo.get_program()).args(cargo.get_args());
+        command.args(["-n", niceness]).arg(cargo.get_program()).args(cargo.get_args());
         for (name, value) in cargo.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -240,7 +246,8 @@ fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
         if let Some(folder) = cargo.get_current_dir() {
             command.current_dir(folder);
         }
-        logged(command.env(AUDIT_LOGS, audit_logs), "aside.log", false)
+        let log = format!("{}.log", name.replace(' ', "-"));
+        logged(command.env(AUDIT_LOGS, audit_logs), &log, false)
     };
     let (outcome, text) = run().unwrap_or_else(|error| (Outcome::Failed(String::new()), format!("{error:#}\n")));
     let (took, word) = (begun.elapsed(), word(&outcome));
@@ -257,7 +264,13 @@ fn operator_tests() -> Vec<String> {
     [words("test --workspace --test"), words(OPERATOR), words("--"), words(AT_ONCE)].concat()
 }
 
-/// The arguments that run all other test targets but the contract's.
+/// The arguments that run what the simulation computes.
+fn simulation() -> Vec<String> {
+    let tests = OF_THE_SIMULATION.into_iter().flat_map(|name| ["--test", name]);
+    ["test", "--package", SIMULATION].into_iter().chain(tests).map(str::to_owned).collect()
+}
+
+/// The arguments that run all other test targets.
 fn integration() -> Result<Vec<String>> {
     let output = command(&["metadata", "--no-deps", "--format-version=1"]).output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).context("cargo metadata")?;
@@ -267,7 +280,7 @@ fn integration() -> Result<Vec<String>> {
         .flatten()
         .filter(|target| target["kind"][0] == "test")
         .filter_map(|target| target["name"].as_str())
-        .filter(|name| ![CONTRACT, OPERATOR].contains(name));
+        .filter(|name| ![CONTRACT, OPERATOR].contains(name) && !OF_THE_SIMULATION.contains(name));
     let tests = names.flat_map(|name| ["--test", name]).map(str::to_owned);
     Ok([words("test --workspace --no-fail-fast"), tests.collect(), words("--"), words(AT_ONCE)].concat())
 }

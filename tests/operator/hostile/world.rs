@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use harbor_robot_world::{Usage, poll};
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::scene::{Scene, Setting, Wide, condition};
 
@@ -13,6 +14,9 @@ const OTHERS: Duration = Duration::from_secs(10);
 /// What peak memory may grow by.
 const MEMORY: u64 = 16 << 20;
 
+/// Worlds at the same time: each has hundreds of accounts, and what must hold is held against the clock.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
 /// A scene of somebody honest, whose operator also keeps the hostile ones.
 pub struct World {
     pub group: &'static str,
@@ -20,15 +24,17 @@ pub struct World {
     failures: Vec<String>,
     honest: usize,
     before: Option<Usage>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl World {
     pub async fn new(group: &'static str, further: &[&str]) -> Self {
+        let turn = TURNS.acquire().await.expect("it is never closed");
         let args = ["--private-registry-hosts=127.0.0.1", "--tenant-poll-interval=3s", "--settle-after=1"];
         let args = args.iter().chain(&["--cluster-name=hostile"]).chain(further).map(ToString::to_string).collect();
         let plane = tokio::task::spawn_blocking(|| Wide::Crowded.plane()).await.expect("the control plane starts");
         let scene = Scene::new(Setting { plane: Some(plane), all_namespaces: true, args, ..Setting::default() }).await;
-        Self { group, scene, failures: Vec::new(), honest: 0, before: None }
+        Self { group, scene, failures: Vec::new(), honest: 0, before: None, _turn: turn }
     }
 
     /// Something did not hold.

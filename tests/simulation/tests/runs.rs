@@ -10,7 +10,7 @@ use harbor_robot_simulation::apart::run_apart;
 use harbor_robot_simulation::run::{Outcome, Settings};
 
 /// So many fit into a minute and a half of two cores.
-const SEEDS: &str = "100";
+const SEEDS: &str = "60";
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_harbor-robot-simulation");
 
