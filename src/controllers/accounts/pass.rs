@@ -11,6 +11,7 @@ use super::{errors, gather, prepare, remember};
 use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryTime, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_template::{Endpoint, SecretTemplate};
+use crate::cluster::secrets::AccountSecret;
 use crate::cluster::{self, accounts};
 use crate::controllers::index::Namespace;
 use crate::controllers::registries::ServedRegistry;
@@ -330,23 +331,25 @@ impl Pass<'_> {
         if here { &self.desired.entries } else { &[] }
     }
 
-    /// The form of the first Secret.
-    pub(super) fn first_template<'a>(&'a self, untouched: &'a [SecretEntry]) -> SecretTemplate<'a> {
-        self.template(self.entries_in(&self.secret_namespace), untouched)
+    /// The first Secret. `untouched`: see [`SecretTemplate::untouched`].
+    pub(super) fn first_secret<'a>(&'a self, untouched: &'a [SecretEntry]) -> AccountSecret<'a> {
+        self.secret_in(&self.secret_namespace, self.entries_in(&self.secret_namespace), untouched)
     }
 
-    /// The form of its copies.
-    pub(super) fn copy_template(&self) -> SecretTemplate<'_> {
-        self.template(&self.desired.entries, &[])
+    /// The copy of it in another namespace.
+    pub(super) fn copy_in<'a>(&'a self, namespace: &'a ObjectName, untouched: &'a [SecretEntry]) -> AccountSecret<'a> {
+        self.secret_in(namespace, &self.desired.entries, untouched)
     }
 
-    pub(super) fn template<'a>(
+    fn secret_in<'a>(
         &'a self,
+        namespace: &'a ObjectName,
         entries: &'a [SecretEntry],
         untouched: &'a [SecretEntry],
-    ) -> SecretTemplate<'a> {
-        let Self { owner, endpoint, desired, .. } = self;
-        SecretTemplate { owner, wish: &desired.secret, endpoint, entries, untouched }
+    ) -> AccountSecret<'a> {
+        let Self { ctx, owner, endpoint, desired, .. } = self;
+        let template = SecretTemplate { owner, wish: &desired.secret, endpoint, entries, untouched };
+        AccountSecret { client: &ctx.client, namespace, template }
     }
 
     pub(super) fn pinned(&self) -> PinnedRegistry {

@@ -14,7 +14,7 @@ use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::objects::Version;
 use crate::cluster::secret_template::Credential;
-use crate::cluster::secrets::{self, Copied, SecretSnapshot};
+use crate::cluster::secrets::{Copied, SecretSnapshot};
 use crate::controllers::index::{Namespace, digest};
 use crate::controllers::tracked::Tracked;
 use crate::deadline;
@@ -116,16 +116,15 @@ impl Run<'_, '_> {
         if !self.pass.key.is_system() {
             return Ok(());
         }
-        let client = &self.pass.ctx.client;
         for name in self.pass.places() {
             if name == self.pass.secret_namespace {
                 continue;
             }
             if released {
-                let template = self.pass.copy_template();
-                let live = secrets::read(client, &name, &template).await?;
+                let copy = self.pass.copy_in(&name, &[]);
+                let live = copy.read().await?;
                 if !self.pass.is_stray(&name, &live) {
-                    secrets::release(client, &name, &live, &template).await?;
+                    copy.release(&live).await?;
                 }
             } else {
                 match self.pass.remove_copy(&name).await {
@@ -168,7 +167,7 @@ impl Pass<'_> {
         held: &Credential,
     ) -> CopyResult {
         let ctx = self.ctx;
-        let form = self.copy_template().digest(held.expiration_time);
+        let form = self.copy_in(namespace, &[]).template.digest(held.expiration_time);
         let content = digest((primary.version(), form, &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
             return Ok(None);
@@ -204,9 +203,9 @@ impl Pass<'_> {
     ) -> Result<CopyResult, cluster::Error> {
         let ctx = self.ctx;
         let entries = &self.desired.entries;
-        let live = secrets::read(&ctx.client, namespace, &self.copy_template()).await?;
+        let live = self.copy_in(namespace, &[]).read().await?;
         let untouched = self.untouched(namespace, &live, entries).await?;
-        let copied = secrets::copy(&ctx.client, namespace, live, held, &self.template(entries, &untouched)).await?;
+        let copied = self.copy_in(namespace, &untouched).copy(live, held).await?;
         let (live, served) = match copied {
             Copied::Foreign => {
                 ctx.index.drop_copy(self.key, namespace);
@@ -244,7 +243,8 @@ impl Pass<'_> {
     /// Answers with the ServiceAccounts in which the entry is left, since a rule of the cluster protects them.
     pub(super) async fn remove_copy(&self, namespace: &ObjectName) -> Result<Vec<EntryLeft>, cluster::Error> {
         let (ctx, mut left) = (self.ctx, Vec::new());
-        let live = secrets::read(&ctx.client, namespace, &self.copy_template()).await?;
+        let copy = self.copy_in(namespace, &[]);
+        let live = copy.read().await?;
         let stray = self.is_stray(namespace, &live);
         if stray {
             tracing::debug!(account = %self.key, %namespace, "a copy that somebody else made is left alone");
@@ -255,7 +255,7 @@ impl Pass<'_> {
             left = refused;
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
-                secrets::delete(&ctx.client, namespace, &live).await?;
+                copy.delete(&live).await?;
             }
         }
         ctx.index.set_secret_entries(self.key, namespace, &[]);

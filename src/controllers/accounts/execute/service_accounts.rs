@@ -7,7 +7,7 @@ use super::super::Pass;
 use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;
-use crate::cluster::secrets::{self, SecretSnapshot};
+use crate::cluster::secrets::SecretSnapshot;
 use crate::cluster::service_accounts::{self, Found};
 use crate::controllers::index::{Copy, Entry};
 use crate::deadline;
@@ -236,8 +236,7 @@ impl Pass<'_> {
         untouched: &[SecretEntry],
     ) -> Result<SecretSnapshot, cluster::Error> {
         self.ctx.metrics.kube_write("secret");
-        let (client, template) = (&self.ctx.client, self.copy_template());
-        secrets::record_entries(client, namespace, live, &template, entries, untouched).await
+        self.copy_in(namespace, &[]).record_entries(live, entries, untouched).await
     }
 
     /// Notes that somebody took an entry of ours out; until when and why it is left alone if that happens too
