@@ -8,7 +8,7 @@ use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::secrets::SecretSnapshot;
-use crate::cluster::service_accounts::{self, Found};
+use crate::cluster::service_accounts::{self, Found, Wish};
 use crate::controllers::index::{Copy, Entry};
 use crate::deadline;
 use crate::domain::contest::Contest;
@@ -83,7 +83,7 @@ impl Pass<'_> {
         }
         let dropped: BTreeSet<SecretEntry> = recorded.into_iter().filter(|entry| !wanted.contains(entry)).collect();
         for entry in dropped.iter().filter(|entry| !untouched.contains(entry)) {
-            match service_accounts::remove(&ctx.client, namespace, entry, secret).await {
+            match service_accounts::keep(&ctx.client, namespace, entry, secret, Wish::Gone).await {
                 Ok(Found::Changed { from, to }) => {
                     ctx.index.leave_service_account(self.key, namespace, &entry.service_account, from, to);
                     ctx.metrics.kube_write("service-account");
@@ -143,15 +143,15 @@ impl Pass<'_> {
         for (entry, served) in wanted.iter().zip(served) {
             let name = &entry.service_account;
             let theirs = done.live.untouched().contains(entry);
-            let add = |served| service_accounts::add(&ctx.client, namespace, entry, secret, served);
-            let mut found = add(served || theirs).await;
+            let keep = |wish| service_accounts::keep(&ctx.client, namespace, entry, secret, wish);
+            let mut found = keep(if served || theirs { Wish::AsIs } else { Wish::There }).await;
             if let Ok(Found::TakenOut { by, .. }) = &found {
                 match served.then(|| self.back_off(namespace, entry, by.as_deref())).flatten() {
                     None => {
                         if theirs {
                             done.live = self.touch(namespace, &done.live, entry).await?;
                         }
-                        found = add(false).await;
+                        found = keep(Wish::There).await;
                     }
                     Some((until, failure)) => {
                         done.contested = Some(failure);
@@ -195,7 +195,7 @@ impl Pass<'_> {
             return Ok(untouched);
         }
         for entry in wanted.iter().filter(|entry| !recorded.contains(entry)) {
-            let found = service_accounts::find(&self.ctx.client, namespace, entry, secret).await?;
+            let found = service_accounts::keep(&self.ctx.client, namespace, entry, secret, Wish::AsIs).await?;
             if !matches!(found, Found::TakenOut { .. }) {
                 untouched.push(entry.clone());
             }
