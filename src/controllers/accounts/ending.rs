@@ -19,18 +19,14 @@ use crate::registry;
 
 impl Pass<'_> {
     /// Stops all but deletion; Ready stays what it was.
-    pub(super) async fn suspend(mut self) -> Outcome {
+    pub(super) async fn suspend(mut self) -> Result<Outcome, Outcome> {
         let by = if self.account.is_suspended() { "spec.suspend" } else { "the registry's spec.suspend" };
         let before = self.account.status.clone().unwrap_or_default();
         let (unread, now) = (self.unread(&before), self.registry_now());
         let wake = unread.next_look().map(|at| self.ctx.instant_of(at, now));
-        match self.write_status(unread.suspended(by)).await {
-            Ok(()) => {
-                self.ctx.index.update(self.key, |entry| entry.wake = wake);
-                Outcome::Settled { wake }
-            }
-            Err(error) => errors::of_kube(&error),
-        }
+        self.write_status(unread.suspended(by)).await?;
+        self.ctx.index.update(self.key, |entry| entry.wake = wake);
+        Ok(Outcome::Settled { wake })
     }
 
     fn unread<'s>(&self, before: &'s AccountStatus) -> Unread<'s> {
@@ -38,15 +34,12 @@ impl Pass<'_> {
     }
 
     /// Gathering ended early: says why and waits for the right thing.
-    pub(super) async fn stopped(mut self, stop: gather::Stop) -> Outcome {
+    pub(super) async fn stopped(mut self, stop: gather::Stop) -> Result<Outcome, Outcome> {
         let of_harbor = matches!(stop, gather::Stop::Registry(_) | gather::Stop::Trouble(_));
-        let (mut failure, next, lost) = match self.reason(stop).await {
-            Ok(reason) => reason,
-            Err(ended) => return ended,
-        };
+        let (mut failure, next, lost) = self.reason(stop).await?;
         let next = self.once(next);
         if next == Outcome::Again {
-            return next;
+            return Ok(next);
         }
         if self.is_deleting() {
             failure.message.push_str(match self.desired.retain {
@@ -55,10 +48,8 @@ impl Pass<'_> {
                 true => "",
             });
         }
-        match self.tell_failure(failure, lost).await {
-            Ok(()) => next,
-            Err(error) => errors::of_kube(&error),
-        }
+        self.tell_failure(failure, lost).await?;
+        Ok(next)
     }
 
     /// Why gathering ended, what comes next, and whether what is published is lost; `Err` = there is nothing to tell.
@@ -69,9 +60,9 @@ impl Pass<'_> {
             // Of what only a person can put right the account tells.
             gather::Stop::Kube(error) if error.class() == registry::Class::UserFix => {
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent: true };
-                (failure, errors::of_kube(&error))
+                (failure, error.into())
             }
-            gather::Stop::Kube(error) => return Err(errors::of_kube(&error)),
+            gather::Stop::Kube(error) => return Err(error.into()),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
                 (failure, WaitFor::Poll(&self.registry.key).into())
@@ -81,10 +72,8 @@ impl Pass<'_> {
                 let wake = self.ctx.index.get(self.key).and_then(|entry| entry.wake);
                 // Something else may have asked for this pass, too.
                 let next = if self.ctx.index.is_quiet(self.key) { Outcome::Settled { wake } } else { Outcome::Again };
-                match self.tell_failure(failure, false).await {
-                    Ok(()) => return Err(next),
-                    Err(error) => return Err(errors::of_kube(&error)),
-                }
+                self.tell_failure(failure, false).await?;
+                return Err(next);
             }
             gather::Stop::Wait => return Err(WaitFor::Registry(&self.registry.key).into()),
             gather::Stop::Registry(error) if error.is_of_login() => {
@@ -217,10 +206,8 @@ pub(super) async fn without_registry(
     let unread = unread(ctx, &account, &before, now);
     let next_look = unread.next_look().map(|at| ctx.instant_of(at, now));
     let registry = name.as_ref().map_or(WaitFor::DefaultRegistry, WaitFor::Registry);
-    match write_status(ctx, key, &mut account, unread.failed(failure, false)).await {
-        Ok(()) => registry.until(next_look),
-        Err(error) => errors::of_kube(&error),
-    }
+    let written = write_status(ctx, key, &mut account, unread.failed(failure, false)).await;
+    written.map_or_else(Outcome::from, |()| registry.until(next_look))
 }
 
 /// Writes status if it differs.

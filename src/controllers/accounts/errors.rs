@@ -13,12 +13,14 @@ use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind};
 
 /// After a failed Kubernetes call.
-pub(crate) fn of_kube(error: &crate::cluster::Error) -> Outcome {
-    let outcome = of_class(error.class());
-    if matches!(outcome, Outcome::Failed { .. }) {
-        tracing::warn!(%error, "a Kubernetes call failed");
+impl From<crate::cluster::Error> for Outcome {
+    fn from(error: crate::cluster::Error) -> Self {
+        let outcome = of_class(error.class());
+        if matches!(outcome, Self::Failed { .. }) {
+            tracing::warn!(%error, "a Kubernetes call failed");
+        }
+        outcome
     }
-    outcome
 }
 
 fn of_class(class: Class) -> Outcome {

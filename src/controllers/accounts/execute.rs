@@ -287,7 +287,7 @@ impl Run<'_, '_> {
             Trouble::Kube(error) => {
                 let permanent = error.class() == Class::UserFix;
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent };
-                (Some(failure), errors::of_kube(&error))
+                (Some(failure), error.into())
             }
             Trouble::Registry(error) => {
                 let let_go = self.observed.deleting && self.pass.is_let_go_by(&error);

@@ -75,14 +75,15 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
             Ok(Some(account)) => account,
             Ok(None) => return remember::forget(&ctx, &key, false),
             Err(cluster::Error::Unreadable(object)) => return unreadable::account(&ctx, *object),
-            Err(error) => return errors::of_kube(&error),
+            Err(error) => return error.into(),
         },
     };
     if ctx.gaps.readable(account.kind(), &account.metadata) {
         tracing::info!(account = %key, "the account can be read again");
     }
     let started = Instant::now();
-    let outcome = Box::pin(reconcile(&ctx, &key, account, cause, from_event, shown)).await;
+    let ended = Box::pin(reconcile(&ctx, &key, account, cause, from_event, shown)).await;
+    let outcome = ended.unwrap_or_else(|ended| ended);
     ctx.metrics.pass(errors::label(&outcome), started.elapsed());
     outcome
 }
@@ -94,16 +95,13 @@ async fn reconcile(
     cause: Cause,
     from_event: bool,
     shown: Version,
-) -> Outcome {
+) -> Result<Outcome, Outcome> {
     let deleting = objects::is_deleting(&account.metadata);
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     if deleting && !finalizer {
-        return Outcome::Settled { wake: None };
+        return Ok(Outcome::Settled { wake: None });
     }
-    let mut pass = match Box::pin(prepare::prepare(ctx, key, account, cause, from_event, shown)).await {
-        Ok(pass) => pass,
-        Err(ended) => return ended,
-    };
+    let mut pass = Box::pin(prepare::prepare(ctx, key, account, cause, from_event, shown)).await?;
     pass.note_secret_entries();
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
@@ -116,7 +114,7 @@ async fn reconcile(
         let failure = Failure { reason: "RegistryDeleting", message, permanent: true };
         let outcome = without_registry(ctx, key, pass.account, &failure).await;
         ctx.index.remove(key);
-        return outcome;
+        return Ok(outcome);
     }
     if let Some(why) = pass.home_fails() {
         return pass.stopped(gather::Stop::Home(why)).await;
@@ -132,7 +130,7 @@ async fn reconcile(
 
 impl Pass<'_> {
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
-    pub(super) fn home_fails(&self) -> Option<Failure> {
+    fn home_fails(&self) -> Option<Failure> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;
         let at_rest = self.cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
         self.registry
@@ -142,7 +140,7 @@ impl Pass<'_> {
             .filter(|_| at_rest && self.registry.trouble.is_none())
     }
 
-    pub(super) async fn run(mut self) -> Outcome {
+    async fn run(mut self) -> Result<Outcome, Outcome> {
         let status = self.account.status.clone().unwrap_or_default();
         // A person's edit of the spec is served whenever it comes, and so are projects that come and go.
         let edited = status.observed_generation != self.account.metadata.generation
@@ -154,12 +152,8 @@ impl Pass<'_> {
             Err(stop) => return self.stopped(stop).await,
         };
         let Planned { gathered, situation, plan } = &planned;
-        if self.from_event && plan.needs_the_account() {
-            match self.is_the_latest().await {
-                Ok(true) => {}
-                Ok(false) => return Outcome::Again,
-                Err(error) => return errors::of_kube(&error),
-            }
+        if self.from_event && plan.needs_the_account() && !self.is_the_latest().await? {
+            return Ok(Outcome::Again);
         }
         // A robot is neither made for a part of the wish, nor for nothing; one that there is goes on with the rest.
         let has_robot = situation.all_ours().next().is_some();
@@ -174,7 +168,7 @@ impl Pass<'_> {
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
         let done = self.execute(gathered, plan).await;
         if done.removed {
-            return remember::forget(self.ctx, self.key, !self.desired.retain);
+            return Ok(remember::forget(self.ctx, self.key, !self.desired.retain));
         }
         self.note_pace(plan, situation, &done, edited);
         if done.stale {
@@ -182,13 +176,13 @@ impl Pass<'_> {
                 entry.slots = None;
                 entry.secret.leave(done.live.version());
             });
-            return done.next.unwrap_or(Outcome::Again);
+            return Ok(done.next.unwrap_or(Outcome::Again));
         }
         Box::pin(self.conclude(&planned, &status, done)).await
     }
 
     /// Says in the status what came of it, and remembers what was left.
-    async fn conclude(mut self, planned: &Planned, status: &AccountStatus, done: Done) -> Outcome {
+    async fn conclude(mut self, planned: &Planned, status: &AccountStatus, done: Done) -> Result<Outcome, Outcome> {
         let Planned { gathered, situation, plan } = planned;
         let facts = Facts {
             status,
@@ -213,9 +207,7 @@ impl Pass<'_> {
         // What waited for a namespace that could not be written to need not any longer.
         let caught_up = gathered.observed.behind && !spread::is_behind(&next);
         self.tell(status, &next, &done.outcome, plan);
-        if let Err(error) = self.write_status(next).await {
-            return errors::of_kube(&error);
-        }
+        self.write_status(next).await?;
         self.ctx.index.update(self.key, |entry| {
             entry.slots = done.slots;
             (entry.renamed, entry.home_fails) = (false, false);
@@ -224,12 +216,9 @@ impl Pass<'_> {
             entry.wake = wake;
         });
         if (plan.look_again || done.secret_outdated || caught_up) && done.outcome.failure.is_none() {
-            return Outcome::Again;
+            return Ok(Outcome::Again);
         }
-        match done.next {
-            Some(outcome) => outcome,
-            None => Outcome::Settled { wake },
-        }
+        Ok(done.next.unwrap_or(Outcome::Settled { wake }))
     }
 
     /// Reads and plans; what is remembered is read after all where a plan would change it.
@@ -292,7 +281,7 @@ impl Pass<'_> {
 
     /// True if the API server has the account as the event brought it. Events come late, by a minute and more where the server
     /// lags: the account may have gone since.
-    pub(super) async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
+    async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
         let seen = |account: &Account| (account.metadata.uid.clone(), Version::of(&account.metadata));
         match accounts::read(&self.ctx.client, self.key.namespace.as_ref(), &self.key.name).await {
             Ok(found) => Ok(found.is_some_and(|found| seen(&found) == seen(&self.account))),
@@ -307,7 +296,7 @@ impl Pass<'_> {
     }
 
     /// When to look again at what no watch and no sweep tells of.
-    pub(super) fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
+    fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
         match plan.blocker? {
             // A stranger's Secret carries no label of ours.
             Blocker::SecretNotOwned => Some(deadline::from_now(self.registry.poll_interval(&self.ctx.settings))),
@@ -352,7 +341,7 @@ impl Pass<'_> {
         AccountSecret { client: &ctx.client, namespace, template }
     }
 
-    pub(super) fn pinned(&self) -> PinnedRegistry {
+    fn pinned(&self) -> PinnedRegistry {
         PinnedRegistry {
             kind: self.registry.object.kind,
             name: self.registry.object.name().to_owned(),
@@ -360,7 +349,7 @@ impl Pass<'_> {
         }
     }
 
-    pub(super) fn is_suspended(&self) -> bool {
+    fn is_suspended(&self) -> bool {
         let all = self.registry.object.spec.suspend.unwrap_or_default();
         all || (self.account.is_suspended() && !self.exceeds_grants())
     }
