@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::clock::Steady;
-use crate::cluster::events::{Events, Note};
+use crate::cluster::events::Events;
 use crate::deadline;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
@@ -191,10 +191,9 @@ impl Context {
         reason: &str,
         text: String,
     ) -> impl Future<Output = ()> + use<> {
-        let note = Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
-        let (events, now) = (self.events.clone(), self.wall_time());
+        let (events, reason, now) = (self.events.clone(), reason.to_owned(), self.wall_time());
         self.metrics.kube_write("event");
-        async move { events.publish(&object, note, now).await }
+        async move { events.publish(object, warning, reason, &text, now).await }
     }
 
     /// Waits; false if the operator is to end first.
