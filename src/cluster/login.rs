@@ -6,10 +6,10 @@ use kube::api::Api;
 use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::objects::{Partial, Version};
+use super::objects::{self, Partial, Version};
 use super::{Error, in_namespace, within};
 use crate::api::{CaCertificatesKind, CaCertificatesRef, InvalidName, LoginSecretRef, ObjectName, SecretKeyRef, keys};
-use crate::decode::Lenient;
+use crate::domain::digest;
 use crate::domain::password::{self, PasswordError, Shape};
 
 /// How the operator logs in to a registry.
@@ -95,20 +95,14 @@ pub async fn read(
         return Err(LoginError::NotMarked(text));
     }
     let text = |key: &str| {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.0.clone());
-        bytes
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
-            .filter(|text| !text.is_empty())
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+        let text = bytes.and_then(|bytes| std::str::from_utf8(&bytes.0).ok()).map(without_line_end);
+        text.filter(|text| !text.is_empty()).ok_or_else(|| {
+            LoginError::Missing(format!("Secret {name} in namespace {namespace} has no text under the key {key}"))
+        })
     };
-    let missing = |key: &str| {
-        LoginError::Missing(format!("Secret {name} in namespace {namespace} has no text under the key {key}"))
-    };
-    Ok(Login {
-        username: text("username").ok_or_else(|| missing("username"))?,
-        password: text("password").ok_or_else(|| missing("password"))?.into(),
-        version: Version::of(&secret.metadata),
-    })
+    let (username, password) = (text("username")?.to_owned(), text("password")?.into());
+    Ok(Login { username, password, version: Version::of(&secret.metadata) })
 }
 
 /// Reads a CA bundle (PEM) from a ConfigMap or a Secret. A ConfigMap holds nothing secret, so it needs no mark.
@@ -126,9 +120,8 @@ pub async fn read_ca_certificates(
         ObjectName::new(name).map_err(|_| LoginError::Missing(no_name("spec.tls.caCertificatesRef.name", name)))?;
     let text = match kind {
         CaCertificatesKind::ConfigMap => {
-            let api: Api<Lenient<ConfigMap>> = in_namespace(client, namespace);
-            let found = within(api.get_opt(&name)).await?.map(Lenient::into_result).transpose().map_err(Error::from)?;
-            found.and_then(|map| map.data?.remove(key))
+            let map: Option<ConfigMap> = objects::read(&in_namespace(client, namespace), &name).await?;
+            ("ConfigMap", map.and_then(|map| map.data?.remove(key)))
         }
         CaCertificatesKind::Secret => {
             let secret = read_secret(client, namespace, &name).await?;
@@ -137,12 +130,8 @@ pub async fn read_ca_certificates(
                 return Err(LoginError::NotMarked(text));
             }
             let bytes = secret.and_then(|secret| secret.data?.remove(key));
-            bytes.and_then(|bytes| String::from_utf8(bytes.0).ok())
+            ("Secret", bytes.and_then(|bytes| String::from_utf8(bytes.0).ok()))
         }
-    };
-    let kind = match kind {
-        CaCertificatesKind::ConfigMap => "ConfigMap",
-        CaCertificatesKind::Secret => "Secret",
     };
     text.ok_or_else(|| {
         LoginError::Missing(format!("{kind} {name} in namespace {namespace} has no CA bundle under the key {key}"))
@@ -178,8 +167,7 @@ pub enum PasswordProblem {
     NotMarked(String),
 }
 
-/// Reads an own password and compares it with the published one. A line end at its end is not part of it: editors and
-/// `--from-file` leave one.
+/// Reads an own password and compares it with the published one.
 ///
 /// # Errors
 /// The API server does not answer or refuses it; what is wrong with the password is in the answer.
@@ -225,11 +213,15 @@ fn password_in(mut secret: Secret, source: &SecretKeyRef) -> Result<SecretString
         let text = format!("Secret {name} of spec.passwordSecretRef has no key {key}");
         return Err(PasswordProblem::Missing(text));
     };
-    let text = String::from_utf8(bytes.0).map_err(|_| PasswordError::NotText);
-    let text = text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned());
-    let checked = text.and_then(|text| password::check(shape_of(&text)).map(|()| text));
+    let text = std::str::from_utf8(&bytes.0).map_err(|_| PasswordError::NotText).map(without_line_end);
+    let checked = text.and_then(|text| password::check(shape_of(text)).map(|()| text));
     checked.map(SecretString::from).map_err(|error| {
         PasswordProblem::Invalid(format!("key {key} in Secret {name} of spec.passwordSecretRef: {error}"))
+/// Editors and `--from-file` leave one.
+fn without_line_end(text: &str) -> &str {
+    text.trim_end_matches(['\n', '\r'])
+}
+
     })
 }
 
@@ -255,8 +247,7 @@ pub async fn secret_version(client: &Client, namespace: &ObjectName, name: &Obje
 }
 
 async fn read_secret(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<Secret>, Error> {
-    let api: Api<Lenient<Secret>> = in_namespace(client, namespace);
-    Ok(within(api.get_opt(name)).await?.map(Lenient::into_result).transpose()?)
+    objects::read(&in_namespace(client, namespace), name).await
 }
 
 #[cfg(test)]
