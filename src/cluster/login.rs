@@ -26,10 +26,7 @@ pub struct Login {
 impl Login {
     /// A digest of name and password that tells whether either changed. Kept in memory only.
     pub fn fingerprint(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        let mut hash = DefaultHasher::new();
-        (&self.username, self.password.expose_secret()).hash(&mut hash);
-        hash.finish()
+        digest((&self.username, self.password.expose_secret()))
     }
 }
 
@@ -61,7 +58,7 @@ pub enum Trust {
 fn unmarked(secret: &Secret, namespace: &ObjectName, name: &ObjectName, wanted: &str) -> Option<String> {
     let label = keys::LABEL_USE;
     let found = secret.metadata.labels.as_ref().and_then(|labels| labels.get(label));
-    (found.map(String::as_str) != Some(wanted)).then(|| {
+    found.is_none_or(|found| found != wanted).then(|| {
         format!(
             "Secret {name} in namespace {namespace} lacks the label {label}={wanted}, by which its owner allows this use: \
              kubectl label secret -n {namespace} {name} {label}={wanted}"
@@ -118,7 +115,7 @@ pub async fn read_ca_certificates(
     let CaCertificatesRef { kind, name, key } = source;
     let name =
         ObjectName::new(name).map_err(|_| LoginError::Missing(no_name("spec.tls.caCertificatesRef.name", name)))?;
-    let text = match kind {
+    let (kind, text) = match kind {
         CaCertificatesKind::ConfigMap => {
             let map: Option<ConfigMap> = objects::read(&in_namespace(client, namespace), &name).await?;
             ("ConfigMap", map.and_then(|map| map.data?.remove(key)))
@@ -217,12 +214,12 @@ fn password_in(mut secret: Secret, source: &SecretKeyRef) -> Result<SecretString
     let checked = text.and_then(|text| password::check(shape_of(text)).map(|()| text));
     checked.map(SecretString::from).map_err(|error| {
         PasswordProblem::Invalid(format!("key {key} in Secret {name} of spec.passwordSecretRef: {error}"))
+    })
+}
+
 /// Editors and `--from-file` leave one.
 fn without_line_end(text: &str) -> &str {
     text.trim_end_matches(['\n', '\r'])
-}
-
-    })
 }
 
 fn shape_of(text: &str) -> Shape {

@@ -6,7 +6,6 @@ mod service_accounts;
 mod shared;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +19,7 @@ use crate::domain::robot::{Home, Robot};
 
 pub use entry::{AccountSlots, Contests, Entry, PasswordSeen, State, Told};
 use secret_copies::SecretCopies;
+pub use crate::domain::digest;
 pub use secret_copies::{Copy, Namespace};
 use service_accounts::Named;
 use shared::Shared;
@@ -202,12 +202,10 @@ fn intern(names: &mut Shared<str>, name: &str) -> Option<ObjectName> {
 
 /// The digest of a robot: changes whenever Harbor shows anything that a pass would act on.
 pub fn robot_digest(robot: &Robot) -> u64 {
-    let mut hash = DefaultHasher::new();
     let fresh = is_never_updated(robot.creation_time, robot.update_time);
-    (robot.id, robot.creation_time, &robot.name, &robot.description).hash(&mut hash);
-    (robot.disabled, robot.foreign_effect, robot.expiration_time, &robot.permissions).hash(&mut hash);
-    (!fresh).then_some(robot.update_time).hash(&mut hash);
-    hash.finish()
+    let is = (robot.id, robot.creation_time, &robot.name, &robot.description);
+    let may = (robot.disabled, robot.foreign_effect, robot.expiration_time, &robot.permissions);
+    digest((is, may, (!fresh).then_some(robot.update_time)))
 }
 
 /// Tells a robot from all others: ids run again after a restore of Harbor.
@@ -218,13 +216,6 @@ pub fn robot_identity(id: i64, creation_time: RegistryTime) -> u64 {
 /// The digest of both slots, from that of the robot in each.
 pub fn slots_digest(robots: [Option<u64>; 2]) -> u64 {
     digest(robots)
-}
-
-/// A digest of anything that can be hashed.
-pub fn digest(value: impl Hash) -> u64 {
-    let mut hash = DefaultHasher::new();
-    value.hash(&mut hash);
-    hash.finish()
 }
 
 #[cfg(test)]
