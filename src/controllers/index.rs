@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::Key;
 use super::tracked::Shown;
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
@@ -17,9 +19,9 @@ use crate::cluster::secret_template::SecretSummary;
 use crate::domain::observed::is_never_updated;
 use crate::domain::robot::{Home, Robot};
 
+pub use crate::domain::digest;
 pub use entry::{AccountSlots, Contests, Entry, PasswordSeen, State, Told};
 use secret_copies::SecretCopies;
-pub use crate::domain::digest;
 pub use secret_copies::{Copy, Namespace};
 use service_accounts::Named;
 use shared::Shared;
@@ -69,6 +71,11 @@ impl Index {
             None => None,
         };
         Some(Key { namespace, name })
+    }
+
+    /// The key of the account with this metadata; `None` only of what no API server stores.
+    pub fn key_of(&self, meta: &ObjectMeta) -> Option<Key> {
+        self.key(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
     }
 
     /// A home, shared.

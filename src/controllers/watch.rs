@@ -34,8 +34,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     let observe = |seen: Seen<Account>| match seen {
         Seen::Is(account, shown) => {
             let again = ctx.gaps.readable(account.kind(), &account.metadata);
-            // No API server stores a name that is none.
-            let Some(key) = ctx.index.key(account.metadata.namespace.as_deref(), account.name()) else { return };
+            let Some(key) = ctx.index.key_of(&account.metadata) else { return };
             if again {
                 // Whatever it was when it could be read last.
                 tracing::info!(account = %key, "the account can be read again");
