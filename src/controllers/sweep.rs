@@ -170,7 +170,12 @@ impl Sweep<'_> {
         let (ctx, name, capabilities) = (self.ctx, &self.state.key, &self.state.session.capabilities);
         tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
         if let Error::ListTooLong { .. } = error {
-            self.unseen = Some(unseen_in(name, home, error));
+            let place = registries::place_of(home);
+            let message = format!(
+                "registry {name}: the robots of {place} are not compared with what was left there: {error}; delete some, or \
+                 use several projects"
+            );
+            self.unseen = Some(Failure::lasting(error.reason(), message));
         }
         // What lasts must not keep everything else from being told.
         let lasts = error.class() == Class::UserFix || capabilities.why_home_fails(home).is_some();
@@ -209,7 +214,7 @@ impl Sweep<'_> {
                 if let Error::ListTooLong { .. } = error {
                     let message =
                         format!("registry {name}: patterns of projects are not compared with what there is: {error}");
-                    self.unseen.get_or_insert(Failure { reason: error.reason(), message, permanent: true });
+                    self.unseen.get_or_insert(Failure::lasting(error.reason(), message));
                 }
                 Ok(())
             }

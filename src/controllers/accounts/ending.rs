@@ -59,7 +59,7 @@ impl Pass<'_> {
             gather::Stop::Ending => return Err(Outcome::Settled { wake: None }),
             // Of what only a person can put right the account tells.
             gather::Stop::Kube(error) if error.class() == registry::Class::UserFix => {
-                let failure = Failure { reason: error.reason(), message: error.to_string(), permanent: true };
+                let failure = Failure::lasting(error.reason(), error.to_string());
                 (failure, error.into())
             }
             gather::Stop::Kube(error) => return Err(error.into()),

@@ -323,7 +323,7 @@ impl Run<'_, '_> {
         let waiting = waiting.map(|row| format!("namespace {} does not exist yet", row.name));
         outcome.notes.extend(waiting.take(NAMESPACES_NOTED));
         if let Some(message) = done.rows.as_deref().and_then(summary) {
-            outcome.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
+            outcome.undone = Some(Failure::lasting("NamespacesFailed", message));
         }
         outcome.robot = target.and_then(|slot| self.robots[slot.index()].clone());
         outcome.unproven = target.is_some() && self.written == target && !self.proven;

@@ -111,7 +111,7 @@ async fn reconcile(
     }
     if !finalizer && pass.registry.is_deleting() {
         let message = format!("registry {} is being deleted and takes no new accounts", pass.registry.key);
-        let failure = Failure { reason: "RegistryDeleting", message, permanent: true };
+        let failure = Failure::lasting("RegistryDeleting", message);
         let outcome = without_registry(ctx, key, pass.account, &failure).await;
         ctx.index.remove(key);
         return Ok(outcome);

@@ -55,7 +55,7 @@ impl Run<'_, '_> {
                 "{entry}{} are not as they should be: Kubernetes refuses the change: {why}",
                 self.pass.place(namespace)
             );
-            self.done.outcome.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
+            self.done.outcome.undone = Some(Failure::lasting("KubernetesRefused", message));
         }
         self.left.extend(served.refused.iter().cloned());
         self.done.wake = [self.done.wake, served.wake].into_iter().flatten().min();
@@ -266,6 +266,6 @@ impl Pass<'_> {
             self.desired.secret.name,
             by.unwrap_or("somebody")
         );
-        Some((until, Failure { reason: "ServiceAccountContested", message, permanent: true }))
+        Some((until, Failure::lasting("ServiceAccountContested", message)))
     }
 }
