@@ -226,13 +226,13 @@ impl Pass<'_> {
             SecretSeen::Foreign => false,
         };
         let version = gathered.live.version();
+        let now = Instant::now();
         self.ctx.index.update(self.key, |entry| {
             if disturbed && entry.secret.is_left() && entry.secret.left() != version {
-                let _ = entry.contest(|contests| &mut contests.secret);
+                entry.contests.get_or_insert_default().secret.note(now);
             }
             entry.secret.read(version, shown);
             if let Some(contests) = &entry.contests {
-                let now = Instant::now();
                 gathered.secret_contested = contests.secret.until(now).filter(|_| disturbed);
                 gathered.observed.paced_until = contests.repairs.until(gathered.observed.now);
                 gathered.renewal_paced_until = contests.renewals.until(gathered.observed.now);

@@ -244,10 +244,8 @@ impl Pass<'_> {
     fn back_off(&self, namespace: &ObjectName, entry: &SecretEntry, by: Option<&str>) -> Option<(Instant, Failure)> {
         let (now, mut contested) = (Instant::now(), None);
         let mut note = |contest: &mut Contest| {
-            contested = contest.until(now).or_else(|| {
-                contest.note(now);
-                contest.until(now)
-            });
+            contest.note(now);
+            contested = contest.until(now);
         };
         if self.key.is_system() && *namespace != self.secret_namespace {
             // What one team does is held against no other.
