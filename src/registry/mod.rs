@@ -127,6 +127,13 @@ pub struct RobotUpdate {
     pub permissions: Permissions,
 }
 
+/// Leaves the robot as it is.
+impl From<Robot> for RobotUpdate {
+    fn from(Robot { home, name, description, lifetime, disabled, permissions, .. }: Robot) -> Self {
+        Self { home, name, description, lifetime, disabled, permissions }
+    }
+}
+
 /// Harbor's settings that concern robots (`/configurations`; recorded in the contract's `31-prefix-change` and
 /// `32-configurations`), as read, or as a change of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

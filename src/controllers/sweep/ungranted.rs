@@ -117,15 +117,7 @@ impl<'a> Fence<'a> {
         if !self.state.may_update(home) || robot.permissions.is_empty() {
             return Ok(false);
         }
-        let disabled = RobotUpdate {
-            home: robot.home,
-            name: robot.name,
-            description: robot.description,
-            lifetime: robot.lifetime,
-            disabled: true,
-            permissions: robot.permissions,
-        };
-        match client.update(robot.id, &disabled).await {
+        match client.update(robot.id, &RobotUpdate { disabled: true, ..robot.into() }).await {
             Ok(()) => Ok(true),
             Err(error) if error.class() == Class::UserFix => Ok(false),
             Err(error) => Err(error),
