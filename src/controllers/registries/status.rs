@@ -40,9 +40,9 @@ fn login_record(state: &ServedRegistry, kind: registry::LoginKind, before: &Regi
     let expiration_time = state.session.login_expiry();
     // A start forgets what was learned, and the next try tells it again.
     let same = before.login.as_ref().filter(|login| login.name == state.session.login_name);
-    let may_update = state.session.capabilities.may_update_projects();
+    let may_update = state.session.capabilities.updates().may_in_projects();
     let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
-    let may_update_system = state.session.capabilities.may_update(&Home::System);
+    let may_update_system = state.session.capabilities.updates().may(&Home::System);
     let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
     let permissions = state.session.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
     let name = state.session.login_name.clone();

@@ -1,10 +1,11 @@
 //! The steps that call Harbor: make, change, delete a robot, give it a secret, and the login that proves a change.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::super::restart::expected;
 use super::{Run, Trouble};
-use crate::controllers::index::robot_identity;
 use crate::api::RobotRecord;
+use crate::controllers::index::robot_identity;
 use crate::domain::mark;
 use crate::domain::plan::{Plan, Purpose, Target};
 use crate::domain::robot::{Lifetime, Robot};
@@ -27,9 +28,9 @@ impl Run<'_, '_> {
         let record = RobotRecord { id, name, creation_time, update_time: None, expiration_time };
         self.robots[slot.index()] = Some(expected(&self.pass.desired, &record));
         self.created = Some(slot);
-        let identity = robot_identity(created.id, created.creation_time);
+        let identity = robot_identity(id, creation_time);
         self.pass.ctx.index.update(self.pass.key, |entry| entry.see_mark(slot.index(), identity));
-        self.secret = Some(created.secret);
+        self.secret = Some(secret);
         Ok(())
     }
 
@@ -84,14 +85,14 @@ impl Run<'_, '_> {
         let place = registry.place(&self.pass.desired.home);
         match result {
             Ok(answer) => {
-                registry.session.capabilities.update_accepted(place);
+                registry.session.capabilities.updates().accepted(place);
                 Ok(answer)
             }
             Err(registry::Error::Forbidden { needs, message }) if registry.says_no(&message) => {
                 // What a robot may do changes with its permissions only, which are compared: it is asked again at once.
                 let robot = registry.is_robot();
                 let apart = if robot { Duration::ZERO } else { SECOND_LOOK };
-                let believed = registry.session.capabilities.update_refused(place, apart);
+                let believed = registry.session.capabilities.updates().refused(place, Instant::now(), apart);
                 if believed {
                     tracing::info!(registry = %self.pass.registry.key, "the login may not update robots");
                 }

@@ -151,14 +151,14 @@ fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
     let changed = state.session.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
-    let refused = state.session.capabilities.may_update(&Home::Project(String::new())) == Some(false);
+    let refused = state.session.capabilities.updates().may(&Home::Project(String::new())) == Some(false);
     let given_back = refused && own.is_some_and(|own| own.updates_robots);
     if changed || given_back {
         tracing::info!(registry = %name, "the login was given other permissions");
-        state.session.capabilities.forget_updates();
+        state.session.capabilities.updates().forget();
         ctx.registries.change(name, |state| state.rights_returned += u32::from(given_back));
     } else if own.is_none() {
-        state.session.capabilities.forget_updates();
+        state.session.capabilities.updates().forget();
     }
 }
 
