@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::connect::{Connected, connect};
+use super::super::connect::connect;
 use super::super::login_robot::{self, LoginRobot};
 use super::super::{ServedRegistry, Trouble};
 use super::REPROBE;
@@ -45,7 +45,7 @@ pub(super) async fn ask(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Opti
 /// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
 async fn ask_who_we_are(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Result<ServerInfo, Trouble> {
     let name = &state.key;
-    let Connected { client, missing } = connect(ctx, state).await?;
+    let (client, missing) = connect(ctx, state).await?;
     if let Some(missing) = missing {
         return ask_kept(ctx, state, &client, missing).await;
     }
@@ -64,7 +64,7 @@ async fn ask_who_we_are(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Resu
     ctx.registries.change(name, |state| state.trouble = Some(Trouble::suspected(name)));
     tokio::time::sleep(SECOND_TRY).await;
     let Some(state) = &ctx.registries.get(name) else { return Err(Trouble::from_error(state, &Error::Unauthorized)) };
-    let Connected { client, missing } = connect(ctx, state).await?;
+    let (client, missing) = connect(ctx, state).await?;
     match missing {
         None => client.info().await.map_err(|error| refused(ctx, state, &error)),
         Some(missing) => ask_kept(ctx, state, &client, missing).await,
