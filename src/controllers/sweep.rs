@@ -15,7 +15,7 @@ use super::Context;
 use super::accounts::errors;
 use super::index::{AccountSlots, slots_digest};
 use super::registries::{self, ServedRegistry};
-use super::wait::WaitFor;
+use super::{Context, WaitFor};
 use crate::api::RegistryKey;
 use crate::deadline;
 use crate::domain::report::Failure;

@@ -10,8 +10,7 @@ use crate::api::{Account, AccountStatus, OrphanPolicy, RegistryTime, conditions 
 use crate::cluster::objects::{self, Version};
 use crate::cluster::{accounts, namespaces};
 use crate::controllers::registries::{Trouble, resolve};
-use crate::controllers::wait::WaitFor;
-use crate::controllers::{Context, Key};
+use crate::controllers::{Context, Key, WaitFor};
 use crate::domain::conditions;
 use crate::domain::report::{Failure, Unread};
 use crate::engine::Outcome;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::api::RegistryKey;
 use crate::controllers::registries::ServedRegistry;
-use crate::controllers::wait::WaitFor;
-use crate::controllers::{Context, registries};
+use crate::controllers::{Context, WaitFor, registries};
 use crate::domain::permissions;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};

@@ -9,8 +9,7 @@ use super::wish::wish;
 use crate::api::{Account, AccountSpec, RegistryKey};
 use crate::cluster::objects::{self, Version};
 use crate::controllers::registries::{ServedRegistry, resolve};
-use crate::controllers::wait::WaitFor;
-use crate::controllers::{Context, Key};
+use crate::controllers::{Context, Key, WaitFor};
 use crate::domain::report::Failure;
 use crate::engine::{Cause, Outcome};
 

@@ -11,7 +11,7 @@ use crate::api::{RegistryKey, RegistryTime};
 use crate::controllers::Context;
 use crate::controllers::index::{AccountSlots, digest, robot_digest, slots_digest};
 use crate::controllers::registries::{Unmanaged, is_unmanaged};
-use crate::controllers::wait::WaitFor;
+use crate::controllers::{Context, WaitFor};
 use crate::domain::mark;
 use crate::domain::robot::{Home, Robot};
 use crate::domain::slots::Slot;
