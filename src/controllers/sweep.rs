@@ -194,7 +194,14 @@ impl Sweep<'_> {
                 return Err(Outcome::Failed { not_before: Some(deadline::from_now(wait)) });
             }
         }
-        if error.class() != Class::UserFix && capabilities.home_failed(home, why_not_listed(self.state, home, error)) {
+        if error.class() == Class::UserFix {
+            // A project that is gone or that the login may not list: its accounts look for themselves and say so.
+            let empty = slots_digest([None, None]);
+            accounts
+                .iter()
+                .filter(|account| account.slots != Some(empty))
+                .for_each(|account| ctx.recheck(&account.key));
+        } else if capabilities.home_failed(home, why_not_listed(self.state, home, error)) {
             tell_not_listed(ctx, accounts);
         }
         report_to(ctx, accounts, error);
@@ -280,26 +287,6 @@ fn next(ctx: &Context, state: &ServedRegistry, started: Instant) -> Instant {
     let outdated = told > 0 && ctx.index.is_listed() && ctx.index.count(&state.key) == 0;
     let poll = state.poll_interval(&ctx.settings);
     deadline::after(started, if outdated { poll.min(RECOUNT_AGAIN) } else { poll }).max(Instant::now())
-}
-
-/// What the registry's status says of a place with more robots than are read.
-fn unseen_in(registry: &RegistryKey, home: &Home, error: &Error) -> Failure {
-    let place = registries::place_of(home);
-    let message = format!(
-        "registry {registry}: the robots of {place} are not compared with what was left there: {error}; delete some, or use \
-         several projects"
-    );
-    Failure { reason: error.reason(), message, permanent: true }
-}
-
-/// A project that is gone or that the login may not list: its accounts look for themselves and say so.
-fn report_to(ctx: &Context, accounts: &[AccountSlots], error: &Error) {
-    let empty = slots_digest([None, None]);
-    for account in accounts {
-        if error.class() == Class::UserFix && account.slots != Some(empty) {
-            ctx.recheck(&account.key);
-        }
-    }
 }
 
 /// The homes in their order, beginning behind the one that the last sweep came to.
