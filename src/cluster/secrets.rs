@@ -8,7 +8,7 @@ use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::IgnoredAny;
 
-use super::objects::{MANAGER, Version};
+use super::objects::MANAGER;
 pub use super::secret_snapshot::SecretSnapshot;
 use super::secret_snapshot::{examine, with_facts_of};
 use super::secret_template::{self, Credential, SecretSummary, SecretTemplate};
@@ -131,21 +131,18 @@ impl AccountSecret<'_> {
         .await
     }
 
-    /// Makes the Secret of another namespace hold this credential; writes nothing if it does already, in this form.
+    /// Makes the Secret of another namespace, which is ours or not there, hold this credential in this form; `None` if it
+    /// does already.
     ///
     /// # Errors
     /// As of [`Self::publish`].
-    pub async fn copy(&self, live: SecretSnapshot, credential: &Credential) -> Result<Copied, Error> {
-        if live.object.is_some() && !live.ours {
-            return Ok(Copied::Foreign);
-        }
+    pub async fn copy(&self, live: &SecretSnapshot, credential: &Credential) -> Result<Option<SecretSnapshot>, Error> {
         let found = live.object.as_ref().filter(|secret| secret_template::is_writable(secret));
         if found.is_some_and(|secret| secret_template::is_current(secret, &self.template, credential)) {
-            return Ok(Copied::Unchanged(live));
+            return Ok(None);
         }
         let write = |secret: &mut Secret| secret_template::write(secret, &self.template, credential, None);
-        let (from, served) = (live.version(), live.entries());
-        Ok(Copied::Changed { from, served, to: self.save(&live, write).await? })
+        self.save(live, write).await.map(Some)
     }
 
     /// Deletes the very version of the Secret that was read, so that nobody's publish is lost; one that is not there counts
@@ -214,23 +211,6 @@ impl AccountSecret<'_> {
             other => other,
         })
     }
-}
-
-/// What became of a copy.
-pub enum Copied {
-    /// It was as it should be.
-    Unchanged(SecretSnapshot),
-    /// It was written.
-    Changed {
-        /// The version before; none if there was no Secret.
-        from: Version,
-        /// The entries in ServiceAccounts that were on record before.
-        served: Vec<SecretEntry>,
-        /// As it is now.
-        to: SecretSnapshot,
-    },
-    /// A Secret of that name is somebody else's.
-    Foreign,
 }
 
 /// The credential that is to be published.

@@ -14,7 +14,7 @@ use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::objects::Version;
 use crate::cluster::secret_template::Credential;
-use crate::cluster::secrets::{Copied, SecretSnapshot};
+use crate::cluster::secrets::SecretSnapshot;
 use crate::controllers::index::{Namespace, digest};
 use crate::controllers::tracked::Tracked;
 use crate::deadline;
@@ -205,32 +205,27 @@ impl Pass<'_> {
         let entries = &self.desired.entries;
         let live = self.copy_in(namespace, &[]).read().await?;
         let untouched = self.untouched(namespace, &live, entries).await?;
-        let copied = self.copy_in(namespace, &untouched).copy(live, held).await?;
-        let (live, served) = match copied {
-            Copied::Foreign => {
-                ctx.index.drop_copy(self.key, namespace);
-                let text = foreign_secret(&self.desired.secret.name, namespace, self.is_of_a_registry(namespace));
-                let problem = problem("SecretNotOwned", text, false);
-                // A stranger's Secret carries no label of ours, so no watch tells when it goes.
-                let again = Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)));
-                return Ok(Err(CopyFailure { problem, again }));
-            }
-            Copied::Unchanged(live) => {
-                let served = live.entries();
-                (live, served)
-            }
-            Copied::Changed { from, served, to } => {
-                ctx.metrics.kube_write("secret");
-                // Neither ours of the last pass nor a new one: somebody wrote in between.
-                let disturbed = before.is_left() && from != before.left();
-                ctx.index.update_copy(self.key, namespace, |copy| {
-                    if disturbed {
-                        copy.contest.get_or_insert_default().note(Instant::now());
-                    }
-                });
-                (to, served)
-            }
-        };
+        if !live.is_absent() && !live.is_ours() {
+            ctx.index.drop_copy(self.key, namespace);
+            let text = foreign_secret(&self.desired.secret.name, namespace, self.is_of_a_registry(namespace));
+            let problem = problem("SecretNotOwned", text, false);
+            // A stranger's Secret carries no label of ours, so no watch tells when it goes.
+            let again = Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)));
+            return Ok(Err(CopyFailure { problem, again }));
+        }
+        let (from, served) = (live.version(), live.entries());
+        let written = self.copy_in(namespace, &untouched).copy(&live, held).await?;
+        if written.is_some() {
+            ctx.metrics.kube_write("secret");
+            // Neither ours of the last pass nor a new one: somebody wrote in between.
+            let disturbed = before.is_left() && from != before.left();
+            ctx.index.update_copy(self.key, namespace, |copy| {
+                if disturbed {
+                    copy.contest.get_or_insert_default().note(Instant::now());
+                }
+            });
+        }
+        let live = written.unwrap_or(live);
         let version = live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.read(version, before.seen()));
         let served = self.sync_pull_secrets(namespace, live, &served, entries).await?;
