@@ -99,7 +99,8 @@ impl Pass<'_> {
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             let untouched: Vec<SecretEntry> =
                 done.live.untouched().into_iter().filter(|entry| wanted.contains(entry)).collect();
-            done.live = self.record_entries(namespace, &done.live, &kept, &untouched).await?;
+            ctx.metrics.kube_write("secret");
+            done.live = self.copy_in(namespace, &[]).record_entries(&done.live, &kept, &untouched).await?;
         }
         Ok(done)
     }
@@ -218,7 +219,8 @@ impl Pass<'_> {
     ) -> Result<SecretSnapshot, cluster::Error> {
         let ctx = self.ctx;
         let untouched: Vec<SecretEntry> = live.untouched().into_iter().filter(|other| other != entry).collect();
-        let live = self.record_entries(namespace, live, &live.entries(), &untouched).await?;
+        ctx.metrics.kube_write("secret");
+        let live = self.copy_in(namespace, &[]).record_entries(live, &live.entries(), &untouched).await?;
         let version = live.version();
         if *namespace == *self.secret_namespace {
             ctx.index.update(self.key, |entry| entry.secret.leave(version));
@@ -226,17 +228,6 @@ impl Pass<'_> {
             ctx.index.update_copy(self.key, namespace, |copy| copy.secret.leave(version));
         }
         Ok(live)
-    }
-
-    async fn record_entries(
-        &self,
-        namespace: &ObjectName,
-        live: &SecretSnapshot,
-        entries: &[SecretEntry],
-        untouched: &[SecretEntry],
-    ) -> Result<SecretSnapshot, cluster::Error> {
-        self.ctx.metrics.kube_write("secret");
-        self.copy_in(namespace, &[]).record_entries(live, entries, untouched).await
     }
 
     /// Notes that somebody took an entry of ours out; until when and why it is left alone if that happens too
