@@ -7,6 +7,7 @@ use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::objects::{self, Partial, Version};
+use super::secret_owner::label;
 use super::{Error, in_namespace, within};
 use crate::api::{CaCertificatesKind, CaCertificatesRef, InvalidName, LoginSecretRef, ObjectName, SecretKeyRef, keys};
 use crate::domain::digest;
@@ -56,12 +57,11 @@ pub enum Trust {
 
 /// What to do about a Secret that is not marked for this use; `None` if it is.
 fn unmarked(secret: &Secret, namespace: &ObjectName, name: &ObjectName, wanted: &str) -> Option<String> {
-    let label = keys::LABEL_USE;
-    let found = secret.metadata.labels.as_ref().and_then(|labels| labels.get(label));
-    found.is_none_or(|found| found != wanted).then(|| {
+    let key = keys::LABEL_USE;
+    (label(secret, key) != Some(wanted)).then(|| {
         format!(
-            "Secret {name} in namespace {namespace} lacks the label {label}={wanted}, by which its owner allows this use: \
-             kubectl label secret -n {namespace} {name} {label}={wanted}"
+            "Secret {name} in namespace {namespace} lacks the label {key}={wanted}, by which its owner allows this use: \
+             kubectl label secret -n {namespace} {name} {key}={wanted}"
         )
     })
 }

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::objects::Version;
-use super::secret_owner::{SecretAccount, account_text, annotation};
+use super::secret_owner::{SecretAccount, account_text, annotation, label};
 use crate::api::{RegistryTime, keys};
 use crate::domain::desired::SecretWish;
 use crate::domain::digest;
@@ -149,9 +149,8 @@ fn found<'a>(secret: &'a Secret, owner: &str, credential: &Credential) -> Option
         let names = listed(annotation(secret, record)).into_iter();
         names.map(|name| Some((name, map.as_ref()?.get(name)?.as_str()))).collect::<Option<_>>()
     };
-    let by_label = meta.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ACCOUNT_UID)).map(String::as_str);
     let whole = auths.values().all(|entry| *entry == docker_entry(login, password))
-        && by_label == Some(owner)
+        && label(secret, keys::LABEL_ACCOUNT_UID) == Some(owner)
         && annotation(secret, keys::ANNOTATION_ACCOUNT).is_some();
     let recorded = listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS));
     let outline = Outline {
@@ -255,17 +254,12 @@ fn wanted(
 ) {
     let ours = annotations.remove(record).unwrap_or_default();
     let names = wish.keys().map(String::as_str).collect::<Vec<_>>().join(",");
-    {
-        let all = match into {
-            Some(labels) => labels,
-            None => &mut *annotations,
-        };
-        // Whatever a tenant writes into the record: our own keys stay.
-        for key in listed(Some(&ours)).into_iter().filter(|key| !key.starts_with(keys::PREFIX)) {
-            all.remove(key);
-        }
-        all.extend(wish.clone());
+    let all = into.unwrap_or(&mut *annotations);
+    // Whatever a tenant writes into the record: our own keys stay.
+    for key in listed(Some(&ours)).into_iter().filter(|key| !key.starts_with(keys::PREFIX)) {
+        all.remove(key);
     }
+    all.extend(wish.clone());
     if !names.is_empty() {
         annotations.insert(record.to_owned(), names);
     }
@@ -358,12 +352,11 @@ pub fn credential(secret: &Secret, owner_uid: &str) -> Option<Credential> {
     let robot = robot(secret)?;
     let noted = annotation(secret, keys::ANNOTATION_CHECKSUM)?;
     // A restored account has another UID than the one that the checksum was made for, which its label still names.
-    let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ACCOUNT_UID));
-    let uids: Vec<&str> = [Some(owner_uid), label.map(String::as_str)].into_iter().flatten().collect();
+    let uids = [Some(owner_uid), label(secret, keys::LABEL_ACCOUNT_UID)];
     let candidates = passwords(secret, &robot.name)?.into_iter();
     candidates
         .map(|password| Credential { robot: robot.clone(), expiration_time: None, secret: password })
-        .find(|credential| uids.iter().any(|uid| checksum(uid, credential, checksum_key(secret)) == noted))
+        .find(|credential| uids.iter().flatten().any(|uid| checksum(uid, credential, checksum_key(secret)) == noted))
 }
 
 /// True if writing the form around the credential would change nothing.
