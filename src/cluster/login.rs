@@ -83,7 +83,7 @@ pub async fn read(
 ) -> Result<Login, LoginError> {
     let text = &source.name;
     let name = ObjectName::new(text).map_err(|_| LoginError::Missing(no_name("spec.auth.secretRef.name", text)))?;
-    let Some(secret) = read_secret(client, namespace, &name).await? else {
+    let Some(secret) = objects::read::<Secret>(&in_namespace(client, namespace), &name).await? else {
         return Err(LoginError::Missing(format!(
             "Secret {name} does not exist in namespace {namespace}; create it with the keys username and password"
         )));
@@ -121,7 +121,7 @@ pub async fn read_ca_certificates(
             ("ConfigMap", map.and_then(|map| map.data?.remove(key)))
         }
         CaCertificatesKind::Secret => {
-            let secret = read_secret(client, namespace, &name).await?;
+            let secret: Option<Secret> = objects::read(&in_namespace(client, namespace), &name).await?;
             let refusal = secret.as_ref().and_then(|secret| unmarked(secret, namespace, &name, keys::USE_CA));
             if let Some(text) = refusal.filter(|_| trust == Trust::Marked) {
                 return Err(LoginError::NotMarked(text));
@@ -179,7 +179,7 @@ pub async fn read_password(
     let Ok(name) = ObjectName::new(&source.name) else {
         return Ok(missing(no_name("spec.passwordSecretRef.name", &source.name)));
     };
-    let Some(secret) = read_secret(client, namespace, &name).await? else {
+    let Some(secret) = objects::read::<Secret>(&in_namespace(client, namespace), &name).await? else {
         return Ok(missing(format!(
             "Secret {name} of spec.passwordSecretRef does not exist; create it with the key {} and the label {}={}",
             source.key,
@@ -241,10 +241,6 @@ pub async fn secret_version(client: &Client, namespace: &ObjectName, name: &Obje
     let api: Api<Partial<Secret>> = in_namespace(client, namespace);
     let found = within(api.get_opt(name)).await?;
     Ok(found.map_or(Version::NONE, |secret| Version::of(secret.meta())))
-}
-
-async fn read_secret(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<Secret>, Error> {
-    objects::read(&in_namespace(client, namespace), name).await
 }
 
 #[cfg(test)]
