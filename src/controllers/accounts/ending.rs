@@ -41,11 +41,11 @@ impl Pass<'_> {
             return Ok(next);
         }
         if self.is_deleting() {
-            failure.message.push_str(match self.desired.retain {
-                false => way_out(failure.reason),
-                true if of_harbor => MARK_FIRST,
-                true => "",
-            });
+            match self.desired.retain {
+                false => failure.message += &way_out(failure.reason),
+                true if of_harbor => failure.message += MARK_FIRST,
+                true => {}
+            }
         }
         self.tell_failure(failure, lost).await?;
         Ok(next)
@@ -106,7 +106,7 @@ impl Pass<'_> {
         let before = self.account.status.clone().unwrap_or_default();
         let mut status = self.unread(&before).failed(&failure, lost);
         self.follow_the_cluster(&mut status, !lost).await;
-        self.warn(&failure);
+        self.tell_not_in_sync(failure.reason, &failure.message);
         self.write_status(status).await
     }
 
@@ -144,10 +144,8 @@ impl Pass<'_> {
     pub(super) async fn is_abandoned(&self, trouble: &Trouble) -> Result<bool, gather::Stop> {
         let since = self.registry.trouble_since.map(|since| since.elapsed());
         // Without a login nothing comes back by itself, however often this process began anew meanwhile.
-        let deleted = self.account.metadata.deletion_timestamp.as_ref().filter(|_| {
-            let never_served = !self.registry.has_answered;
-            trouble.permanent && never_served
-        });
+        let never_served = trouble.permanent && !self.registry.has_answered;
+        let deleted = self.account.metadata.deletion_timestamp.as_ref().filter(|_| never_served);
         let waits = deleted.and_then(|at| Duration::try_from(self.ctx.now().duration_since(at.0.into())).ok());
         let long = since.max(waits).is_some_and(|waits| waits >= self.ctx.settings.abandon_after);
         match &self.key.namespace {
@@ -165,17 +163,14 @@ const MARK_FIRST: &str = "; the account waits a minute for that, so that its rob
                           a robot without that mark is deleted";
 
 /// What a person can do for an account whose robot cannot be deleted now.
-fn way_out(reason: &str) -> &'static str {
-    match reason {
-        "CredentialsMissing" | "CredentialsRejected" | "RegistryNotFound" => {
-            "; the account waits with its deletion until the registry has a login that works. To leave the robot in Harbor, set \
-             spec.deletionPolicy: Retain"
-        }
-        _ => {
-            "; the account waits with its deletion until that is over. To leave the robot in Harbor, set \
-             spec.deletionPolicy: Retain"
-        }
-    }
+fn way_out(reason: &str) -> String {
+    let until = match reason {
+        "CredentialsMissing" | "CredentialsRejected" | "RegistryNotFound" => "the registry has a login that works",
+        _ => "that is over",
+    };
+    format!(
+        "; the account waits with its deletion until {until}. To leave the robot in Harbor, set spec.deletionPolicy: Retain"
+    )
 }
 
 /// What is known of an account without a look, where registry time is `now`.

@@ -184,11 +184,13 @@ impl Pass<'_> {
     /// Says in the status what came of it, and remembers what was left.
     async fn conclude(mut self, planned: &Planned, status: &AccountStatus, done: Done) -> Result<Outcome, Outcome> {
         let Planned { gathered, situation, plan } = planned;
+        let object = &self.registry.object;
+        let (name, url) = (object.name().to_owned(), Some(object.spec.url.clone()));
         let facts = Facts {
             status,
             generation: self.account.metadata.generation,
             namespace: &self.secret_namespace,
-            registry: self.pinned(),
+            registry: PinnedRegistry { kind: object.kind, name, url },
             desired: &self.desired,
             observed: &gathered.observed,
             plan,
@@ -206,7 +208,7 @@ impl Pass<'_> {
         let held_back = plan.blocker == Some(Blocker::LoginCannotUpdate) || self.unknown.is_some();
         // What waited for a namespace that could not be written to need not any longer.
         let caught_up = gathered.observed.behind && !spread::is_behind(&next);
-        self.tell(status, &next, &done.outcome, plan);
+        self.tell(&next, &done.outcome, plan);
         self.write_status(next).await?;
         self.ctx.index.update(self.key, |entry| {
             entry.slots = done.slots;
@@ -339,14 +341,6 @@ impl Pass<'_> {
         let Self { ctx, owner, endpoint, desired, .. } = self;
         let template = SecretTemplate { owner, wish: &desired.secret, endpoint, entries, untouched };
         AccountSecret { client: &ctx.client, namespace, template }
-    }
-
-    fn pinned(&self) -> PinnedRegistry {
-        PinnedRegistry {
-            kind: self.registry.object.kind,
-            name: self.registry.object.name().to_owned(),
-            url: Some(self.registry.object.spec.url.clone()),
-        }
     }
 
     fn is_suspended(&self) -> bool {
