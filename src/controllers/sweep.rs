@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Context;
 use super::accounts::errors;
 use super::index::{AccountSlots, slots_digest};
 use super::registries::{self, ServedRegistry};
@@ -45,13 +44,12 @@ const ENDING: Outcome = Outcome::Settled { wake: None };
 /// One sweep over a registry.
 pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let started = Instant::now();
-    match ctx.registries.may_sweep(name) {
-        None => return Outcome::Gone,
-        // The next good probe asks for a sweep.
-        Some(false) => return Outcome::Settled { wake: None },
-        Some(true) => {}
-    }
+    let may_sweep = ctx.registries.may_sweep(name);
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
+    if !may_sweep {
+        // The next good probe asks for a sweep.
+        return Outcome::Settled { wake: None };
+    }
     let Some(client) = state.session.client.clone() else { return Outcome::Again };
     let _under_way = state.session.capabilities.begin_sweep();
     let pause =
@@ -204,7 +202,6 @@ impl Sweep<'_> {
         } else if capabilities.home_failed(home, why_not_listed(self.state, home, error)) {
             tell_not_listed(ctx, accounts);
         }
-        report_to(ctx, accounts, error);
         Ok(())
     }
 

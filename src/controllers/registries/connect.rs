@@ -40,14 +40,11 @@ async fn current(ctx: &Context, state: &ServedRegistry) -> Result<Arc<harbor::Cl
     let namespace = state.secret_namespace(&ctx.settings);
     let most = ctx.settings.tenants.registries;
     if state.is_tenants() && ctx.registries.older_of_namespace(&state.object) >= most {
-        return Err(broken(
-            name,
-            "TooManyRegistries",
-            &format!(
-                "{most} older HarborRegistry objects of this namespace are served, and no more than that; delete one, or have \
-                 the cluster's administrators raise the operator's flag --tenant-registries"
-            ),
-        ));
+        let text = format!(
+            "{most} older HarborRegistry objects of this namespace are served, and no more than that; delete one, or have the \
+             cluster's administrators raise the operator's flag --tenant-registries"
+        );
+        return Err(broken(name, "TooManyRegistries", &text));
     }
     let Some(secret) = &spec.auth.secret_ref else {
         return Err(broken(name, CREDENTIALS_MISSING, "spec.auth names no Secret"));

@@ -83,8 +83,7 @@ fn difference(state: &ServedRegistry, wish: &ServerSettings, now: &Settings) -> 
     if fixed(Settings::ROBOT_NAME_PREFIX) {
         return (change, Some(cannot(Settings::ROBOT_NAME_PREFIX, "robotNamePrefix")));
     }
-    let annotations = state.object.metadata.annotations.as_ref();
-    if annotations.and_then(|all| all.get(keys::ANNOTATION_CONFIRM_PREFIX)) == Some(prefix) {
+    if state.annotation(keys::ANNOTATION_CONFIRM_PREFIX) == Some(prefix.as_str()) {
         change.robot_name_prefix = Some(prefix.clone());
     } else {
         let present = now.robot_name_prefix.as_deref().unwrap_or("unknown");

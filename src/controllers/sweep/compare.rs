@@ -8,7 +8,6 @@ use super::orphan_count::OrphanCount;
 use super::orphans;
 use super::ungranted::Fence;
 use crate::api::{RegistryKey, RegistryTime};
-use crate::controllers::Context;
 use crate::controllers::index::{AccountSlots, digest, robot_digest, slots_digest};
 use crate::controllers::registries::{Unmanaged, is_unmanaged};
 use crate::controllers::{Context, WaitFor};

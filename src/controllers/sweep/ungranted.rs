@@ -77,8 +77,7 @@ impl<'a> Fence<'a> {
         let found: BTreeSet<u64> = beyond.iter().map(key).collect();
         let delay = self.state.grant_revocation_delay();
         let due = self.state.swept.ungranted.lasting(home, &found, delay, Instant::now());
-        for robot in beyond.into_iter().filter(|robot| due.contains(&key(robot))) {
-            let (name, owner) = robot;
+        for (name, owner) in beyond.into_iter().filter(|robot| due.contains(&key(robot))) {
             match self.end_one(client, home, &name, &owner).await {
                 Ok(()) => {}
                 Err(error) if error.class() == Class::UserFix => {

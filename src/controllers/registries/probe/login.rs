@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::connect::connect;
-use super::super::login_robot::{self, LoginRobot};
+use super::super::login_robot::LoginRobot;
 use super::super::{ServedRegistry, Trouble};
 use super::REPROBE;
 use crate::api::RegistryKey;
@@ -35,8 +35,7 @@ pub(super) async fn ask(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Opti
         let _ = ctx.unless_ending(list_permissions(ctx, name)).await;
     }
     if let Some(login) = &login {
-        compare_rights(ctx, name, login.as_ref());
-        try_again(ctx, name);
+        unlearn(ctx, name, login.as_ref());
     }
     Some(Answer { info, login_read: login.is_some(), login_robot: login.flatten() })
 }
@@ -118,9 +117,16 @@ async fn read_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Opti
     if !is_due(state.session.login_robot_seen) {
         return None;
     }
-    match login {
-        LoginKind::Robot => login_robot::read(state.session.client.as_ref()?, &state.session.login_name).await,
-        LoginKind::Administrator | LoginKind::User => Some(None),
+    if login != LoginKind::Robot {
+        return Some(None);
+    }
+    let login = &state.session.login_name;
+    match state.session.client.as_ref()?.login_robot(login).await {
+        Ok(robot) => Some(robot.map(LoginRobot::from)),
+        Err(error) => {
+            tracing::debug!(login, %error, "the login's own robot was not read");
+            None
+        }
     }
 }
 
@@ -146,8 +152,9 @@ pub(super) fn is_due(seen: Option<Instant>) -> bool {
 }
 
 /// Where a robot login was given other permissions, what was learned by trying is not so any more. Of a person, or a robot that
-/// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at.
-fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
+/// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at. So is
+/// what Harbor refused as unknown, by the accounts that are not as wished for it.
+fn unlearn(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
     let changed = state.session.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
@@ -160,12 +167,6 @@ fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
     } else if own.is_none() {
         state.session.capabilities.updates().forget();
     }
-}
-
-/// What Harbor refused as unknown is tried again as often as the login is looked at, and so is what the login could not do:
-/// by the accounts that are not as wished for it.
-fn try_again(ctx: &Context, name: &RegistryKey) {
-    let Some(state) = ctx.registries.get(name) else { return };
     state.session.capabilities.forget_refused_pairs();
     ctx.recheck_those(name, |_, entry| entry.held_back);
 }
