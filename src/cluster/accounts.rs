@@ -6,15 +6,7 @@ use kube::{Client, Resource as _};
 
 use super::{Error, in_namespace, objects};
 use crate::api::{Account, AccountSpec, AccountStatus, ObjectName, RobotAccount, SystemRobotAccount};
-use crate::decode::{Lenient, Unreadable};
-
-fn of_projects(client: &Client, namespace: &ObjectName) -> Api<Lenient<RobotAccount>> {
-    in_namespace(client, namespace)
-}
-
-fn of_the_system(client: &Client) -> Api<Lenient<SystemRobotAccount>> {
-    Api::all(client.clone())
-}
+use crate::decode::Unreadable;
 
 /// Where the API server has the account.
 fn namespace(account: &Account) -> Result<ObjectName, Error> {
@@ -30,10 +22,12 @@ pub async fn read(
     namespace: Option<&ObjectName>,
     name: &ObjectName,
 ) -> Result<Option<Account>, Error> {
-    match namespace {
-        None => Ok(objects::read(&of_the_system(client), name).await?.map(Account::from)),
-        Some(namespace) => Ok(objects::read(&of_projects(client, namespace), name).await?.map(Account::from)),
-    }
+    Ok(match namespace {
+        None => objects::read::<SystemRobotAccount>(&Api::all(client.clone()), name).await?.map(Account::from),
+        Some(namespace) => {
+            objects::read::<RobotAccount>(&in_namespace(client, namespace), name).await?.map(Account::from)
+        }
+    })
 }
 
 /// True if an account of these namespaces fits; without any: one of either kind, wherever it is.
@@ -45,13 +39,14 @@ pub async fn any(
     namespaces: &[ObjectName],
     fits: impl Fn(Result<Account, Box<Unreadable>>) -> bool,
 ) -> Result<bool, Error> {
-    let everywhere = namespaces.is_empty();
-    if everywhere && objects::any(&of_the_system(client), |account| fits(account.map(Account::from))).await? {
-        return Ok(true);
+    let of_projects = |account: Result<RobotAccount, _>| fits(account.map(Account::from));
+    let of_the_system = |account: Result<SystemRobotAccount, _>| fits(account.map(Account::from));
+    if namespaces.is_empty() {
+        return Ok(objects::any(&Api::all(client.clone()), of_the_system).await?
+            || objects::any(&Api::all(client.clone()), of_projects).await?);
     }
-    let all = everywhere.then(|| Api::all(client.clone()));
-    for api in all.into_iter().chain(namespaces.iter().map(|namespace| of_projects(client, namespace))) {
-        if objects::any::<RobotAccount>(&api, |account| fits(account.map(Account::from))).await? {
+    for namespace in namespaces {
+        if objects::any(&in_namespace(client, namespace), of_projects).await? {
             return Ok(true);
         }
     }
@@ -91,11 +86,11 @@ pub async fn write_status(client: &Client, account: &Account, status: AccountSta
     match &account.spec {
         AccountSpec::Project(spec) => {
             let object = RobotAccount { metadata, spec: spec.clone(), status };
-            objects::write_status(&of_projects(client, &namespace(account)?), object).await
+            objects::write_status(&in_namespace(client, &namespace(account)?), object).await
         }
         AccountSpec::System(spec) => {
             let object = SystemRobotAccount { metadata, spec: spec.clone(), status };
-            objects::write_status(&of_the_system(client), object).await
+            objects::write_status(&Api::all(client.clone()), object).await
         }
     }
 }

@@ -57,41 +57,29 @@ pub fn namespace_reference(name: &ObjectName) -> ObjectReference {
     ObjectReference { api_version, kind, name: Some(name.to_string()), ..ObjectReference::default() }
 }
 
-/// What an event says.
-#[derive(Clone, Debug)]
-pub struct Note {
-    /// `Warning` rather than `Normal`.
-    pub warning: bool,
-    /// A short PascalCase word.
-    pub reason: String,
-    /// What was done: a step's name.
-    pub action: String,
-    /// One sentence, at most 1 kB.
-    pub text: String,
-}
-
 impl Events {
     /// Events of this operator; `instance` is the pod's name.
     pub fn new(client: Client, instance: Option<String>) -> Self {
         Self { client, instance: instance.unwrap_or_else(|| MANAGER.to_owned()) }
     }
 
-    /// Publishes a note about an object. Events of cluster-scoped objects are in the namespace `default`.
-    pub async fn publish(&self, object: &ObjectReference, note: Note, now: Timestamp) {
+    /// Publishes an event about an object: a `warning` rather than `Normal`, a short PascalCase word, and a text of at most
+    /// 1 kB. Events of cluster-scoped objects are in the namespace `default`.
+    pub async fn publish(&self, object: ObjectReference, warning: bool, reason: String, text: &str, now: Timestamp) {
         let Ok(namespace) = ObjectName::new(object.namespace.as_deref().unwrap_or("default")) else { return };
-        let name = object.name.as_deref().unwrap_or(MANAGER);
+        let name = object.name.clone().unwrap_or_else(|| MANAGER.to_owned());
         let event = Event {
             metadata: ObjectMeta {
                 namespace: Some(namespace.to_string()),
                 name: Some(format!("{name}.{:x}", now.as_nanosecond())),
                 ..ObjectMeta::default()
             },
-            type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
-            reason: Some(note.reason),
-            action: Some(note.action),
-            note: Some(cut(&note.text).to_owned()),
+            type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(reason),
+            action: Some("Reconcile".to_owned()),
+            note: Some(cut(text).to_owned()),
             event_time: Some(MicroTime(now)),
-            regarding: Some(object.clone()),
+            regarding: Some(object),
             reporting_controller: Some(MANAGER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
             ..Event::default()

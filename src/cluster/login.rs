@@ -6,10 +6,11 @@ use kube::api::Api;
 use kube::{Client, Resource as _};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::objects::{Partial, Version};
+use super::objects::{self, Partial, Version};
+use super::secret_owner::label;
 use super::{Error, in_namespace, within};
 use crate::api::{CaCertificatesKind, CaCertificatesRef, InvalidName, LoginSecretRef, ObjectName, SecretKeyRef, keys};
-use crate::decode::Lenient;
+use crate::domain::digest;
 use crate::domain::password::{self, PasswordError, Shape};
 
 /// How the operator logs in to a registry.
@@ -26,10 +27,7 @@ pub struct Login {
 impl Login {
     /// A digest of name and password that tells whether either changed. Kept in memory only.
     pub fn fingerprint(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        let mut hash = DefaultHasher::new();
-        (&self.username, self.password.expose_secret()).hash(&mut hash);
-        hash.finish()
+        digest((&self.username, self.password.expose_secret()))
     }
 }
 
@@ -59,12 +57,11 @@ pub enum Trust {
 
 /// What to do about a Secret that is not marked for this use; `None` if it is.
 fn unmarked(secret: &Secret, namespace: &ObjectName, name: &ObjectName, wanted: &str) -> Option<String> {
-    let label = keys::LABEL_USE;
-    let found = secret.metadata.labels.as_ref().and_then(|labels| labels.get(label));
-    (found.map(String::as_str) != Some(wanted)).then(|| {
+    let key = keys::LABEL_USE;
+    (label(secret, key) != Some(wanted)).then(|| {
         format!(
-            "Secret {name} in namespace {namespace} lacks the label {label}={wanted}, by which its owner allows this use: \
-             kubectl label secret -n {namespace} {name} {label}={wanted}"
+            "Secret {name} in namespace {namespace} lacks the label {key}={wanted}, by which its owner allows this use: \
+             kubectl label secret -n {namespace} {name} {key}={wanted}"
         )
     })
 }
@@ -86,7 +83,7 @@ pub async fn read(
 ) -> Result<Login, LoginError> {
     let text = &source.name;
     let name = ObjectName::new(text).map_err(|_| LoginError::Missing(no_name("spec.auth.secretRef.name", text)))?;
-    let Some(secret) = read_secret(client, namespace, &name).await? else {
+    let Some(secret) = objects::read::<Secret>(&in_namespace(client, namespace), &name).await? else {
         return Err(LoginError::Missing(format!(
             "Secret {name} does not exist in namespace {namespace}; create it with the keys username and password"
         )));
@@ -95,20 +92,14 @@ pub async fn read(
         return Err(LoginError::NotMarked(text));
     }
     let text = |key: &str| {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).map(|bytes| bytes.0.clone());
-        bytes
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
-            .filter(|text| !text.is_empty())
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+        let text = bytes.and_then(|bytes| std::str::from_utf8(&bytes.0).ok()).map(without_line_end);
+        text.filter(|text| !text.is_empty()).ok_or_else(|| {
+            LoginError::Missing(format!("Secret {name} in namespace {namespace} has no text under the key {key}"))
+        })
     };
-    let missing = |key: &str| {
-        LoginError::Missing(format!("Secret {name} in namespace {namespace} has no text under the key {key}"))
-    };
-    Ok(Login {
-        username: text("username").ok_or_else(|| missing("username"))?,
-        password: text("password").ok_or_else(|| missing("password"))?.into(),
-        version: Version::of(&secret.metadata),
-    })
+    let (username, password) = (text("username")?.to_owned(), text("password")?.into());
+    Ok(Login { username, password, version: Version::of(&secret.metadata) })
 }
 
 /// Reads a CA bundle (PEM) from a ConfigMap or a Secret. A ConfigMap holds nothing secret, so it needs no mark.
@@ -124,25 +115,20 @@ pub async fn read_ca_certificates(
     let CaCertificatesRef { kind, name, key } = source;
     let name =
         ObjectName::new(name).map_err(|_| LoginError::Missing(no_name("spec.tls.caCertificatesRef.name", name)))?;
-    let text = match kind {
+    let (kind, text) = match kind {
         CaCertificatesKind::ConfigMap => {
-            let api: Api<Lenient<ConfigMap>> = in_namespace(client, namespace);
-            let found = within(api.get_opt(&name)).await?.map(Lenient::into_result).transpose().map_err(Error::from)?;
-            found.and_then(|map| map.data?.remove(key))
+            let map: Option<ConfigMap> = objects::read(&in_namespace(client, namespace), &name).await?;
+            ("ConfigMap", map.and_then(|map| map.data?.remove(key)))
         }
         CaCertificatesKind::Secret => {
-            let secret = read_secret(client, namespace, &name).await?;
+            let secret: Option<Secret> = objects::read(&in_namespace(client, namespace), &name).await?;
             let refusal = secret.as_ref().and_then(|secret| unmarked(secret, namespace, &name, keys::USE_CA));
             if let Some(text) = refusal.filter(|_| trust == Trust::Marked) {
                 return Err(LoginError::NotMarked(text));
             }
             let bytes = secret.and_then(|secret| secret.data?.remove(key));
-            bytes.and_then(|bytes| String::from_utf8(bytes.0).ok())
+            ("Secret", bytes.and_then(|bytes| String::from_utf8(bytes.0).ok()))
         }
-    };
-    let kind = match kind {
-        CaCertificatesKind::ConfigMap => "ConfigMap",
-        CaCertificatesKind::Secret => "Secret",
     };
     text.ok_or_else(|| {
         LoginError::Missing(format!("{kind} {name} in namespace {namespace} has no CA bundle under the key {key}"))
@@ -178,8 +164,7 @@ pub enum PasswordProblem {
     NotMarked(String),
 }
 
-/// Reads an own password and compares it with the published one. A line end at its end is not part of it: editors and
-/// `--from-file` leave one.
+/// Reads an own password and compares it with the published one.
 ///
 /// # Errors
 /// The API server does not answer or refuses it; what is wrong with the password is in the answer.
@@ -194,7 +179,7 @@ pub async fn read_password(
     let Ok(name) = ObjectName::new(&source.name) else {
         return Ok(missing(no_name("spec.passwordSecretRef.name", &source.name)));
     };
-    let Some(secret) = read_secret(client, namespace, &name).await? else {
+    let Some(secret) = objects::read::<Secret>(&in_namespace(client, namespace), &name).await? else {
         return Ok(missing(format!(
             "Secret {name} of spec.passwordSecretRef does not exist; create it with the key {} and the label {}={}",
             source.key,
@@ -225,12 +210,16 @@ fn password_in(mut secret: Secret, source: &SecretKeyRef) -> Result<SecretString
         let text = format!("Secret {name} of spec.passwordSecretRef has no key {key}");
         return Err(PasswordProblem::Missing(text));
     };
-    let text = String::from_utf8(bytes.0).map_err(|_| PasswordError::NotText);
-    let text = text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned());
-    let checked = text.and_then(|text| password::check(shape_of(&text)).map(|()| text));
+    let text = std::str::from_utf8(&bytes.0).map_err(|_| PasswordError::NotText).map(without_line_end);
+    let checked = text.and_then(|text| password::check(shape_of(text)).map(|()| text));
     checked.map(SecretString::from).map_err(|error| {
         PasswordProblem::Invalid(format!("key {key} in Secret {name} of spec.passwordSecretRef: {error}"))
     })
+}
+
+/// Editors and `--from-file` leave one.
+fn without_line_end(text: &str) -> &str {
+    text.trim_end_matches(['\n', '\r'])
 }
 
 fn shape_of(text: &str) -> Shape {
@@ -252,11 +241,6 @@ pub async fn secret_version(client: &Client, namespace: &ObjectName, name: &Obje
     let api: Api<Partial<Secret>> = in_namespace(client, namespace);
     let found = within(api.get_opt(name)).await?;
     Ok(found.map_or(Version::NONE, |secret| Version::of(secret.meta())))
-}
-
-async fn read_secret(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<Secret>, Error> {
-    let api: Api<Lenient<Secret>> = in_namespace(client, namespace);
-    Ok(within(api.get_opt(name)).await?.map(Lenient::into_result).transpose()?)
 }
 
 #[cfg(test)]

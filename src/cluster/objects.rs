@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Error, within};
 use crate::api::ObjectName;
 use crate::decode::{Lenient, Metadata, Unreadable};
+use crate::domain::digest;
 
 /// `fieldManager` of everything the operator writes.
 pub const MANAGER: &str = "harbor-robot-operator";
@@ -119,11 +120,8 @@ impl Version {
 
     /// The version in an object's metadata.
     pub fn of(meta: &ObjectMeta) -> Self {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        let Some(version) = &meta.resource_version else { return Self::NONE };
-        let mut hash = DefaultHasher::new();
-        version.hash(&mut hash);
-        Self(hash.finish().max(1))
+        let version = meta.resource_version.as_ref().map(digest);
+        version.map_or(Self::NONE, |version| Self(version.max(1)))
     }
 }
 

@@ -7,17 +7,8 @@ use serde_json::json;
 
 use super::{Error, in_namespace, objects};
 use crate::api::{
-    ClusterHarborRegistry, HarborRegistry, HarborRegistrySpec, ObjectName, RegistryKey, RegistryObject, RegistryStatus,
+    ClusterHarborRegistry, HarborRegistry, HarborRegistrySpec, RegistryKey, RegistryObject, RegistryStatus,
 };
-use crate::decode::Lenient;
-
-fn of_the_cluster(client: &Client) -> Api<Lenient<ClusterHarborRegistry>> {
-    Api::all(client.clone())
-}
-
-fn of_a_namespace(client: &Client, namespace: &ObjectName) -> Api<Lenient<HarborRegistry>> {
-    in_namespace(client, namespace)
-}
 
 /// Which registry the API server has there.
 fn key_of(object: &RegistryObject) -> Result<RegistryKey, Error> {
@@ -37,12 +28,16 @@ fn path(object: &RegistryObject) -> Result<String, Error> {
 /// # Errors
 /// The API server does not answer, or the registry cannot be read.
 pub async fn read(client: &Client, key: &RegistryKey) -> Result<Option<RegistryObject>, Error> {
-    match key.namespace() {
-        None => Ok(objects::read(&of_the_cluster(client), key.name()).await?.map(RegistryObject::from)),
-        Some(namespace) => {
-            Ok(objects::read(&of_a_namespace(client, namespace), key.name()).await?.map(RegistryObject::from))
+    Ok(match key.namespace() {
+        None => {
+            let api = Api::all(client.clone());
+            objects::read::<ClusterHarborRegistry>(&api, key.name()).await?.map(RegistryObject::from)
         }
-    }
+        Some(namespace) => {
+            let api = in_namespace(client, namespace);
+            objects::read::<HarborRegistry>(&api, key.name()).await?.map(RegistryObject::from)
+        }
+    })
 }
 
 /// Adds a finalizer to the very registry that was read.
@@ -81,11 +76,13 @@ pub async fn write_status(
     let key = key_of(object)?;
     let (metadata, spec, status) = (object.metadata.clone(), object.spec.clone(), Some(status));
     match key.namespace() {
-        None => objects::write_status(&of_the_cluster(client), ClusterHarborRegistry { metadata, spec, status }).await,
+        None => {
+            let object = ClusterHarborRegistry { metadata, spec, status };
+            objects::write_status(&Api::all(client.clone()), object).await
+        }
         Some(namespace) => {
-            let spec = HarborRegistrySpec::from(spec);
-            let object = HarborRegistry { metadata, spec, status };
-            objects::write_status(&of_a_namespace(client, namespace), object).await
+            let object = HarborRegistry { metadata, spec: HarborRegistrySpec::from(spec), status };
+            objects::write_status(&in_namespace(client, namespace), object).await
         }
     }
 }

@@ -41,12 +41,7 @@ pub fn is_ours(secret: &Secret, owner: &OwnerReference) -> bool {
     if owners.iter().any(|other| other.uid == owner.uid) {
         return true;
     }
-    let labelled = secret
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(keys::LABEL_MANAGED_BY))
-        .is_some_and(|by| by == keys::MANAGED_BY);
+    let labelled = label(secret, keys::LABEL_MANAGED_BY) == Some(keys::MANAGED_BY);
     let same_account = annotation(secret, keys::ANNOTATION_ACCOUNT) == Some(account_text(owner).as_str());
     let only_stale = owners.iter().all(|other| other.kind == owner.kind && other.name == owner.name);
     labelled && same_account && only_stale
@@ -54,4 +49,8 @@ pub fn is_ours(secret: &Secret, owner: &OwnerReference) -> bool {
 
 pub(super) fn annotation<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
     secret.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+pub(super) fn label<'a>(secret: &'a Secret, key: &str) -> Option<&'a str> {
+    secret.metadata.labels.as_ref()?.get(key).map(String::as_str)
 }

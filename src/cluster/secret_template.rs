@@ -4,20 +4,20 @@ mod data_keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::RegistryTime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use ring::{digest, hmac};
+use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::objects::Version;
-use super::secret_owner::{SecretAccount, account_text, annotation};
-use crate::api::keys;
+use super::secret_owner::{SecretAccount, account_text, annotation, label};
+use crate::api::{RegistryTime, keys};
 use crate::domain::desired::SecretWish;
+use crate::domain::digest;
 use crate::domain::observed::{RobotRef, Tokens};
 use crate::domain::secret_entries::SecretEntry;
 
@@ -68,15 +68,14 @@ impl SecretTemplate<'_> {
     /// rendering it. See [`summarize`] for its counterpart.
     pub fn digest(&self, expiration_time: Option<RegistryTime>) -> u64 {
         let SecretWish { labels, annotations, .. } = self.wish;
-        Outline {
+        digest(Outline {
             hosts: self.endpoint.hosts.iter().map(String::as_str).collect(),
             labels: outline(labels),
             annotations: outline(annotations),
             keys: data_keys::wanted(self, expiration_time),
             owner: &self.owner.uid,
             entries: self.entries.iter().map(SecretEntry::record).collect(),
-        }
-        .digest()
+        })
     }
 }
 
@@ -95,15 +94,6 @@ struct Outline<'a> {
     keys: BTreeMap<&'a str, data_keys::Held<'a>>,
     owner: &'a str,
     entries: BTreeSet<String>,
-}
-
-impl Outline<'_> {
-    fn digest(&self) -> u64 {
-        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-        let mut hash = DefaultHasher::new();
-        self.hash(&mut hash);
-        hash.finish()
-    }
 }
 
 fn outline(map: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
@@ -149,32 +139,29 @@ pub(super) fn is_writable(secret: &Secret) -> bool {
 }
 
 /// The digest of the form that a Secret has; `None` if it is none that we write.
-fn found(secret: &Secret, owner: &str, credential: &Credential) -> Option<u64> {
+fn found<'a>(secret: &'a Secret, owner: &str, credential: &Credential) -> Option<u64> {
     let data = secret.data.as_ref()?;
     let (login, password) = (&credential.robot.name, credential.secret.expose_secret());
     let config: Value = serde_json::from_slice(&data.get(DOCKER_CONFIG)?.0).ok()?;
     let auths = config.get("auths")?.as_object()?;
     let meta = &secret.metadata;
-    let kept = |map: &'_ Option<BTreeMap<String, String>>, record| {
-        let names = listed(annotation(secret, record));
-        names.into_iter().map(|name| Some((name, map.as_ref()?.get(name)?.clone()))).collect::<Option<BTreeMap<_, _>>>()
+    let kept = |map: &'a Option<BTreeMap<String, String>>, record| {
+        let names = listed(annotation(secret, record)).into_iter();
+        names.map(|name| Some((name, map.as_ref()?.get(name)?.as_str()))).collect::<Option<_>>()
     };
-    let labels = kept(&meta.labels, keys::ANNOTATION_LABELS)?;
-    let annotations = kept(&meta.annotations, keys::ANNOTATION_ANNOTATIONS)?;
-    let by_label = meta.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ACCOUNT_UID)).map(String::as_str);
     let whole = auths.values().all(|entry| *entry == docker_entry(login, password))
-        && by_label == Some(owner)
+        && label(secret, keys::LABEL_ACCOUNT_UID) == Some(owner)
         && annotation(secret, keys::ANNOTATION_ACCOUNT).is_some();
     let recorded = listed(annotation(secret, keys::ANNOTATION_SERVICE_ACCOUNTS));
     let outline = Outline {
         hosts: auths.keys().map(String::as_str).collect(),
-        labels: labels.iter().map(|(key, value)| (*key, value.as_str())).collect(),
-        annotations: annotations.iter().map(|(key, value)| (*key, value.as_str())).collect(),
+        labels: kept(&meta.labels, keys::ANNOTATION_LABELS)?,
+        annotations: kept(&meta.annotations, keys::ANNOTATION_ANNOTATIONS)?,
         keys: data_keys::found(secret, credential)?,
         owner,
         entries: recorded.into_iter().map(ToOwned::to_owned).collect(),
     };
-    whole.then(|| outline.digest())
+    whole.then(|| digest(outline))
 }
 
 fn listed(record: Option<&str>) -> Vec<&str> {
@@ -267,17 +254,12 @@ fn wanted(
 ) {
     let ours = annotations.remove(record).unwrap_or_default();
     let names = wish.keys().map(String::as_str).collect::<Vec<_>>().join(",");
-    {
-        let all = match into {
-            Some(labels) => labels,
-            None => &mut *annotations,
-        };
-        // Whatever a tenant writes into the record: our own keys stay.
-        for key in listed(Some(&ours)).into_iter().filter(|key| !key.starts_with(keys::PREFIX)) {
-            all.remove(key);
-        }
-        all.extend(wish.clone());
+    let all = into.unwrap_or(&mut *annotations);
+    // Whatever a tenant writes into the record: our own keys stay.
+    for key in listed(Some(&ours)).into_iter().filter(|key| !key.starts_with(keys::PREFIX)) {
+        all.remove(key);
     }
+    all.extend(wish.clone());
     if !names.is_empty() {
         annotations.insert(record.to_owned(), names);
     }
@@ -309,7 +291,7 @@ fn checksum(uid: &str, credential: &Credential, key: Option<&[u8]>) -> String {
     }
     match key {
         Some(key) => hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &text).as_ref()),
-        None => hex(digest::digest(&digest::SHA256, &text).as_ref()),
+        None => hex(ring::digest::digest(&ring::digest::SHA256, &text).as_ref()),
     }
 }
 
@@ -370,12 +352,11 @@ pub fn credential(secret: &Secret, owner_uid: &str) -> Option<Credential> {
     let robot = robot(secret)?;
     let noted = annotation(secret, keys::ANNOTATION_CHECKSUM)?;
     // A restored account has another UID than the one that the checksum was made for, which its label still names.
-    let label = secret.metadata.labels.as_ref().and_then(|labels| labels.get(keys::LABEL_ACCOUNT_UID));
-    let uids: Vec<&str> = [Some(owner_uid), label.map(String::as_str)].into_iter().flatten().collect();
+    let uids = [Some(owner_uid), label(secret, keys::LABEL_ACCOUNT_UID)];
     let candidates = passwords(secret, &robot.name)?.into_iter();
     candidates
         .map(|password| Credential { robot: robot.clone(), expiration_time: None, secret: password })
-        .find(|credential| uids.iter().any(|uid| checksum(uid, credential, checksum_key(secret)) == noted))
+        .find(|credential| uids.iter().flatten().any(|uid| checksum(uid, credential, checksum_key(secret)) == noted))
 }
 
 /// True if writing the form around the credential would change nothing.

@@ -4,13 +4,11 @@
 //! our one entry in a write that is conditional on the version read; nobody else's entry is moved.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource as _};
 use serde_json::{Value, json};
 
-use super::objects::MANAGER;
-use super::objects::{Partial, Version, other_manager};
+use super::objects::{MANAGER, Partial, Version, other_manager};
 use super::{Error, in_namespace, within};
 use crate::api::ObjectName;
 use crate::decode::Lenient;
@@ -42,62 +40,15 @@ pub enum Found {
 /// Attempts against a ServiceAccount that others change at the same time.
 const ATTEMPTS: usize = 5;
 
-/// Whether the entry is there.
-///
-/// # Errors
-/// The API server does not answer, or the ServiceAccount cannot be read.
-pub async fn find(client: &Client, namespace: &ObjectName, entry: &SecretEntry, secret: &str) -> Result<Found, Error> {
-    add(client, namespace, entry, secret, true).await
-}
-
-/// Makes sure that the entry is there. One that was `served` before and is not there is left out.
-///
-/// # Errors
-/// [`Error::Conflict`] if others keep changing it; the API server does not answer or refuses it.
-pub async fn add(
-    client: &Client,
-    namespace: &ObjectName,
-    entry: &SecretEntry,
-    secret: &str,
-    served: bool,
-) -> Result<Found, Error> {
-    change(client, namespace, entry, |listed| {
-        if listed.iter().any(|item| names(item, secret)) {
-            Err(|meta: &ObjectMeta| Found::Unchanged(Version::of(meta)))
-        } else if served {
-            Err(|meta: &ObjectMeta| Found::TakenOut {
-                version: Version::of(meta),
-                by: other_manager(meta).map(ToOwned::to_owned),
-            })
-        } else {
-            Ok(listed.iter().cloned().chain([json!({"name": secret})]).collect())
-        }
-    })
-    .await
-}
-
-/// Makes sure that the entry is not there.
-///
-/// # Errors
-/// As of [`add`].
-pub async fn remove(
-    client: &Client,
-    namespace: &ObjectName,
-    entry: &SecretEntry,
-    secret: &str,
-) -> Result<Found, Error> {
-    change(client, namespace, entry, |listed| {
-        if listed.iter().any(|item| names(item, secret)) {
-            Ok(listed.iter().filter(|item| !names(item, secret)).cloned().collect())
-        } else {
-            Err(|meta: &ObjectMeta| Found::Unchanged(Version::of(meta)))
-        }
-    })
-    .await
-}
-
-fn names(item: &Value, secret: &str) -> bool {
-    item.get("name").and_then(Value::as_str) == Some(secret)
+/// What is to become of an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// It is to be there.
+    There,
+    /// Nothing: whether it is there is asked.
+    AsIs,
+    /// It is not to be there.
+    Gone,
 }
 
 /// True if a list of the ServiceAccount names the Secret.
@@ -108,12 +59,16 @@ pub fn lists(account: &ServiceAccount, list: SecretList, secret: &str) -> bool {
     }
 }
 
-/// Writes the list that `next` makes of the present one, unless it answers what to say instead.
-async fn change(
+/// Makes sure that the entry for a Secret is as wished.
+///
+/// # Errors
+/// [`Error::Conflict`] if others keep changing it; the API server does not answer or refuses it.
+pub async fn keep(
     client: &Client,
     namespace: &ObjectName,
     entry: &SecretEntry,
-    next: impl Fn(&[Value]) -> Result<Vec<Value>, fn(&ObjectMeta) -> Found>,
+    secret: &str,
+    wish: Wish,
 ) -> Result<Found, Error> {
     let api: Api<Lenient<ServiceAccount>> = in_namespace(client, namespace);
     let metadata: Api<Partial<ServiceAccount>> = in_namespace(client, namespace);
@@ -122,16 +77,21 @@ async fn change(
         let Some(account) = within(api.get_opt(name)).await? else { return Ok(Found::Missing) };
         let account = account.into_result()?;
         let from = Version::of(&account.metadata);
-        let listed: Vec<Value> = match entry.list {
+        let mut list: Vec<Value> = match entry.list {
             SecretList::ImagePullSecrets => {
                 account.image_pull_secrets.iter().flatten().map(|item| json!(item)).collect()
             }
             SecretList::Secrets => account.secrets.iter().flatten().map(|item| json!(item)).collect(),
         };
-        let list = match next(&listed) {
-            Ok(list) => list,
-            Err(found) => return Ok(found(&account.metadata)),
-        };
+        match (wish, lists(&account, entry.list, secret)) {
+            (Wish::There, false) => list.push(json!({"name": secret})),
+            (Wish::Gone, true) => list.retain(|item| item["name"] != secret),
+            (Wish::AsIs, false) => {
+                let by = other_manager(&account.metadata).map(ToOwned::to_owned);
+                return Ok(Found::TakenOut { version: from, by });
+            }
+            _ => return Ok(Found::Unchanged(from)),
+        }
         // The resourceVersion in a merge patch makes it conditional.
         let mut patch = json!({"metadata": {"resourceVersion": account.metadata.resource_version}});
         patch[entry.list.to_string()] = list.into();

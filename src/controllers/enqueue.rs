@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::index::{Entry, Index};
 use super::registries::Registries;
-use super::wait::WaitFor;
-use super::{Context, Key, RegistryWork, turns};
+use super::{Context, Key, RegistryWork, WaitFor, turns};
 use crate::api::{Account, RegistryKey};
 use crate::deadline;
 use crate::engine::{Counts, Handle};
@@ -138,11 +137,6 @@ impl Context {
 
     /// A sweep soon, since the registry's last account went: its status says that nobody uses it.
     pub fn recount(&self, registry: RegistryKey) {
-        self.sweep_at(registry, deadline::from_now(RECOUNT));
-    }
-
-    /// A sweep at that time.
-    pub fn sweep_at(&self, registry: RegistryKey, at: Instant) {
-        self.queues.registries.wake_at(RegistryWork::Sweep(registry), at);
+        self.queues.registries.wake_at(RegistryWork::Sweep(registry), deadline::from_now(RECOUNT));
     }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Context;
 use super::index::{State, Told};
-use super::registries::ServedRegistry;
-use super::registries::{Counts, Unmanaged};
+use super::registries::{Counts, ServedRegistry, Unmanaged};
 use crate::api::RegistryTime;
 use crate::api::registry_time::share;
 use crate::domain::report::OVERDUE_AFTER;

@@ -96,8 +96,7 @@ impl Gaps {
 
     /// They may; true if that is news.
     pub fn allowed(&self, kind: &str, namespace: Option<&str>) -> bool {
-        let mut inner = self.lock();
-        !inner.refused.is_empty() && inner.refused.remove(&(kind_of(kind), namespace.unwrap_or_default().into()))
+        self.lock().refused.remove(&(kind_of(kind), namespace.unwrap_or_default().into()))
     }
 
     /// True if objects of a kind may not be listed there.
@@ -112,8 +111,7 @@ impl Gaps {
 
     /// It has; true if that is news.
     pub fn found(&self, kind: &str) -> bool {
-        let mut inner = self.lock();
-        !inner.missing.is_empty() && inner.missing.remove(kind_of(kind))
+        self.lock().missing.remove(kind_of(kind))
     }
 
     /// Sets the gauges.

@@ -6,9 +6,10 @@ mod service_accounts;
 mod shared;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::Key;
 use super::tracked::Shown;
@@ -18,6 +19,7 @@ use crate::cluster::secret_template::SecretSummary;
 use crate::domain::observed::is_never_updated;
 use crate::domain::robot::{Home, Robot};
 
+pub use crate::domain::digest;
 pub use entry::{AccountSlots, Contests, Entry, PasswordSeen, State, Told};
 use secret_copies::SecretCopies;
 pub use secret_copies::{Copy, Namespace};
@@ -69,6 +71,11 @@ impl Index {
             None => None,
         };
         Some(Key { namespace, name })
+    }
+
+    /// The key of the account with this metadata; `None` only of what no API server stores.
+    pub fn key_of(&self, meta: &ObjectMeta) -> Option<Key> {
+        self.key(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
     }
 
     /// A home, shared.
@@ -202,12 +209,10 @@ fn intern(names: &mut Shared<str>, name: &str) -> Option<ObjectName> {
 
 /// The digest of a robot: changes whenever Harbor shows anything that a pass would act on.
 pub fn robot_digest(robot: &Robot) -> u64 {
-    let mut hash = DefaultHasher::new();
     let fresh = is_never_updated(robot.creation_time, robot.update_time);
-    (robot.id, robot.creation_time, &robot.name, &robot.description).hash(&mut hash);
-    (robot.disabled, robot.foreign_effect, robot.expiration_time, &robot.permissions).hash(&mut hash);
-    (!fresh).then_some(robot.update_time).hash(&mut hash);
-    hash.finish()
+    let is = (robot.id, robot.creation_time, &robot.name, &robot.description);
+    let may = (robot.disabled, robot.foreign_effect, robot.expiration_time, &robot.permissions);
+    digest((is, may, (!fresh).then_some(robot.update_time)))
 }
 
 /// Tells a robot from all others: ids run again after a restore of Harbor.
@@ -218,13 +223,6 @@ pub fn robot_identity(id: i64, creation_time: RegistryTime) -> u64 {
 /// The digest of both slots, from that of the robot in each.
 pub fn slots_digest(robots: [Option<u64>; 2]) -> u64 {
     digest(robots)
-}
-
-/// A digest of anything that can be hashed.
-pub fn digest(value: impl Hash) -> u64 {
-    let mut hash = DefaultHasher::new();
-    value.hash(&mut hash);
-    hash.finish()
 }
 
 #[cfg(test)]

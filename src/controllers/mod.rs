@@ -12,7 +12,6 @@ pub mod sweep;
 pub mod tracked;
 pub mod turns;
 mod unreadable;
-mod wait;
 pub mod watch;
 
 use std::panic::AssertUnwindSafe;
@@ -27,8 +26,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::clock::Steady;
-use crate::cluster::events::{Events, Note};
+use crate::cluster::events::Events;
 use crate::deadline;
+use crate::domain::digest;
+use crate::domain::robot::Home;
+use crate::engine::Outcome;
 use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::registry::harbor::{Carrier, PrivateHost};
@@ -70,6 +72,37 @@ pub enum RegistryWork {
     Probe(RegistryKey),
     /// Compare its robots with what was left there.
     Sweep(RegistryKey),
+}
+
+/// What an account can wait for instead of trying again and again.
+#[derive(Clone, Copy, Hash)]
+pub enum WaitFor<'a> {
+    /// A registry that is annotated as the default.
+    DefaultRegistry,
+    /// This registry: that it exists, and that it answers.
+    Registry(&'a RegistryKey),
+    /// The next poll of this registry.
+    Poll(&'a RegistryKey),
+    /// This project of a registry.
+    Project(&'a RegistryKey, &'a Home),
+}
+
+impl WaitFor<'_> {
+    /// What it is released by.
+    fn tag(self) -> u64 {
+        digest(self)
+    }
+
+    /// Waits for it, and looks again at that time if it does not come before.
+    pub fn until(self, at: Option<Instant>) -> Outcome {
+        Outcome::Parked(self.tag(), at)
+    }
+}
+
+impl From<WaitFor<'_>> for Outcome {
+    fn from(what: WaitFor<'_>) -> Self {
+        what.until(None)
+    }
 }
 
 /// What the operator was started with.
@@ -191,10 +224,9 @@ impl Context {
         reason: &str,
         text: String,
     ) -> impl Future<Output = ()> + use<> {
-        let note = Note { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), text };
-        let (events, now) = (self.events.clone(), self.wall_time());
+        let (events, reason, now) = (self.events.clone(), reason.to_owned(), self.wall_time());
         self.metrics.kube_write("event");
-        async move { events.publish(&object, note, now).await }
+        async move { events.publish(object, warning, reason, &text, now).await }
     }
 
     /// Waits; false if the operator is to end first.

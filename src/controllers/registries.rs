@@ -17,10 +17,9 @@ mod settings;
 mod status;
 mod swept;
 mod trouble;
-mod unmanaged;
 
 pub use capabilities::Capabilities;
-pub use counts::Counts;
+pub use counts::{Counts, Unmanaged, is_unmanaged};
 pub use former::check_former;
 pub use login_robot::{LoginRobot, place, place_of};
 pub use probe::probe;
@@ -32,7 +31,6 @@ pub use settings::keep_settings;
 pub use status::{tell_swept, warn};
 pub use swept::{Since, Swept};
 pub use trouble::{Trouble, unreachable_tenant};
-pub use unmanaged::{Unmanaged, is_unmanaged};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

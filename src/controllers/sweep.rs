@@ -11,11 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Context;
 use super::accounts::errors;
 use super::index::{AccountSlots, slots_digest};
 use super::registries::{self, ServedRegistry};
-use super::wait::WaitFor;
+use super::{Context, WaitFor};
 use crate::api::RegistryKey;
 use crate::deadline;
 use crate::domain::report::Failure;
@@ -45,13 +44,12 @@ const ENDING: Outcome = Outcome::Settled { wake: None };
 /// One sweep over a registry.
 pub async fn sweep(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     let started = Instant::now();
-    match ctx.registries.may_sweep(name) {
-        None => return Outcome::Gone,
-        // The next good probe asks for a sweep.
-        Some(false) => return Outcome::Settled { wake: None },
-        Some(true) => {}
-    }
+    let may_sweep = ctx.registries.may_sweep(name);
     let Some(state) = ctx.registries.get(name) else { return Outcome::Gone };
+    if !may_sweep {
+        // The next good probe asks for a sweep.
+        return Outcome::Settled { wake: None };
+    }
     let Some(client) = state.session.client.clone() else { return Outcome::Again };
     let _under_way = state.session.capabilities.begin_sweep();
     let pause =
@@ -170,7 +168,12 @@ impl Sweep<'_> {
         let (ctx, name, capabilities) = (self.ctx, &self.state.key, &self.state.session.capabilities);
         tracing::warn!(registry = %name, home = ?home, %error, "robots could not be listed");
         if let Error::ListTooLong { .. } = error {
-            self.unseen = Some(unseen_in(name, home, error));
+            let place = registries::place_of(home);
+            let message = format!(
+                "registry {name}: the robots of {place} are not compared with what was left there: {error}; delete some, or \
+                 use several projects"
+            );
+            self.unseen = Some(Failure::lasting(error.reason(), message));
         }
         // What lasts must not keep everything else from being told.
         let lasts = error.class() == Class::UserFix || capabilities.why_home_fails(home).is_some();
@@ -189,10 +192,16 @@ impl Sweep<'_> {
                 return Err(Outcome::Failed { not_before: Some(deadline::from_now(wait)) });
             }
         }
-        if error.class() != Class::UserFix && capabilities.home_failed(home, why_not_listed(self.state, home, error)) {
+        if error.class() == Class::UserFix {
+            // A project that is gone or that the login may not list: its accounts look for themselves and say so.
+            let empty = slots_digest([None, None]);
+            accounts
+                .iter()
+                .filter(|account| account.slots != Some(empty))
+                .for_each(|account| ctx.recheck(&account.key));
+        } else if capabilities.home_failed(home, why_not_listed(self.state, home, error)) {
             tell_not_listed(ctx, accounts);
         }
-        report_to(ctx, accounts, error);
         Ok(())
     }
 
@@ -209,7 +218,7 @@ impl Sweep<'_> {
                 if let Error::ListTooLong { .. } = error {
                     let message =
                         format!("registry {name}: patterns of projects are not compared with what there is: {error}");
-                    self.unseen.get_or_insert(Failure { reason: error.reason(), message, permanent: true });
+                    self.unseen.get_or_insert(Failure::lasting(error.reason(), message));
                 }
                 Ok(())
             }
@@ -275,26 +284,6 @@ fn next(ctx: &Context, state: &ServedRegistry, started: Instant) -> Instant {
     let outdated = told > 0 && ctx.index.is_listed() && ctx.index.count(&state.key) == 0;
     let poll = state.poll_interval(&ctx.settings);
     deadline::after(started, if outdated { poll.min(RECOUNT_AGAIN) } else { poll }).max(Instant::now())
-}
-
-/// What the registry's status says of a place with more robots than are read.
-fn unseen_in(registry: &RegistryKey, home: &Home, error: &Error) -> Failure {
-    let place = registries::place_of(home);
-    let message = format!(
-        "registry {registry}: the robots of {place} are not compared with what was left there: {error}; delete some, or use \
-         several projects"
-    );
-    Failure { reason: error.reason(), message, permanent: true }
-}
-
-/// A project that is gone or that the login may not list: its accounts look for themselves and say so.
-fn report_to(ctx: &Context, accounts: &[AccountSlots], error: &Error) {
-    let empty = slots_digest([None, None]);
-    for account in accounts {
-        if error.class() == Class::UserFix && account.slots != Some(empty) {
-            ctx.recheck(&account.key);
-        }
-    }
 }
 
 /// The homes in their order, beginning behind the one that the last sweep came to.

@@ -27,12 +27,8 @@ pub(super) fn account(ctx: &Arc<Context>, object: Unreadable) -> Outcome {
 
 fn tell(ctx: &Arc<Context>, object: Unreadable) {
     let text = explain(&object);
-    tracing::warn!(
-        kind = object.kind,
-        name = object.name(),
-        message = text,
-        "an object cannot be read and is left out"
-    );
+    let name = object.name();
+    tracing::warn!(kind = object.kind, name, message = text, "an object cannot be read and is left out");
     let event = ctx.event(unreadable_reference(&object), true, unreadable::REASON, text);
     let gate = ctx.gaps.gate();
     tokio::spawn(async move {
@@ -50,9 +46,7 @@ fn say(ctx: &Arc<Context>, object: Unreadable) {
         let _turn = gate.acquire().await;
         match unreadable::say(&ctx.client, &object, ctx.wall_time().into()).await {
             Ok(Some(expiry)) if expiry > ctx.now() => {
-                let meta = &object.metadata;
-                let name = meta.name.as_deref().unwrap_or_default();
-                if let Some(key) = ctx.index.key(meta.namespace.as_deref(), name) {
+                if let Some(key) = ctx.index.key_of(&object.metadata) {
                     ctx.wake_at(key, ctx.instant_of(expiry, ctx.now()));
                 }
             }

@@ -34,8 +34,7 @@ pub async fn accounts(ctx: Arc<Context>, ready: impl FnOnce()) {
     let observe = |seen: Seen<Account>| match seen {
         Seen::Is(account, shown) => {
             let again = ctx.gaps.readable(account.kind(), &account.metadata);
-            // No API server stores a name that is none.
-            let Some(key) = ctx.index.key(account.metadata.namespace.as_deref(), account.name()) else { return };
+            let Some(key) = ctx.index.key_of(&account.metadata) else { return };
             if again {
                 // Whatever it was when it could be read last.
                 tracing::info!(account = %key, "the account can be read again");
@@ -72,8 +71,9 @@ pub async fn registries(ctx: Arc<Context>, ready: impl FnOnce()) {
     }
     let observe = |seen: Seen<RegistryObject>| match seen {
         Seen::Is(registry, shown) => {
+            // The API server stores no name that is none.
             if let Ok(key) = registry.key() {
-                ctx.shielded(key.to_string(), || see_registry(&ctx, registry, shown));
+                ctx.shielded(&key, || see_registry(&ctx, &key, registry, shown));
             }
         }
         Seen::Gone(meta, _) => {
@@ -107,17 +107,15 @@ fn forget_registry(ctx: &Context, name: &RegistryKey) {
     ctx.recheck_all(name);
 }
 
-fn see_registry(ctx: &Arc<Context>, registry: RegistryObject, shown: Shown) {
-    // The API server stores no name that is none.
-    let Ok(name) = registry.key() else { return };
+fn see_registry(ctx: &Context, name: &RegistryKey, registry: RegistryObject, shown: Shown) {
     let again = ctx.gaps.readable(&registry.kind.to_string(), &registry.metadata);
-    let seen = apply_object(ctx, &name, registry, By::Watch(shown));
+    let seen = apply_object(ctx, name, registry, By::Watch(shown));
     if again {
         tracing::info!(registry = %name, "the registry can be read again");
-        ctx.release_for(&name);
+        ctx.release_for(name);
     }
     if again || seen != registries::Seen::Nothing {
-        ctx.probe(name);
+        ctx.probe(name.clone());
     }
 }
 
@@ -200,7 +198,7 @@ pub async fn logins(ctx: Arc<Context>) {
             }
         }
     };
-    let streams = vec![open(&ctx.gaps, &ctx.restores, api, Some(&**namespace), config())];
+    let streams = vec![open(&ctx.gaps, &ctx.restores, api, Some(namespace), config())];
     feed(streams, Resource::meta, || {}, observe, |_| {}).await;
 }
 

@@ -31,3 +31,12 @@ pub mod spread;
 #[cfg(test)]
 mod time_properties;
 pub mod update_right;
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
+/// A digest of anything that can be hashed, to be compared within one process.
+pub fn digest(value: impl Hash) -> u64 {
+    let mut hash = DefaultHasher::new();
+    value.hash(&mut hash);
+    hash.finish()
+}

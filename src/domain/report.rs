@@ -49,6 +49,13 @@ pub struct Failure {
     pub permanent: bool,
 }
 
+impl Failure {
+    /// What needs a person.
+    pub fn lasting(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), permanent: true }
+    }
+}
+
 /// Everything a report depends on.
 pub struct Facts<'a> {
     /// The account's status before.

@@ -6,6 +6,7 @@
 mod error;
 pub mod harbor;
 
+pub use crate::api::LoginKind;
 pub use crate::domain::catalogue::Catalogue;
 pub use error::{Class, Error};
 
@@ -55,17 +56,6 @@ impl Owner {
 /// Reduces a robot to what a sweep keeps; `None` = nothing.
 pub type Reduce<'a> = dyn Fn(&Robot) -> Option<Digest> + Send + Sync + 'a;
 
-/// What a login is. Learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginKind {
-    /// A person with `sysadmin_flag`.
-    Administrator,
-    /// Any other person, e.g. a project admin.
-    User,
-    /// A robot account.
-    Robot,
-}
-
 /// What the server says of itself to an authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerInfo {
@@ -75,7 +65,7 @@ pub struct ServerInfo {
     pub registry_host: Option<String>,
     /// `read_only`: it refuses every change until an administrator switches that off, or its garbage collection is through.
     pub read_only: bool,
-    /// What our login is.
+    /// What our login is. Learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
     pub login: LoginKind,
 }
 
@@ -125,6 +115,13 @@ pub struct RobotUpdate {
     pub disabled: bool,
     /// Never empty.
     pub permissions: Permissions,
+}
+
+/// Leaves the robot as it is.
+impl From<Robot> for RobotUpdate {
+    fn from(Robot { home, name, description, lifetime, disabled, permissions, .. }: Robot) -> Self {
+        Self { home, name, description, lifetime, disabled, permissions }
+    }
 }
 
 /// Harbor's settings that concern robots (`/configurations`; recorded in the contract's `31-prefix-change` and

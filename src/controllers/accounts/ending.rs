@@ -10,8 +10,7 @@ use crate::api::{Account, AccountStatus, OrphanPolicy, RegistryTime, conditions 
 use crate::cluster::objects::{self, Version};
 use crate::cluster::{accounts, namespaces};
 use crate::controllers::registries::{Trouble, resolve};
-use crate::controllers::wait::WaitFor;
-use crate::controllers::{Context, Key};
+use crate::controllers::{Context, Key, WaitFor};
 use crate::domain::conditions;
 use crate::domain::report::{Failure, Unread};
 use crate::engine::Outcome;
@@ -19,18 +18,14 @@ use crate::registry;
 
 impl Pass<'_> {
     /// Stops all but deletion; Ready stays what it was.
-    pub(super) async fn suspend(mut self) -> Outcome {
+    pub(super) async fn suspend(mut self) -> Result<Outcome, Outcome> {
         let by = if self.account.is_suspended() { "spec.suspend" } else { "the registry's spec.suspend" };
         let before = self.account.status.clone().unwrap_or_default();
         let (unread, now) = (self.unread(&before), self.registry_now());
         let wake = unread.next_look().map(|at| self.ctx.instant_of(at, now));
-        match self.write_status(unread.suspended(by)).await {
-            Ok(()) => {
-                self.ctx.index.update(self.key, |entry| entry.wake = wake);
-                Outcome::Settled { wake }
-            }
-            Err(error) => errors::of_kube(&error),
-        }
+        self.write_status(unread.suspended(by)).await?;
+        self.ctx.index.update(self.key, |entry| entry.wake = wake);
+        Ok(Outcome::Settled { wake })
     }
 
     fn unread<'s>(&self, before: &'s AccountStatus) -> Unread<'s> {
@@ -38,27 +33,22 @@ impl Pass<'_> {
     }
 
     /// Gathering ended early: says why and waits for the right thing.
-    pub(super) async fn stopped(mut self, stop: gather::Stop) -> Outcome {
+    pub(super) async fn stopped(mut self, stop: gather::Stop) -> Result<Outcome, Outcome> {
         let of_harbor = matches!(stop, gather::Stop::Registry(_) | gather::Stop::Trouble(_));
-        let (mut failure, next, lost) = match self.reason(stop).await {
-            Ok(reason) => reason,
-            Err(ended) => return ended,
-        };
+        let (mut failure, next, lost) = self.reason(stop).await?;
         let next = self.once(next);
         if next == Outcome::Again {
-            return next;
+            return Ok(next);
         }
         if self.is_deleting() {
-            failure.message.push_str(match self.desired.retain {
-                false => way_out(failure.reason),
-                true if of_harbor => MARK_FIRST,
-                true => "",
-            });
+            match self.desired.retain {
+                false => failure.message += &way_out(failure.reason),
+                true if of_harbor => failure.message += MARK_FIRST,
+                true => {}
+            }
         }
-        match self.tell_failure(failure, lost).await {
-            Ok(()) => next,
-            Err(error) => errors::of_kube(&error),
-        }
+        self.tell_failure(failure, lost).await?;
+        Ok(next)
     }
 
     /// Why gathering ended, what comes next, and whether what is published is lost; `Err` = there is nothing to tell.
@@ -68,10 +58,10 @@ impl Pass<'_> {
             gather::Stop::Ending => return Err(Outcome::Settled { wake: None }),
             // Of what only a person can put right the account tells.
             gather::Stop::Kube(error) if error.class() == registry::Class::UserFix => {
-                let failure = Failure { reason: error.reason(), message: error.to_string(), permanent: true };
-                (failure, errors::of_kube(&error))
+                let failure = Failure::lasting(error.reason(), error.to_string());
+                (failure, error.into())
             }
-            gather::Stop::Kube(error) => return Err(errors::of_kube(&error)),
+            gather::Stop::Kube(error) => return Err(error.into()),
             gather::Stop::Wish { failure, lost: credential_lost } => {
                 lost = credential_lost;
                 (failure, WaitFor::Poll(&self.registry.key).into())
@@ -81,10 +71,8 @@ impl Pass<'_> {
                 let wake = self.ctx.index.get(self.key).and_then(|entry| entry.wake);
                 // Something else may have asked for this pass, too.
                 let next = if self.ctx.index.is_quiet(self.key) { Outcome::Settled { wake } } else { Outcome::Again };
-                match self.tell_failure(failure, false).await {
-                    Ok(()) => return Err(next),
-                    Err(error) => return Err(errors::of_kube(&error)),
-                }
+                self.tell_failure(failure, false).await?;
+                return Err(next);
             }
             gather::Stop::Wait => return Err(WaitFor::Registry(&self.registry.key).into()),
             gather::Stop::Registry(error) if error.is_of_login() => {
@@ -118,7 +106,7 @@ impl Pass<'_> {
         let before = self.account.status.clone().unwrap_or_default();
         let mut status = self.unread(&before).failed(&failure, lost);
         self.follow_the_cluster(&mut status, !lost).await;
-        self.warn(&failure);
+        self.tell_not_in_sync(failure.reason, &failure.message);
         self.write_status(status).await
     }
 
@@ -156,10 +144,8 @@ impl Pass<'_> {
     pub(super) async fn is_abandoned(&self, trouble: &Trouble) -> Result<bool, gather::Stop> {
         let since = self.registry.trouble_since.map(|since| since.elapsed());
         // Without a login nothing comes back by itself, however often this process began anew meanwhile.
-        let deleted = self.account.metadata.deletion_timestamp.as_ref().filter(|_| {
-            let never_served = !self.registry.has_answered;
-            trouble.permanent && never_served
-        });
+        let never_served = trouble.permanent && !self.registry.has_answered;
+        let deleted = self.account.metadata.deletion_timestamp.as_ref().filter(|_| never_served);
         let waits = deleted.and_then(|at| Duration::try_from(self.ctx.now().duration_since(at.0.into())).ok());
         let long = since.max(waits).is_some_and(|waits| waits >= self.ctx.settings.abandon_after);
         match &self.key.namespace {
@@ -177,17 +163,14 @@ const MARK_FIRST: &str = "; the account waits a minute for that, so that its rob
                           a robot without that mark is deleted";
 
 /// What a person can do for an account whose robot cannot be deleted now.
-fn way_out(reason: &str) -> &'static str {
-    match reason {
-        "CredentialsMissing" | "CredentialsRejected" | "RegistryNotFound" => {
-            "; the account waits with its deletion until the registry has a login that works. To leave the robot in Harbor, set \
-             spec.deletionPolicy: Retain"
-        }
-        _ => {
-            "; the account waits with its deletion until that is over. To leave the robot in Harbor, set \
-             spec.deletionPolicy: Retain"
-        }
-    }
+fn way_out(reason: &str) -> String {
+    let until = match reason {
+        "CredentialsMissing" | "CredentialsRejected" | "RegistryNotFound" => "the registry has a login that works",
+        _ => "that is over",
+    };
+    format!(
+        "; the account waits with its deletion until {until}. To leave the robot in Harbor, set spec.deletionPolicy: Retain"
+    )
 }
 
 /// What is known of an account without a look, where registry time is `now`.
@@ -217,10 +200,8 @@ pub(super) async fn without_registry(
     let unread = unread(ctx, &account, &before, now);
     let next_look = unread.next_look().map(|at| ctx.instant_of(at, now));
     let registry = name.as_ref().map_or(WaitFor::DefaultRegistry, WaitFor::Registry);
-    match write_status(ctx, key, &mut account, unread.failed(failure, false)).await {
-        Ok(()) => registry.until(next_look),
-        Err(error) => errors::of_kube(&error),
-    }
+    let written = write_status(ctx, key, &mut account, unread.failed(failure, false)).await;
+    written.map_or_else(Outcome::from, |()| registry.until(next_look))
 }
 
 /// Writes status if it differs.

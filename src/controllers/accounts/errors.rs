@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use crate::api::RegistryKey;
 use crate::controllers::registries::ServedRegistry;
-use crate::controllers::wait::WaitFor;
-use crate::controllers::{Context, registries};
+use crate::controllers::{Context, WaitFor, registries};
 use crate::domain::permissions;
 use crate::domain::report::Failure;
 use crate::domain::robot::{Home, Permissions};
@@ -13,12 +12,14 @@ use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind};
 
 /// After a failed Kubernetes call.
-pub(crate) fn of_kube(error: &crate::cluster::Error) -> Outcome {
-    let outcome = of_class(error.class());
-    if matches!(outcome, Outcome::Failed { .. }) {
-        tracing::warn!(%error, "a Kubernetes call failed");
+impl From<crate::cluster::Error> for Outcome {
+    fn from(error: crate::cluster::Error) -> Self {
+        let outcome = of_class(error.class());
+        if matches!(outcome, Self::Failed { .. }) {
+            tracing::warn!(%error, "a Kubernetes call failed");
+        }
+        outcome
     }
-    outcome
 }
 
 fn of_class(class: Class) -> Outcome {
@@ -54,24 +55,19 @@ pub(crate) fn failure(state: &ServedRegistry, home: &Home, wanted: &Permissions,
     if let Some(trouble) = registries::unreachable_tenant(state, error) {
         return trouble.into();
     }
-    let permanent = error.class() == Class::UserFix;
-    // Harbor's text names the login, which is nothing for accounts.
+    let with = |advice: &str| format!("{error}; {advice}");
     let message = match error {
-        Error::ScopeExceeded { .. } => Some(too_much(state, wanted)),
-        Error::Forbidden { needs, message } => Some(forbidden(state, home, needs, message)),
-        _ => None,
+        // Harbor's text names the login, which is nothing for accounts.
+        Error::ScopeExceeded { .. } => too_much(state, wanted),
+        Error::Forbidden { needs, message } => forbidden(state, home, needs, message),
+        Error::ProjectNotFound { .. } => with("create it, and the account proceeds by itself"),
+        Error::CannotListProjects { .. } => with("grant the login project:read or project:list"),
+        Error::Undeletable => with("a person has to give it one, or to use a person's login for the registry"),
+        Error::LoginTooOld => with("use a project robot or a person's login"),
+        _ => error.to_string(),
     };
-    if let Some(message) = message {
-        return Failure { reason: error.reason(), message: format!("{registry}: {message}"), permanent };
-    }
-    let advice = match error {
-        Error::ProjectNotFound { .. } => "; create it, and the account proceeds by itself",
-        Error::CannotListProjects { .. } => "; grant the login project:read or project:list",
-        Error::Undeletable => "; a person has to give it one, or to use a person's login for the registry",
-        Error::LoginTooOld => "; use a project robot or a person's login",
-        _ => "",
-    };
-    Failure { reason: error.reason(), message: format!("{registry}: {error}{advice}"), permanent }
+    let permanent = error.class() == Class::UserFix;
+    Failure { reason: error.reason(), message: format!("{registry}: {message}"), permanent }
 }
 
 /// The robot login holds less than it is asked to hand out.

@@ -3,23 +3,14 @@
 use super::Pass;
 use crate::api::{AccountStatus, conditions as kinds};
 use crate::cluster::events;
-use crate::domain::report::{self, Failure};
+use crate::domain::report;
 use crate::domain::{conditions, plan};
 
 impl Pass<'_> {
     /// One event at most: what was done, or what newly stands in the way.
-    pub(super) fn tell(
-        &self,
-        before: &AccountStatus,
-        after: &AccountStatus,
-        outcome: &report::Outcome,
-        plan: &plan::Plan,
-    ) {
-        let reason = |status: &AccountStatus| {
-            conditions::find(&status.conditions, kinds::SYNCED)
-                .map(|synced| (synced.status.clone(), synced.reason.clone()))
-        };
+    pub(super) fn tell(&self, after: &AccountStatus, outcome: &report::Outcome, plan: &plan::Plan) {
         if outcome.published {
+            let before = self.account.status.clone().unwrap_or_default();
             let robot = after.robot.as_ref().map(|robot| robot.name.clone()).unwrap_or_default();
             let (reason, what) = match (&before.robot, plan.current) {
                 (None, Some(plan::Target::Seen(_))) => ("Adopted", "taken over and given a new secret, which is in"),
@@ -29,27 +20,24 @@ impl Pass<'_> {
                 }
                 (Some(_), _) => ("Refreshed", "given a new secret, which is in"),
             };
-            let text = format!("Robot {robot} was {what} Secret {}{}", self.desired.secret.name, former(before, after));
+            let text =
+                format!("Robot {robot} was {what} Secret {}{}", self.desired.secret.name, former(&before, after));
             self.event(false, reason, text);
-        } else if reason(before) != reason(after) {
-            let synced = conditions::find(&after.conditions, kinds::SYNCED);
-            if let Some(synced) = synced.filter(|synced| synced.status == "False") {
-                self.tell_not_in_sync(&synced.reason, &synced.message);
-            }
+        } else if let Some(synced) = conditions::find(&after.conditions, kinds::SYNCED)
+            && synced.status == "False"
+        {
+            self.tell_not_in_sync(&synced.reason, &synced.message);
         }
     }
 
-    pub(super) fn warn(&self, failure: &Failure) {
+    /// Tells what stands in the way, unless the account's status says it already.
+    pub(super) fn tell_not_in_sync(&self, reason: &str, message: &str) {
         let status = self.account.status.as_ref();
         let before = status.and_then(|status| conditions::find(&status.conditions, kinds::SYNCED));
-        if before.is_none_or(|synced| synced.reason != failure.reason || synced.status != "False") {
-            self.tell_not_in_sync(failure.reason, &failure.message);
+        if before.is_none_or(|synced| synced.reason != reason || synced.status != "False") {
+            tracing::warn!(account = %self.key, reason, message, "not in sync");
+            self.event(true, reason, message.to_owned());
         }
-    }
-
-    fn tell_not_in_sync(&self, reason: &str, message: &str) {
-        tracing::warn!(account = %self.key, reason, message, "not in sync");
-        self.event(true, reason, message.to_owned());
     }
 
     /// Publishes an event beside the pass: nobody waits for it.
@@ -78,10 +66,9 @@ impl Pass<'_> {
 
 /// What comes of the robot that was replaced.
 fn former(before: &AccountStatus, after: &AccountStatus) -> String {
-    let previous = after.previous.as_ref().filter(|previous| {
-        let id = before.previous.as_ref().map(|previous| previous.id);
-        id != Some(previous.id)
-    });
-    previous
-        .map_or_else(String::new, |previous| format!("; {} is deleted at {}", previous.name, previous.revocation_time))
+    let id_before = before.previous.as_ref().map(|previous| previous.id);
+    match &after.previous {
+        Some(new) if id_before != Some(new.id) => format!("; {} is deleted at {}", new.name, new.revocation_time),
+        _ => String::new(),
+    }
 }

@@ -16,8 +16,8 @@ use super::gather::Gathered;
 use super::{Pass, errors, wish};
 use crate::api::keys;
 use crate::cluster::objects::Version;
-use crate::cluster::secret_template::{Credential, SecretTemplate};
-use crate::cluster::secrets::{self, SecretSnapshot};
+use crate::cluster::secret_template::Credential;
+use crate::cluster::secrets::{AccountSecret, Expected, SecretSnapshot};
 use crate::cluster::{self, accounts};
 use crate::controllers::index::{robot_digest, slots_digest};
 use crate::deadline;
@@ -179,9 +179,8 @@ impl Run<'_, '_> {
         self.gathered.client.clone().ok_or(Trouble::Stale)
     }
 
-    /// The form of the first Secret.
-    fn template(&self) -> SecretTemplate<'_> {
-        self.pass.first_template(&self.gathered.untouched)
+    fn first_secret(&self) -> AccountSecret<'_> {
+        self.pass.first_secret(&self.gathered.untouched)
     }
 
     fn slot_of(&self, target: Target) -> Option<Slot> {
@@ -209,29 +208,27 @@ impl Run<'_, '_> {
             Step::Delete(slot, _) => self.delete(slot).await?,
             Step::Fence => {
                 ctx.metrics.kube_write("secret");
-                let (live, namespace) = (&self.done.live, &self.pass.secret_namespace);
-                self.done.live = secrets::fence(&ctx.client, namespace, live, &self.template()).await?;
+                self.done.live = self.first_secret().fence(&self.done.live).await?;
             }
             Step::Publish(target) => self.publish(target).await?,
             Step::Reform => {
                 ctx.metrics.kube_write("secret");
-                let (live, namespace) = (&self.done.live, &self.pass.secret_namespace);
+                let live = &self.done.live;
                 let named = live.credential.as_ref().map(|credential| &credential.robot);
                 let robot = self.robots.iter().flatten().find(|robot| named.is_some_and(|named| named.is(robot)));
                 let Some(robot) = robot else { return Err(Trouble::Stale) };
-                self.done.live = secrets::rewrite(&ctx.client, namespace, live, &self.template(), robot).await?;
+                self.done.live = self.first_secret().rewrite(live, robot).await?;
             }
             Step::DeleteSecret => {
                 self.withdraw(false).await?;
                 self.enter_service_accounts(&[]).await?;
                 ctx.metrics.kube_write("secret");
-                self.done.live = secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.done.live).await?;
+                self.done.live = self.first_secret().delete(&self.done.live).await?;
             }
             Step::ReleaseSecret => {
                 self.withdraw(true).await?;
                 ctx.metrics.kube_write("secret");
-                let (live, namespace) = (&self.done.live, &self.pass.secret_namespace);
-                self.done.live = secrets::release(&ctx.client, namespace, live, &self.template()).await?;
+                self.done.live = self.first_secret().release(&self.done.live).await?;
             }
             Step::RemoveFinalizer => self.remove_finalizer().await?,
         }
@@ -243,14 +240,12 @@ impl Run<'_, '_> {
         let like = self.robots.iter().flatten().next();
         let (id, creation_time) = like.map_or((0, self.observed.now), |robot| (robot.id, robot.creation_time));
         let name = like.map_or_else(|| self.pass.desired.base_name.clone(), |robot| robot.name.clone());
-        let next = secrets::Expected {
+        let next = Expected {
             robot: RobotRef { id, creation_time, name },
             expiration_time: like.and_then(|robot| robot.expiration_time),
             password: self.gathered.own_password.as_ref(),
         };
-        let (client, namespace, tokens) =
-            (&self.pass.ctx.client, &self.pass.secret_namespace, &self.pass.desired.tokens);
-        let answer = secrets::rehearse(client, namespace, &self.done.live, &self.template(), next, tokens).await;
+        let answer = self.first_secret().rehearse(&self.done.live, next, &self.pass.desired.tokens).await;
         let label = answer.as_ref().map_or_else(cluster::Error::reason, |()| "ok");
         self.pass.ctx.metrics.step(REHEARSAL, label);
         tracing::debug!(account = %self.pass.key, steps = plan.steps.len(), label, "asked whether the Secret can be written");
@@ -265,7 +260,6 @@ impl Run<'_, '_> {
     }
 
     async fn publish(&mut self, target: Target) -> Result<(), Trouble> {
-        let ctx = self.pass.ctx;
         let robot = self.robot(target)?.clone();
         let secret = self.secret.clone().ok_or(Trouble::Stale)?;
         let credential = Credential {
@@ -273,9 +267,9 @@ impl Run<'_, '_> {
             expiration_time: robot.expiration_time,
             secret,
         };
-        let (live, namespace, tokens) = (&self.done.live, &self.pass.secret_namespace, &self.pass.desired.tokens);
-        ctx.metrics.kube_write("secret");
-        self.done.live = secrets::publish(&ctx.client, namespace, live, &self.template(), &credential, tokens).await?;
+        self.pass.ctx.metrics.kube_write("secret");
+        let (live, tokens) = (&self.done.live, &self.pass.desired.tokens);
+        self.done.live = self.first_secret().publish(live, &credential, tokens).await?;
         self.done.outcome.published = true;
         Ok(())
     }
@@ -293,7 +287,7 @@ impl Run<'_, '_> {
             Trouble::Kube(error) => {
                 let permanent = error.class() == Class::UserFix;
                 let failure = Failure { reason: error.reason(), message: error.to_string(), permanent };
-                (Some(failure), errors::of_kube(&error))
+                (Some(failure), error.into())
             }
             Trouble::Registry(error) => {
                 let let_go = self.observed.deleting && self.pass.is_let_go_by(&error);
@@ -318,7 +312,7 @@ impl Run<'_, '_> {
         let ended = result.err().map(|trouble| (trouble.class() == Class::NotLeading, self.judge(trouble)));
         let target = plan.current.and_then(|target| self.slot_of(target));
         let secret_outdated = self.written.is_some() && {
-            let seen = self.done.live.seen(&self.template(), self.robots.iter().flatten());
+            let seen = self.done.live.seen(&self.first_secret().template, self.robots.iter().flatten());
             matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
         };
         let done = &mut self.done;
@@ -329,7 +323,7 @@ impl Run<'_, '_> {
         let waiting = waiting.map(|row| format!("namespace {} does not exist yet", row.name));
         outcome.notes.extend(waiting.take(NAMESPACES_NOTED));
         if let Some(message) = done.rows.as_deref().and_then(summary) {
-            outcome.undone = Some(Failure { reason: "NamespacesFailed", message, permanent: true });
+            outcome.undone = Some(Failure::lasting("NamespacesFailed", message));
         }
         outcome.robot = target.and_then(|slot| self.robots[slot.index()].clone());
         outcome.unproven = target.is_some() && self.written == target && !self.proven;

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::{Pass, restart};
 use crate::api::{RegistryTime, keys};
 use crate::cluster::objects::Version;
-use crate::cluster::secrets::{self, SecretSnapshot};
+use crate::cluster::secrets::SecretSnapshot;
 use crate::cluster::{self, objects};
 use crate::controllers::index::robot_identity;
 use crate::controllers::registries::Trouble;
@@ -109,11 +109,12 @@ impl Pass<'_> {
         }
         self.check_unsettled(&mut gathered);
         self.check_registry(&mut gathered).await?;
-        let template = self.first_template(&[]);
+        let secret = self.first_secret(&[]);
         let shown = self.ctx.index.get(self.key).map(|entry| entry.secret.seen()).unwrap_or_default();
-        gathered.live = secrets::read(&self.ctx.client, &self.secret_namespace, &template).await?;
+        gathered.live = secret.read().await?;
         if !deleting && (gathered.live.is_absent() || gathered.live.is_ours()) {
-            gathered.untouched = self.untouched(&self.secret_namespace, &gathered.live, template.entries).await?;
+            gathered.untouched =
+                self.untouched(&self.secret_namespace, &gathered.live, secret.template.entries).await?;
         }
         if !deleting && gathered.observed.permit == Permit::Granted {
             self.read_password(&mut gathered).await?;
@@ -125,7 +126,7 @@ impl Pass<'_> {
             }
             self.read_the_clock(&mut gathered);
         }
-        gathered.observed.secret = gathered.live.seen(&template, gathered.observed.robots.iter().flatten());
+        gathered.observed.secret = gathered.live.seen(&secret.template, gathered.observed.robots.iter().flatten());
         if !deleting {
             self.check_contests(&mut gathered, shown);
         }
@@ -225,13 +226,13 @@ impl Pass<'_> {
             SecretSeen::Foreign => false,
         };
         let version = gathered.live.version();
+        let now = Instant::now();
         self.ctx.index.update(self.key, |entry| {
             if disturbed && entry.secret.is_left() && entry.secret.left() != version {
-                let _ = entry.contest(|contests| &mut contests.secret);
+                entry.contests.get_or_insert_default().secret.note(now);
             }
             entry.secret.read(version, shown);
             if let Some(contests) = &entry.contests {
-                let now = Instant::now();
                 gathered.secret_contested = contests.secret.until(now).filter(|_| disturbed);
                 gathered.observed.paced_until = contests.repairs.until(gathered.observed.now);
                 gathered.renewal_paced_until = contests.renewals.until(gathered.observed.now);

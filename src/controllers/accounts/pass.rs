@@ -11,6 +11,7 @@ use super::{errors, gather, prepare, remember};
 use crate::api::{Account, AccountStatus, ObjectName, PinnedRegistry, RegistryTime, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_template::{Endpoint, SecretTemplate};
+use crate::cluster::secrets::AccountSecret;
 use crate::cluster::{self, accounts};
 use crate::controllers::index::Namespace;
 use crate::controllers::registries::ServedRegistry;
@@ -74,14 +75,15 @@ pub async fn pass(ctx: Arc<Context>, key: Key, payload: Option<Box<Account>>, ca
             Ok(Some(account)) => account,
             Ok(None) => return remember::forget(&ctx, &key, false),
             Err(cluster::Error::Unreadable(object)) => return unreadable::account(&ctx, *object),
-            Err(error) => return errors::of_kube(&error),
+            Err(error) => return error.into(),
         },
     };
     if ctx.gaps.readable(account.kind(), &account.metadata) {
         tracing::info!(account = %key, "the account can be read again");
     }
     let started = Instant::now();
-    let outcome = Box::pin(reconcile(&ctx, &key, account, cause, from_event, shown)).await;
+    let ended = Box::pin(reconcile(&ctx, &key, account, cause, from_event, shown)).await;
+    let outcome = ended.unwrap_or_else(|ended| ended);
     ctx.metrics.pass(errors::label(&outcome), started.elapsed());
     outcome
 }
@@ -93,16 +95,13 @@ async fn reconcile(
     cause: Cause,
     from_event: bool,
     shown: Version,
-) -> Outcome {
+) -> Result<Outcome, Outcome> {
     let deleting = objects::is_deleting(&account.metadata);
     let finalizer = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
     if deleting && !finalizer {
-        return Outcome::Settled { wake: None };
+        return Ok(Outcome::Settled { wake: None });
     }
-    let mut pass = match Box::pin(prepare::prepare(ctx, key, account, cause, from_event, shown)).await {
-        Ok(pass) => pass,
-        Err(ended) => return ended,
-    };
+    let mut pass = Box::pin(prepare::prepare(ctx, key, account, cause, from_event, shown)).await?;
     pass.note_secret_entries();
     if !deleting && pass.is_suspended() {
         return pass.suspend().await;
@@ -112,10 +111,10 @@ async fn reconcile(
     }
     if !finalizer && pass.registry.is_deleting() {
         let message = format!("registry {} is being deleted and takes no new accounts", pass.registry.key);
-        let failure = Failure { reason: "RegistryDeleting", message, permanent: true };
+        let failure = Failure::lasting("RegistryDeleting", message);
         let outcome = without_registry(ctx, key, pass.account, &failure).await;
         ctx.index.remove(key);
-        return outcome;
+        return Ok(outcome);
     }
     if let Some(why) = pass.home_fails() {
         return pass.stopped(gather::Stop::Home(why)).await;
@@ -131,7 +130,7 @@ async fn reconcile(
 
 impl Pass<'_> {
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
-    pub(super) fn home_fails(&self) -> Option<Failure> {
+    fn home_fails(&self) -> Option<Failure> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;
         let at_rest = self.cause == Cause::Hint && !self.is_deleting() && entry.slots.is_some();
         self.registry
@@ -141,7 +140,7 @@ impl Pass<'_> {
             .filter(|_| at_rest && self.registry.trouble.is_none())
     }
 
-    pub(super) async fn run(mut self) -> Outcome {
+    async fn run(mut self) -> Result<Outcome, Outcome> {
         let status = self.account.status.clone().unwrap_or_default();
         // A person's edit of the spec is served whenever it comes, and so are projects that come and go.
         let edited = status.observed_generation != self.account.metadata.generation
@@ -153,12 +152,8 @@ impl Pass<'_> {
             Err(stop) => return self.stopped(stop).await,
         };
         let Planned { gathered, situation, plan } = &planned;
-        if self.from_event && plan.needs_the_account() {
-            match self.is_the_latest().await {
-                Ok(true) => {}
-                Ok(false) => return Outcome::Again,
-                Err(error) => return errors::of_kube(&error),
-            }
+        if self.from_event && plan.needs_the_account() && !self.is_the_latest().await? {
+            return Ok(Outcome::Again);
         }
         // A robot is neither made for a part of the wish, nor for nothing; one that there is goes on with the rest.
         let has_robot = situation.all_ours().next().is_some();
@@ -173,7 +168,7 @@ impl Pass<'_> {
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
         let done = self.execute(gathered, plan).await;
         if done.removed {
-            return remember::forget(self.ctx, self.key, !self.desired.retain);
+            return Ok(remember::forget(self.ctx, self.key, !self.desired.retain));
         }
         self.note_pace(plan, situation, &done, edited);
         if done.stale {
@@ -181,19 +176,21 @@ impl Pass<'_> {
                 entry.slots = None;
                 entry.secret.leave(done.live.version());
             });
-            return done.next.unwrap_or(Outcome::Again);
+            return Ok(done.next.unwrap_or(Outcome::Again));
         }
         Box::pin(self.conclude(&planned, &status, done)).await
     }
 
     /// Says in the status what came of it, and remembers what was left.
-    async fn conclude(mut self, planned: &Planned, status: &AccountStatus, done: Done) -> Outcome {
+    async fn conclude(mut self, planned: &Planned, status: &AccountStatus, done: Done) -> Result<Outcome, Outcome> {
         let Planned { gathered, situation, plan } = planned;
+        let object = &self.registry.object;
+        let (name, url) = (object.name().to_owned(), Some(object.spec.url.clone()));
         let facts = Facts {
             status,
             generation: self.account.metadata.generation,
             namespace: &self.secret_namespace,
-            registry: self.pinned(),
+            registry: PinnedRegistry { kind: object.kind, name, url },
             desired: &self.desired,
             observed: &gathered.observed,
             plan,
@@ -211,10 +208,8 @@ impl Pass<'_> {
         let held_back = plan.blocker == Some(Blocker::LoginCannotUpdate) || self.unknown.is_some();
         // What waited for a namespace that could not be written to need not any longer.
         let caught_up = gathered.observed.behind && !spread::is_behind(&next);
-        self.tell(status, &next, &done.outcome, plan);
-        if let Err(error) = self.write_status(next).await {
-            return errors::of_kube(&error);
-        }
+        self.tell(&next, &done.outcome, plan);
+        self.write_status(next).await?;
         self.ctx.index.update(self.key, |entry| {
             entry.slots = done.slots;
             (entry.renamed, entry.home_fails) = (false, false);
@@ -223,12 +218,9 @@ impl Pass<'_> {
             entry.wake = wake;
         });
         if (plan.look_again || done.secret_outdated || caught_up) && done.outcome.failure.is_none() {
-            return Outcome::Again;
+            return Ok(Outcome::Again);
         }
-        match done.next {
-            Some(outcome) => outcome,
-            None => Outcome::Settled { wake },
-        }
+        Ok(done.next.unwrap_or(Outcome::Settled { wake }))
     }
 
     /// Reads and plans; what is remembered is read after all where a plan would change it.
@@ -291,7 +283,7 @@ impl Pass<'_> {
 
     /// True if the API server has the account as the event brought it. Events come late, by a minute and more where the server
     /// lags: the account may have gone since.
-    pub(super) async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
+    async fn is_the_latest(&self) -> Result<bool, cluster::Error> {
         let seen = |account: &Account| (account.metadata.uid.clone(), Version::of(&account.metadata));
         match accounts::read(&self.ctx.client, self.key.namespace.as_ref(), &self.key.name).await {
             Ok(found) => Ok(found.is_some_and(|found| seen(&found) == seen(&self.account))),
@@ -306,7 +298,7 @@ impl Pass<'_> {
     }
 
     /// When to look again at what no watch and no sweep tells of.
-    pub(super) fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
+    fn unwatched(&self, plan: &plan::Plan, gathered: &gather::Gathered) -> Option<Instant> {
         match plan.blocker? {
             // A stranger's Secret carries no label of ours.
             Blocker::SecretNotOwned => Some(deadline::from_now(self.registry.poll_interval(&self.ctx.settings))),
@@ -330,34 +322,28 @@ impl Pass<'_> {
         if here { &self.desired.entries } else { &[] }
     }
 
-    /// The form of the first Secret.
-    pub(super) fn first_template<'a>(&'a self, untouched: &'a [SecretEntry]) -> SecretTemplate<'a> {
-        self.template(self.entries_in(&self.secret_namespace), untouched)
+    /// The first Secret. `untouched`: see [`SecretTemplate::untouched`].
+    pub(super) fn first_secret<'a>(&'a self, untouched: &'a [SecretEntry]) -> AccountSecret<'a> {
+        self.secret_in(&self.secret_namespace, self.entries_in(&self.secret_namespace), untouched)
     }
 
-    /// The form of its copies.
-    pub(super) fn copy_template(&self) -> SecretTemplate<'_> {
-        self.template(&self.desired.entries, &[])
+    /// The copy of it in another namespace.
+    pub(super) fn copy_in<'a>(&'a self, namespace: &'a ObjectName, untouched: &'a [SecretEntry]) -> AccountSecret<'a> {
+        self.secret_in(namespace, &self.desired.entries, untouched)
     }
 
-    pub(super) fn template<'a>(
+    fn secret_in<'a>(
         &'a self,
+        namespace: &'a ObjectName,
         entries: &'a [SecretEntry],
         untouched: &'a [SecretEntry],
-    ) -> SecretTemplate<'a> {
-        let Self { owner, endpoint, desired, .. } = self;
-        SecretTemplate { owner, wish: &desired.secret, endpoint, entries, untouched }
+    ) -> AccountSecret<'a> {
+        let Self { ctx, owner, endpoint, desired, .. } = self;
+        let template = SecretTemplate { owner, wish: &desired.secret, endpoint, entries, untouched };
+        AccountSecret { client: &ctx.client, namespace, template }
     }
 
-    pub(super) fn pinned(&self) -> PinnedRegistry {
-        PinnedRegistry {
-            kind: self.registry.object.kind,
-            name: self.registry.object.name().to_owned(),
-            url: Some(self.registry.object.spec.url.clone()),
-        }
-    }
-
-    pub(super) fn is_suspended(&self) -> bool {
+    fn is_suspended(&self) -> bool {
         let all = self.registry.object.spec.suspend.unwrap_or_default();
         all || (self.account.is_suspended() && !self.exceeds_grants())
     }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use super::ending::without_registry;
 use super::pass::Pass;
+use super::remember;
 use super::wish::wish;
-use super::{errors, remember};
 use crate::api::{Account, AccountSpec, RegistryKey};
 use crate::cluster::objects::{self, Version};
 use crate::controllers::registries::{ServedRegistry, resolve};
-use crate::controllers::wait::WaitFor;
-use crate::controllers::{Context, Key};
+use crate::controllers::{Context, Key, WaitFor};
 use crate::domain::report::Failure;
 use crate::engine::{Cause, Outcome};
 
@@ -77,7 +76,7 @@ async fn find_registry(
     if let Some(registry) = ctx.registries.get(name) {
         return Ok(Ok(registry));
     }
-    if resolve::served_elsewhere(ctx, name).await.map_err(|error| errors::of_kube(&error))? {
+    if resolve::served_elsewhere(ctx, name).await? {
         tracing::debug!(account = %key, registry = %name, "another operator serves this registry");
         return Err(WaitFor::Registry(name).into());
     }

@@ -18,7 +18,7 @@ use crate::engine::Outcome;
 
 /// What the watch shows of an account.
 pub fn observe(ctx: &Arc<Context>, account: Account, shown: Shown) {
-    let Some(key) = key_of(ctx, &account) else { return };
+    let Some(key) = ctx.index.key_of(&account.metadata) else { return };
     let Some(entry) = ctx.index.get(&key).filter(|entry| entry.uid == uid_digest(&account)) else {
         if !settle(ctx, &key, &account) {
             ctx.edited(key, Some(Box::new(account)));
@@ -33,11 +33,6 @@ pub fn observe(ctx: &Arc<Context>, account: Account, shown: Shown) {
     } else {
         ctx.edited(key, Some(Box::new(account)));
     }
-}
-
-/// `None` only of what no API server stores.
-fn key_of(ctx: &Context, account: &Account) -> Option<Key> {
-    ctx.index.key(account.metadata.namespace.as_deref(), account.name())
 }
 
 fn uid_digest(account: &Account) -> u64 {
@@ -111,8 +106,7 @@ pub(super) fn remember(ctx: &Context, key: &Key, account: &Account, registry: &R
 
 /// The account is gone from the API server.
 pub fn gone(ctx: &Arc<Context>, meta: &ObjectMeta) {
-    let name = meta.name.as_deref().unwrap_or_default();
-    let Some(key) = ctx.index.key(meta.namespace.as_deref(), name) else { return };
+    let Some(key) = ctx.index.key_of(meta) else { return };
     ctx.forget(&key);
     forget(ctx, &key, false);
 }

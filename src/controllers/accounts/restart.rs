@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::Pass;
 use super::remember::remember;
-use crate::api::{Account, RegistryKey, RegistryTime, conditions as kinds, keys};
+use super::wish::wish;
+use crate::api::{Account, RegistryKey, RegistryTime, RobotRecord, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_template::{SecretSummary, SecretTemplate};
 use crate::controllers::index::{robot_digest, robot_identity, slots_digest};
 use crate::controllers::registries::resolve;
 use crate::controllers::{Context, Key};
 use crate::domain::conditions;
-use crate::domain::desired::{self, Desired};
+use crate::domain::desired::Desired;
 use crate::domain::grants::{self, Origin};
 use crate::domain::report;
 use crate::domain::robot::Robot;
@@ -93,8 +94,7 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
     let spec = &registry.object.spec;
     let endpoint = registry.endpoint()?;
     let pinned_here = status.registry.as_ref().is_some_and(|pinned| pinned.url.as_deref() == Some(spec.url.as_str()));
-    let desired =
-        desired::of_account(account, &ctx.settings.cluster_name, spec.defaults.as_ref(), &BTreeSet::new()).ok()?;
+    let desired = wish(ctx, account, &registry, &BTreeSet::new()).ok()?;
     let labels = ctx.index.labels(key.namespace());
     let origin = Origin { namespace: key.namespace(), labels: labels.as_ref() };
     let granted =
@@ -154,8 +154,8 @@ fn digest_of(robots: &[Option<Robot>; 2]) -> u64 {
     slots_digest(robots.each_ref().map(|robot| robot.as_ref().map(robot_digest)))
 }
 
-/// The robot that Harbor holds if nothing happened since status was written.
-fn expected(desired: &Desired, record: &crate::api::RobotRecord) -> Robot {
+/// The robot that Harbor holds if nothing happened since this record was made.
+pub(super) fn expected(desired: &Desired, record: &RobotRecord) -> Robot {
     Robot {
         id: record.id,
         name: record.name.clone(),

@@ -26,11 +26,8 @@ pub(super) fn wish(
     existing: &BTreeSet<String>,
 ) -> Result<Desired, Failure> {
     let defaults = registry.object.spec.defaults.as_ref();
-    desired::of_account(account, &ctx.settings.cluster_name, defaults, existing).map_err(|error| Failure {
-        reason: "InvalidSpec",
-        message: error.to_string(),
-        permanent: true,
-    })
+    desired::of_account(account, &ctx.settings.cluster_name, defaults, existing)
+        .map_err(|error| Failure::lasting("InvalidSpec", error.to_string()))
 }
 
 /// True if the account's permissions depend on which projects there are.
@@ -87,7 +84,7 @@ impl Pass<'_> {
                  project:list of the system",
                 self.registry.object.spec.url
             );
-            let failure = Failure { reason: "LoginCannotListProjects", message, permanent: true };
+            let failure = Failure::lasting("LoginCannotListProjects", message);
             return Err(Stop::Wish { failure, lost: false });
         }
         let age = if self.cause == Cause::Change {
@@ -116,14 +113,13 @@ fn give_up_missing(
     let gone = |scope: &Scope| matches!(scope, Scope::Project(name) if missing.contains(name));
     desired.permissions.retain(|scope, _| !gone(scope));
     let named: Vec<&str> = selected(spec).filter(|name| missing.contains(*name)).collect();
-    (!named.is_empty()).then(|| Failure {
-        reason: "ProjectNotFound",
-        message: format!(
+    (!named.is_empty()).then(|| {
+        let message = format!(
             "{}: {} in spec.projects.selected, but not in Harbor; create what is missing, and the account proceeds by itself",
             registry.object.spec.url,
             named.join(", ")
-        ),
-        permanent: true,
+        );
+        Failure::lasting("ProjectNotFound", message)
     })
 }
 
@@ -137,7 +133,7 @@ impl Pass<'_> {
         if projects_found && self.key.is_system() && self.desired.permissions.is_empty() && self.unknown.is_none() {
             let message = "no project fits spec.projects, or spec.projects.except takes everything away, so that the robot \
                            would have no permission; the account proceeds by itself when there is one";
-            self.refused = Some(Failure { reason: "NoPermissions", message: message.to_owned(), permanent: true });
+            self.refused = Some(Failure::lasting("NoPermissions", message));
         }
     }
 }
@@ -163,7 +159,7 @@ fn give_up(desired: &mut Desired, registry: &ServedRegistry, settled_on: bool) -
         catalogue::describe(version, listed, &unknown)
     );
     desired.give_up(unknown);
-    Some(Failure { reason: "PermissionUnknown", message, permanent: true })
+    Some(Failure::lasting("PermissionUnknown", message))
 }
 
 /// Notes a refusal; true if the next pass can do better for it.

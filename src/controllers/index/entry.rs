@@ -139,14 +139,6 @@ impl Entry {
         }
     }
 
-    /// Others undid our work: notes it where `which` says. Answers until when we stand back, if that happens too often.
-    pub fn contest(&mut self, which: impl FnOnce(&mut Contests) -> &mut Contest) -> Option<Instant> {
-        let now = Instant::now();
-        let contest = which(self.contests.get_or_insert_default());
-        contest.note(now);
-        contest.until(now)
-    }
-
     /// Whether each of the robots was seen with the account's mark before.
     pub fn knows(&self, robots: &[Option<Robot>; 2]) -> [bool; 2] {
         robots.each_ref().map(|robot| {

@@ -73,12 +73,7 @@ impl Index {
     /// What is known of a copy.
     pub fn copy(&self, account: &Key, namespace: &str) -> Copy {
         let inner = self.lock();
-        inner
-            .secret_copies
-            .get(account)
-            .and_then(|of_account| of_account.copies.get(namespace))
-            .cloned()
-            .unwrap_or_default()
+        inner.secret_copies.get(account).and_then(|all| all.copies.get(namespace)).cloned().unwrap_or_default()
     }
 
     /// The namespaces with a copy, as far as they are known.

@@ -77,15 +77,14 @@ impl Registries {
         before.is_some_and(|before| basis.differs_from(&before))
     }
 
-    /// A sweep wants to begin: whether it may. `None` = no such registry.
-    pub fn may_sweep(&self, name: &RegistryKey) -> Option<bool> {
-        let mut may = None;
+    /// A sweep wants to begin: whether it may.
+    pub fn may_sweep(&self, name: &RegistryKey) -> bool {
+        let mut may = false;
         self.change(name, |state| {
-            let usable = state.session.client.is_some() && state.trouble.is_none();
-            if usable {
+            may = state.session.client.is_some() && state.trouble.is_none();
+            if may {
                 state.swept.basis = Some(state.sweep_basis());
             }
-            may = Some(usable);
         });
         may
     }

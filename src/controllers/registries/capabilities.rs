@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use crate::controllers::Key;
 use crate::domain::catalogue::Unknown;
@@ -16,6 +15,7 @@ use crate::domain::update_right::UpdateRights;
 #[derive(Debug, Default)]
 pub struct Capabilities {
     facts: Mutex<Facts>,
+    updates: Mutex<UpdateRights>,
     /// Projects are listed by one at a time.
     pub(super) listing: tokio::sync::Mutex<()>,
     /// Held by each sweep that is under way.
@@ -24,7 +24,6 @@ pub struct Capabilities {
 
 #[derive(Debug, Default)]
 struct Facts {
-    updates: UpdateRights,
     refused: RefusedPairs,
     /// The same as it was when it was forgotten last: whoever has more to lose than to win goes by it.
     refused_before: RefusedPairs,
@@ -49,24 +48,9 @@ impl Capabilities {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether Harbor accepts PUT and PATCH from the login at a place (see `ServedRegistry::place`); `None` if not known.
-    pub fn may_update(&self, place: &Home) -> Option<bool> {
-        self.facts().updates.may(place)
-    }
-
-    /// The same for the projects of all accounts.
-    pub fn may_update_projects(&self) -> Option<bool> {
-        self.facts().updates.may_in_projects()
-    }
-
-    /// An update was accepted.
-    pub fn update_accepted(&self, place: Home) {
-        self.facts().updates.accepted(place);
-    }
-
-    /// An update was refused; true if that is to be believed: it was refused before, at least so long ago.
-    pub fn update_refused(&self, place: Home, apart: Duration) -> bool {
-        self.facts().updates.refused(place, Instant::now(), apart)
+    /// Whether Harbor accepts PUT and PATCH from the login, by place (see `ServedRegistry::place`).
+    pub fn updates(&self) -> MutexGuard<'_, UpdateRights> {
+        self.updates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a Harbor of this version refused a pair of what was sent as unknown; true if the next try can do better.
@@ -145,11 +129,6 @@ impl Capabilities {
     /// True while a sweep is under way: one that is asked for now would only do the same again.
     pub fn is_swept_now(&self) -> bool {
         Arc::strong_count(&self.sweeping) > 1
-    }
-
-    /// PUT and PATCH are worth another try.
-    pub(super) fn forget_updates(&self) {
-        self.facts().updates.forget();
     }
 
     /// Pairs that were refused are worth another try.

@@ -11,29 +11,26 @@ use crate::controllers::index::digest;
 use crate::registry::Error;
 use crate::registry::harbor::{self, ConfigError};
 
-pub(super) struct Connected {
-    pub(super) client: Arc<harbor::Client>,
-    /// What is missing of what it was made of: it is the one in memory.
-    pub(super) missing: Option<Trouble>,
-}
-
 /// Makes sure of a client for the present login and connection settings. Where those are gone and something waits to be
-/// deleted, the client in memory serves that.
-pub(super) async fn connect(ctx: &Context, state: &ServedRegistry) -> Result<Connected, Trouble> {
+/// deleted, the client in memory serves that: then also what is missing.
+pub(super) async fn connect(
+    ctx: &Context,
+    state: &ServedRegistry,
+) -> Result<(Arc<harbor::Client>, Option<Trouble>), Trouble> {
     let name = &state.key;
     let missing = match current(ctx, state).await {
         Ok(client) => {
             if state.session.kept || state.session.kept_in_vain {
                 ctx.registries.change(name, |state| (state.session.kept, state.session.kept_in_vain) = (false, false));
             }
-            return Ok(Connected { client, missing: None });
+            return Ok((client, None));
         }
         Err(trouble) if trouble.reason == CREDENTIALS_MISSING => trouble,
         Err(trouble) => return Err(trouble),
     };
     let needed = state.is_deleting() || ctx.index.has_deleting(name);
     match state.kept_client().filter(|_| needed) {
-        Some(client) => Ok(Connected { client: Arc::clone(client), missing: Some(missing) }),
+        Some(client) => Ok((Arc::clone(client), Some(missing))),
         None => Err(missing),
     }
 }
@@ -43,14 +40,11 @@ async fn current(ctx: &Context, state: &ServedRegistry) -> Result<Arc<harbor::Cl
     let namespace = state.secret_namespace(&ctx.settings);
     let most = ctx.settings.tenants.registries;
     if state.is_tenants() && ctx.registries.older_of_namespace(&state.object) >= most {
-        return Err(broken(
-            name,
-            "TooManyRegistries",
-            &format!(
-                "{most} older HarborRegistry objects of this namespace are served, and no more than that; delete one, or have \
-                 the cluster's administrators raise the operator's flag --tenant-registries"
-            ),
-        ));
+        let text = format!(
+            "{most} older HarborRegistry objects of this namespace are served, and no more than that; delete one, or have the \
+             cluster's administrators raise the operator's flag --tenant-registries"
+        );
+        return Err(broken(name, "TooManyRegistries", &text));
     }
     let Some(secret) = &spec.auth.secret_ref else {
         return Err(broken(name, CREDENTIALS_MISSING, "spec.auth names no Secret"));

@@ -227,11 +227,8 @@ async fn delete(ctx: &Context, state: &ServedRegistry, former: &harbor::Client, 
     };
     let prefix = former.name_prefix().filter(|_| *left.home == Home::System);
     let Some(short) = short_name(&left.name, &left.home, prefix.as_deref()).filter(|_| served) else { return false };
-    let found = match former.find(&left.home, &[short]).await {
-        Ok(found) => found.into_iter().find(|robot| same(robot) == left.same),
-        Err(_) => return false,
-    };
-    let Some(robot) = found else { return true };
+    let Ok(found) = former.find(&left.home, &[short]).await else { return false };
+    let Some(robot) = found.into_iter().find(|robot| same(robot) == left.same) else { return true };
     match former.delete(robot.id).await {
         Ok(()) => {
             tracing::info!(robot = %robot.name, id = robot.id, "a robot that was left in the former Harbor was deleted");

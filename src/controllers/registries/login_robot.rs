@@ -8,7 +8,6 @@ use crate::api::{PermissionRecord, RegistryTime, registry_time::share};
 use crate::controllers::index::digest;
 use crate::domain::permissions::{self, Access, AccessSet};
 use crate::domain::robot::{Home, Permissions, Robot, Scope};
-use crate::registry::harbor;
 
 /// An expiry is announced this long before: two weeks hold a holiday.
 const NOTICE: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -101,17 +100,6 @@ impl LoginRobot {
     /// When it expired.
     pub fn expired(&self, now: RegistryTime) -> Option<RegistryTime> {
         self.expiration_time.filter(|&at| at <= now)
-    }
-}
-
-/// Reads the robot that `login` is; `None` if that failed.
-pub(super) async fn read(client: &Arc<harbor::Client>, login: &str) -> Option<Option<LoginRobot>> {
-    match client.login_robot(login).await {
-        Ok(robot) => Some(robot.map(LoginRobot::from)),
-        Err(error) => {
-            tracing::debug!(login, %error, "the login's own robot was not read");
-            None
-        }
     }
 }
 

@@ -11,8 +11,7 @@ use super::status::write_status;
 use super::{By, ServedRegistry, Trouble, address, apply_object, wish};
 use crate::api::{RegistryKey, RegistryObject, keys};
 use crate::cluster::registries as registry_objects;
-use crate::controllers::Context;
-use crate::controllers::wait::WaitFor;
+use crate::controllers::{Context, WaitFor};
 use crate::deadline;
 use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind};
@@ -164,7 +163,10 @@ fn wait(ctx: &Context, state: &ServedRegistry, trouble: &Trouble, told: Option<&
     }
     let asked =
         state.session.client.as_ref().and_then(|client| client.asked_to_wait()).map(|wait| wait.min(LONGEST_PATIENCE));
-    let wait = asked.max(patience(trouble, state.trouble_since));
+    // What needs a person is tried the more rarely the longer it lasts: each wrong password keeps the right one of that user
+    // name out for a while. A changed Secret or registry object is tried at once.
+    let since = state.trouble_since.filter(|_| trouble.permanent);
+    let wait = asked.max(since.map(|since| since.elapsed().min(LONGEST_PATIENCE)));
     match trouble.again {
         Some(after) => Outcome::Settled { wake: Some(deadline::from_now(after)) },
         None => Outcome::Failed { not_before: wait.map(deadline::from_now) },
@@ -179,12 +181,6 @@ async fn pin_host(ctx: &Context, name: &RegistryKey) -> Result<(), crate::cluste
     let metadata = registry_objects::annotate(&ctx.client, &state.object, key, &value).await?;
     ctx.registries.record_metadata(&state, metadata);
     Ok(())
-}
-
-/// What needs a person is tried the more rarely the longer it lasts: each wrong password keeps the right one of that user
-/// name out for a while. A changed Secret or registry object is tried at once.
-fn patience(trouble: &Trouble, since: Option<Instant>) -> Option<Duration> {
-    since.filter(|_| trouble.permanent).map(|since| since.elapsed().min(LONGEST_PATIENCE))
 }
 
 /// When the login's expiry has to be announced, if that is still to come.

@@ -29,30 +29,30 @@ pub(in crate::controllers) fn wanted(account: &Account) -> Option<RegistryKey> {
 
 /// The registry's key, or why there is none.
 pub fn resolve(registries: &Registries, account: &Account) -> Result<RegistryKey, Failure> {
-    let refuse = |reason, message: String| Err(Failure { reason, message, permanent: true });
     let reference = account.registry_ref();
     let kind = reference.map(|reference| reference.kind);
     if kind == Some(RegistryKind::HarborRegistry) && matches!(account.spec, AccountSpec::System(_)) {
         let text = "a SystemRobotAccount has no namespace to find a HarborRegistry in; name a ClusterHarborRegistry";
-        return refuse("RegistryNotFound", text.to_owned());
+        return Err(Failure::lasting("RegistryNotFound", text));
     }
     if let Some(key) = wanted(account) {
         return Ok(key);
     }
     if let Some(reference) = reference {
-        return refuse("RegistryNotFound", format!("spec.registryRef.name: {:?} is {InvalidName}", reference.name));
+        let text = format!("spec.registryRef.name: {:?} is {InvalidName}", reference.name);
+        return Err(Failure::lasting("RegistryNotFound", text));
     }
     let mut defaults = registries.defaults();
     match defaults.len() {
         1 => Ok(defaults.remove(0)),
         0 => {
             let text = "spec.registryRef is not set and no ClusterHarborRegistry is annotated harbor-robots.io/is-default: \"true\"";
-            refuse("RegistryNotFound", text.to_owned())
+            Err(Failure::lasting("RegistryNotFound", text))
         }
         _ => {
             let names = defaults.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let text = "spec.registryRef is not set and several ClusterHarborRegistries are annotated as the default";
-            refuse("DefaultAmbiguous", format!("{text}: {names}"))
+            Err(Failure::lasting("DefaultAmbiguous", format!("{text}: {names}")))
         }
     }
 }
@@ -80,7 +80,7 @@ pub(in crate::controllers) fn missing(ctx: &Context, key: &RegistryKey) -> Failu
         format!("{kind} {name} does not exist{place}")
     };
     let reason = if unreadable { "RegistryUnreadable" } else { "RegistryNotFound" };
-    Failure { reason, message, permanent: true }
+    Failure::lasting(reason, message)
 }
 
 /// True if the registry may well be there although nothing is known of it.

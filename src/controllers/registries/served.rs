@@ -230,7 +230,7 @@ impl ServedRegistry {
     /// what it holds itself, its first try tells.
     pub fn may_update(&self, home: &Home) -> bool {
         let is_robot = self.is_robot();
-        self.session.capabilities.may_update(&self.place(home)).unwrap_or_else(|| match home {
+        self.session.capabilities.updates().may(&self.place(home)).unwrap_or_else(|| match home {
             Home::System => !is_robot,
             Home::Project(_) => !is_robot || self.session.login_robot.as_ref().is_none_or(|own| own.updates_robots),
         })

@@ -36,7 +36,7 @@ async fn keep(
             "registry {name}: {other} has serverSettings for the same Harbor and is older; nothing of serverSettings is \
              written from here: take them out of one of the two"
         );
-        return Ok(Some(problem("SettingsConflict", message)));
+        return Ok(Some(Failure::lasting("SettingsConflict", message)));
     }
     if state.session.info.as_ref().is_none_or(|info| info.login != LoginKind::Administrator) {
         let message = format!(
@@ -44,19 +44,15 @@ async fn keep(
              another login, or take serverSettings out",
             state.session.login_name
         );
-        return Ok(Some(problem("LoginNotAdministrator", message)));
+        return Ok(Some(Failure::lasting("LoginNotAdministrator", message)));
     }
     let now = client.settings().await?;
     let (change, problem) = difference(state, wish, &now);
     let writes = change.robot_name_prefix.is_some() || change.robot_token_duration.is_some();
     if writes {
         client.change_settings(&change).await?;
-        tracing::info!(
-            registry = %name,
-            prefix = change.robot_name_prefix,
-            token_duration = change.robot_token_duration,
-            "Harbor's settings were changed"
-        );
+        let (prefix, token_duration) = (change.robot_name_prefix, change.robot_token_duration);
+        tracing::info!(registry = %name, prefix, token_duration, "Harbor's settings were changed");
     }
     Ok(problem)
 }
@@ -70,7 +66,7 @@ fn difference(state: &ServedRegistry, wish: &ServerSettings, now: &Settings) -> 
             "registry {name}: Harbor's setting {setting} is fixed by its environment (CONFIG_OVERWRITE_JSON) and differs; \
              change it there, or take serverSettings.{field} out"
         );
-        problem("SettingFixed", message)
+        Failure::lasting("SettingFixed", message)
     };
     let days = wish.robot_token_duration.as_ref().and_then(|text| text.strip_suffix('d')?.parse::<i64>().ok());
     if let Some(days) = days.filter(|days| now.robot_token_duration != Some(*days)) {
@@ -87,8 +83,7 @@ fn difference(state: &ServedRegistry, wish: &ServerSettings, now: &Settings) -> 
     if fixed(Settings::ROBOT_NAME_PREFIX) {
         return (change, Some(cannot(Settings::ROBOT_NAME_PREFIX, "robotNamePrefix")));
     }
-    let annotations = state.object.metadata.annotations.as_ref();
-    if annotations.and_then(|all| all.get(keys::ANNOTATION_CONFIRM_PREFIX)) == Some(prefix) {
+    if state.annotation(keys::ANNOTATION_CONFIRM_PREFIX) == Some(prefix.as_str()) {
         change.robot_name_prefix = Some(prefix.clone());
     } else {
         let present = now.robot_name_prefix.as_deref().unwrap_or("unknown");
@@ -98,13 +93,9 @@ fn difference(state: &ServedRegistry, wish: &ServerSettings, now: &Settings) -> 
              {}: {prefix}, or take serverSettings.robotNamePrefix out",
             keys::ANNOTATION_CONFIRM_PREFIX
         );
-        failure = Some(problem("PrefixNotConfirmed", message));
+        failure = Some(Failure::lasting("PrefixNotConfirmed", message));
     }
     (change, failure)
-}
-
-fn problem(reason: &'static str, message: String) -> Failure {
-    Failure { reason, message, permanent: true }
 }
 
 /// Another object with settings for the same Harbor that was there before this one.

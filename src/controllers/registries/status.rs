@@ -13,7 +13,6 @@ use crate::domain::catalogue::{Catalogue, Version};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::permissions;
 use crate::domain::robot::Home;
-use crate::registry;
 
 /// Conditions that are told as an event, too, when they come.
 const TOLD_AS_EVENTS: [&str; 3] = [kinds::LOGIN_EXPIRING, kinds::REGISTRY_HOST_CHANGED, kinds::ROBOTS_LEFT_BEHIND];
@@ -31,18 +30,13 @@ pub async fn tell_swept(ctx: &Context, name: &RegistryKey) {
 }
 
 /// Who the login is, and what it may do.
-fn login_record(state: &ServedRegistry, kind: registry::LoginKind, before: &RegistryStatus) -> LoginRecord {
-    let kind = match kind {
-        registry::LoginKind::Administrator => LoginKind::Administrator,
-        registry::LoginKind::User => LoginKind::User,
-        registry::LoginKind::Robot => LoginKind::Robot,
-    };
+fn login_record(state: &ServedRegistry, kind: LoginKind, before: &RegistryStatus) -> LoginRecord {
     let expiration_time = state.session.login_expiry();
     // A start forgets what was learned, and the next try tells it again.
     let same = before.login.as_ref().filter(|login| login.name == state.session.login_name);
-    let may_update = state.session.capabilities.may_update_projects();
+    let may_update = state.session.capabilities.updates().may_in_projects();
     let may_update = may_update.or_else(|| same.and_then(|login| login.may_update));
-    let may_update_system = state.session.capabilities.may_update(&Home::System);
+    let may_update_system = state.session.capabilities.updates().may(&Home::System);
     let may_update_system = may_update_system.or_else(|| same.and_then(|login| login.may_update_system));
     let permissions = state.session.login_robot.as_ref().map(|own| own.holds.clone()).unwrap_or_default();
     let name = state.session.login_name.clone();

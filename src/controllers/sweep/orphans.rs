@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::super::index::{AccountSlots, digest};
 use super::super::registries::ServedRegistry;
 use super::super::{Context, Key};
-use crate::api::{ObjectName, RegistryKey};
+use crate::api::RegistryKey;
 use crate::cluster::{self, accounts};
 use crate::domain::mark::{self, Mark};
 use crate::domain::robot::Home;
@@ -36,13 +36,11 @@ pub(super) fn owner_to_ask(
 
 /// The account that a mark names, if the mark is of this cluster and the account's namespace is watched.
 pub(super) fn owner_here(ctx: &Context, mark: &Mark<'_>) -> Option<Box<Owner>> {
-    let here = mark.cluster == ctx.settings.cluster_name && is_watched(&ctx.settings.namespaces, mark.namespace);
+    let namespaces = &ctx.settings.namespaces;
+    // An operator of some namespaces cannot tell whether accounts elsewhere live.
+    let watched = namespaces.is_empty() || namespaces.iter().any(|watched| *watched == *mark.namespace);
+    let here = mark.cluster == ctx.settings.cluster_name && watched;
     Owner::in_mark(mark).filter(|_| here).map(Box::new)
-}
-
-/// An operator of some namespaces cannot tell whether accounts elsewhere live.
-fn is_watched(namespaces: &[ObjectName], namespace: &str) -> bool {
-    namespaces.is_empty() || namespaces.iter().any(|watched| *watched == *namespace)
 }
 
 /// A robot without an account.

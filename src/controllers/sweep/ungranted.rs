@@ -77,8 +77,7 @@ impl<'a> Fence<'a> {
         let found: BTreeSet<u64> = beyond.iter().map(key).collect();
         let delay = self.state.grant_revocation_delay();
         let due = self.state.swept.ungranted.lasting(home, &found, delay, Instant::now());
-        for robot in beyond.into_iter().filter(|robot| due.contains(&key(robot))) {
-            let (name, owner) = robot;
+        for (name, owner) in beyond.into_iter().filter(|robot| due.contains(&key(robot))) {
             match self.end_one(client, home, &name, &owner).await {
                 Ok(()) => {}
                 Err(error) if error.class() == Class::UserFix => {
@@ -117,15 +116,7 @@ impl<'a> Fence<'a> {
         if !self.state.may_update(home) || robot.permissions.is_empty() {
             return Ok(false);
         }
-        let disabled = RobotUpdate {
-            home: robot.home,
-            name: robot.name,
-            description: robot.description,
-            lifetime: robot.lifetime,
-            disabled: true,
-            permissions: robot.permissions,
-        };
-        match client.update(robot.id, &disabled).await {
+        match client.update(robot.id, &RobotUpdate { disabled: true, ..robot.into() }).await {
             Ok(()) => Ok(true),
             Err(error) if error.class() == Class::UserFix => Ok(false),
             Err(error) => Err(error),

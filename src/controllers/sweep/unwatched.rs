@@ -19,19 +19,13 @@ pub(super) async fn check_secret(ctx: &Context, key: &Key) {
     };
     let name = entry.secret_name.as_ref().unwrap_or(&key.name);
     match secrets::read_summary(&ctx.client, namespace, name).await {
-        Ok(seen) => {
-            if !entry.secret.is_left() {
-                return check_first_secret(ctx, key, entry.told.state, seen).await;
-            }
-            match seen {
-                Some(secret) => {
-                    if ctx.index.see_secret(key, secret, Shown::Listed) {
-                        ctx.hint(key.clone());
-                    }
-                }
-                None => ctx.recheck(key),
+        Ok(seen) if !entry.secret.is_left() => check_first_secret(ctx, key, entry.told.state, seen).await,
+        Ok(Some(secret)) => {
+            if ctx.index.see_secret(key, secret, Shown::Listed) {
+                ctx.hint(key.clone());
             }
         }
+        Ok(None) => ctx.recheck(key),
         Err(error) => tracing::warn!(account = %key, %error, "the Secret was not read"),
     }
 }
@@ -61,9 +55,7 @@ pub(super) async fn check_login(ctx: &Context, state: &ServedRegistry) {
     }
     let Ok(secret) = ObjectName::new(state.login_secret()) else { return };
     match login::secret_version(&ctx.client, state.secret_namespace(&ctx.settings), &secret).await {
-        Ok(version) if version != state.login_version => {
-            ctx.probe(state.key.clone());
-        }
+        Ok(version) if version != state.login_version => ctx.probe(state.key.clone()),
         Ok(_) => {}
         Err(error) => tracing::warn!(registry = %state.key, %error, "the login Secret was not looked at"),
     }

@@ -19,14 +19,8 @@ use crate::controllers::Context;
 const EVERY: Duration = Duration::from_secs(30);
 
 /// Tells all watches.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Restores(watch::Sender<u32>);
-
-impl Default for Restores {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
 
 impl Restores {
     /// For one watch.

@@ -74,7 +74,7 @@ const REFUSED_WAIT: Duration = Duration::from_secs(15);
 struct Source<K> {
     gaps: Arc<Gaps>,
     kind: Cow<'static, str>,
-    namespace: Option<String>,
+    namespace: Option<ObjectName>,
     api: Api<Lenient<K>>,
     config: watcher::Config,
     events: BoxStream<'static, watcher::Result<Event<Lenient<K>>>>,
@@ -89,14 +89,14 @@ pub(super) fn open<K: Watched, L: From<K> + 'static>(
     gaps: &Arc<Gaps>,
     restores: &Restores,
     api: Api<Lenient<K>>,
-    namespace: Option<&str>,
+    namespace: Option<&ObjectName>,
     config: watcher::Config,
 ) -> Events<L> {
     let events = watcher::watcher(api.clone(), config.clone()).boxed();
     let source = Source {
         gaps: Arc::clone(gaps),
         kind: K::kind(&()),
-        namespace: namespace.map(ToOwned::to_owned),
+        namespace: namespace.cloned(),
         api,
         config,
         events,
@@ -126,16 +126,12 @@ impl<K: Watched> Source<K> {
                 Ok(()) = self.restored.changed() => None,
                 event = next => Some(event?),
             };
-            let Some(next) = next else {
-                self.begin_anew();
-                continue;
-            };
             let event = match next {
-                Ok(event) => event,
-                Err(error) => {
-                    if self.is_refused(&error) {
-                        return Some(Step::Refused);
-                    }
+                Some(Ok(event)) => event,
+                Some(Err(error)) if self.is_refused(&error) => return Some(Step::Refused),
+                Some(Err(_)) => continue,
+                None => {
+                    self.begin_anew();
                     continue;
                 }
             };
@@ -264,9 +260,7 @@ where
     K: Watched + Resource<Scope = k8s_openapi::NamespaceResourceScope>,
     L: From<K> + 'static,
 {
-    let open_one = |(namespace, api): (Option<&ObjectName>, Api<Lenient<K>>)| {
-        open(&ctx.gaps, &ctx.restores, api, namespace.map(|name| &**name), config.clone())
-    };
+    let open_one = |(namespace, api)| open(&ctx.gaps, &ctx.restores, api, namespace, config.clone());
     apis(ctx).into_iter().map(open_one).collect()
 }
 

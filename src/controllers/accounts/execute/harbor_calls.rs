@@ -1,8 +1,10 @@
 //! The steps that call Harbor: make, change, delete a robot, give it a secret, and the login that proves a change.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::super::restart::expected;
 use super::{Run, Trouble};
+use crate::api::RobotRecord;
 use crate::controllers::index::robot_identity;
 use crate::domain::mark;
 use crate::domain::plan::{Plan, Purpose, Target};
@@ -10,7 +12,7 @@ use crate::domain::robot::{Lifetime, Robot};
 use crate::domain::rotation;
 use crate::domain::slots::Slot;
 use crate::domain::update_right::SECOND_LOOK;
-use crate::registry::{self, NewRobot, RobotUpdate};
+use crate::registry::{self, CreatedRobot, NewRobot, RobotUpdate};
 
 impl Run<'_, '_> {
     pub(super) async fn create(&mut self, slot: Slot) -> Result<(), Trouble> {
@@ -22,40 +24,21 @@ impl Run<'_, '_> {
             lifetime: desired.lifetime,
             permissions: desired.permissions.clone(),
         };
-        let created = self.client()?.create(&wish).await?;
-        self.robots[slot.index()] = Some(Robot {
-            id: created.id,
-            name: created.name,
-            description: wish.description,
-            home: wish.home,
-            lifetime: wish.lifetime,
-            expiration_time: created.expiration_time,
-            editable: true,
-            disabled: false,
-            permissions: wish.permissions,
-            foreign_effect: false,
-            creation_time: created.creation_time,
-            update_time: created.creation_time,
-        });
+        let CreatedRobot { id, name, secret, creation_time, expiration_time } = self.client()?.create(&wish).await?;
+        let record = RobotRecord { id, name, creation_time, update_time: None, expiration_time };
+        self.robots[slot.index()] = Some(expected(&self.pass.desired, &record));
         self.created = Some(slot);
-        let identity = robot_identity(created.id, created.creation_time);
+        let identity = robot_identity(id, creation_time);
         self.pass.ctx.index.update(self.pass.key, |entry| entry.see_mark(slot.index(), identity));
-        self.secret = Some(created.secret);
+        self.secret = Some(secret);
         Ok(())
     }
 
     pub(super) async fn update(&mut self, target: Target, purpose: Purpose) -> Result<(), Trouble> {
         let desired = &self.pass.desired;
         let robot = self.robot(target)?;
-        let as_is = RobotUpdate {
-            home: robot.home.clone(),
-            name: robot.name.clone(),
-            description: robot.description.clone(),
-            lifetime: robot.lifetime,
-            disabled: robot.disabled,
-            permissions: robot.permissions.clone(),
-        };
-        let wish = match purpose {
+        let as_is = RobotUpdate::from(robot.clone());
+        let mut wish = match purpose {
             Purpose::Disable => RobotUpdate { disabled: true, ..as_is.clone() },
             Purpose::Retain => {
                 RobotUpdate { description: mark::write(&desired.text, &desired.identity, true), ..as_is.clone() }
@@ -68,12 +51,10 @@ impl Run<'_, '_> {
                 ..as_is.clone()
             },
         };
-        let wish = if wish.permissions.is_empty() {
+        if wish.permissions.is_empty() {
             // Harbor refuses to write a robot without permissions, whatever else is changed.
-            RobotUpdate { permissions: desired.permissions.clone(), ..wish }
-        } else {
-            wish
-        };
+            wish.permissions.clone_from(&desired.permissions);
+        }
         if purpose == Purpose::Renew && wish == as_is && !robot.foreign_effect {
             // A robot that never expires and is as wished: a PUT would change nothing.
             return Ok(());
@@ -104,14 +85,14 @@ impl Run<'_, '_> {
         let place = registry.place(&self.pass.desired.home);
         match result {
             Ok(answer) => {
-                registry.session.capabilities.update_accepted(place);
+                registry.session.capabilities.updates().accepted(place);
                 Ok(answer)
             }
             Err(registry::Error::Forbidden { needs, message }) if registry.says_no(&message) => {
                 // What a robot may do changes with its permissions only, which are compared: it is asked again at once.
                 let robot = registry.is_robot();
                 let apart = if robot { Duration::ZERO } else { SECOND_LOOK };
-                let believed = registry.session.capabilities.update_refused(place, apart);
+                let believed = registry.session.capabilities.updates().refused(place, Instant::now(), apart);
                 if believed {
                     tracing::info!(registry = %self.pass.registry.key, "the login may not update robots");
                 }

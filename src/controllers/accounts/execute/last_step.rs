@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Run, Trouble};
 use crate::api::keys;
-use crate::cluster::{self, accounts, secrets};
+use crate::cluster::{self, accounts};
 
 impl Run<'_, '_> {
     pub(super) async fn remove_finalizer(&mut self) -> Result<(), Trouble> {
@@ -15,7 +15,7 @@ impl Run<'_, '_> {
             if self.pass.key.is_system() {
                 // Its Secrets lie in namespaces of others: none waits for the garbage collector.
                 ctx.metrics.kube_write("secret");
-                match secrets::delete(&ctx.client, &self.pass.secret_namespace, &self.done.live).await {
+                match self.pass.first_secret(&[]).delete(&self.done.live).await {
                     Ok(live) => self.done.live = live,
                     // What refuses this refuses it to the garbage collector, too, and what is in there logs in nowhere.
                     Err(cluster::Error::Refused(why)) => {

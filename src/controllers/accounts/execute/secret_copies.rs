@@ -14,7 +14,7 @@ use crate::api::ObjectName;
 use crate::cluster;
 use crate::cluster::objects::Version;
 use crate::cluster::secret_template::Credential;
-use crate::cluster::secrets::{self, Copied, SecretSnapshot};
+use crate::cluster::secrets::SecretSnapshot;
 use crate::controllers::index::{Namespace, digest};
 use crate::controllers::tracked::Tracked;
 use crate::deadline;
@@ -116,16 +116,15 @@ impl Run<'_, '_> {
         if !self.pass.key.is_system() {
             return Ok(());
         }
-        let client = &self.pass.ctx.client;
         for name in self.pass.places() {
             if name == self.pass.secret_namespace {
                 continue;
             }
             if released {
-                let template = self.pass.copy_template();
-                let live = secrets::read(client, &name, &template).await?;
+                let copy = self.pass.copy_in(&name, &[]);
+                let live = copy.read().await?;
                 if !self.pass.is_stray(&name, &live) {
-                    secrets::release(client, &name, &live, &template).await?;
+                    copy.release(&live).await?;
                 }
             } else {
                 match self.pass.remove_copy(&name).await {
@@ -168,7 +167,7 @@ impl Pass<'_> {
         held: &Credential,
     ) -> CopyResult {
         let ctx = self.ctx;
-        let form = self.copy_template().digest(held.expiration_time);
+        let form = self.copy_in(namespace, &[]).template.digest(held.expiration_time);
         let content = digest((primary.version(), form, &held.robot.name));
         if ctx.settings.watch_secrets && ctx.index.is_copy_settled(self.key, namespace, content) {
             return Ok(None);
@@ -204,34 +203,29 @@ impl Pass<'_> {
     ) -> Result<CopyResult, cluster::Error> {
         let ctx = self.ctx;
         let entries = &self.desired.entries;
-        let live = secrets::read(&ctx.client, namespace, &self.copy_template()).await?;
+        let live = self.copy_in(namespace, &[]).read().await?;
         let untouched = self.untouched(namespace, &live, entries).await?;
-        let copied = secrets::copy(&ctx.client, namespace, live, held, &self.template(entries, &untouched)).await?;
-        let (live, served) = match copied {
-            Copied::Foreign => {
-                ctx.index.drop_copy(self.key, namespace);
-                let text = foreign_secret(&self.desired.secret.name, namespace, self.is_of_a_registry(namespace));
-                let problem = problem("SecretNotOwned", text, false);
-                // A stranger's Secret carries no label of ours, so no watch tells when it goes.
-                let again = Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)));
-                return Ok(Err(CopyFailure { problem, again }));
-            }
-            Copied::Unchanged(live) => {
-                let served = live.entries();
-                (live, served)
-            }
-            Copied::Changed { from, served, to } => {
-                ctx.metrics.kube_write("secret");
-                // Neither ours of the last pass nor a new one: somebody wrote in between.
-                let disturbed = before.is_left() && from != before.left();
-                ctx.index.update_copy(self.key, namespace, |copy| {
-                    if disturbed {
-                        copy.contest.get_or_insert_default().note(Instant::now());
-                    }
-                });
-                (to, served)
-            }
-        };
+        if !live.is_absent() && !live.is_ours() {
+            ctx.index.drop_copy(self.key, namespace);
+            let text = foreign_secret(&self.desired.secret.name, namespace, self.is_of_a_registry(namespace));
+            let problem = problem("SecretNotOwned", text, false);
+            // A stranger's Secret carries no label of ours, so no watch tells when it goes.
+            let again = Some(deadline::from_now(self.registry.poll_interval(&ctx.settings)));
+            return Ok(Err(CopyFailure { problem, again }));
+        }
+        let (from, served) = (live.version(), live.entries());
+        let written = self.copy_in(namespace, &untouched).copy(&live, held).await?;
+        if written.is_some() {
+            ctx.metrics.kube_write("secret");
+            // Neither ours of the last pass nor a new one: somebody wrote in between.
+            let disturbed = before.is_left() && from != before.left();
+            ctx.index.update_copy(self.key, namespace, |copy| {
+                if disturbed {
+                    copy.contest.get_or_insert_default().note(Instant::now());
+                }
+            });
+        }
+        let live = written.unwrap_or(live);
         let version = live.version();
         ctx.index.update_copy(self.key, namespace, |copy| copy.secret.read(version, before.seen()));
         let served = self.sync_pull_secrets(namespace, live, &served, entries).await?;
@@ -244,7 +238,8 @@ impl Pass<'_> {
     /// Answers with the ServiceAccounts in which the entry is left, since a rule of the cluster protects them.
     pub(super) async fn remove_copy(&self, namespace: &ObjectName) -> Result<Vec<EntryLeft>, cluster::Error> {
         let (ctx, mut left) = (self.ctx, Vec::new());
-        let live = secrets::read(&ctx.client, namespace, &self.copy_template()).await?;
+        let copy = self.copy_in(namespace, &[]);
+        let live = copy.read().await?;
         let stray = self.is_stray(namespace, &live);
         if stray {
             tracing::debug!(account = %self.key, %namespace, "a copy that somebody else made is left alone");
@@ -255,7 +250,7 @@ impl Pass<'_> {
             left = refused;
             if !live.is_absent() {
                 ctx.metrics.kube_write("secret");
-                secrets::delete(&ctx.client, namespace, &live).await?;
+                copy.delete(&live).await?;
             }
         }
         ctx.index.set_secret_entries(self.key, namespace, &[]);

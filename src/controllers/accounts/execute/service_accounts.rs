@@ -7,8 +7,8 @@ use super::super::Pass;
 use super::{Run, Trouble};
 use crate::api::ObjectName;
 use crate::cluster;
-use crate::cluster::secrets::{self, SecretSnapshot};
-use crate::cluster::service_accounts::{self, Found};
+use crate::cluster::secrets::SecretSnapshot;
+use crate::cluster::service_accounts::{self, Found, Wish};
 use crate::controllers::index::{Copy, Entry};
 use crate::deadline;
 use crate::domain::contest::Contest;
@@ -55,7 +55,7 @@ impl Run<'_, '_> {
                 "{entry}{} are not as they should be: Kubernetes refuses the change: {why}",
                 self.pass.place(namespace)
             );
-            self.done.outcome.undone = Some(Failure { reason: "KubernetesRefused", message, permanent: true });
+            self.done.outcome.undone = Some(Failure::lasting("KubernetesRefused", message));
         }
         self.left.extend(served.refused.iter().cloned());
         self.done.wake = [self.done.wake, served.wake].into_iter().flatten().min();
@@ -83,7 +83,7 @@ impl Pass<'_> {
         }
         let dropped: BTreeSet<SecretEntry> = recorded.into_iter().filter(|entry| !wanted.contains(entry)).collect();
         for entry in dropped.iter().filter(|entry| !untouched.contains(entry)) {
-            match service_accounts::remove(&ctx.client, namespace, entry, secret).await {
+            match service_accounts::keep(&ctx.client, namespace, entry, secret, Wish::Gone).await {
                 Ok(Found::Changed { from, to }) => {
                     ctx.index.leave_service_account(self.key, namespace, &entry.service_account, from, to);
                     ctx.metrics.kube_write("service-account");
@@ -99,7 +99,8 @@ impl Pass<'_> {
         if !dropped.is_empty() && !self.is_deleting() && !done.live.is_absent() {
             let untouched: Vec<SecretEntry> =
                 done.live.untouched().into_iter().filter(|entry| wanted.contains(entry)).collect();
-            done.live = self.record_entries(namespace, &done.live, &kept, &untouched).await?;
+            ctx.metrics.kube_write("secret");
+            done.live = self.copy_in(namespace, &[]).record_entries(&done.live, &kept, &untouched).await?;
         }
         Ok(done)
     }
@@ -143,15 +144,15 @@ impl Pass<'_> {
         for (entry, served) in wanted.iter().zip(served) {
             let name = &entry.service_account;
             let theirs = done.live.untouched().contains(entry);
-            let add = |served| service_accounts::add(&ctx.client, namespace, entry, secret, served);
-            let mut found = add(served || theirs).await;
+            let keep = |wish| service_accounts::keep(&ctx.client, namespace, entry, secret, wish);
+            let mut found = keep(if served || theirs { Wish::AsIs } else { Wish::There }).await;
             if let Ok(Found::TakenOut { by, .. }) = &found {
                 match served.then(|| self.back_off(namespace, entry, by.as_deref())).flatten() {
                     None => {
                         if theirs {
                             done.live = self.touch(namespace, &done.live, entry).await?;
                         }
-                        found = add(false).await;
+                        found = keep(Wish::There).await;
                     }
                     Some((until, failure)) => {
                         done.contested = Some(failure);
@@ -195,7 +196,7 @@ impl Pass<'_> {
             return Ok(untouched);
         }
         for entry in wanted.iter().filter(|entry| !recorded.contains(entry)) {
-            let found = service_accounts::find(&self.ctx.client, namespace, entry, secret).await?;
+            let found = service_accounts::keep(&self.ctx.client, namespace, entry, secret, Wish::AsIs).await?;
             if !matches!(found, Found::TakenOut { .. }) {
                 untouched.push(entry.clone());
             }
@@ -218,7 +219,8 @@ impl Pass<'_> {
     ) -> Result<SecretSnapshot, cluster::Error> {
         let ctx = self.ctx;
         let untouched: Vec<SecretEntry> = live.untouched().into_iter().filter(|other| other != entry).collect();
-        let live = self.record_entries(namespace, live, &live.entries(), &untouched).await?;
+        ctx.metrics.kube_write("secret");
+        let live = self.copy_in(namespace, &[]).record_entries(live, &live.entries(), &untouched).await?;
         let version = live.version();
         if *namespace == *self.secret_namespace {
             ctx.index.update(self.key, |entry| entry.secret.leave(version));
@@ -228,27 +230,13 @@ impl Pass<'_> {
         Ok(live)
     }
 
-    async fn record_entries(
-        &self,
-        namespace: &ObjectName,
-        live: &SecretSnapshot,
-        entries: &[SecretEntry],
-        untouched: &[SecretEntry],
-    ) -> Result<SecretSnapshot, cluster::Error> {
-        self.ctx.metrics.kube_write("secret");
-        let (client, template) = (&self.ctx.client, self.copy_template());
-        secrets::record_entries(client, namespace, live, &template, entries, untouched).await
-    }
-
     /// Notes that somebody took an entry of ours out; until when and why it is left alone if that happens too
     /// often.
     fn back_off(&self, namespace: &ObjectName, entry: &SecretEntry, by: Option<&str>) -> Option<(Instant, Failure)> {
         let (now, mut contested) = (Instant::now(), None);
         let mut note = |contest: &mut Contest| {
-            contested = contest.until(now).or_else(|| {
-                contest.note(now);
-                contest.until(now)
-            });
+            contest.note(now);
+            contested = contest.until(now);
         };
         if self.key.is_system() && *namespace != self.secret_namespace {
             // What one team does is held against no other.
@@ -267,6 +255,6 @@ impl Pass<'_> {
             self.desired.secret.name,
             by.unwrap_or("somebody")
         );
-        Some((until, Failure { reason: "ServiceAccountContested", message, permanent: true }))
+        Some((until, Failure::lasting("ServiceAccountContested", message)))
     }
 }

@@ -9,7 +9,7 @@ use super::secret_copies::problem_of;
 use super::service_accounts::PullSecretReport;
 use crate::api::{AccountStatus, ObjectName, conditions as kinds};
 use crate::cluster::secret_template::Credential;
-use crate::cluster::secrets;
+use crate::cluster::secrets::SecretSnapshot;
 use crate::domain::conditions;
 use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread::{self, Row};
@@ -70,7 +70,7 @@ impl Pass<'_> {
                 continue;
             }
             let entered = async {
-                let live = secrets::read(&self.ctx.client, &namespace, &self.copy_template()).await?;
+                let live = self.copy_in(&namespace, &[]).read().await?;
                 // Others of the wish are not on the Secret's record, which is what tells later where the entry is.
                 let served: Vec<SecretEntry> = live.entries();
                 let wanted: Vec<SecretEntry> = entries.iter().filter(|entry| served.contains(entry)).cloned().collect();
@@ -84,7 +84,7 @@ impl Pass<'_> {
     }
 
     /// The first Secret and the credential in it, if that is the one on record and as good as when Harbor was last seen.
-    async fn published(&self, wanted: bool) -> Option<(secrets::SecretSnapshot, Credential)> {
+    async fn published(&self, wanted: bool) -> Option<(SecretSnapshot, Credential)> {
         let status = self.account.status.as_ref().filter(|_| wanted && self.desired.enabled)?;
         let ready = conditions::is_true(&status.conditions, kinds::READY);
         let disabled = conditions::since(&status.conditions, kinds::READY, "Disabled").is_some();
@@ -95,7 +95,7 @@ impl Pass<'_> {
         {
             return None;
         }
-        let live = match secrets::read(&self.ctx.client, &self.secret_namespace, &self.copy_template()).await {
+        let live = match self.copy_in(&self.secret_namespace, &[]).read().await {
             Ok(live) => live,
             Err(error) => {
                 tracing::warn!(account = %self.key, %error, "the first Secret was not read");

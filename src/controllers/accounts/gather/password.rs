@@ -52,5 +52,5 @@ fn password_failure(problem: &PasswordProblem) -> Failure {
         PasswordProblem::Invalid(_) => "PasswordInvalid",
         PasswordProblem::NotMarked(_) => "SecretNotMarked",
     };
-    Failure { reason, message: problem.to_string(), permanent: true }
+    Failure::lasting(reason, problem.to_string())
 }

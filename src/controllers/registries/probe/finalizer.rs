@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::super::ServedRegistry;
 use super::super::resolve::resolve;
 use super::failed;
@@ -48,23 +50,19 @@ pub(super) async fn keep(ctx: &Arc<Context>, state: &ServedRegistry) -> Option<O
 
 /// True if an account that may have robots uses the registry. At a start accounts become known later than registries.
 async fn in_use(ctx: &Context, name: &RegistryKey) -> Result<bool, crate::cluster::Error> {
+    let may_have_robots = |metadata: &ObjectMeta| objects::has_finalizer(metadata, keys::FINALIZER_ROBOT);
     let uses = |account: Result<Account, Box<Unreadable>>| match account {
-        Ok(account) => {
-            objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT)
-                && resolve(&ctx.registries, &account).is_ok_and(|wanted| wanted == *name)
+        Ok(account) if may_have_robots(&account.metadata) => {
+            resolve(&ctx.registries, &account).is_ok_and(|wanted| wanted == *name)
         }
         // Whether it uses this one cannot be told.
-        Err(account) => {
-            let may = objects::has_finalizer(&account.metadata, keys::FINALIZER_ROBOT);
-            if may {
-                tracing::warn!(registry = %name, "is not let go: {}", explain(&account));
-            }
-            may
+        Err(account) if may_have_robots(&account.metadata) => {
+            tracing::warn!(registry = %name, "is not let go: {}", explain(&account));
+            true
         }
+        _ => false,
     };
-    match name.namespace() {
-        // Nobody in another namespace can name it.
-        Some(namespace) => accounts::any(&ctx.client, std::slice::from_ref(namespace), uses).await,
-        None => accounts::any(&ctx.client, &ctx.settings.namespaces, uses).await,
-    }
+    // Nobody in another namespace can name one of a namespace.
+    let namespaces = name.namespace().map_or(&*ctx.settings.namespaces, std::slice::from_ref);
+    accounts::any(&ctx.client, namespaces, uses).await
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::connect::{Connected, connect};
-use super::super::login_robot::{self, LoginRobot};
+use super::super::connect::connect;
+use super::super::login_robot::LoginRobot;
 use super::super::{ServedRegistry, Trouble};
 use super::REPROBE;
 use crate::api::RegistryKey;
@@ -35,8 +35,7 @@ pub(super) async fn ask(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Opti
         let _ = ctx.unless_ending(list_permissions(ctx, name)).await;
     }
     if let Some(login) = &login {
-        compare_rights(ctx, name, login.as_ref());
-        try_again(ctx, name);
+        unlearn(ctx, name, login.as_ref());
     }
     Some(Answer { info, login_read: login.is_some(), login_robot: login.flatten() })
 }
@@ -45,7 +44,7 @@ pub(super) async fn ask(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Opti
 /// login that is known to be wrong is not, since each may lock a person out for 1.5 s.
 async fn ask_who_we_are(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Result<ServerInfo, Trouble> {
     let name = &state.key;
-    let Connected { client, missing } = connect(ctx, state).await?;
+    let (client, missing) = connect(ctx, state).await?;
     if let Some(missing) = missing {
         return ask_kept(ctx, state, &client, missing).await;
     }
@@ -64,7 +63,7 @@ async fn ask_who_we_are(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Resu
     ctx.registries.change(name, |state| state.trouble = Some(Trouble::suspected(name)));
     tokio::time::sleep(SECOND_TRY).await;
     let Some(state) = &ctx.registries.get(name) else { return Err(Trouble::from_error(state, &Error::Unauthorized)) };
-    let Connected { client, missing } = connect(ctx, state).await?;
+    let (client, missing) = connect(ctx, state).await?;
     match missing {
         None => client.info().await.map_err(|error| refused(ctx, state, &error)),
         Some(missing) => ask_kept(ctx, state, &client, missing).await,
@@ -118,9 +117,16 @@ async fn read_login(ctx: &Context, name: &RegistryKey, login: LoginKind) -> Opti
     if !is_due(state.session.login_robot_seen) {
         return None;
     }
-    match login {
-        LoginKind::Robot => login_robot::read(state.session.client.as_ref()?, &state.session.login_name).await,
-        LoginKind::Administrator | LoginKind::User => Some(None),
+    if login != LoginKind::Robot {
+        return Some(None);
+    }
+    let login = &state.session.login_name;
+    match state.session.client.as_ref()?.login_robot(login).await {
+        Ok(robot) => Some(robot.map(LoginRobot::from)),
+        Err(error) => {
+            tracing::debug!(login, %error, "the login's own robot was not read");
+            None
+        }
     }
 }
 
@@ -146,26 +152,21 @@ pub(super) fn is_due(seen: Option<Instant>) -> bool {
 }
 
 /// Where a robot login was given other permissions, what was learned by trying is not so any more. Of a person, or a robot that
-/// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at.
-fn compare_rights(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
+/// cannot see itself, nothing tells that: whoever needs PUT or PATCH tries them again as often as the login is looked at. So is
+/// what Harbor refused as unknown, by the accounts that are not as wished for it.
+fn unlearn(ctx: &Context, name: &RegistryKey, own: Option<&LoginRobot>) {
     let Some(state) = ctx.registries.get(name) else { return };
     let changed = state.session.login_robot.as_ref().zip(own).is_some_and(|(before, now)| before.rights != now.rights);
     // Taken away and given back between two looks.
-    let refused = state.session.capabilities.may_update(&Home::Project(String::new())) == Some(false);
+    let refused = state.session.capabilities.updates().may(&Home::Project(String::new())) == Some(false);
     let given_back = refused && own.is_some_and(|own| own.updates_robots);
     if changed || given_back {
         tracing::info!(registry = %name, "the login was given other permissions");
-        state.session.capabilities.forget_updates();
+        state.session.capabilities.updates().forget();
         ctx.registries.change(name, |state| state.rights_returned += u32::from(given_back));
     } else if own.is_none() {
-        state.session.capabilities.forget_updates();
+        state.session.capabilities.updates().forget();
     }
-}
-
-/// What Harbor refused as unknown is tried again as often as the login is looked at, and so is what the login could not do:
-/// by the accounts that are not as wished for it.
-fn try_again(ctx: &Context, name: &RegistryKey) {
-    let Some(state) = ctx.registries.get(name) else { return };
     state.session.capabilities.forget_refused_pairs();
     ctx.recheck_those(name, |_, entry| entry.held_back);
 }
