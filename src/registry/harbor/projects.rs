@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 
+use super::call::Call;
 use super::client::Client;
-use super::failure::Call;
 use super::names;
 use super::paging::{List, Listed, MOST_PAGES};
 use super::project_ids::Known;
@@ -85,7 +85,7 @@ impl Client {
 
     async fn project_by_name(&self, project: &str) -> Result<i64, Error> {
         let path = format!("{PROJECTS}/{project}");
-        let reply = self.transport.send(&Request::new(Call::ProjectGet, Method::GET, path).by_name()).await?;
+        let reply = self.transport.send(&Request::new(Call::PROJECT_GET, path)).await?;
         let row: ProjectRow = reply.json()?;
         if row.name.0 == project { Ok(row.project_id) } else { Err(reply.bad("another project than asked for")) }
     }
@@ -93,7 +93,7 @@ impl Client {
     /// Robots see the projects of their permissions in the list even if they may not read one by name.
     async fn project_in_list(&self, project: &str) -> Result<Option<i64>, Error> {
         let query = format!("q={}&page_size={PAGE}&with_detail=false", names::encode(&format!("name={project}")));
-        match self.transport.send(&Request::new(Call::ProjectList, Method::GET, PROJECTS).query(query)).await {
+        match self.transport.send(&Request::new(Call::PROJECT_LIST, PROJECTS).query(query)).await {
             Err(Error::Forbidden { .. }) => Ok(None),
             reply => {
                 let mut found = None;
@@ -134,7 +134,7 @@ impl Client {
     /// this list, and Harbor sorts by name instead.
     async fn read_projects(&self, most_pages: usize) -> Result<Listed<String>, Error> {
         let query = "with_detail=false&sort=project_id".to_owned();
-        let list = List { call: Call::ProjectList, path: PROJECTS, query, what: "projects", most_pages };
+        let list = List { call: Call::PROJECT_LIST, path: PROJECTS, query, what: "projects", most_pages };
         let (count, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let take = |row: ProjectRow| {
             let name = row.name.0;
@@ -171,7 +171,7 @@ impl Client {
     /// The one question that Harbor answers to every login.
     async fn finds_project(&self, project: &str) -> Result<bool, Error> {
         let query = format!("project_name={}", names::encode(project));
-        let request = Request::new(Call::ProjectExists, Method::HEAD, PROJECTS).query(query);
+        let request = Request::new(Call::PROJECT_EXISTS, PROJECTS).query(query);
         Ok(self.transport.send(&request).await?.status != StatusCode::NOT_FOUND)
     }
 }

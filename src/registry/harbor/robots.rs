@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::call::Call;
 use super::client::Client;
-use super::failure::Call;
 use super::names;
 use super::paging::{List, MOST_PAGES, Row as _, Take};
 use super::requests::{RefreshBody, RobotBody};
@@ -115,7 +114,7 @@ impl Client {
         let q = q.map(|q| format!("q={q}&")).unwrap_or_default();
         let query = format!("{q}sort=id");
         let list =
-            List { call: Call::RobotList, path: ROBOTS, query, what: "robots in one place", most_pages: MOST_PAGES };
+            List { call: Call::ROBOT_LIST, path: ROBOTS, query, what: "robots in one place", most_pages: MOST_PAGES };
         self.transport.list(&list, take).await?.all()
     }
 
@@ -149,11 +148,10 @@ impl Client {
     /// # Errors
     /// [`Error::Forbidden`] if the login may not read it.
     pub async fn get(&self, id: i64) -> Result<Option<Robot>, Error> {
-        let reply =
-            match self.transport.send(&Request::new(Call::RobotGet, Method::GET, format!("{ROBOTS}/{id}"))).await {
-                Err(Error::NotFound) => return Ok(None),
-                reply => reply?,
-            };
+        let reply = match self.transport.send(&Request::new(Call::ROBOT_GET, format!("{ROBOTS}/{id}"))).await {
+            Err(Error::NotFound) => return Ok(None),
+            reply => reply?,
+        };
         let row: RobotRow = reply.json()?;
         if row.id() != id {
             return Err(reply.bad("another robot than asked for"));
@@ -204,7 +202,7 @@ impl Client {
 
     async fn post(&self, robot: &NewRobot, says_allow: bool) -> Result<Reply, Error> {
         let body = RobotBody::create(robot, says_allow.then_some("allow"));
-        self.insist(&Request::new(Call::RobotCreate, Method::POST, ROBOTS).json(&body)).await
+        self.insist(&Request::new(Call::ROBOT_CREATE, ROBOTS).json(&body)).await
     }
 
     /// Replaces description, lifetime, disable and permissions (PUT).
@@ -213,7 +211,7 @@ impl Client {
     /// [`Error::NotFound`] if there is no such robot, [`Error::Renamed`] if it has another name than the update says.
     pub async fn update(&self, id: i64, robot: &RobotUpdate) -> Result<(), Error> {
         let _alone = self.locks.lock(id).await;
-        let request = Request::new(Call::RobotUpdate, Method::PUT, format!("{ROBOTS}/{id}"));
+        let request = Request::new(Call::ROBOT_UPDATE, format!("{ROBOTS}/{id}"));
         self.insist(&request.json(&RobotBody::update(robot))).await?.empty()
     }
 
@@ -224,7 +222,7 @@ impl Client {
     pub async fn refresh(&self, id: i64, chosen: Option<SecretString>) -> Result<SecretString, Error> {
         let _alone = self.locks.lock(id).await;
         let body = RefreshBody { secret: chosen.as_ref().map(ExposeSecret::expose_secret) };
-        let request = Request::new(Call::RobotRefresh, Method::PATCH, format!("{ROBOTS}/{id}"));
+        let request = Request::new(Call::ROBOT_REFRESH, format!("{ROBOTS}/{id}"));
         let reply = self.transport.send(&request.json(&body).carrying(chosen.as_ref())).await?;
         let answer: RefreshedRow = reply.json()?;
         answer.secret().or(chosen).ok_or_else(|| reply.bad("no secret that can be used"))
@@ -236,7 +234,7 @@ impl Client {
     /// [`Error::Undeletable`] for a robot without permissions.
     pub async fn delete(&self, id: i64) -> Result<(), Error> {
         let _alone = self.locks.lock(id).await;
-        let request = Request::new(Call::RobotDelete, Method::DELETE, format!("{ROBOTS}/{id}"));
+        let request = Request::new(Call::ROBOT_DELETE, format!("{ROBOTS}/{id}"));
         match self.transport.send(&request).await {
             // A robot without any permission answers 404 to DELETE and stays.
             Err(Error::NotFound) => match self.get(id).await? {

@@ -1,11 +1,10 @@
 //! Harbor's settings that concern robots, `/configurations`: read and changed by system administrators only.
 
-use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use super::bounded::Scalar;
+use super::call::Call;
 use super::client::Client;
-use super::failure::Call;
 use super::wire::Request;
 use crate::registry::{Error, Settings};
 
@@ -58,7 +57,7 @@ impl Client {
     /// # Errors
     /// [`Error::Forbidden`] unless the login is a system administrator's; a robot's never is.
     pub async fn settings(&self) -> Result<Settings, Error> {
-        let request = Request::new(Call::Configurations, Method::GET, CONFIGURATIONS);
+        let request = Request::new(Call::CONFIGURATIONS, CONFIGURATIONS);
         let settings = Settings::from(self.transport.send(&request).await?.json::<ConfigurationsRow>()?);
         self.learn_prefix(settings.robot_name_prefix.as_deref());
         Ok(settings)
@@ -75,7 +74,7 @@ impl Client {
             return Ok(());
         }
         let body = ChangeBody { robot_name_prefix: prefix, robot_token_duration: change.robot_token_duration };
-        let request = Request::new(Call::ConfigurationsUpdate, Method::PUT, CONFIGURATIONS).json(&body);
+        let request = Request::new(Call::CONFIGURATIONS_UPDATE, CONFIGURATIONS).json(&body);
         self.transport.send(&request).await?.empty()?;
         match prefix {
             // Harbor trims it from 2.16 on, and did not before.
