@@ -2,7 +2,7 @@
 
 mod settings;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -50,14 +50,9 @@ pub enum Error {
     /// The API server does not answer what is needed at start.
     #[error("{0}")]
     Start(String),
-    /// Port in use, or no right to bind it.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// `--listen` or `--metrics-listen`.
-        address: std::net::SocketAddr,
-        /// What the system says.
-        error: std::io::Error,
-    },
+    /// Port of `--listen` or `--metrics-listen` in use, or no right to bind it.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
     /// Another replica took over.
     #[error("no longer the leader: {0}")]
     NotLeading(#[from] leader::Lost),
@@ -102,8 +97,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let api_server = address_of(&config.cluster_url);
     let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
     let operator = Operator::default();
-    let bind =
-        async |address, what| Server::bind(address, what).await.map_err(|error| Error::Listen { address, error });
+    let bind = async |address, what| Server::bind(address, what).await.map_err(|error| Error::Listen(address, error));
     let (probes, metrics) = (bind(args.listen, "probes").await?, bind(args.metrics_listen, "metrics").await?);
     // A standby answers its probes, too, so the servers start before the lead is won.
     let served = CancellationToken::new();
