@@ -145,54 +145,39 @@ pub enum Error {
 impl Error {
     /// What has to happen next.
     pub fn class(&self) -> Class {
-        match self {
-            Self::Busy { after } => Class::Retry { after: *after },
-            Self::LoginLocked { after } => Class::Retry { after: Some(*after) },
-            Self::ReadOnly | Self::Unreachable { .. } | Self::BadAnswer { after_write: false, .. } => {
-                Class::Retry { after: None }
-            }
-            Self::NotFound | Self::Conflict | Self::Renamed => Class::Stale,
-            Self::NotLeading => Class::NotLeading,
-            Self::Server { .. } | Self::NoAnswer { .. } | Self::BadAnswer { after_write: true, .. } => Class::Unknown,
-            Self::Unauthorized
-            | Self::Forbidden { .. }
-            | Self::ScopeExceeded { .. }
-            | Self::LoginTooOld
-            | Self::Legacy
-            | Self::ProjectNotFound { .. }
-            | Self::CannotListProjects { .. }
-            | Self::Undeletable
-            | Self::PermissionUnknown { .. }
-            | Self::ListTooLong { .. }
-            | Self::Invalid { .. } => Class::UserFix,
-        }
+        self.reason_and_class().1
     }
 
     /// A short, stable word for conditions, events and metric labels.
     pub fn reason(&self) -> &'static str {
+        self.reason_and_class().0
+    }
+
+    fn reason_and_class(&self) -> (&'static str, Class) {
         match self {
-            Self::Unauthorized => "CredentialsRejected",
-            Self::LoginLocked { .. } => "LoginLocked",
-            Self::Forbidden { .. } => "Forbidden",
-            Self::ScopeExceeded { .. } => "LoginLacksPermissions",
-            Self::LoginTooOld => "LoginTooOld",
-            Self::ReadOnly => "ReadOnly",
-            Self::Legacy => "LegacyRobot",
-            Self::ProjectNotFound { .. } => "ProjectNotFound",
-            Self::CannotListProjects { .. } => "LoginCannotListProjects",
-            Self::NotFound => "RobotNotFound",
-            Self::Undeletable => "RobotUndeletable",
-            Self::Conflict => "Conflict",
-            Self::Renamed => "RobotRenamed",
-            Self::PermissionUnknown { .. } => "PermissionUnknown",
-            Self::ListTooLong { .. } => "ListTooLong",
-            Self::Invalid { .. } => "Refused",
-            Self::Busy { .. } => "RateLimited",
-            Self::Server { .. } => "ServerError",
-            Self::Unreachable { .. } => "Unreachable",
-            Self::NoAnswer { .. } => "NoAnswer",
-            Self::BadAnswer { .. } => "BadAnswer",
-            Self::NotLeading => "NotLeading",
+            Self::Unauthorized => ("CredentialsRejected", Class::UserFix),
+            Self::LoginLocked { after } => ("LoginLocked", Class::Retry { after: Some(*after) }),
+            Self::Forbidden { .. } => ("Forbidden", Class::UserFix),
+            Self::ScopeExceeded { .. } => ("LoginLacksPermissions", Class::UserFix),
+            Self::LoginTooOld => ("LoginTooOld", Class::UserFix),
+            Self::ReadOnly => ("ReadOnly", Class::Retry { after: None }),
+            Self::Legacy => ("LegacyRobot", Class::UserFix),
+            Self::ProjectNotFound { .. } => ("ProjectNotFound", Class::UserFix),
+            Self::CannotListProjects { .. } => ("LoginCannotListProjects", Class::UserFix),
+            Self::NotFound => ("RobotNotFound", Class::Stale),
+            Self::Undeletable => ("RobotUndeletable", Class::UserFix),
+            Self::Conflict => ("Conflict", Class::Stale),
+            Self::Renamed => ("RobotRenamed", Class::Stale),
+            Self::PermissionUnknown { .. } => ("PermissionUnknown", Class::UserFix),
+            Self::Invalid { .. } => ("Refused", Class::UserFix),
+            Self::Busy { after } => ("RateLimited", Class::Retry { after: *after }),
+            Self::Server { .. } => ("ServerError", Class::Unknown),
+            Self::ListTooLong { .. } => ("ListTooLong", Class::UserFix),
+            Self::Unreachable { .. } => ("Unreachable", Class::Retry { after: None }),
+            Self::NoAnswer { .. } => ("NoAnswer", Class::Unknown),
+            Self::BadAnswer { after_write: false, .. } => ("BadAnswer", Class::Retry { after: None }),
+            Self::BadAnswer { after_write: true, .. } => ("BadAnswer", Class::Unknown),
+            Self::NotLeading => ("NotLeading", Class::NotLeading),
         }
     }
 
