@@ -6,10 +6,13 @@
 mod error;
 pub mod harbor;
 
+pub use crate::api::LoginKind;
 pub use crate::domain::catalogue::Catalogue;
 pub use error::{Class, Error};
 
 use secrecy::SecretString;
+use serde::Serialize;
+use serde_with_macros::skip_serializing_none;
 
 use crate::api::{ObjectName, RegistryTime};
 use crate::domain::mark::Mark;
@@ -55,17 +58,6 @@ impl Owner {
 /// Reduces a robot to what a sweep keeps; `None` = nothing.
 pub type Reduce<'a> = dyn Fn(&Robot) -> Option<Digest> + Send + Sync + 'a;
 
-/// What a login is. Learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoginKind {
-    /// A person with `sysadmin_flag`.
-    Administrator,
-    /// Any other person, e.g. a project admin.
-    User,
-    /// A robot account.
-    Robot,
-}
-
 /// What the server says of itself to an authenticated caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerInfo {
@@ -75,7 +67,7 @@ pub struct ServerInfo {
     pub registry_host: Option<String>,
     /// `read_only`: it refuses every change until an administrator switches that off, or its garbage collection is through.
     pub read_only: bool,
-    /// What our login is.
+    /// What our login is: learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
     pub login: LoginKind,
 }
 
@@ -129,7 +121,8 @@ pub struct RobotUpdate {
 
 /// Harbor's settings that concern robots (`/configurations`; recorded in the contract's `31-prefix-change` and
 /// `32-configurations`), as read, or as a change of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Settings {
     /// Begins the full name of every robot; a change renames all at once, and their old logins are refused from then
     /// on. From 2.16 on Harbor trims it and refuses a blank one with 400; before, any text is taken as it is. `None`: not
@@ -140,6 +133,7 @@ pub struct Settings {
     pub robot_token_duration: Option<i64>,
     /// By Harbor's names ([`Self::ROBOT_NAME_PREFIX`], …) those that nobody can change now (`editable: false`): all, on a
     /// Harbor that takes its settings from `CONFIG_OVERWRITE_JSON`. Has no meaning in a change.
+    #[serde(skip)]
     pub fixed: Vec<&'static str>,
 }
 

@@ -13,7 +13,6 @@ use crate::domain::catalogue::{Catalogue, Version};
 use crate::domain::conditions::{self, State, Verdict};
 use crate::domain::permissions;
 use crate::domain::robot::Home;
-use crate::registry;
 
 /// Conditions that are told as an event, too, when they come.
 const TOLD_AS_EVENTS: [&str; 3] = [kinds::LOGIN_EXPIRING, kinds::REGISTRY_HOST_CHANGED, kinds::ROBOTS_LEFT_BEHIND];
@@ -31,12 +30,7 @@ pub async fn tell_swept(ctx: &Context, name: &RegistryKey) {
 }
 
 /// Who the login is, and what it may do.
-fn login_record(state: &ServedRegistry, kind: registry::LoginKind, before: &RegistryStatus) -> LoginRecord {
-    let kind = match kind {
-        registry::LoginKind::Administrator => LoginKind::Administrator,
-        registry::LoginKind::User => LoginKind::User,
-        registry::LoginKind::Robot => LoginKind::Robot,
-    };
+fn login_record(state: &ServedRegistry, kind: LoginKind, before: &RegistryStatus) -> LoginRecord {
     let expiration_time = state.session.login_expiry();
     // A start forgets what was learned, and the next try tells it again.
     let same = before.login.as_ref().filter(|login| login.name == state.session.login_name);

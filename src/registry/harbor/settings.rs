@@ -1,6 +1,6 @@
 //! Harbor's settings that concern robots, `/configurations`: read and changed by system administrators only.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::bounded::Scalar;
 use super::call::Call;
@@ -26,15 +26,6 @@ struct SettingRow {
     #[serde(default)]
     value: Scalar<LONGEST_PREFIX>,
     editable: Option<bool>,
-}
-
-/// The body of PUT, which leaves alone what is not in it.
-#[derive(Serialize)]
-struct ChangeBody<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    robot_name_prefix: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    robot_token_duration: Option<i64>,
 }
 
 impl From<ConfigurationsRow> for Settings {
@@ -63,7 +54,7 @@ impl Client {
         Ok(settings)
     }
 
-    /// Changes those settings that are given.
+    /// Changes those settings that are given, and leaves the others alone.
     ///
     /// # Errors
     /// [`Error::Forbidden`] unless the login is a system administrator's, or if they are fixed; [`Error::Invalid`] for a
@@ -73,8 +64,7 @@ impl Client {
         if prefix.is_none() && change.robot_token_duration.is_none() {
             return Ok(());
         }
-        let body = ChangeBody { robot_name_prefix: prefix, robot_token_duration: change.robot_token_duration };
-        let request = Request::new(Call::CONFIGURATIONS_UPDATE, CONFIGURATIONS).json(&body);
+        let request = Request::new(Call::CONFIGURATIONS_UPDATE, CONFIGURATIONS).json(change);
         self.transport.send(&request).await?.empty()?;
         match prefix {
             // Harbor trims it from 2.16 on, and did not before.
