@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::bounded::{Each, Text, over};
+use super::responses::LONGEST_WORD;
 use crate::domain::permissions::{Access, AccessSet};
 use crate::domain::robot::{Permissions, Scope};
 
@@ -13,8 +14,6 @@ const MOST_SCOPES: usize = 5_000;
 const MOST_PAIRS_OF_A_SCOPE: usize = 512;
 /// Pairs of one robot, in all its scopes.
 const MOST_PAIRS: usize = 30_000;
-/// A resource, an action or an effect.
-const LONGEST_WORD: usize = 128;
 /// A project's name.
 const LONGEST_NAME: usize = 255;
 

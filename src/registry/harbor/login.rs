@@ -66,7 +66,7 @@ pub(super) enum Carried {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Unknown,
     Person,
     Robot,
@@ -97,12 +97,8 @@ impl Door {
         Self { username, state: Mutex::new(state), opening: AsyncMutex::default() }
     }
 
-    pub(super) fn is_a_robot(&self) {
-        self.state().kind = Kind::Robot;
-    }
-
-    pub(super) fn is_a_person(&self) {
-        self.state().kind = Kind::Person;
+    pub(super) fn belongs_to(&self, kind: Kind) {
+        self.state().kind = kind;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -18,7 +18,7 @@ const LONGEST_NAME: usize = 640;
 /// Harbor keeps 1,024 characters of a description.
 const LONGEST_DESCRIPTION: usize = 4096;
 /// Words of Harbor, such as a level, a version or a resource.
-const LONGEST_WORD: usize = 128;
+pub(super) const LONGEST_WORD: usize = 128;
 /// `host:port`.
 const LONGEST_HOST: usize = 300;
 /// Harbor draws 32 characters, and takes at most 128.

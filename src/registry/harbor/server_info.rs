@@ -6,6 +6,8 @@ use secrecy::SecretString;
 use super::bounded::Text;
 use super::call::Call;
 use super::client::Client;
+use super::credential::Shown;
+use super::login::Kind;
 use super::responses::{CatalogueRow, SystemInfoRow, TokenRow, UserRow};
 use super::wire::Request;
 use crate::registry::{Catalogue, Error, LoginKind, ServerInfo};
@@ -42,7 +44,8 @@ impl Client {
     /// If there is no such answer.
     pub async fn is_harbor(&self) -> Result<bool, Error> {
         let request = Request::new(Call::SYSTEM_INFO, "/api/v2.0/systeminfo");
-        let info: SystemInfoRow = self.transport.send_as_nobody(&request).await?.json()?;
+        let tried = self.transport.wire.attempt(&request, Shown::Nothing).await?;
+        let info: SystemInfoRow = tried.result?.json()?;
         Ok(info.auth_mode.is_some())
     }
 
@@ -50,11 +53,11 @@ impl Client {
         let request = Request::new(Call::CURRENT_USER, "/api/v2.0/users/current");
         let reply = self.transport.send(&request).await?;
         if reply.status == StatusCode::PRECONDITION_FAILED {
-            self.transport.door.is_a_robot();
+            self.transport.door.belongs_to(Kind::Robot);
             return Ok(LoginKind::Robot);
         }
         let user: UserRow = reply.json()?;
-        self.transport.door.is_a_person();
+        self.transport.door.belongs_to(Kind::Person);
         Ok(if user.sysadmin_flag { LoginKind::Administrator } else { LoginKind::User })
     }
 

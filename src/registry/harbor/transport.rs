@@ -45,11 +45,6 @@ impl Transport {
             }
         }
     }
-
-    /// The same without any login.
-    pub(super) async fn send_as_nobody(&self, request: &Request<'_>) -> Result<Reply, Error> {
-        self.wire.attempt(request, Shown::Nothing).await?.result
-    }
 }
 
 /// True if Harbor did not know the session, and so did nothing: 401, a CSRF 403, or, at what it answers to anybody,
