@@ -65,7 +65,7 @@ async fn a_change_is_given_up_when_the_lead_grants_no_more_time() {
     let stub = Stub::always(Act::Hang(Vec::new())).await;
     let client = leading(&stub, 1, Duration::from_millis(300));
     let asked = Instant::now();
-    assert_eq!(client.delete(7).await, Err(Error::NoAnswer { what: "timed out" }));
+    assert_eq!(client.delete(7).await, Err(Error::NoAnswer("timed out")));
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     assert_eq!(stub.seen().len(), 1);
 }

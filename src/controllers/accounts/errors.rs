@@ -39,7 +39,7 @@ pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Hom
         // it. If it is not, only the backoff keeps account and probe from chasing one another.
         ctx.suspect(registry, error);
     }
-    if matches!(error, Error::ProjectNotFound { .. } | Error::CannotListProjects { .. }) {
+    if matches!(error, Error::ProjectNotFound(_) | Error::CannotListProjects(_)) {
         return WaitFor::Project(registry, home).into();
     }
     of_class(error.class())
@@ -57,7 +57,7 @@ pub(crate) fn failure(state: &ServedRegistry, home: &Home, wanted: &Permissions,
     let permanent = error.class() == Class::UserFix;
     // Harbor's text names the login, which is nothing for accounts.
     let message = match error {
-        Error::ScopeExceeded { .. } => Some(too_much(state, wanted)),
+        Error::ScopeExceeded(_) => Some(too_much(state, wanted)),
         Error::Forbidden { needs, message } => Some(forbidden(state, home, needs, message)),
         _ => None,
     };
@@ -65,8 +65,8 @@ pub(crate) fn failure(state: &ServedRegistry, home: &Home, wanted: &Permissions,
         return Failure { reason: error.reason(), message: format!("{registry}: {message}"), permanent };
     }
     let advice = match error {
-        Error::ProjectNotFound { .. } => "; create it, and the account proceeds by itself",
-        Error::CannotListProjects { .. } => "; grant the login project:read or project:list",
+        Error::ProjectNotFound(_) => "; create it, and the account proceeds by itself",
+        Error::CannotListProjects(_) => "; grant the login project:read or project:list",
         Error::Undeletable => "; a person has to give it one, or to use a person's login for the registry",
         Error::LoginTooOld => "; use a project robot or a person's login",
         _ => "",
@@ -166,7 +166,7 @@ mod tests {
             ),
             (
                 LoginKind::Robot,
-                Error::ScopeExceeded { message: "permission scope is invalid. … robot$operator".into() },
+                Error::ScopeExceeded("permission scope is invalid. … robot$operator".into()),
                 "asked for are ",
             ),
         ] {

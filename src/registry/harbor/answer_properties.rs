@@ -141,7 +141,7 @@ proptest! {
         prop_assert!(!told.contains("s3cret-Aa1"), "{told}");
         prop_assert!(error.to_string().chars().count() < 600, "{told}");
         prop_assert!(!error.to_string().chars().any(char::is_control), "{told}");
-        if let Error::Busy { after: Some(_) } = error {
+        if let Error::Busy(Some(_)) = error {
             prop_assert!(after.is_some());
         }
     }

@@ -55,8 +55,8 @@ pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option
         403 | 404 => odd(" without Harbor's error text"),
         409 => Error::Conflict,
         400 | 422 => invalid(call, &raw, message),
-        429 | 503 => Error::Busy { after },
-        500..=599 => Error::Server { status: status.as_u16() },
+        429 | 503 => Error::Busy(after),
+        500..=599 => Error::Server(status.as_u16()),
         _ => odd(""),
     }
 }
@@ -85,7 +85,7 @@ fn denied(call: Call, raw: &str, message: String) -> Error {
     } else if raw.contains("legacy robot") {
         Error::Legacy
     } else if call == Call::ROBOT_CREATE && raw.contains("permission scope is invalid") {
-        Error::ScopeExceeded { message }
+        Error::ScopeExceeded(message)
     } else if call == Call::ROBOT_CREATE && raw == "denied" {
         Error::LoginTooOld
     } else {
@@ -95,7 +95,7 @@ fn denied(call: Call, raw: &str, message: String) -> Error {
 
 fn missing(call: Call, raw: &str, message: &str) -> Error {
     match message.strip_prefix("project ").and_then(|rest| rest.strip_suffix(" not found")) {
-        Some(project) => Error::ProjectNotFound { project: project.to_owned() },
+        Some(project) => Error::ProjectNotFound(project.to_owned()),
         // Harbor has it from 2.10 on.
         None if call == Call::CATALOGUE => Error::NotFound,
         None if raw.starts_with("path ") => {
@@ -110,8 +110,8 @@ fn invalid(call: Call, raw: &str, message: String) -> Error {
         return Error::Renamed;
     }
     match message.strip_prefix("bad request permission: ") {
-        Some(pair) => Error::PermissionUnknown { pair: pair.to_owned() },
-        None => Error::Invalid { message },
+        Some(pair) => Error::PermissionUnknown(pair.to_owned()),
+        None => Error::Invalid(message),
     }
 }
 
@@ -144,13 +144,13 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// A request that got no answer. Says nothing of the error's own text, which holds the URL.
 pub(super) fn no_answer(error: &reqwest::Error) -> Error {
     if error.is_builder() {
-        Error::Unreachable { what: "the request cannot be built" }
+        Error::Unreachable("the request cannot be built")
     } else if error.is_connect() {
-        Error::Unreachable { what: no_connection(error) }
+        Error::Unreachable(no_connection(error))
     } else if error.is_timeout() {
-        Error::NoAnswer { what: "timed out" }
+        Error::NoAnswer("timed out")
     } else {
-        Error::NoAnswer { what: "connection lost" }
+        Error::NoAnswer("connection lost")
     }
 }
 

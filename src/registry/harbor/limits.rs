@@ -76,7 +76,7 @@ impl Limits {
     }
 
     fn check_hold(&self) -> Result<(), Error> {
-        self.held_for().map_or(Ok(()), |left| Err(Error::Busy { after: Some(left) }))
+        self.held_for().map_or(Ok(()), |left| Err(Error::Busy(Some(left))))
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
         let limits = Limits::new(100, 4);
         limits.hold(Duration::from_secs(30));
         limits.hold(Duration::from_secs(3));
-        assert_eq!(limits.turn().await.err(), Some(Error::Busy { after: Some(Duration::from_secs(30)) }));
+        assert_eq!(limits.turn().await.err(), Some(Error::Busy(Some(Duration::from_secs(30)))));
         tokio::time::sleep(Duration::from_secs(31)).await;
         assert!(limits.turn().await.is_ok());
         assert_eq!(limits.held_for(), None);
@@ -207,7 +207,7 @@ mod tests {
         tokio::task::yield_now().await;
         limits.hold(Duration::from_secs(5));
         drop(first);
-        assert!(matches!(second.await.unwrap(), Err(Error::Busy { .. })));
+        assert!(matches!(second.await.unwrap(), Err(Error::Busy(_))));
     }
 
     #[tokio::test]

@@ -116,8 +116,8 @@ impl Door {
         }
         // Nothing of the request itself was sent, whatever becomes of the login.
         self.open(wire).await.map_err(|error| match error {
-            Error::NoAnswer { what } => Error::Unreachable { what },
-            Error::Server { status } => {
+            Error::NoAnswer(what) => Error::Unreachable(what),
+            Error::Server(status) => {
                 Error::BadAnswer { what: format!("status {status} to the login"), after_write: false }
             }
             other => other,

@@ -65,7 +65,7 @@ impl Client {
     }
 
     async fn ask_for_project(&self, project: &str) -> Result<i64, Error> {
-        let not_found = || Error::ProjectNotFound { project: project.to_owned() };
+        let not_found = || Error::ProjectNotFound(project.to_owned());
         if !names::possible(project) {
             return Err(not_found());
         }
@@ -73,9 +73,7 @@ impl Client {
             // Whoever may not read a project gets 403 for it, existing or not.
             Err(Error::Forbidden { .. }) => match self.project_in_list(project).await? {
                 Some(id) => Ok(id),
-                None if self.finds_project(project).await? => {
-                    Err(Error::CannotListProjects { project: project.to_owned() })
-                }
+                None if self.finds_project(project).await? => Err(Error::CannotListProjects(project.to_owned())),
                 None => Err(not_found()),
             },
             Err(Error::NotFound) => Err(not_found()),
@@ -163,7 +161,7 @@ impl Client {
         }
         match self.project_by_name(project).await {
             // To whoever may not read a project it is refused, existing or not: then the first answer counts.
-            Err(Error::ProjectNotFound { .. } | Error::NotFound | Error::Forbidden { .. }) => Ok(false),
+            Err(Error::ProjectNotFound(_) | Error::NotFound | Error::Forbidden { .. }) => Ok(false),
             reply => reply.map(|_| true),
         }
     }

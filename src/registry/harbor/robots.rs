@@ -165,7 +165,7 @@ impl Client {
     /// [`Error::Conflict`] if the name is taken, and what else keeps Harbor from making it.
     pub async fn create(&self, robot: &NewRobot) -> Result<CreatedRobot, Error> {
         let reply = match self.post_in_either_style(robot).await {
-            Err(error @ (Error::Conflict | Error::ProjectNotFound { .. })) => {
+            Err(error @ (Error::Conflict | Error::ProjectNotFound(_))) => {
                 // The caller looks again, and shall not be shown the empty list of a deleted project.
                 if let Home::Project(project) = &robot.home {
                     self.projects.forget(project);
@@ -186,11 +186,11 @@ impl Client {
     async fn post_in_either_style(&self, robot: &NewRobot) -> Result<Reply, Error> {
         let says_allow = self.says_allow.load(Ordering::Relaxed);
         let first = self.post(robot, says_allow).await;
-        if !matches!(first, Err(Error::ScopeExceeded { .. })) {
+        if !matches!(first, Err(Error::ScopeExceeded(_))) {
             return first;
         }
         match self.post(robot, !says_allow).await {
-            Err(Error::ScopeExceeded { .. }) => first,
+            Err(Error::ScopeExceeded(_)) => first,
             second => {
                 if second.is_ok() {
                     self.says_allow.store(!says_allow, Ordering::Relaxed);
@@ -250,7 +250,7 @@ impl Client {
     async fn insist(&self, request: &Request<'_>) -> Result<Reply, Error> {
         for _ in 0..MORE_TRIES {
             match self.transport.send(request).await {
-                Err(Error::Server { status: 500 }) => {
+                Err(Error::Server(500)) => {
                     tokio::time::sleep(Duration::from_millis(rand::random_range(50..=400))).await;
                 }
                 reply => return reply,
@@ -263,7 +263,7 @@ impl Client {
 fn calls_project_in_doubt(error: &Error) -> bool {
     match error {
         // An id that Harbor takes for none was never a project's.
-        Error::Forbidden { .. } | Error::NotFound | Error::Invalid { .. } => true,
+        Error::Forbidden { .. } | Error::NotFound | Error::Invalid(_) => true,
         Error::BadAnswer { what, .. } => what == OTHER_PROJECT,
         _ => false,
     }

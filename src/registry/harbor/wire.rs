@@ -177,7 +177,7 @@ impl Wire {
                 match self.gate.pass(exchange).await {
                     Ok(result) => result,
                     Err(Refusal::NotLeading) => Err(Error::NotLeading),
-                    Err(Refusal::TimedOut) => Err(Error::NoAnswer { what: "timed out" }),
+                    Err(Refusal::TimedOut) => Err(Error::NoAnswer("timed out")),
                 }
             } else {
                 exchange.await
@@ -252,7 +252,7 @@ impl Wire {
             .chain(request.secret.map(ExposeSecret::expose_secret))
             .collect();
         let error = failure::refusal(call, status, &body, after, &secrets);
-        if let Error::Busy { after: Some(after) } = error {
+        if let Error::Busy(Some(after)) = error {
             self.limits.hold(after);
         }
         Err(error)
@@ -272,9 +272,9 @@ impl Wire {
         loop {
             let chunk = match until {
                 None => response.chunk().await,
-                Some(until) => tokio::time::timeout_at(until, response.chunk())
-                    .await
-                    .map_err(|_| Error::NoAnswer { what: "timed out" })?,
+                Some(until) => {
+                    tokio::time::timeout_at(until, response.chunk()).await.map_err(|_| Error::NoAnswer("timed out"))?
+                }
             };
             let Some(chunk) = chunk.map_err(|error| failure::no_answer(&error))? else {
                 return Ok(Some((body, turn)));

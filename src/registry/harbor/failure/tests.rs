@@ -17,7 +17,7 @@ fn each_refusal_of_harbor_has_its_meaning() {
             told(Call::ROBOT_GET, 403, "FORBIDDEN", "forbidden"),
             Error::Forbidden { needs: "robot:read", message: text("forbidden") },
         ),
-        (told(Call::ROBOT_CREATE, 403, "DENIED", scope), Error::ScopeExceeded { message: text(scope) }),
+        (told(Call::ROBOT_CREATE, 403, "DENIED", scope), Error::ScopeExceeded(text(scope))),
         (
             told(Call::ROBOT_UPDATE, 403, "DENIED", scope),
             Error::Forbidden { needs: "project:update", message: text(scope) },
@@ -29,18 +29,15 @@ fn each_refusal_of_harbor_has_its_meaning() {
             Error::ReadOnly,
         ),
         (told(Call::ROBOT_REFRESH, 404, "NOT_FOUND", "robot 7 not found"), Error::NotFound),
-        (
-            told(Call::ROBOT_CREATE, 404, "NOT_FOUND", "project lib not found"),
-            Error::ProjectNotFound { project: text("lib") },
-        ),
+        (told(Call::ROBOT_CREATE, 404, "NOT_FOUND", "project lib not found"), Error::ProjectNotFound(text("lib"))),
         (told(Call::ROBOT_CREATE, 409, "CONFLICT", "robot account 0:x already exists"), Error::Conflict),
         (
             told(Call::ROBOT_CREATE, 400, "BAD_REQUEST", "bad request permission: helm-chart:read"),
-            Error::PermissionUnknown { pair: text("helm-chart:read") },
+            Error::PermissionUnknown(text("helm-chart:read")),
         ),
         (told(Call::ROBOT_UPDATE, 400, "BAD_REQUEST", "cannot update the level or name of robot"), Error::Renamed),
         (told(Call::ROBOT_CREATE, 422, "X", "validation failure list:\nno"), {
-            Error::Invalid { message: text("validation failure list: no") }
+            Error::Invalid(text("validation failure list: no"))
         }),
         (
             told(Call::CONFIGURATIONS, 403, "FORBIDDEN", "ann"),
@@ -55,8 +52,8 @@ fn each_refusal_of_harbor_has_its_meaning() {
             Error::Forbidden { needs: "", message: text(csrf) },
         ),
         (told(Call::CATALOGUE, 404, "NOT_FOUND", "path /api/v2.0/permissions was not found"), Error::NotFound),
-        (told(Call::ROBOT_LIST, 429, "", ""), Error::Busy { after: None }),
-        (told(Call::ROBOT_LIST, 502, "", ""), Error::Server { status: 502 }),
+        (told(Call::ROBOT_LIST, 429, "", ""), Error::Busy(None)),
+        (told(Call::ROBOT_LIST, 502, "", ""), Error::Server(502)),
     ];
     for (got, want) in cases {
         assert_eq!(got, want);
@@ -85,7 +82,7 @@ fn a_403_that_harbor_did_not_write_says_nothing_about_the_login() {
 #[test]
 fn texts_are_short_printable_and_free_of_secrets() {
     let long = format!("a\u{7}\u{202e}\n{}", "é".repeat(400));
-    let Error::Invalid { message } = told(Call::ROBOT_CREATE, 400, "BAD_REQUEST", &long) else { panic!() };
+    let Error::Invalid(message) = told(Call::ROBOT_CREATE, 400, "BAD_REQUEST", &long) else { panic!() };
     assert_eq!(message.chars().count(), 256);
     assert!(message.starts_with("a  é"), "{message}");
     let echoed = told(Call::ROBOT_REFRESH, 400, "BAD_REQUEST", "bad secret s3cret here");
