@@ -8,7 +8,7 @@ use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use harbor_robot_operator::gate::Gate;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts, short_name};
-use harbor_robot_operator::registry::{Error, LoginKind, NewRobot, RobotUpdate};
+use harbor_robot_operator::registry::{Error, LoginKind, NewRobot};
 use harbor_stand_in::{Options, StandIn};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -84,17 +84,6 @@ fn new(home: Home, name: &str, permissions: Permissions) -> NewRobot {
     NewRobot { home, name: name.into(), description: "made here".into(), lifetime: Lifetime::Days(30), permissions }
 }
 
-fn as_read(robot: &Robot) -> RobotUpdate {
-    RobotUpdate {
-        home: robot.home.clone(),
-        name: robot.name.clone(),
-        description: robot.description.clone(),
-        lifetime: robot.lifetime,
-        disabled: robot.disabled,
-        permissions: robot.permissions.clone(),
-    }
-}
-
 #[tokio::test]
 async fn a_robot_lives_from_create_to_delete() {
     let world = World::new().await;
@@ -116,14 +105,14 @@ async fn a_robot_lives_from_create_to_delete() {
 
     let more =
         Permissions::from([on(Scope::Project("lib".into()), &["repository:pull", "repository:push", "tag:list"])]);
-    let wish = RobotUpdate { permissions: more.clone(), lifetime: Lifetime::Never, disabled: true, ..as_read(&robot) };
-    harbor.update(made.id, &wish).await.unwrap();
+    let wish = Robot { permissions: more.clone(), lifetime: Lifetime::Never, disabled: true, ..robot.clone() };
+    harbor.update(&wish).await.unwrap();
     let changed = harbor.get(made.id).await.unwrap().unwrap();
     assert_eq!((&changed.permissions, changed.disabled, changed.expiration_time), (&more, true, None));
     assert!(!changed.foreign_effect && changed.update_time >= robot.update_time);
     assert_eq!(harbor.verify(&made.name, &made.secret).await, Ok(false));
 
-    harbor.update(made.id, &RobotUpdate { disabled: false, ..wish }).await.unwrap();
+    harbor.update(&Robot { disabled: false, ..wish }).await.unwrap();
     let drawn = harbor.refresh(made.id, None).await.unwrap();
     assert_eq!(harbor.verify(&made.name, &made.secret).await, Ok(false));
     assert_eq!(harbor.verify(&made.name, &drawn).await, Ok(true));
@@ -181,12 +170,12 @@ async fn a_robot_login_hands_out_what_it_holds_with_either_text_of_effect() {
     assert!(matches!(refused, Error::ScopeExceeded(_)), "{refused}");
     // It can neither change robots nor read its project, but it finds the project's id in the list.
     let robot = manager.find(&lib(), &["child"]).await.unwrap().remove(0);
-    assert!(matches!(manager.update(child.id, &as_read(&robot)).await, Err(Error::Forbidden { .. })));
+    assert!(matches!(manager.update(&robot).await, Err(Error::Forbidden { .. })));
     assert!(matches!(manager.refresh(child.id, None).await, Err(Error::Forbidden { .. })));
 
     // An update writes `allow` into the manager's own pairs, which then is the text it may hand out.
     let own = world.admin.get(made.id).await.unwrap().unwrap();
-    world.admin.update(made.id, &as_read(&own)).await.unwrap();
+    world.admin.update(&own).await.unwrap();
     manager.create(&new(lib(), "second", pull())).await.unwrap();
     manager.delete(child.id).await.unwrap();
     assert_eq!(manager.list(&lib()).await.unwrap().len(), 2);
@@ -236,11 +225,11 @@ async fn refusals_of_harbor_have_their_meaning() {
 
     let made = world.admin.create(&new(lib(), "ci", pull())).await.unwrap();
     let robot = world.admin.get(made.id).await.unwrap().unwrap();
-    let renamed = RobotUpdate { name: "bot-lib+ci".into(), ..as_read(&robot) };
-    assert_eq!(world.admin.update(made.id, &renamed).await, Err(Error::Renamed));
+    let renamed = Robot { name: "bot-lib+ci".into(), ..robot.clone() };
+    assert_eq!(world.admin.update(&renamed).await, Err(Error::Renamed));
     world.control("POST", &format!("robots/{}/permissions", made.id), &json!([])).await;
     assert_eq!(world.admin.delete(made.id).await, Err(Error::Undeletable));
-    world.admin.update(made.id, &as_read(&robot)).await.unwrap();
+    world.admin.update(&robot).await.unwrap();
     world.admin.delete(made.id).await.unwrap();
 
     world.control("PUT", "quirks", &json!({"readOnly": true})).await;

@@ -101,24 +101,6 @@ pub struct CreatedRobot {
     pub expiration_time: Option<RegistryTime>,
 }
 
-/// A full replacement (PUT). Harbor overwrites description, disable and permissions with what is sent; the name must
-/// equal the present full name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RobotUpdate {
-    /// Level and project.
-    pub home: Home,
-    /// The full name just read.
-    pub name: String,
-    /// With the mark.
-    pub description: String,
-    /// Counted from creation; equal to the stored one = expiry untouched.
-    pub lifetime: Lifetime,
-    /// Disabled robots cannot log in.
-    pub disabled: bool,
-    /// Never empty.
-    pub permissions: Permissions,
-}
-
 /// Harbor's settings that concern robots (`/configurations`; recorded in the contract's `31-prefix-change` and
 /// `32-configurations`), as read, or as a change of them.
 #[skip_serializing_none]

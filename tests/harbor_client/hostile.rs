@@ -227,7 +227,7 @@ async fn a_missing_robot_is_believed_from_harbor_alone() {
     let harbor = client(&stub);
     assert_eq!(harbor.get(7).await, Ok(None));
     assert_eq!(harbor.delete(7).await, Ok(()));
-    assert_eq!(harbor.update(7, &update()).await, Err(Error::NotFound));
+    assert_eq!(harbor.update(&update()).await, Err(Error::NotFound));
     let stub = Stub::always(answer(404, &[], "default backend - 404")).await;
     let proxy = client(&stub);
     assert_eq!(bad(&proxy.get(7).await.unwrap_err()), Some(false));
@@ -239,7 +239,7 @@ async fn a_page_of_a_proxy_does_not_pass_for_a_done_delete_or_update() {
     let stub = Stub::always(answer(200, &[], "<html>log in to the wifi</html>")).await;
     let client = client(&stub);
     assert_eq!(bad(&client.delete(7).await.unwrap_err()), Some(true));
-    assert_eq!(bad(&client.update(7, &update()).await.unwrap_err()), Some(true));
+    assert_eq!(bad(&client.update(&update()).await.unwrap_err()), Some(true));
     assert_eq!(bad(&client.verify("robot$x", &"Secret12".into()).await.unwrap_err()), Some(false));
 }
 

@@ -37,7 +37,7 @@ async fn without_the_lead_no_changing_request_leaves_and_reads_do() {
     let change = Settings { robot_token_duration: Some(7), ..Settings::default() };
     let refused = [
         client.create(&new_robot()).await.map(drop),
-        client.update(7, &update()).await,
+        client.update(&update()).await,
         client.refresh(7, None).await.map(drop),
         client.delete(7).await,
         client.change_settings(&change).await,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harbor_robot_operator::domain::robot::Home;
+use harbor_robot_operator::domain::robot::{Home, Robot};
 use harbor_robot_operator::registry::harbor::Client;
 use harbor_robot_operator::registry::{Error, LoginKind, NewRobot};
 use harbor_stand_in::{Options, StandIn};
@@ -68,7 +68,7 @@ async fn one_session_serves_reads_and_writes_and_basic_is_used_once() {
     let world = World { person: Arc::new(client_of(harbor.url(), "admin", PASSWORD)), harbor };
     assert_eq!(world.person.info().await.unwrap().login, LoginKind::Administrator);
     let made = world.person.create(&new_robot()).await.unwrap();
-    world.person.update(made.id, &update()).await.unwrap();
+    world.person.update(&Robot { id: made.id, ..update() }).await.unwrap();
     world.person.refresh(made.id, None).await.unwrap();
     assert!(world.person.get(made.id).await.unwrap().is_some());
     world.person.delete(made.id).await.unwrap();

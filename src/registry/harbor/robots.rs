@@ -14,7 +14,7 @@ use super::requests::{RefreshBody, RobotBody};
 use super::responses::{CreatedRow, Origin, RefreshedRow, RobotRow};
 use super::wire::{Reply, Request};
 use crate::domain::robot::{Home, Robot};
-use crate::registry::{CreatedRobot, Digest, Error, NewRobot, Reduce, RobotUpdate};
+use crate::registry::{CreatedRobot, Digest, Error, NewRobot, Reduce};
 
 const ROBOTS: &str = "/api/v2.0/robots";
 
@@ -148,7 +148,7 @@ impl Client {
     /// # Errors
     /// [`Error::Forbidden`] if the login may not read it.
     pub async fn get(&self, id: i64) -> Result<Option<Robot>, Error> {
-        let reply = match self.transport.send(&Request::new(Call::ROBOT_GET, format!("{ROBOTS}/{id}"))).await {
+        let reply = match self.transport.send(&of_robot(Call::ROBOT_GET, id)).await {
             Err(Error::NotFound) => return Ok(None),
             reply => reply?,
         };
@@ -205,13 +205,14 @@ impl Client {
         self.insist(&Request::new(Call::ROBOT_CREATE, ROBOTS).json(&body)).await
     }
 
-    /// Replaces description, lifetime, disable and permissions (PUT).
+    /// Replaces description, lifetime, disable and permissions (PUT) by what `robot` has. Its name must be the present full
+    /// one, and its permissions not empty; a lifetime equal to the stored one leaves the expiry as it is.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such robot, [`Error::Renamed`] if it has another name than the update says.
-    pub async fn update(&self, id: i64, robot: &RobotUpdate) -> Result<(), Error> {
-        let _alone = self.locks.lock(id).await;
-        let request = Request::new(Call::ROBOT_UPDATE, format!("{ROBOTS}/{id}"));
+    /// [`Error::NotFound`] if there is no such robot, [`Error::Renamed`] if it has another name.
+    pub async fn update(&self, robot: &Robot) -> Result<(), Error> {
+        let _alone = self.locks.lock(robot.id).await;
+        let request = of_robot(Call::ROBOT_UPDATE, robot.id);
         self.insist(&request.json(&RobotBody::update(robot))).await?.empty()
     }
 
@@ -222,7 +223,7 @@ impl Client {
     pub async fn refresh(&self, id: i64, chosen: Option<SecretString>) -> Result<SecretString, Error> {
         let _alone = self.locks.lock(id).await;
         let body = RefreshBody { secret: chosen.as_ref().map(ExposeSecret::expose_secret) };
-        let request = Request::new(Call::ROBOT_REFRESH, format!("{ROBOTS}/{id}"));
+        let request = of_robot(Call::ROBOT_REFRESH, id);
         let reply = self.transport.send(&request.json(&body).carrying(chosen.as_ref())).await?;
         let answer: RefreshedRow = reply.json()?;
         answer.secret().or(chosen).ok_or_else(|| reply.bad("no secret that can be used"))
@@ -234,7 +235,7 @@ impl Client {
     /// [`Error::Undeletable`] for a robot without permissions.
     pub async fn delete(&self, id: i64) -> Result<(), Error> {
         let _alone = self.locks.lock(id).await;
-        let request = Request::new(Call::ROBOT_DELETE, format!("{ROBOTS}/{id}"));
+        let request = of_robot(Call::ROBOT_DELETE, id);
         match self.transport.send(&request).await {
             // A robot without any permission answers 404 to DELETE and stays.
             Err(Error::NotFound) => match self.get(id).await? {
@@ -258,6 +259,10 @@ impl Client {
         }
         self.transport.send(request).await
     }
+}
+
+fn of_robot(call: Call, id: i64) -> Request<'static> {
+    Request::new(call, format!("{ROBOTS}/{id}"))
 }
 
 fn calls_project_in_doubt(error: &Error) -> bool {
