@@ -189,9 +189,7 @@ pub(super) fn rows<R: DeserializeOwned>(
 
 /// Why a page was not read to its end.
 pub(super) enum Failed {
-    /// It is not what was asked for.
     Json(serde_json::Error),
-    /// A row was not taken.
     Row(Error),
 }
 

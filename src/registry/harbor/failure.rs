@@ -183,17 +183,15 @@ fn no_connection(error: &reqwest::Error) -> &'static str {
 }
 
 fn no_trust(error: &rustls::Error) -> &'static str {
-    match error {
-        rustls::Error::InvalidCertificate(reason) => match reason {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate not valid yet",
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "certificate is for another host"
-            }
-            CertificateError::Revoked => "certificate revoked",
-            _ => "certificate not trusted",
-        },
-        _ => "TLS handshake failed",
+    let rustls::Error::InvalidCertificate(reason) = error else { return "TLS handshake failed" };
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate not valid yet",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "certificate is for another host"
+        }
+        CertificateError::Revoked => "certificate revoked",
+        _ => "certificate not trusted",
     }
 }
 

@@ -15,7 +15,6 @@ use crate::registry::Error;
 /// However long a server wants to be left alone, it is asked once in so long whether it still does.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
-/// All limits of one client.
 #[derive(Debug)]
 pub(super) struct Limits {
     in_flight: Semaphore,
@@ -120,7 +119,6 @@ impl<K: Eq + Hash> Default for KeyedLocks<K> {
     }
 }
 
-/// Holds one key.
 #[derive(Debug)]
 pub(super) struct KeyedLock<'a, K: Eq + Hash> {
     locks: &'a KeyedLocks<K>,

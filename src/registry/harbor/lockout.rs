@@ -25,7 +25,6 @@ const PACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// The refusals since the login last worked.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    /// The login worked before.
     worked: bool,
     /// Harbor looked at the password and found it wrong.
     found_wrong: bool,

@@ -59,7 +59,6 @@ impl Pass {
     }
 }
 
-/// What a request carries.
 pub(super) enum Carried {
     Basic,
     Session(Arc<Pass>),

@@ -41,7 +41,6 @@ pub(super) struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// The rows, if they are all.
     pub(super) fn all(self) -> Result<Vec<T>, Error> {
         match self.rest {
             None => Ok(self.rows),

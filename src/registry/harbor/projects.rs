@@ -106,18 +106,13 @@ impl Client {
         }
     }
 
-    /// The names of all projects that the login sees, at most 32,000. That is not all there are, nor all it has rights
-    /// in (contract `33-projects`): administrators see all; other persons those they are members of and the public ones;
-    /// robots those that their permissions name and the public ones, also of others, or all if they hold a permission on
-    /// all projects (`*`) or `project:list` of the system.
+    /// The names of all projects that the login sees, at most 32,000: not all there are, nor all it has rights in (contract
+    /// `33-projects`). One that is made, and rarely another, may be missing if many are deleted meanwhile: ask
+    /// [`Self::project_exists`] before acting on an absence.
     ///
-    /// A project made while the list is read may be missing. So may, rarely, another one where many are deleted at that
-    /// time: ask [`Self::project_exists`] before acting on an absence.
-    ///
-    /// Harbor answers the list to nobody as well, with the public projects alone, so a login that it no longer accepts
-    /// would make all others vanish: it is shown to be accepted before (which also gives a person a session, whose loss
-    /// shows in each answer) and after. What remains is a person's Basic, where there is no login by form, during one of
-    /// the 1.5 s in which somebody else's wrong password locks the name.
+    /// Harbor answers the list to nobody as well, with the public projects alone, so the login is shown to be accepted
+    /// before and after. What remains is a person's Basic, where there is no login by form, during one of the 1.5 s in
+    /// which somebody else's wrong password locks the name.
     ///
     /// # Errors
     /// [`Error::ListTooLong`] if there are more; [`Error::Unauthorized`] if the login is not accepted.

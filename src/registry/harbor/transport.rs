@@ -22,7 +22,6 @@ impl Transport {
         Ok(Self { wire: Wire::new(config)?, door })
     }
 
-    /// Waits for its turn, sends, reads the answer.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Reply, Error> {
         if let Some(login) = &request.login {
             return self.wire.attempt(request, Shown::Basic(login)).await?.result;

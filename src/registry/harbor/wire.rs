@@ -28,7 +28,6 @@ pub(super) const TOO_LARGE: &str = "an answer over 2 MiB";
 /// … over [`SMALL`].
 const NOT_SMALL: &str = "an answer over 64 KiB";
 
-/// One request.
 pub(super) struct Request<'a> {
     pub(super) call: Call,
     path: String,
@@ -37,7 +36,6 @@ pub(super) struct Request<'a> {
     body: Option<(&'static str, Vec<u8>)>,
     /// Another login than the client's own.
     pub(super) login: Option<Basic>,
-    /// A secret in the body.
     secret: Option<&'a SecretString>,
 }
 
@@ -82,7 +80,6 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON of the expected shape.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| self.misshapen(&error))
     }
@@ -127,7 +124,6 @@ pub(super) struct Try {
     pub(super) took: Duration,
 }
 
-/// Sends requests within the limits.
 pub(super) struct Wire {
     carrier: Arc<dyn Carrier>,
     base: Url,
@@ -139,7 +135,6 @@ pub(super) struct Wire {
     /// Rate, number in flight, and silence asked for.
     pub(super) limits: Limits,
     room: OwnRoom,
-    /// Harbor's clock against ours.
     pub(super) offset: Offset,
 }
 
