@@ -4,7 +4,6 @@
 use serde::{Deserialize, Deserializer};
 
 use super::bounded::{Each, Text, over};
-use super::responses::LONGEST_WORD;
 use crate::domain::permissions::{Access, AccessSet};
 use crate::domain::robot::{Permissions, Scope};
 
@@ -15,6 +14,8 @@ const MOST_PAIRS_OF_A_SCOPE: usize = 512;
 /// Pairs of one robot, in all its scopes.
 const MOST_PAIRS: usize = 30_000;
 const LONGEST_NAME: usize = 255;
+/// Words of Harbor, such as a level, a version or a resource.
+pub(super) const LONGEST_WORD: usize = 128;
 
 #[derive(Debug, Default)]
 pub(super) struct Held {
