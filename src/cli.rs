@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use crate::api::{DurationString, ObjectName};
 use crate::logging::{Format, Level};
-use crate::registry::harbor::{PrivateHost, PrivateHostError};
+use crate::registry::harbor::PrivateHost;
 
 /// Harbor robot accounts as Kubernetes objects.
 #[derive(Debug, Parser)]
@@ -95,7 +95,7 @@ pub struct RunArgs {
     /// harbor.corp.example, harbor.corp.example:8443, *.svc.cluster.local:443, 10.1.* or [fd00::7]:443; `*` stands for any
     /// text, and without a port any port fits. Whoever may create such an object could else reach whatever the operator
     /// reaches, so name the port where other services listen on the same host.
-    #[arg(long, env = "PRIVATE_REGISTRY_HOSTS", value_delimiter = ',', value_parser = private_host, value_name = "HOST[:PORT],…")]
+    #[arg(long, env = "PRIVATE_REGISTRY_HOSTS", value_delimiter = ',', value_name = "HOST[:PORT],…")]
     pub private_registry_hosts: Vec<PrivateHost>,
     /// Blocks of addresses that HarborRegistry objects of namespaces never reach although their numbers are public, like
     /// those of this cluster's nodes, pods or load balancers where they have any: 52.10.0.0/16,2600:1f14::/36. What is not
@@ -180,10 +180,6 @@ pub struct RunArgs {
 
 fn duration(text: &str) -> Result<Duration, String> {
     DurationString(text.to_owned()).parse().map_err(|error| error.to_string())
-}
-
-fn private_host(text: &str) -> Result<PrivateHost, String> {
-    text.parse().map_err(|error: PrivateHostError| error.to_string())
 }
 
 /// A block of addresses, or one address.

@@ -243,14 +243,9 @@ impl<'de> Visitor<'de> for Tree {
         Ok(value.into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let Some(depth) = self.depth.checked_sub(1) else {
-            while items.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(Value::Null);
+            return IgnoredAny.visit_seq(items).map(|_| Value::Null);
         };
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(Tree { depth })? {
@@ -261,8 +256,7 @@ impl<'de> Visitor<'de> for Tree {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let Some(depth) = self.depth.checked_sub(1) else {
-            while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(Value::Null);
+            return IgnoredAny.visit_map(fields).map(|_| Value::Null);
         };
         let mut map = Map::new();
         while let Some(name) = fields.next_key::<String>()? {

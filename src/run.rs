@@ -2,12 +2,13 @@
 
 mod settings;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use futures::future::join_all;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -50,14 +51,9 @@ pub enum Error {
     /// The API server does not answer what is needed at start.
     #[error("{0}")]
     Start(String),
-    /// Port in use, or no right to bind it.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// `--listen` or `--metrics-listen`.
-        address: std::net::SocketAddr,
-        /// What the system says.
-        error: std::io::Error,
-    },
+    /// Port of `--listen` or `--metrics-listen` in use, or no right to bind it.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
     /// Another replica took over.
     #[error("no longer the leader: {0}")]
     NotLeading(#[from] leader::Lost),
@@ -102,8 +98,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let api_server = address_of(&config.cluster_url);
     let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
     let operator = Operator::default();
-    let bind =
-        async |address, what| Server::bind(address, what).await.map_err(|error| Error::Listen { address, error });
+    let bind = async |address, what| Server::bind(address, what).await.map_err(|error| Error::Listen(address, error));
     let (probes, metrics) = (bind(args.listen, "probes").await?, bind(args.metrics_listen, "metrics").await?);
     // A standby answers its probes, too, so the servers start before the lead is won.
     let served = CancellationToken::new();
@@ -309,36 +304,29 @@ async fn lead(
 /// and our Secrets first, accounts last.
 async fn start_watches(context: &Arc<Context>, state: &Arc<Progress>, watches: &mut JoinSet<&'static str>) {
     let settings = &context.settings;
-    let (registries_read, registries_listed) = oneshot::channel();
-    let (namespaces_read, namespaces_listed) = oneshot::channel();
-    let (secrets_read, secrets_listed) = oneshot::channel();
-    let tell = |sender: oneshot::Sender<()>| {
-        move || {
-            // Nobody listens any more if the start was cut short.
-            let _ = sender.send(());
-        }
+    let mut listed = Vec::new();
+    let mut tell_listed = || {
+        let (sender, receiver) = oneshot::channel();
+        listed.push(receiver);
+        // Nobody listens any more if the start was cut short.
+        move || _ = sender.send(())
     };
     let share = || Arc::clone(context);
-    spawn(watches, "the watch on registries", watch::registries(share(), tell(registries_read)));
+    spawn(watches, "the watch on registries", watch::registries(share(), tell_listed()));
     if settings.cluster_registries {
         spawn(watches, "the watch on logins", watch::logins(share()));
     }
     // All at once: each list waits for the server far longer than it takes here.
     if settings.namespaces.is_empty() {
-        spawn(watches, "the watch on namespaces", watch::namespaces(share(), tell(namespaces_read)));
-    } else {
-        drop(namespaces_read);
+        spawn(watches, "the watch on namespaces", watch::namespaces(share(), tell_listed()));
     }
     if settings.watch_secrets {
-        spawn(watches, "the watch on Secrets", watch::secrets(share(), tell(secrets_read)));
-    } else {
-        drop(secrets_read);
+        spawn(watches, "the watch on Secrets", watch::secrets(share(), tell_listed()));
     }
-    // An error here means only that there is nothing to wait for.
-    let _ = tokio::join!(registries_listed, namespaces_listed, secrets_listed);
+    join_all(listed).await;
     context.registries.wait_until_probed(FIRST_PROBE, FIRST_PROBE_OF_NAMESPACES).await;
     let (accounts_read, accounts_listed) = oneshot::channel();
-    spawn(watches, "the watch on accounts", watch::accounts(share(), tell(accounts_read)));
+    spawn(watches, "the watch on accounts", watch::accounts(share(), move || _ = accounts_read.send(())));
     let _ = accounts_listed.await;
     context.index.set_listed();
     // After the accounts, since only what they name is looked at: an entry may have been taken out meanwhile.

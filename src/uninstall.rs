@@ -33,6 +33,11 @@ const LOOK: Duration = Duration::from_secs(1);
 const SAY: Duration = Duration::from_secs(10);
 /// How many objects are named one by one.
 const NAMED: usize = 20;
+/// Why no robot is left behind.
+const NOT_PERMITTED: &str =
+    "may not leave their robots behind: have a grant of their registry say `retention: Allowed`, or use --delete";
+const SET_BACK: &str = "do not say deletionPolicy: Retain any more: stop who sets it back, or who makes them";
+const UNDECIDED: &str = "do not say whether their robots may stay: see the reasons above, or use --delete";
 
 /// Why it stopped.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +46,8 @@ pub enum Error {
     #[error("no access to a Kubernetes API server: {0}")]
     NoCluster(String),
     /// Objects cannot be listed.
-    #[error("cannot list {what}: {error}")]
-    List {
-        /// The resource.
-        what: &'static str,
-        /// What the API server says.
-        error: cluster::Error,
-    },
+    #[error("cannot list {0}: {1}")]
+    List(&'static str, cluster::Error),
     /// Something is left.
     #[error("{0}")]
     Left(String),
@@ -101,9 +101,8 @@ impl<W: Write> Uninstall<'_, W> {
             let of_kind: Vec<&Object> =
                 accounts.iter().chain(registries).filter(|object| object.kind == kind).collect();
             let namespaces: BTreeSet<_> = of_kind.iter().filter_map(|object| object.namespace.as_ref()).collect();
-            let place =
-                if kind.is_namespaced() { format!(" in {} namespaces", namespaces.len()) } else { String::new() };
-            writeln!(self.out, "{:>6} {}{place}", of_kind.len(), kind.plural())?;
+            let place = if kind.is_namespaced { format!(" in {} namespaces", namespaces.len()) } else { String::new() };
+            writeln!(self.out, "{:>6} {}{place}", of_kind.len(), kind.plural)?;
         }
         let what = if self.args.retain {
             "Accounts are set to deletionPolicy: Retain and deleted: their robots stay in Harbor until they expire, Secrets and \
@@ -151,12 +150,8 @@ impl<W: Write> Uninstall<'_, W> {
         if agreed.is_err() {
             let stuck = self.each(&these, Change::Restore).await;
             self.name_refused(&stuck)?;
-            let back = these.len().saturating_sub(stuck.len());
-            writeln!(
-                self.out,
-                "nothing was deleted; {back} of {} accounts say again what they said before",
-                these.len()
-            )?;
+            let (back, all) = (these.len().saturating_sub(stuck.len()), these.len());
+            writeln!(self.out, "nothing was deleted; {back} of {all} accounts say again what they said before")?;
         }
         agreed
     }
@@ -169,23 +164,11 @@ impl<W: Write> Uninstall<'_, W> {
                 let living = || accounts.iter().filter(|object| !object.is_deleting());
                 let not_permitted =
                     |object: &&Object| object.trouble().is_some_and(|(reason, _)| reason == "NotPermitted");
-                self.none(
-                    living().filter(not_permitted).collect(),
-                    "may not leave their robots behind: have a grant of their \
-                     registry say `retention: Allowed`, or use --delete",
-                )?;
-                self.none(
-                    living().filter(|object| !object.is_retained()).collect(),
-                    "do not say deletionPolicy: Retain any \
-                     more: stop who sets it back, or who makes them",
-                )?;
+                self.none(living().filter(not_permitted), NOT_PERMITTED)?;
+                self.none(living().filter(|object| !object.is_retained()), SET_BACK)?;
                 let waiting = living().filter(|object| !object.is_observed()).count();
                 if waiting == 0 {
-                    self.none(
-                        living().filter(|object| !object.may_retain()).collect(),
-                        "do not say whether their robots may \
-                         stay: see the reasons above, or use --delete",
-                    )?;
+                    self.none(living().filter(|object| !object.may_retain()), UNDECIDED)?;
                     return Ok(accounts);
                 }
                 if said.elapsed() >= SAY {
@@ -201,13 +184,14 @@ impl<W: Write> Uninstall<'_, W> {
     }
 
     /// An error that names these, if there are any.
-    fn none(&mut self, these: Vec<&Object>, what: &str) -> Result<(), Error> {
-        if these.is_empty() {
-            return Ok(());
+    fn none<'o>(&mut self, these: impl Iterator<Item = &'o Object> + Clone, what: &str) -> Result<(), Error> {
+        match these.clone().count() {
+            0 => Ok(()),
+            count => {
+                self.name(these)?;
+                Err(Error::Left(format!("{count} accounts {what}")))
+            }
         }
-        let count = these.len();
-        self.name(these)?;
-        Err(Error::Left(format!("{count} accounts {what}")))
     }
 
     /// The objects now; none if they cannot be listed, which is told and tried again as long as there is time.
@@ -236,10 +220,10 @@ impl<W: Write> Uninstall<'_, W> {
             };
             let again: Vec<&Object> = left.iter().filter(|object| !asked.contains(object.uid())).collect();
             if !again.is_empty() {
-                let by: BTreeSet<&str> = again.iter().filter_map(|object| object.manager()).collect();
                 self.name(again.iter().copied())?;
-                let by: Vec<&str> = by.into_iter().collect();
-                let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
+                let by: BTreeSet<&str> = again.iter().filter_map(|object| object.manager()).collect();
+                let by = by.into_iter().collect::<Vec<_>>().join(", ");
+                let by = if by.is_empty() { by } else { format!(" by {by}") };
                 return Err(Error::Left(format!(
                     "{} {what} were made meanwhile{by}: stop who makes them, and repeat this",
                     again.len()
@@ -266,11 +250,8 @@ impl<W: Write> Uninstall<'_, W> {
             }
             let unasked: Vec<Object> = left.into_iter().filter(|object| !object.is_deleting()).collect();
             if matches!(change, Change::DeleteAsRead) {
-                self.none(
-                    unasked.iter().filter(|object| !object.is_retained()).collect(),
-                    "do not say deletionPolicy: Retain \
-                     any more, and were not deleted",
-                )?;
+                let set_back = "do not say deletionPolicy: Retain any more, and were not deleted";
+                self.none(unasked.iter().filter(|object| !object.is_retained()), set_back)?;
             }
             refused = self.each(&unasked, change).await;
             sleep(LOOK).await;
@@ -327,9 +308,9 @@ impl<W: Write> Uninstall<'_, W> {
         }
         let count: usize = kept.values().sum();
         if count > 0 {
-            let namespaces: Vec<String> =
-                kept.into_iter().map(|(namespace, count)| format!("{namespace} ({count})")).collect();
-            writeln!(self.out, "Left: {count} pull Secrets that nobody renews, in {}.", namespaces.join(", "))?;
+            let each = kept.into_iter().map(|(namespace, count)| format!("{namespace} ({count})"));
+            let namespaces = each.collect::<Vec<_>>().join(", ");
+            writeln!(self.out, "Left: {count} pull Secrets that nobody renews, in {namespaces}.")?;
         }
         if !self.args.namespaces.is_empty() {
             writeln!(

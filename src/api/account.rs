@@ -22,10 +22,7 @@ pub enum RegistryKind {
 
 impl std::fmt::Display for RegistryKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::ClusterHarborRegistry => "ClusterHarborRegistry",
-            Self::HarborRegistry => "HarborRegistry",
-        })
+        write!(f, "{self:?}")
     }
 }
 

@@ -62,48 +62,28 @@ pub struct HarborRegistrySpec {
     pub suspend: Option<bool>,
 }
 
-impl From<HarborRegistrySpec> for ClusterHarborRegistrySpec {
-    fn from(spec: HarborRegistrySpec) -> Self {
-        let HarborRegistrySpec {
-            url,
-            auth,
-            tls,
-            registry_host,
-            additional_hosts,
-            poll_interval,
-            rate_limit,
-            defaults,
-            suspend,
-        } = spec;
-        Self {
-            url,
-            auth,
-            tls,
-            registry_host,
-            additional_hosts,
-            poll_interval,
-            rate_limit,
-            defaults,
-            suspend,
-            ..Self::default()
+/// A conversion that keeps every field of a `HarborRegistry`.
+macro_rules! keep_shared {
+    ($from:ident => $to:ident $(, ..$rest:expr)?) => {
+        impl From<$from> for $to {
+            fn from(spec: $from) -> Self {
+                Self {
+                    url: spec.url,
+                    auth: spec.auth,
+                    tls: spec.tls,
+                    registry_host: spec.registry_host,
+                    additional_hosts: spec.additional_hosts,
+                    poll_interval: spec.poll_interval,
+                    rate_limit: spec.rate_limit,
+                    defaults: spec.defaults,
+                    suspend: spec.suspend,
+                    $(..$rest)?
+                }
+            }
         }
-    }
+    };
 }
 
-/// The other way round, for writing an object back; what only a cluster's registry has is dropped.
-impl From<ClusterHarborRegistrySpec> for HarborRegistrySpec {
-    fn from(spec: ClusterHarborRegistrySpec) -> Self {
-        let ClusterHarborRegistrySpec {
-            url,
-            auth,
-            tls,
-            registry_host,
-            additional_hosts,
-            poll_interval,
-            rate_limit,
-            ..
-        } = spec;
-        let (defaults, suspend) = (spec.defaults, spec.suspend);
-        Self { url, auth, tls, registry_host, additional_hosts, poll_interval, rate_limit, defaults, suspend }
-    }
-}
+keep_shared!(HarborRegistrySpec => ClusterHarborRegistrySpec, ..Self::default());
+// For writing an object back; what only a cluster's registry has is dropped.
+keep_shared!(ClusterHarborRegistrySpec => HarborRegistrySpec);

@@ -2,14 +2,50 @@
 
 use kube::core::Rule;
 
-use super::rules::{HOST, PORT, rule};
+use super::rules::{HOST, PORT, rule, rules};
 
-/// Where a Harbor is.
-pub(super) fn registry_url() -> Rule {
-    rule(
+rules! {
+    /// Where a Harbor is.
+    registry_url =>
         format!("self.matches('^https?://({HOST}|[[][0-9A-Fa-f:.]+[]]){PORT}$')"),
-        "must be scheme, host and optionally port, like https://registry.example.com: no path, no trailing '/', no user name",
-    )
+        "must be scheme, host and optionally port, like https://registry.example.com: no path, no trailing '/', no user name";
+
+    /// The CA has one source.
+    one_ca_source =>
+        "!(has(self.caCertificates) && has(self.caCertificatesRef))",
+        "set caCertificates or caCertificatesRef, not both";
+
+    /// A CA bundle is text.
+    pem =>
+        "self.contains('-----BEGIN CERTIFICATE-----')",
+        "must be certificates in PEM form, each beginning with -----BEGIN CERTIFICATE-----";
+
+    /// Project patterns.
+    project_patterns =>
+        r"self.all(p, p.matches('^([a-z0-9._*-]|\\$\\(namespace\\))+$'))",
+        "each must be a project name in which '*' stands for any text and $(namespace) for the account's namespace";
+
+    /// `$(namespace)-prod` would hand the namespace `team` the project of `team-prod`. Namespaces contain neither `.` nor `_`,
+    /// so across one of them literals and wildcards are safe.
+    project_pattern_edges =>
+        r"self.all(p, !p.matches('\\$\\(namespace\\)[^._]') && !p.matches('[^._]\\$\\(namespace\\)'))",
+        "next to $(namespace) there must be a '.' or '_', like $(namespace).prod or $(namespace).*: $(namespace)-prod would give the namespace team the project of the namespace team-prod";
+
+    /// What Harbor takes as prefix of robot names.
+    robot_name_prefix =>
+        r"self.matches('^[!-9;-~]+$')",
+        "must be printable ASCII without blanks and without ':', which ends the user name in a Basic login";
+
+    /// The login has one source.
+    one_login => "has(self.secretRef)", "set secretRef.name to the Secret with the keys username and password";
+
+    /// A grant says whom it means in one way.
+    one_namespace_source =>
+        "has(self.namespaces) != has(self.namespaceSelector)",
+        "set exactly one of namespaces and namespaceSelector";
+
+    /// Harbor's default lifetime, in whole days.
+    whole_days => "self.matches('^[1-9][0-9]{0,4}d$')", "must be whole days, like 30d";
 }
 
 /// A host of the docker config as a pattern. A kubelet takes `[…]` for a glob where no port follows, so an IPv6 address needs
@@ -30,60 +66,4 @@ pub(super) fn host() -> Rule {
 /// Hosts for the docker config.
 pub(super) fn hosts() -> Rule {
     rule(format!("self.all(h, h.matches('{}'))", image_host()), &format!("each must be {IMAGE_HOST}"))
-}
-
-/// The login has one source.
-pub(super) fn one_login() -> Rule {
-    rule("has(self.secretRef)", "set secretRef.name to the Secret with the keys username and password")
-}
-
-/// The CA has one source.
-pub(super) fn one_ca_source() -> Rule {
-    rule(
-        "!(has(self.caCertificates) && has(self.caCertificatesRef))",
-        "set caCertificates or caCertificatesRef, not both",
-    )
-}
-
-/// A CA bundle is text.
-pub(super) fn pem() -> Rule {
-    rule(
-        "self.contains('-----BEGIN CERTIFICATE-----')",
-        "must be certificates in PEM form, each beginning with -----BEGIN CERTIFICATE-----",
-    )
-}
-
-/// A grant says whom it means in one way.
-pub(super) fn one_namespace_source() -> Rule {
-    rule("has(self.namespaces) != has(self.namespaceSelector)", "set exactly one of namespaces and namespaceSelector")
-}
-
-/// Project patterns.
-pub(super) fn project_patterns() -> Rule {
-    rule(
-        r"self.all(p, p.matches('^([a-z0-9._*-]|\\$\\(namespace\\))+$'))",
-        "each must be a project name in which '*' stands for any text and $(namespace) for the account's namespace",
-    )
-}
-
-/// `$(namespace)-prod` would hand the namespace `team` the project of `team-prod`. Namespaces contain neither `.` nor `_`,
-/// so across one of them literals and wildcards are safe.
-pub(super) fn project_pattern_edges() -> Rule {
-    rule(
-        r"self.all(p, !p.matches('\\$\\(namespace\\)[^._]') && !p.matches('[^._]\\$\\(namespace\\)'))",
-        "next to $(namespace) there must be a '.' or '_', like $(namespace).prod or $(namespace).*: $(namespace)-prod would give the namespace team the project of the namespace team-prod",
-    )
-}
-
-/// What Harbor takes as prefix of robot names.
-pub(super) fn robot_name_prefix() -> Rule {
-    rule(
-        r"self.matches('^[!-9;-~]+$')",
-        "must be printable ASCII without blanks and without ':', which ends the user name in a Basic login",
-    )
-}
-
-/// Harbor's default lifetime, in whole days.
-pub(super) fn whole_days() -> Rule {
-    rule("self.matches('^[1-9][0-9]{0,4}d$')", "must be whole days, like 30d")
 }

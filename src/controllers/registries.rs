@@ -329,7 +329,7 @@ impl Context {
     /// everybody else waits from then on; a project that Harbor never gets done with is nobody else's matter.
     pub fn suspect(&self, name: &RegistryKey, error: &Error) {
         let doubtful = error.is_of_login();
-        let certain = doubtful || matches!(error, Error::Unreachable { .. } | Error::Busy { .. } | Error::ReadOnly);
+        let certain = doubtful || matches!(error, Error::Unreachable(_) | Error::Busy(_) | Error::ReadOnly);
         self.registries.change(name, |state| {
             // Whether a login that is only in memory is still good the probe finds out.
             state.session.kept = false;

@@ -177,7 +177,7 @@ impl Sweep<'_> {
         }
         // What lasts must not keep everything else from being told.
         let lasts = error.class() == Class::UserFix || capabilities.why_home_fails(home).is_some();
-        if !matches!(error, Error::ProjectNotFound { .. }) {
+        if !matches!(error, Error::ProjectNotFound(_)) {
             self.orphan_count.missed(home, lasts);
         }
         if error.is_outage() {

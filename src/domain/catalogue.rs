@@ -13,12 +13,9 @@ pub use crate::api::PermissionKind as Kind;
 /// A version of Harbor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// First number.
-    pub major: u32,
-    /// Second number.
-    pub minor: u32,
-    /// Third number.
-    pub patch: u32,
+    major: u32,
+    minor: u32,
+    patch: u32,
 }
 
 impl Version {

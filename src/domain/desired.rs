@@ -28,14 +28,9 @@ pub enum InvalidSpec {
     /// A duration that is none.
     #[error(transparent)]
     Duration(#[from] InvalidDuration),
-    /// A name that is none.
-    #[error("{field}: {text:?} is {}", InvalidName)]
-    Name {
-        /// Where it stands.
-        field: &'static str,
-        /// What stands there.
-        text: String,
-    },
+    /// A name that is none: where it stands, and the text.
+    #[error("{0}: {1:?} is {why}", why = InvalidName)]
+    Name(&'static str, String),
 }
 
 /// What an account wants.
@@ -270,7 +265,7 @@ fn entries(account: &Account, deleting: bool) -> Result<Vec<SecretEntry>, Invali
 const LONGEST_TOKEN: usize = 256;
 
 fn name_in(field: &'static str, text: &str) -> Result<ObjectName, InvalidSpec> {
-    ObjectName::new(text).map_err(|_| InvalidSpec::Name { field, text: text.to_owned() })
+    ObjectName::new(text).map_err(|_| InvalidSpec::Name(field, text.to_owned()))
 }
 
 /// The tokens a person wrote into the account's annotations.

@@ -70,7 +70,7 @@ impl<G: Group> Fair<G> {
             places: HashMap::new(),
             groups: HashMap::new(),
             pools: HashMap::new(),
-            rings: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
+            rings: [const { VecDeque::new() }; 3],
             group_limit: config.group_limit.max(1),
             slots: config.slots.max(1),
             class_limits: config.class_limits.map(|limit| limit.max(1)),
@@ -166,7 +166,7 @@ impl<G: Group> Fair<G> {
         let members = self.groups.get_mut(group).expect("only called for known groups");
         let name = group.pool();
         let pool = self.pools.entry(name.clone()).or_insert_with(|| Pool {
-            rings: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
+            rings: [const { VecDeque::new() }; 3],
             in_ring: [false; 3],
             in_progress: 0,
             class: group.class().min(CLASSES - 1),
@@ -174,23 +174,9 @@ impl<G: Group> Fair<G> {
         for lane in LANES {
             let ring = &mut pool.rings[lane as usize];
             let ready = !members.lists[lane as usize].is_empty() && members.in_progress < self.group_limit;
-            if ready != members.in_ring[lane as usize] {
-                members.in_ring[lane as usize] = ready;
-                if ready {
-                    ring.push_back(group.clone());
-                } else {
-                    ring.retain(|other| other != group);
-                }
-            }
+            set_in_ring(ring, &mut members.in_ring[lane as usize], group, ready);
             let ready = !ring.is_empty();
-            if ready != pool.in_ring[lane as usize] {
-                pool.in_ring[lane as usize] = ready;
-                if ready {
-                    self.rings[lane as usize].push_back(name.clone());
-                } else {
-                    self.rings[lane as usize].retain(|other| *other != name);
-                }
-            }
+            set_in_ring(&mut self.rings[lane as usize], &mut pool.in_ring[lane as usize], &name, ready);
         }
         if members.in_progress == 0 && members.lists.iter().all(BTreeMap::is_empty) {
             self.groups.remove(group);
@@ -209,4 +195,14 @@ impl<G: Group> Fair<G> {
     pub(super) fn groups(&self) -> usize {
         self.groups.len() + self.pools.len() + self.places.len() + self.in_progress
     }
+}
+
+/// Puts something at the end of a ring, or takes it out, unless it is where it belongs.
+fn set_in_ring<T: Clone + PartialEq>(ring: &mut VecDeque<T>, is_in: &mut bool, what: &T, belongs: bool) {
+    if belongs && !*is_in {
+        ring.push_back(what.clone());
+    } else if !belongs && *is_in {
+        ring.retain(|other| other != what);
+    }
+    *is_in = belongs;
 }

@@ -18,21 +18,11 @@ pub struct Params {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidParams {
     /// A leader would go on after others took over.
-    #[error("the renew deadline ({deadline:?}) has to be shorter than the lease duration ({lease:?})")]
-    Deadline {
-        /// The renew deadline.
-        deadline: Duration,
-        /// The lease duration.
-        lease: Duration,
-    },
+    #[error("the renew deadline ({0:?}) has to be shorter than the lease duration ({1:?})")]
+    Deadline(Duration, Duration),
     /// One failed renewal would end the lead.
-    #[error("the retry period ({retry:?}) has to be shorter than the renew deadline ({deadline:?})")]
-    Retry {
-        /// The retry period.
-        retry: Duration,
-        /// The renew deadline.
-        deadline: Duration,
-    },
+    #[error("the retry period ({0:?}) has to be shorter than the renew deadline ({1:?})")]
+    Retry(Duration, Duration),
     /// The record holds whole seconds, at least one, in 32 bits.
     #[error("the lease duration ({0:?}) has to be whole seconds, from one second to a day")]
     Lease(Duration),
@@ -51,10 +41,10 @@ impl Params {
             return Err(InvalidParams::Lease(lease_duration));
         }
         if renew_deadline >= lease_duration {
-            return Err(InvalidParams::Deadline { deadline: renew_deadline, lease: lease_duration });
+            return Err(InvalidParams::Deadline(renew_deadline, lease_duration));
         }
         if retry_period.is_zero() || retry_period >= renew_deadline {
-            return Err(InvalidParams::Retry { retry: retry_period, deadline: renew_deadline });
+            return Err(InvalidParams::Retry(retry_period, renew_deadline));
         }
         Ok(Self { lease_duration, renew_deadline, retry_period })
     }
@@ -99,9 +89,9 @@ mod tests {
     #[test]
     fn times_that_cannot_work_are_refused() {
         assert!(params(15_000, 10_000, 2_000).is_ok() && params(1_000, 600, 100).is_ok());
-        assert!(matches!(params(10_000, 10_000, 2_000), Err(InvalidParams::Deadline { .. })));
-        assert!(matches!(params(15_000, 2_000, 2_000), Err(InvalidParams::Retry { .. })));
-        assert!(matches!(params(15_000, 10_000, 0), Err(InvalidParams::Retry { .. })));
+        assert!(matches!(params(10_000, 10_000, 2_000), Err(InvalidParams::Deadline(..))));
+        assert!(matches!(params(15_000, 2_000, 2_000), Err(InvalidParams::Retry(..))));
+        assert!(matches!(params(15_000, 10_000, 0), Err(InvalidParams::Retry(..))));
         for lease in [0, 1_500, 86_401_000] {
             assert!(matches!(params(lease, 10, 1), Err(InvalidParams::Lease(_))), "{lease}");
         }

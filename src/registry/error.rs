@@ -28,14 +28,11 @@ pub enum Error {
     #[error("Harbor does not accept the login")]
     Unauthorized,
     /// 401 before Harbor can have looked at the password: it does not while somebody's wrong passwords lock the user
-    /// name. Says nothing of ours.
+    /// name. Says nothing of ours; with the time after which to try again.
     #[error(
         "Harbor refuses the login without looking at the password, as it does while somebody tries wrong ones for the user name"
     )]
-    LoginLocked {
-        /// When to try again.
-        after: Duration,
-    },
+    LoginLocked(Duration),
     /// 403: the login may not do this.
     #[error("Harbor refuses this to the login: {message}")]
     Forbidden {
@@ -45,11 +42,8 @@ pub enum Error {
         message: String,
     },
     /// 403 DENIED on create: a robot login may hand out only what it holds itself.
-    #[error("the robot login may only hand out permissions that it holds itself: {message}")]
-    ScopeExceeded {
-        /// Harbor's text.
-        message: String,
-    },
+    #[error("the robot login may only hand out permissions that it holds itself: {0}")]
+    ScopeExceeded(String),
     /// 403 DENIED `denied` on create: a system robot cannot make project robots before Harbor 2.14.1.
     #[error("this Harbor does not let a system robot create project robots (possible from 2.14.1 on)")]
     LoginTooOld,
@@ -60,17 +54,11 @@ pub enum Error {
     #[error("Harbor does not edit this legacy robot")]
     Legacy,
     /// The project does not exist.
-    #[error("project {project} does not exist in Harbor")]
-    ProjectNotFound {
-        /// Its name.
-        project: String,
-    },
+    #[error("project {0} does not exist in Harbor")]
+    ProjectNotFound(String),
     /// The project exists, but the login cannot learn its id.
-    #[error("the login can neither read nor list project {project}")]
-    CannotListProjects {
-        /// Its name.
-        project: String,
-    },
+    #[error("the login can neither read nor list project {0}")]
+    CannotListProjects(String),
     /// 404 on a robot.
     #[error("the robot does not exist")]
     NotFound,
@@ -85,29 +73,17 @@ pub enum Error {
     #[error("the robot got another name in Harbor meanwhile")]
     Renamed,
     /// 400 `bad request permission: x:y`: this Harbor does not know the pair.
-    #[error("this Harbor does not know the permission {pair}")]
-    PermissionUnknown {
-        /// `resource:action`.
-        pair: String,
-    },
+    #[error("this Harbor does not know the permission {0}")]
+    PermissionUnknown(String),
     /// 400 or 422 otherwise.
-    #[error("Harbor refuses the request: {message}")]
-    Invalid {
-        /// Harbor's text.
-        message: String,
-    },
-    /// 429 or 503.
+    #[error("Harbor refuses the request: {0}")]
+    Invalid(String),
+    /// 429 or 503, with the time from `Retry-After`.
     #[error("Harbor asks to wait")]
-    Busy {
-        /// From `Retry-After`.
-        after: Option<Duration>,
-    },
+    Busy(Option<Duration>),
     /// Any other 5xx, with or without a body.
-    #[error("Harbor failed with status {status}")]
-    Server {
-        /// The HTTP status.
-        status: u16,
-    },
+    #[error("Harbor failed with status {0}")]
+    Server(u16),
     /// More is listed than the operator reads.
     #[error("Harbor lists more than {most} {what}, and no more of them are read")]
     ListTooLong {
@@ -116,19 +92,13 @@ pub enum Error {
         /// How many are read.
         most: usize,
     },
-    /// No connection: nothing was sent.
-    #[error("Harbor cannot be reached: {what}")]
-    Unreachable {
-        /// `connection refused`, `name not found`, `certificate not trusted`, `address not allowed` (by
-        /// [`Reach`](super::harbor::Reach)), …
-        what: &'static str,
-    },
-    /// The request was sent and no whole answer came: it may have happened.
-    #[error("Harbor did not answer: {what}")]
-    NoAnswer {
-        /// `timed out`, `connection lost`, …
-        what: &'static str,
-    },
+    /// No connection, so nothing was sent: `connection refused`, `certificate not trusted`, `address not allowed` (by
+    /// [`Reach`](super::harbor::Reach)), …
+    #[error("Harbor cannot be reached: {0}")]
+    Unreachable(&'static str),
+    /// The request was sent and no whole answer came: it may have happened. `timed out`, `connection lost`, …
+    #[error("Harbor did not answer: {0}")]
+    NoAnswer(&'static str),
     /// An answer that is not what Harbor sends: not JSON, too large, a redirect, a missing field.
     #[error("unexpected answer from Harbor: {what}")]
     BadAnswer {
@@ -145,73 +115,58 @@ pub enum Error {
 impl Error {
     /// What has to happen next.
     pub fn class(&self) -> Class {
-        match self {
-            Self::Busy { after } => Class::Retry { after: *after },
-            Self::LoginLocked { after } => Class::Retry { after: Some(*after) },
-            Self::ReadOnly | Self::Unreachable { .. } | Self::BadAnswer { after_write: false, .. } => {
-                Class::Retry { after: None }
-            }
-            Self::NotFound | Self::Conflict | Self::Renamed => Class::Stale,
-            Self::NotLeading => Class::NotLeading,
-            Self::Server { .. } | Self::NoAnswer { .. } | Self::BadAnswer { after_write: true, .. } => Class::Unknown,
-            Self::Unauthorized
-            | Self::Forbidden { .. }
-            | Self::ScopeExceeded { .. }
-            | Self::LoginTooOld
-            | Self::Legacy
-            | Self::ProjectNotFound { .. }
-            | Self::CannotListProjects { .. }
-            | Self::Undeletable
-            | Self::PermissionUnknown { .. }
-            | Self::ListTooLong { .. }
-            | Self::Invalid { .. } => Class::UserFix,
-        }
+        self.reason_and_class().1
     }
 
     /// A short, stable word for conditions, events and metric labels.
     pub fn reason(&self) -> &'static str {
+        self.reason_and_class().0
+    }
+
+    fn reason_and_class(&self) -> (&'static str, Class) {
         match self {
-            Self::Unauthorized => "CredentialsRejected",
-            Self::LoginLocked { .. } => "LoginLocked",
-            Self::Forbidden { .. } => "Forbidden",
-            Self::ScopeExceeded { .. } => "LoginLacksPermissions",
-            Self::LoginTooOld => "LoginTooOld",
-            Self::ReadOnly => "ReadOnly",
-            Self::Legacy => "LegacyRobot",
-            Self::ProjectNotFound { .. } => "ProjectNotFound",
-            Self::CannotListProjects { .. } => "LoginCannotListProjects",
-            Self::NotFound => "RobotNotFound",
-            Self::Undeletable => "RobotUndeletable",
-            Self::Conflict => "Conflict",
-            Self::Renamed => "RobotRenamed",
-            Self::PermissionUnknown { .. } => "PermissionUnknown",
-            Self::ListTooLong { .. } => "ListTooLong",
-            Self::Invalid { .. } => "Refused",
-            Self::Busy { .. } => "RateLimited",
-            Self::Server { .. } => "ServerError",
-            Self::Unreachable { .. } => "Unreachable",
-            Self::NoAnswer { .. } => "NoAnswer",
-            Self::BadAnswer { .. } => "BadAnswer",
-            Self::NotLeading => "NotLeading",
+            Self::Unauthorized => ("CredentialsRejected", Class::UserFix),
+            Self::LoginLocked(after) => ("LoginLocked", Class::Retry { after: Some(*after) }),
+            Self::Forbidden { .. } => ("Forbidden", Class::UserFix),
+            Self::ScopeExceeded(_) => ("LoginLacksPermissions", Class::UserFix),
+            Self::LoginTooOld => ("LoginTooOld", Class::UserFix),
+            Self::ReadOnly => ("ReadOnly", Class::Retry { after: None }),
+            Self::Legacy => ("LegacyRobot", Class::UserFix),
+            Self::ProjectNotFound(_) => ("ProjectNotFound", Class::UserFix),
+            Self::CannotListProjects(_) => ("LoginCannotListProjects", Class::UserFix),
+            Self::NotFound => ("RobotNotFound", Class::Stale),
+            Self::Undeletable => ("RobotUndeletable", Class::UserFix),
+            Self::Conflict => ("Conflict", Class::Stale),
+            Self::Renamed => ("RobotRenamed", Class::Stale),
+            Self::PermissionUnknown(_) => ("PermissionUnknown", Class::UserFix),
+            Self::Invalid(_) => ("Refused", Class::UserFix),
+            Self::Busy(after) => ("RateLimited", Class::Retry { after: *after }),
+            Self::Server(_) => ("ServerError", Class::Unknown),
+            Self::ListTooLong { .. } => ("ListTooLong", Class::UserFix),
+            Self::Unreachable(_) => ("Unreachable", Class::Retry { after: None }),
+            Self::NoAnswer(_) => ("NoAnswer", Class::Unknown),
+            Self::BadAnswer { after_write: false, .. } => ("BadAnswer", Class::Retry { after: None }),
+            Self::BadAnswer { after_write: true, .. } => ("BadAnswer", Class::Unknown),
+            Self::NotLeading => ("NotLeading", Class::NotLeading),
         }
     }
 
     /// True if the login was not accepted, for whatever reason.
     pub fn is_of_login(&self) -> bool {
-        matches!(self, Self::Unauthorized | Self::LoginLocked { .. })
+        matches!(self, Self::Unauthorized | Self::LoginLocked(_))
     }
 
     /// True if the server as a whole is out of order, so that other accounts need not try now.
     pub fn is_outage(&self) -> bool {
         match self {
             // Harbor itself says 500 of a single call, a proxy before a Harbor that is down says 502 or 504.
-            Self::Server { status } => *status != 500,
+            Self::Server(status) => *status != 500,
             Self::Unauthorized
-            | Self::LoginLocked { .. }
-            | Self::Busy { .. }
+            | Self::LoginLocked(_)
+            | Self::Busy(_)
             | Self::ReadOnly
-            | Self::Unreachable { .. }
-            | Self::NoAnswer { .. }
+            | Self::Unreachable(_)
+            | Self::NoAnswer(_)
             | Self::BadAnswer { .. } => true,
             _ => false,
         }

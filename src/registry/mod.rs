@@ -11,6 +11,8 @@ pub use crate::domain::catalogue::Catalogue;
 pub use error::{Class, Error};
 
 use secrecy::SecretString;
+use serde::Serialize;
+use serde_with_macros::skip_serializing_none;
 
 use crate::api::{ObjectName, RegistryTime};
 use crate::domain::mark::Mark;
@@ -65,7 +67,7 @@ pub struct ServerInfo {
     pub registry_host: Option<String>,
     /// `read_only`: it refuses every change until an administrator switches that off, or its garbage collection is through.
     pub read_only: bool,
-    /// What our login is. Learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
+    /// What our login is: learned from `/users/current` (200 = a person, 412 = a robot, 401 = nobody).
     pub login: LoginKind,
 }
 
@@ -99,34 +101,10 @@ pub struct CreatedRobot {
     pub expiration_time: Option<RegistryTime>,
 }
 
-/// A full replacement (PUT). Harbor overwrites description, disable and permissions with what is sent; the name must
-/// equal the present full name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RobotUpdate {
-    /// Level and project.
-    pub home: Home,
-    /// The full name just read.
-    pub name: String,
-    /// With the mark.
-    pub description: String,
-    /// Counted from creation; equal to the stored one = expiry untouched.
-    pub lifetime: Lifetime,
-    /// Disabled robots cannot log in.
-    pub disabled: bool,
-    /// Never empty.
-    pub permissions: Permissions,
-}
-
-/// Leaves the robot as it is.
-impl From<Robot> for RobotUpdate {
-    fn from(Robot { home, name, description, lifetime, disabled, permissions, .. }: Robot) -> Self {
-        Self { home, name, description, lifetime, disabled, permissions }
-    }
-}
-
 /// Harbor's settings that concern robots (`/configurations`; recorded in the contract's `31-prefix-change` and
 /// `32-configurations`), as read, or as a change of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Settings {
     /// Begins the full name of every robot; a change renames all at once, and their old logins are refused from then
     /// on. From 2.16 on Harbor trims it and refuses a blank one with 400; before, any text is taken as it is. `None`: not
@@ -137,6 +115,7 @@ pub struct Settings {
     pub robot_token_duration: Option<i64>,
     /// By Harbor's names ([`Self::ROBOT_NAME_PREFIX`], …) those that nobody can change now (`editable: false`): all, on a
     /// Harbor that takes its settings from `CONFIG_OVERWRITE_JSON`. Has no meaning in a change.
+    #[serde(skip)]
     pub fixed: Vec<&'static str>,
 }
 

@@ -1,13 +1,13 @@
 //! The objects of our kinds as `uninstall` sees them: each is read on its own, so that none keeps the others from being ended.
 
+use kube::Client;
 use kube::core::params::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::{Request, request};
-use kube::{Client, Resource as _};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Value, json};
 
 use super::Error;
-use crate::api::{ClusterHarborRegistry, HarborRegistry, ObjectName, RobotAccount, SystemRobotAccount, conditions};
+use crate::api::{GROUP, ObjectName, VERSION, conditions};
 use crate::cluster;
 
 /// Objects per page of a list.
@@ -18,40 +18,25 @@ const MANAGER: &str = "harbor-robot-operator-uninstall";
 
 /// A kind of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    RobotAccount,
-    SystemRobotAccount,
-    HarborRegistry,
-    ClusterHarborRegistry,
+pub(super) struct Kind {
+    /// The resource, as kubectl takes it.
+    pub plural: &'static str,
+    pub is_namespaced: bool,
 }
 
 impl Kind {
-    pub(super) const ACCOUNTS: [Self; 2] = [Self::RobotAccount, Self::SystemRobotAccount];
-    pub(super) const REGISTRIES: [Self; 2] = [Self::HarborRegistry, Self::ClusterHarborRegistry];
-
-    /// The resource, as kubectl takes it.
-    pub(super) const fn plural(self) -> &'static str {
-        match self {
-            Self::RobotAccount => "robotaccounts",
-            Self::SystemRobotAccount => "systemrobotaccounts",
-            Self::HarborRegistry => "harborregistries",
-            Self::ClusterHarborRegistry => "clusterharborregistries",
-        }
-    }
-
-    pub(super) const fn is_namespaced(self) -> bool {
-        matches!(self, Self::RobotAccount | Self::HarborRegistry)
-    }
+    const SYSTEM_ROBOT_ACCOUNT: Self = Self { plural: "systemrobotaccounts", is_namespaced: false };
+    pub(super) const ACCOUNTS: [Self; 2] =
+        [Self { plural: "robotaccounts", is_namespaced: true }, Self::SYSTEM_ROBOT_ACCOUNT];
+    pub(super) const REGISTRIES: [Self; 2] = [
+        Self { plural: "harborregistries", is_namespaced: true },
+        Self { plural: "clusterharborregistries", is_namespaced: false },
+    ];
 
     /// The path of the kind's objects; without a namespace, or of a kind of the cluster: of all.
     fn path(self, namespace: Option<&ObjectName>) -> String {
-        let namespace = namespace.filter(|_| self.is_namespaced()).map(|namespace| &**namespace);
-        match self {
-            Self::RobotAccount => RobotAccount::url_path(&(), namespace),
-            Self::SystemRobotAccount => SystemRobotAccount::url_path(&(), None),
-            Self::HarborRegistry => HarborRegistry::url_path(&(), namespace),
-            Self::ClusterHarborRegistry => ClusterHarborRegistry::url_path(&(), None),
-        }
+        let place = namespace.filter(|_| self.is_namespaced).map(|name| format!("namespaces/{name}/"));
+        format!("/apis/{GROUP}/{VERSION}/{}{}", place.unwrap_or_default(), self.plural)
     }
 }
 
@@ -97,7 +82,7 @@ impl Object {
     /// spec asks for says so: one that waits or is suspended was not compared with the grants.
     pub(super) fn may_retain(&self) -> bool {
         self.condition(conditions::SYNCED, "True").is_some()
-            || self.kind == Kind::SystemRobotAccount
+            || self.kind == Kind::SYSTEM_ROBOT_ACCOUNT
             || self.text("/status/registry/kind") == "HarborRegistry"
     }
 
@@ -124,8 +109,8 @@ impl Object {
     /// `robotaccounts team-a/ci`
     pub(super) fn shown(&self) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{}", self.kind.plural(), self.name),
-            None => format!("{} {}", self.kind.plural(), self.name),
+            Some(namespace) => format!("{} {namespace}/{}", self.kind.plural, self.name),
+            None => format!("{} {}", self.kind.plural, self.name),
         }
     }
 }
@@ -140,7 +125,7 @@ pub(super) async fn list(
     for kind in kinds {
         if namespaces.is_empty() {
             list_at(client, kind, None, &mut objects).await?;
-        } else if kind.is_namespaced() {
+        } else if kind.is_namespaced {
             for namespace in namespaces {
                 list_at(client, kind, Some(namespace), &mut objects).await?;
             }
@@ -161,7 +146,7 @@ async fn list_at(
         let page = match send::<Value>(client, request.list(&params)).await {
             Ok(page) => page,
             Err(cluster::Error::NotFound) => return Ok(()),
-            Err(error) => return Err(Error::List { what: kind.plural(), error }),
+            Err(error) => return Err(Error::List(kind.plural, error)),
         };
         let items = page["items"].as_array().cloned().unwrap_or_default();
         objects.extend(items.into_iter().filter_map(|item| Object::read(kind, item)));

@@ -75,7 +75,7 @@ async fn calls(client: &Client) -> Vec<Error> {
         client.find(&home, &["ci"]).await.err(),
         client.digests(&home, &digest).await.err(),
         client.create(&robot).await.err(),
-        client.update(7, &update).await.err(),
+        client.update(&update).await.err(),
         client.refresh(7, None).await.err(),
         client.delete(7).await.err(),
         client.verify("robot$x", &"Secret12".into()).await.err(),

@@ -100,7 +100,7 @@ async fn the_effect_that_a_robot_login_may_hand_out_is_found_by_trying_and_remem
 
     let stub = Stub::always(error(403, "DENIED", scope)).await;
     let refused = client(&stub).create(&new_robot()).await.unwrap_err();
-    assert_eq!(refused, Error::ScopeExceeded { message: scope.into() });
+    assert_eq!(refused, Error::ScopeExceeded(scope.into()));
     assert_eq!(stub.seen().len(), 2);
     let stub = Stub::always(error(403, "DENIED", "denied")).await;
     assert_eq!(client(&stub).create(&new_robot()).await.unwrap_err(), Error::LoginTooOld);
@@ -109,7 +109,7 @@ async fn the_effect_that_a_robot_login_may_hand_out_is_found_by_trying_and_remem
 #[tokio::test]
 async fn an_update_writes_every_field_out() {
     let stub = Stub::always(answer(200, &[], "")).await;
-    client(&stub).update(7, &update()).await.unwrap();
+    client(&stub).update(&update()).await.unwrap();
     let pair = |action: &str| json!({"resource": "repository", "action": action, "effect": "allow"});
     let want = json!({"name": "robot$library+ci", "description": "made by a test", "level": "project", "duration": 30,
         "disable": false,
@@ -117,7 +117,7 @@ async fn an_update_writes_every_field_out() {
     assert_eq!((stub.lines()[0].as_str(), stub.seen()[0].json()), ("PUT /api/v2.0/robots/7", want));
 
     let stub = Stub::always(error(400, "BAD_REQUEST", "cannot update the level or name of robot")).await;
-    assert_eq!(client(&stub).update(7, &update()).await, Err(Error::Renamed));
+    assert_eq!(client(&stub).update(&update()).await, Err(Error::Renamed));
 }
 
 #[tokio::test]
@@ -134,10 +134,10 @@ async fn a_create_or_update_that_the_database_gave_up_is_tried_again_and_other_c
 
     let stub = Stub::always(answer(500, &[], "")).await;
     let harbor = client(&stub);
-    assert_eq!(harbor.update(7, &update()).await, Err(Error::Server { status: 500 }));
+    assert_eq!(harbor.update(&update()).await, Err(Error::Server(500)));
     assert_eq!(stub.seen().len(), 4);
-    assert_eq!(harbor.refresh(7, None).await.unwrap_err(), Error::Server { status: 500 });
-    assert_eq!(harbor.delete(7).await, Err(Error::Server { status: 500 }));
+    assert_eq!(harbor.refresh(7, None).await.unwrap_err(), Error::Server(500));
+    assert_eq!(harbor.delete(7).await, Err(Error::Server(500)));
     assert_eq!(stub.seen().len(), 6);
 }
 

@@ -37,7 +37,7 @@ async fn without_the_lead_no_changing_request_leaves_and_reads_do() {
     let change = Settings { robot_token_duration: Some(7), ..Settings::default() };
     let refused = [
         client.create(&new_robot()).await.map(drop),
-        client.update(7, &update()).await,
+        client.update(&update()).await,
         client.refresh(7, None).await.map(drop),
         client.delete(7).await,
         client.change_settings(&change).await,
@@ -65,7 +65,7 @@ async fn a_change_is_given_up_when_the_lead_grants_no_more_time() {
     let stub = Stub::always(Act::Hang(Vec::new())).await;
     let client = leading(&stub, 1, Duration::from_millis(300));
     let asked = Instant::now();
-    assert_eq!(client.delete(7).await, Err(Error::NoAnswer { what: "timed out" }));
+    assert_eq!(client.delete(7).await, Err(Error::NoAnswer("timed out")));
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
     assert_eq!(stub.seen().len(), 1);
 }

@@ -214,12 +214,12 @@ async fn a_project_that_cannot_be_read_is_looked_for_in_the_list_and_then_by_hea
         assert_eq!(stub.lines()[2], "HEAD /api/v2.0/projects?project_name=library");
         error
     };
-    assert_eq!(head(200).await, Error::CannotListProjects { project: "library".into() });
-    assert_eq!(head(404).await, Error::ProjectNotFound { project: "library".into() });
+    assert_eq!(head(200).await, Error::CannotListProjects("library".into()));
+    assert_eq!(head(404).await, Error::ProjectNotFound("library".into()));
 
     let missing = Stub::always(error(404, "NOT_FOUND", "project library not found")).await;
     let error = client(&missing).list(&library()).await.unwrap_err();
-    assert_eq!(error, Error::ProjectNotFound { project: "library".into() });
+    assert_eq!(error, Error::ProjectNotFound("library".into()));
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn names_that_harbor_cannot_have_are_never_sent() {
     let client = client(&stub);
     for project in ["../users", "a,Level=system", "A", ""] {
         let home = Home::Project(project.into());
-        assert_eq!(client.list(&home).await, Err(Error::ProjectNotFound { project: project.into() }));
+        assert_eq!(client.list(&home).await, Err(Error::ProjectNotFound(project.into())));
     }
     assert_eq!(client.find(&Home::System, &["a} b", "x,Level=project", ""]).await, Ok(vec![]));
     assert!(stub.seen().is_empty());

@@ -24,10 +24,10 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
-use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Scope};
+use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
 use harbor_robot_operator::gate::Gate;
+use harbor_robot_operator::registry::NewRobot;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
-use harbor_robot_operator::registry::{NewRobot, RobotUpdate};
 use serde_json::{Value, json};
 
 use stub::Stub;
@@ -104,14 +104,21 @@ fn new_robot() -> NewRobot {
     }
 }
 
-fn update() -> RobotUpdate {
-    RobotUpdate {
+fn update() -> Robot {
+    let made = harbor_robot_operator::api::RegistryTime::from_second(1_760_000_000);
+    Robot {
+        id: 7,
         home: library(),
         name: "robot$library+ci".into(),
         description: "made by a test".into(),
         lifetime: Lifetime::Days(30),
+        expiration_time: None,
+        editable: true,
         disabled: false,
         permissions: permissions(),
+        foreign_effect: false,
+        creation_time: made,
+        update_time: made,
     }
 }
 

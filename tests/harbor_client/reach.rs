@@ -41,7 +41,7 @@ async fn a_name_of_an_address_inside_is_never_connected_to_unless_a_pattern_allo
     let url = format!("http://localhost:{}", stub.address.port());
     let client = fenced(&url, &["*.corp.example", "127.*"]).unwrap();
     let error = client.get(7).await.unwrap_err();
-    assert_eq!(error, Error::Unreachable { what: "address not allowed" });
+    assert_eq!(error, Error::Unreachable("address not allowed"));
     assert_eq!(error.to_string(), "Harbor cannot be reached: address not allowed");
     assert_eq!((error.class(), client.refresh(7, None).await.err()), (Class::Retry { after: None }, Some(error)));
     assert!(stub.seen().is_empty());
@@ -54,7 +54,7 @@ async fn a_name_of_an_address_inside_is_never_connected_to_unless_a_pattern_allo
 #[tokio::test]
 async fn an_unknown_name_is_told_as_such_within_the_fence_as_well() {
     let client = fenced("http://no-such-host.invalid", &[]).unwrap();
-    assert_eq!(client.get(7).await, Err(Error::Unreachable { what: "name not found" }));
+    assert_eq!(client.get(7).await, Err(Error::Unreachable("name not found")));
 }
 
 /// Runs itself once more, since the environment of a running process is nobody's to change.
@@ -66,7 +66,7 @@ async fn a_proxy_of_the_environment_is_used_anywhere_but_not_within_the_fence() 
         assert!(anywhere.get(7).await.unwrap().is_some(), "by the proxy");
         for except in [&[][..], &["*"]] {
             let client = fenced("http://no-such-host.invalid", except).unwrap();
-            assert_eq!(client.get(7).await, Err(Error::Unreachable { what: "name not found" }));
+            assert_eq!(client.get(7).await, Err(Error::Unreachable("name not found")));
         }
         return;
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use harbor_robot_operator::domain::robot::Home;
+use harbor_robot_operator::domain::robot::{Home, Robot};
 use harbor_robot_operator::registry::harbor::Client;
 use harbor_robot_operator::registry::{Error, LoginKind, NewRobot};
 use harbor_stand_in::{Options, StandIn};
@@ -68,7 +68,7 @@ async fn one_session_serves_reads_and_writes_and_basic_is_used_once() {
     let world = World { person: Arc::new(client_of(harbor.url(), "admin", PASSWORD)), harbor };
     assert_eq!(world.person.info().await.unwrap().login, LoginKind::Administrator);
     let made = world.person.create(&new_robot()).await.unwrap();
-    world.person.update(made.id, &update()).await.unwrap();
+    world.person.update(&Robot { id: made.id, ..update() }).await.unwrap();
     world.person.refresh(made.id, None).await.unwrap();
     assert!(world.person.get(made.id).await.unwrap().is_some());
     world.person.delete(made.id).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_wrong_password_is_told_from_a_locked_name_by_the_time_that_harbor_tak
     };
     let (guess, meanwhile) = tokio::join!(guess, meanwhile);
     assert_eq!(guess, Err(Error::Unauthorized));
-    assert!(matches!(meanwhile, Err(Error::LoginLocked { .. })), "{meanwhile:?}");
+    assert!(matches!(meanwhile, Err(Error::LoginLocked(_))), "{meanwhile:?}");
     // Who has a session does not notice.
     world.person.create(&new_robot()).await.unwrap();
 }
@@ -174,7 +174,7 @@ async fn under_a_guesser_a_lost_session_is_won_back_and_no_other_try_is_wasted()
         tries += 1;
         match world.person.create(&new_robot()).await {
             Ok(made) => break made,
-            Err(Error::LoginLocked { after }) => tokio::time::sleep(after).await,
+            Err(Error::LoginLocked(after)) => tokio::time::sleep(after).await,
             Err(other) => panic!("{other}"),
         }
         assert!(started.elapsed() < Duration::from_mins(1), "{:?}", world.calls().await);

@@ -47,7 +47,7 @@ async fn a_changed_prefix_is_known_at_once() {
     assert_eq!(admin.name_prefix().as_deref(), Some("bot-"));
 
     let refused = admin.change_settings(&prefix("  ")).await.unwrap_err();
-    assert!(matches!(&refused, Error::Invalid { message } if message.contains("cannot be empty")), "{refused}");
+    assert!(matches!(&refused, Error::Invalid(message) if message.contains("cannot be empty")), "{refused}");
     assert_eq!(admin.name_prefix().as_deref(), Some("bot-"));
 }
 
@@ -86,7 +86,7 @@ async fn a_value_that_harbor_does_not_take_is_refused_with_its_reason_and_the_re
     let harbor = Harbor::new().await;
     for days in [0, -1] {
         let refused = harbor.admin.change_settings(&duration(days)).await.unwrap_err();
-        assert_eq!(refused, Error::Invalid { message: "the robot_token_duration value must be positive".into() });
+        assert_eq!(refused, Error::Invalid("the robot_token_duration value must be positive".into()));
     }
     let both = Settings { robot_token_duration: Some(0), ..prefix("bot-") };
     assert!(harbor.admin.change_settings(&both).await.is_err());

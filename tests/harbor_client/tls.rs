@@ -63,7 +63,7 @@ async fn a_certificate_of_the_given_authority_is_trusted_by_tls_1_2_and_1_3() {
 #[tokio::test]
 async fn a_given_authority_replaces_the_systems_and_another_one_is_not_trusted() {
     let stub = Authority::new().server("localhost", false, rustls::ALL_VERSIONS).await;
-    let refused = Err(Error::Unreachable { what: "certificate not trusted" });
+    let refused = Err(Error::Unreachable("certificate not trusted"));
     assert_eq!(ask(&stub, Some(Authority::new().pem())).await, refused);
     assert!(stub.seen().is_empty(), "no login goes to a stranger");
 }
@@ -71,14 +71,14 @@ async fn a_given_authority_replaces_the_systems_and_another_one_is_not_trusted()
 #[tokio::test]
 async fn the_system_does_not_trust_an_unknown_authority() {
     let stub = Authority::new().server("localhost", false, rustls::ALL_VERSIONS).await;
-    assert_eq!(ask(&stub, None).await, Err(Error::Unreachable { what: "certificate not trusted" }));
+    assert_eq!(ask(&stub, None).await, Err(Error::Unreachable("certificate not trusted")));
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new();
     let stub = authority.server("elsewhere.example", false, rustls::ALL_VERSIONS).await;
-    let refused = Err(Error::Unreachable { what: "certificate is for another host" });
+    let refused = Err(Error::Unreachable("certificate is for another host"));
     assert_eq!(ask(&stub, Some(authority.pem())).await, refused);
 }
 
@@ -86,7 +86,7 @@ async fn a_certificate_for_another_host_is_refused() {
 async fn an_expired_certificate_is_refused() {
     let authority = Authority::new();
     let stub = authority.server("localhost", true, rustls::ALL_VERSIONS).await;
-    assert_eq!(ask(&stub, Some(authority.pem())).await, Err(Error::Unreachable { what: "certificate expired" }));
+    assert_eq!(ask(&stub, Some(authority.pem())).await, Err(Error::Unreachable("certificate expired")));
 }
 
 #[tokio::test]
@@ -102,6 +102,6 @@ async fn a_server_without_tls_gets_no_login_by_https() {
     };
     let client = Client::new(config).unwrap();
     let (hello, refused) = tokio::join!(server, client.get(7));
-    assert_eq!(refused, Err(Error::Unreachable { what: "TLS handshake failed" }));
+    assert_eq!(refused, Err(Error::Unreachable("TLS handshake failed")));
     assert_eq!(hello[0], 22, "a TLS handshake record and nothing else");
 }

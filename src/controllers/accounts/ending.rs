@@ -81,7 +81,7 @@ impl Pass<'_> {
                 return Err(Outcome::Failed { not_before: None });
             }
             gather::Stop::Registry(error) => {
-                lost = matches!(error, registry::Error::ProjectNotFound { .. });
+                lost = matches!(error, registry::Error::ProjectNotFound(_));
                 let next = errors::of_registry(self.ctx, &self.registry.key, &self.desired.home, &error);
                 let next = match next {
                     // Sweeps list no project for one that has no robot to look for.

@@ -40,7 +40,7 @@ pub(crate) fn of_registry(ctx: &Arc<Context>, registry: &RegistryKey, home: &Hom
         // it. If it is not, only the backoff keeps account and probe from chasing one another.
         ctx.suspect(registry, error);
     }
-    if matches!(error, Error::ProjectNotFound { .. } | Error::CannotListProjects { .. }) {
+    if matches!(error, Error::ProjectNotFound(_) | Error::CannotListProjects(_)) {
         return WaitFor::Project(registry, home).into();
     }
     of_class(error.class())
@@ -58,10 +58,10 @@ pub(crate) fn failure(state: &ServedRegistry, home: &Home, wanted: &Permissions,
     let with = |advice: &str| format!("{error}; {advice}");
     let message = match error {
         // Harbor's text names the login, which is nothing for accounts.
-        Error::ScopeExceeded { .. } => too_much(state, wanted),
+        Error::ScopeExceeded(_) => too_much(state, wanted),
         Error::Forbidden { needs, message } => forbidden(state, home, needs, message),
-        Error::ProjectNotFound { .. } => with("create it, and the account proceeds by itself"),
-        Error::CannotListProjects { .. } => with("grant the login project:read or project:list"),
+        Error::ProjectNotFound(_) => with("create it, and the account proceeds by itself"),
+        Error::CannotListProjects(_) => with("grant the login project:read or project:list"),
         Error::Undeletable => with("a person has to give it one, or to use a person's login for the registry"),
         Error::LoginTooOld => with("use a project robot or a person's login"),
         _ => error.to_string(),
@@ -162,7 +162,7 @@ mod tests {
             ),
             (
                 LoginKind::Robot,
-                Error::ScopeExceeded { message: "permission scope is invalid. … robot$operator".into() },
+                Error::ScopeExceeded("permission scope is invalid. … robot$operator".into()),
                 "asked for are ",
             ),
         ] {

@@ -262,7 +262,7 @@ impl Pass<'_> {
                 Ok(())
             }
             // With the project its robots went.
-            Err(registry::Error::ProjectNotFound { .. }) if deleting => Ok(()),
+            Err(registry::Error::ProjectNotFound(_)) if deleting => Ok(()),
             Err(error) if deleting && self.is_let_go_by(&error) => {
                 tracing::warn!(account = %self.key, %error, "the robot is left as it is");
                 gathered.observed.unreachable = true;

@@ -171,12 +171,12 @@ pub(super) fn learn(
     error: &Error,
 ) -> bool {
     match error {
-        Error::PermissionUnknown { pair } => {
+        Error::PermissionUnknown(pair) => {
             let version = registry.session.info.as_ref().and_then(|info| info.version.as_deref());
             registry.session.capabilities.pair_refused(version, sent, pair)
         }
         // Of a system account the other projects are served. One that a pattern found is missed by the next list.
-        Error::ProjectNotFound { project } if names(spec, project) => {
+        Error::ProjectNotFound(project) if names(spec, project) => {
             registry.session.capabilities.set_project_missing(project, account)
         }
         _ => false,

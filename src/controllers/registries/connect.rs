@@ -180,7 +180,7 @@ fn client_for(
     })
     .map_err(|error| match error {
         // As if nothing answered there.
-        ConfigError::Address => Trouble::from_error(state, &Error::Unreachable { what: "address not allowed" }),
+        ConfigError::Address => Trouble::from_error(state, &Error::Unreachable("address not allowed")),
         other => broken(&state.key, "ConnectionInvalid", &other.to_string()),
     })
 }

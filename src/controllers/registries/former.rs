@@ -138,7 +138,7 @@ async fn left_at(
     present: &harbor::Client,
     clean: bool,
 ) -> Result<Option<FormerUrl>, Error> {
-    let client = client.ok_or(Error::Unreachable { what: "no login for it is known any more" })?;
+    let client = client.ok_or(Error::Unreachable("no login for it is known any more"))?;
     let mut names = Vec::new();
     for robot in survey(ctx, &state.key, &client, present).await? {
         if !(clean && delete(ctx, state, &client, &robot).await) {
@@ -208,7 +208,7 @@ async fn in_home(
     };
     match client.digests(home, &reduce).await {
         // With the project its robots went.
-        Err(Error::ProjectNotFound { .. }) => Ok(Vec::new()),
+        Err(Error::ProjectNotFound(_)) => Ok(Vec::new()),
         robots => robots,
     }
 }

@@ -22,7 +22,7 @@ pub async fn projects(ctx: &Context, name: &RegistryKey, age: Duration) -> Resul
     if let Some(projects) = known() {
         return Ok(projects);
     }
-    let not_set_up = || Error::Unreachable { what: "the registry is not set up" };
+    let not_set_up = || Error::Unreachable("the registry is not set up");
     let state = ctx.registries.get(name).ok_or_else(not_set_up)?;
     let client = state.session.client.as_ref().ok_or_else(not_set_up)?;
     let _alone = state.session.capabilities.listing.lock().await;

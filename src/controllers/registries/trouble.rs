@@ -73,10 +73,8 @@ impl Trouble {
 /// What is said of a tenant's registry that cannot be used as it is. Whether a host, a port or a certificate is at fault
 /// would let anybody who may create such an object map a network that only the operator sees.
 pub fn unreachable_tenant(state: &ServedRegistry, error: &Error) -> Option<Trouble> {
-    let hidden = matches!(
-        error,
-        Error::Unreachable { .. } | Error::NoAnswer { .. } | Error::BadAnswer { .. } | Error::Server { .. }
-    );
+    let hidden =
+        matches!(error, Error::Unreachable(_) | Error::NoAnswer(_) | Error::BadAnswer { .. } | Error::Server(_));
     (hidden && state.is_tenants()).then(|| unreachable(state, error))
 }
 
@@ -107,15 +105,15 @@ fn trouble_of(name: &RegistryKey, error: &Error) -> Trouble {
         Error::Unauthorized => {
             "; check user name and password in the Secret that spec.auth names, and the login's expiry in Harbor"
         }
-        Error::LoginLocked { .. } => {
+        Error::LoginLocked(_) => {
             "; what is published goes on working, and the login is tried until it gets through. If nobody guesses, check the \
              user name and the password in the Secret that spec.auth names"
         }
-        Error::Unreachable { .. } => "; check spec.url, spec.tls and the network",
+        Error::Unreachable(_) => "; check spec.url, spec.tls and the network",
         _ => "",
     };
     let again = match error {
-        Error::LoginLocked { after } => Some(*after),
+        Error::LoginLocked(after) => Some(*after),
         _ => None,
     };
     let trouble = Trouble::passing(error.reason(), format!("registry {name}: {error}{advice}"));
@@ -144,12 +142,12 @@ mod tests {
             ("admin", false),
         ] {
             state.session.login_name = name.to_owned();
-            for error in [Error::Unauthorized, Error::LoginLocked { after: Duration::ZERO }] {
+            for error in [Error::Unauthorized, Error::LoginLocked(Duration::ZERO)] {
                 let Trouble { message, for_accounts, .. } = Trouble::from_error(&state, &error);
                 assert_eq!(message.contains("in single quotes") && message.contains("harbor-login"), cut, "{name}");
                 assert!(!for_accounts.unwrap_or_default().contains("harbor-login"));
             }
-            let elsewhere = Trouble::from_error(&state, &Error::Server { status: 502 });
+            let elsewhere = Trouble::from_error(&state, &Error::Server(502));
             assert!(!elsewhere.message.contains("quotes"));
         }
     }
@@ -157,16 +155,16 @@ mod tests {
     #[test]
     fn of_a_registry_of_a_namespace_nothing_tells_why_it_cannot_be_reached() {
         let errors = [
-            Error::Unreachable { what: "connection refused" },
-            Error::Unreachable { what: "address not allowed" },
-            Error::Unreachable { what: "certificate not trusted" },
-            Error::NoAnswer { what: "timed out" },
+            Error::Unreachable("connection refused"),
+            Error::Unreachable("address not allowed"),
+            Error::Unreachable("certificate not trusted"),
+            Error::NoAnswer("timed out"),
             Error::BadAnswer { what: "no JSON".into(), after_write: false },
-            Error::Server { status: 502 },
+            Error::Server(502),
             Error::NotFound,
             Error::Forbidden { needs: "robot:list", message: "of another server".into() },
-            Error::Invalid { message: "of another server".into() },
-            Error::Busy { after: None },
+            Error::Invalid("of another server".into()),
+            Error::Busy(None),
         ];
         let told = |namespaced: bool| {
             let registry = registry(namespaced, &json!({}));

@@ -18,7 +18,7 @@ use crate::domain::grants::{self, Origin};
 use crate::domain::mark::{self, Mark};
 use crate::domain::robot::{Home, Robot};
 use crate::registry::harbor::short_name;
-use crate::registry::{Class, Error, Owner, RobotUpdate, harbor};
+use crate::registry::{Class, Error, Owner, harbor};
 
 /// The grants that a registry's sweep holds robots to.
 pub(super) struct Fence<'a> {
@@ -116,7 +116,7 @@ impl<'a> Fence<'a> {
         if !self.state.may_update(home) || robot.permissions.is_empty() {
             return Ok(false);
         }
-        match client.update(robot.id, &RobotUpdate { disabled: true, ..robot.into() }).await {
+        match client.update(&Robot { disabled: true, ..robot }).await {
             Ok(()) => Ok(true),
             Err(error) if error.class() == Class::UserFix => Ok(false),
             Err(error) => Err(error),

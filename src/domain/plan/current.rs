@@ -18,11 +18,12 @@ struct Condition {
     own: bool,
     differs: bool,
     confirmed: bool,
-    /// The other robot of ours.
-    other: Option<Slot>,
-    orphan: bool,
-    /// It is the previous, and status says so.
-    recorded: bool,
+    /// The other robot of ours, if it is newer.
+    orphan: Option<Slot>,
+    /// The other robot of ours, if it is older.
+    older: Option<Slot>,
+    /// It is the previous, status says so, and its overlap is over.
+    overlap_ended: bool,
 }
 
 fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
@@ -30,7 +31,9 @@ fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
     let dark = robot.disabled || robot.age == Age::Expired;
     let refused = named && !x.untouched(slot) && !dark && x.login_works == Some(false);
     let other = x.ours(slot.other()).map(|_| slot.other());
-    let orphan = other.is_some_and(|other| x.is_newer(other));
+    let older = other.filter(|&other| !x.is_newer(other));
+    let recorded = other.is_some_and(|other| x.recorded.previous == Named::Alive(other))
+        && x.recorded.current == Named::Alive(slot);
     Condition {
         slot,
         robot,
@@ -41,10 +44,9 @@ fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
         own: x.own == CustomPassword::Differs && x.enabled,
         differs: robot.differs || robot.disabled == x.enabled,
         confirmed: x.untouched(slot) || (named && !dark && x.login_works == Some(true)),
-        other,
-        orphan,
-        recorded: other.is_some_and(|other| x.recorded.previous == Named::Alive(other))
-            && x.recorded.current == Named::Alive(slot),
+        orphan: other.filter(|&other| x.is_newer(other)),
+        older,
+        overlap_ended: recorded && x.recorded.overlap_ended,
     }
 }
 
@@ -54,7 +56,7 @@ pub(super) fn with_current(x: &Situation, slot: Slot) -> Plan {
     let c = examine(x, slot, robot);
     let mut plan = Plan {
         current: Some(Target::Seen(slot)),
-        previous: c.other,
+        previous: c.orphan.or(c.older),
         confirmed: c.confirmed,
         ready: x.enabled && !c.lost && robot.age < Age::Expired && (!robot.disabled || x.may_update),
         ..Plan::default()
@@ -101,7 +103,6 @@ fn publish(plan: &mut Plan, target: Target, previous: Option<Slot>) {
 
 /// Rows 21 and 22. True if the credential is replaced.
 fn in_place(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
-    let older = c.other.filter(|_| !c.orphan);
     let person = c.lost || c.token || c.own;
     if !(person || c.due || c.dead) {
         if c.differs && !x.may_update {
@@ -121,17 +122,15 @@ fn in_place(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
         plan.ready = true;
         return false;
     }
-    if let (true, Some(other)) = (c.orphan, c.other) {
-        plan.steps.push(Step::Delete(other, Why::Orphan));
-    }
+    plan.steps.extend(c.orphan.map(|orphan| Step::Delete(orphan, Why::Orphan)));
     if !x.may_update {
         let target = fill(x, &mut plan.steps, c.slot, Why::Dead);
-        publish(plan, target, older);
+        publish(plan, target, c.older);
         return true;
     }
     // Nothing may stand between PATCH and publish: the old secret is dead from here on.
     plan.steps.push(Step::Refresh(Target::Seen(c.slot)));
-    publish(plan, Target::Seen(c.slot), older);
+    publish(plan, Target::Seen(c.slot), c.older);
     plan.steps.push(Step::Update(Target::Seen(c.slot), Purpose::Renew));
     true
 }
@@ -151,40 +150,36 @@ fn overlap(x: &Situation, c: &Condition, plan: &mut Plan) -> bool {
         plan.blocker = Some(Blocker::LoginCannotUpdate);
         return false;
     }
-    let older = c.other.filter(|_| !c.orphan);
     let other_slot = c.slot.other();
     if c.dead {
         // Row 15: repaired in its own slot, so that a running overlap is left alone.
-        if let (true, Some(other)) = (c.orphan, c.other) {
-            plan.steps.push(Step::Delete(other, Why::Orphan));
-        }
+        plan.steps.extend(c.orphan.map(|orphan| Step::Delete(orphan, Why::Orphan)));
         let target = fill(x, &mut plan.steps, c.slot, Why::Dead);
-        publish(plan, target, older);
+        publish(plan, target, c.older);
         return true;
     }
-    match (x.slot(other_slot), c.other) {
+    match (x.slot(other_slot), c.orphan, c.older) {
         // Row 16.
-        (None, _) => {}
+        (None, ..) => {}
         // Row 17.
-        (Some(_), Some(_)) if c.orphan => plan.steps.push(Step::Delete(other_slot, Why::Orphan)),
+        (_, Some(orphan), _) => plan.steps.push(Step::Delete(orphan, Why::Orphan)),
         // Rows 18 and 19.
-        (Some(_), Some(_)) => {
-            let ended = c.recorded && x.recorded.overlap_ended;
-            if !person && !ended {
+        (_, None, Some(older)) => {
+            if !person && !c.overlap_ended {
                 plan.waits_for_overlap = true;
                 align(x, c, plan);
                 return false;
             }
-            let why = if ended || !person { Why::OverlapEnded } else { Why::Retired };
-            plan.steps.push(Step::Delete(other_slot, why));
+            let why = if c.overlap_ended { Why::OverlapEnded } else { Why::Retired };
+            plan.steps.push(Step::Delete(older, why));
         }
         // Row 15, second half, and row 20: the other slot is a stranger's.
-        (Some(_), None) if c.lost => {
+        (_, None, None) if c.lost => {
             let target = fill(x, &mut plan.steps, c.slot, Why::Dead);
             publish(plan, target, None);
             return true;
         }
-        (Some(_), None) => {
+        (_, None, None) => {
             plan.blocker = Some(Blocker::NameTaken);
             align(x, c, plan);
             return false;
@@ -205,18 +200,11 @@ fn align(x: &Situation, c: &Condition, plan: &mut Plan) {
 
 /// Row 24: what is left to tidy when the credential stays.
 fn settle(x: &Situation, c: &Condition, plan: &mut Plan) {
-    if let Some(other) = c.other {
-        let why = if c.orphan {
-            Some(Why::Orphan)
-        } else if c.recorded && x.recorded.overlap_ended {
-            Some(Why::OverlapEnded)
-        } else {
-            None
-        };
-        if let Some(why) = why {
-            plan.steps.push(Step::Delete(other, why));
-            plan.previous = None;
-        }
+    let orphan = c.orphan.map(|orphan| (orphan, Why::Orphan));
+    let ended = c.older.filter(|_| c.overlap_ended).map(|older| (older, Why::OverlapEnded));
+    if let Some((slot, why)) = orphan.or(ended) {
+        plan.steps.push(Step::Delete(slot, why));
+        plan.previous = None;
     }
     if !c.lost {
         reform(x, plan);

@@ -7,7 +7,8 @@ use proptest::sample::select;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::failure::{Call, refusal};
+use super::call::Call;
+use super::failure::refusal;
 use super::responses::{
     CatalogueRow, CreatedRow, Origin, ProjectRow, RefreshedRow, RobotRow, SystemInfoRow, TokenRow, UserRow,
 };
@@ -140,28 +141,28 @@ proptest! {
         prop_assert!(!told.contains("s3cret-Aa1"), "{told}");
         prop_assert!(error.to_string().chars().count() < 600, "{told}");
         prop_assert!(!error.to_string().chars().any(char::is_control), "{told}");
-        if let Error::Busy { after: Some(_) } = error {
+        if let Error::Busy(Some(_)) = error {
             prop_assert!(after.is_some());
         }
     }
 }
 
 const CALLS: &[Call] = &[
-    Call::LoginToken,
-    Call::Login,
-    Call::CurrentUser,
-    Call::SystemInfo,
-    Call::Configurations,
-    Call::ConfigurationsUpdate,
-    Call::Catalogue,
-    Call::ProjectGet,
-    Call::ProjectList,
-    Call::ProjectExists,
-    Call::RobotList,
-    Call::RobotGet,
-    Call::RobotCreate,
-    Call::RobotUpdate,
-    Call::RobotRefresh,
-    Call::RobotDelete,
-    Call::Verify,
+    Call::LOGIN_TOKEN,
+    Call::LOGIN,
+    Call::CURRENT_USER,
+    Call::SYSTEM_INFO,
+    Call::CONFIGURATIONS,
+    Call::CONFIGURATIONS_UPDATE,
+    Call::CATALOGUE,
+    Call::PROJECT_GET,
+    Call::PROJECT_LIST,
+    Call::PROJECT_EXISTS,
+    Call::ROBOT_LIST,
+    Call::ROBOT_GET,
+    Call::ROBOT_CREATE,
+    Call::ROBOT_UPDATE,
+    Call::ROBOT_REFRESH,
+    Call::ROBOT_DELETE,
+    Call::VERIFY,
 ];

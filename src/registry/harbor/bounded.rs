@@ -110,14 +110,12 @@ impl<'de, const N: usize> Deserialize<'de> for Scalar<N> {
                 Ok(Scalar::Other)
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_seq(list).map(|_| Scalar::Other)
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                IgnoredAny.visit_map(map).map(|_| Scalar::Other)
             }
         }
 
@@ -191,9 +189,7 @@ pub(super) fn rows<R: DeserializeOwned>(
 
 /// Why a page was not read to its end.
 pub(super) enum Failed {
-    /// It is not what was asked for.
     Json(serde_json::Error),
-    /// A row was not taken.
     Row(Error),
 }
 

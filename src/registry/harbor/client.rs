@@ -1,7 +1,7 @@
 //! The client: one Harbor, one login, and what was learnt about both.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub struct Client {
     /// answer 200.
     pub(super) locks: KeyedLocks<i64>,
     /// Whether POST says `"effect":"allow"` (else nothing): a robot login may only hand out the text that it holds.
-    says_allow: AtomicBool,
+    pub(super) says_allow: AtomicBool,
     /// Harbor's present name prefix, as last seen in a robot's name or the server's settings.
     prefix: Mutex<Option<String>>,
 }
@@ -87,13 +87,5 @@ impl Client {
     /// Up to when the server asked to be left alone (`Retry-After` of a 429 or 503), as time from now.
     pub fn asked_to_wait(&self) -> Option<Duration> {
         self.transport.wire.limits.held_for()
-    }
-
-    pub(super) fn says_allow(&self) -> bool {
-        self.says_allow.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn learn_effect(&self, says_allow: bool) {
-        self.says_allow.store(says_allow, Ordering::Relaxed);
     }
 }

@@ -41,23 +41,19 @@ impl Basic {
 /// any of them serves again (`tests/contract/40-user-session.json`).
 pub(super) struct Session {
     sid: Option<SecretString>,
-    csrf: SecretString,
-    token: SecretString,
+    csrf: Csrf,
 }
 
 impl Session {
     /// What Harbor hands out before a login; `None` without a token, which means that there is no form login.
     pub(super) fn begun(handed: Handed) -> Option<Self> {
-        let Handed { sid, csrf } = handed;
-        csrf.map(|Csrf { cookie, token }| Self { sid, csrf: cookie, token })
+        Some(Self { sid: handed.sid, csrf: handed.csrf? })
     }
 
     /// The same with what an answer handed out in place of the old: after a login also another `sid`.
     pub(super) fn with(&self, handed: Handed) -> Self {
-        let Handed { sid, csrf } = handed;
-        let Csrf { cookie, token } =
-            csrf.unwrap_or_else(|| Csrf { cookie: self.csrf.clone(), token: self.token.clone() });
-        Self { sid: sid.or_else(|| self.sid.clone()), csrf: cookie, token }
+        let sid = handed.sid.or_else(|| self.sid.clone());
+        Self { sid, csrf: handed.csrf.unwrap_or_else(|| self.csrf.clone()) }
     }
 
     pub(super) fn has_id(&self) -> bool {
@@ -71,19 +67,18 @@ impl Session {
     }
 
     fn add_to(&self, headers: &mut HeaderMap, changing: bool) {
-        let mut cookies = format!("{CSRF_COOKIE}={}", self.csrf.expose_secret());
+        let mut cookies = format!("{CSRF_COOKIE}={}", self.csrf.cookie.expose_secret());
         if let Some(sid) = &self.sid {
             cookies = format!("{SESSION_COOKIE}={}; {cookies}", sid.expose_secret());
         }
         headers.extend(sensitive(&cookies).map(|cookies| (COOKIE, cookies)));
         if changing {
-            headers.extend(sensitive(self.token.expose_secret()).map(|token| (CSRF_HEADER, token)));
+            headers.extend(sensitive(self.csrf.token.expose_secret()).map(|token| (CSRF_HEADER, token)));
         }
     }
 
     fn secrets(&self) -> impl Iterator<Item = &str> {
-        let always = [&self.csrf, &self.token];
-        self.sid.iter().chain(always).map(ExposeSecret::expose_secret)
+        self.sid.iter().chain([&self.csrf.cookie, &self.csrf.token]).map(ExposeSecret::expose_secret)
     }
 }
 
@@ -123,7 +118,8 @@ fn sensitive(text: &str) -> Option<HeaderValue> {
 }
 
 /// A CSRF cookie and a token for it.
-pub(super) struct Csrf {
+#[derive(Clone)]
+struct Csrf {
     cookie: SecretString,
     token: SecretString,
 }

@@ -65,7 +65,6 @@ pub(super) struct NotAllowed;
 /// Finds the addresses of a name.
 pub(super) type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
-/// Whether an address may be connected to.
 type Allows = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// Resolves names to allowed addresses.

@@ -10,126 +10,14 @@ use rustls::CertificateError;
 use serde::Deserialize;
 
 use super::bounded::{Few, Text};
+use super::call::Call;
 use super::clock::http_date;
 use super::egress::NotAllowed;
 use super::room::SMALL;
 use crate::registry::Error;
 
-/// The largest answer that is read, in bytes: more than a robot with as many permissions as are read takes.
-pub(super) const LARGEST: usize = 2 * 1024 * 1024;
-
 /// The most of Harbor's text that is passed on, in characters.
 const LONGEST_MESSAGE: usize = 256;
-
-/// The requests the client makes, as metric labels and because the same status means different things to them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
-    /// Asks for the token that a login by form needs.
-    LoginToken,
-    Login,
-    CurrentUser,
-    SystemInfo,
-    Configurations,
-    ConfigurationsUpdate,
-    Catalogue,
-    ProjectGet,
-    ProjectList,
-    ProjectExists,
-    RobotList,
-    RobotGet,
-    RobotCreate,
-    RobotUpdate,
-    RobotRefresh,
-    RobotDelete,
-    Verify,
-}
-
-impl Call {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::LoginToken => "login_token",
-            Self::Login => "login",
-            Self::CurrentUser => "current_user",
-            Self::SystemInfo => "system_info",
-            Self::Configurations => "configurations",
-            Self::ConfigurationsUpdate => "configurations_update",
-            Self::Catalogue => "permissions",
-            Self::ProjectGet => "project_get",
-            Self::ProjectList => "project_list",
-            Self::ProjectExists => "project_exists",
-            Self::RobotList => "robot_list",
-            Self::RobotGet => "robot_get",
-            Self::RobotCreate => "robot_create",
-            Self::RobotUpdate => "robot_update",
-            Self::RobotRefresh => "robot_refresh",
-            Self::RobotDelete => "robot_delete",
-            Self::Verify => "verify",
-        }
-    }
-
-    /// The pair that Harbor asks for (measured on 2.12 to 2.16); empty where it takes more than a pair.
-    fn needs(self) -> &'static str {
-        match self {
-            Self::ProjectGet | Self::ProjectExists => "project:read",
-            Self::ProjectList => "project:list",
-            Self::RobotList => "robot:list",
-            Self::RobotGet => "robot:read",
-            Self::RobotCreate => "robot:create",
-            Self::RobotDelete => "robot:delete",
-            Self::RobotUpdate | Self::RobotRefresh => "project:update",
-            Self::LoginToken
-            | Self::Login
-            | Self::CurrentUser
-            | Self::SystemInfo
-            | Self::Configurations
-            | Self::ConfigurationsUpdate
-            | Self::Catalogue
-            | Self::Verify => "",
-        }
-    }
-
-    /// Whether it changes something in Harbor.
-    pub(super) fn is_write(self) -> bool {
-        matches!(
-            self,
-            Self::ConfigurationsUpdate | Self::RobotCreate | Self::RobotUpdate | Self::RobotRefresh | Self::RobotDelete
-        )
-    }
-
-    /// The most bytes of an answer that are read: lists, and a robot of the system with its permissions in thousands of
-    /// projects, take much more room than anything else. Refusals and the answers to changes are short.
-    pub(super) fn largest_answer(self, answered: bool) -> usize {
-        if answered && matches!(self, Self::RobotList | Self::RobotGet | Self::ProjectList) { LARGEST } else { SMALL }
-    }
-
-    /// Whether its answer shows that Harbor knows the caller. The others are also answered to nobody, with less in them.
-    pub(super) fn needs_login(self) -> bool {
-        !matches!(
-            self,
-            Self::LoginToken
-                | Self::Login
-                | Self::SystemInfo
-                | Self::ProjectGet
-                | Self::ProjectList
-                | Self::ProjectExists
-                | Self::Verify
-        )
-    }
-
-    /// Whether this status is an answer to the question and not a refusal.
-    pub(super) fn is_answered_by(self, status: StatusCode) -> bool {
-        status.is_success()
-            || match self {
-                // A robot has no user of its own.
-                Self::CurrentUser => status == StatusCode::PRECONDITION_FAILED,
-                Self::ProjectExists => status == StatusCode::NOT_FOUND,
-                Self::Verify => status == StatusCode::UNAUTHORIZED,
-                // Harbor refuses the first without a token; anything else may come where there is no login by form.
-                Self::LoginToken | Self::Login => !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS,
-                _ => false,
-            }
-    }
-}
 
 /// Harbor gives one reason, and a few where it validates a body.
 const MOST_ENTRIES: usize = 100;
@@ -167,8 +55,8 @@ pub(super) fn refusal(call: Call, status: StatusCode, body: &[u8], after: Option
         403 | 404 => odd(" without Harbor's error text"),
         409 => Error::Conflict,
         400 | 422 => invalid(call, &raw, message),
-        429 | 503 => Error::Busy { after },
-        500..=599 => Error::Server { status: status.as_u16() },
+        429 | 503 => Error::Busy(after),
+        500..=599 => Error::Server(status.as_u16()),
         _ => odd(""),
     }
 }
@@ -181,9 +69,9 @@ pub(super) fn is_csrf(error: &Error) -> bool {
 
 /// Of its settings Harbor only says who may not have them, but for where its environment fixes them all.
 fn forbidden(call: Call, message: String) -> Error {
-    let of_settings = matches!(call, Call::Configurations | Call::ConfigurationsUpdate);
+    let of_settings = matches!(call, Call::CONFIGURATIONS | Call::CONFIGURATIONS_UPDATE);
     let says_why = message.contains("CONFIG_OVERWRITE_JSON");
-    let needs = call.needs();
+    let needs = call.needs;
     let error = Error::Forbidden { needs, message };
     if !of_settings || says_why || is_csrf(&error) {
         return error;
@@ -196,20 +84,20 @@ fn denied(call: Call, raw: &str, message: String) -> Error {
         Error::ReadOnly
     } else if raw.contains("legacy robot") {
         Error::Legacy
-    } else if call == Call::RobotCreate && raw.contains("permission scope is invalid") {
-        Error::ScopeExceeded { message }
-    } else if call == Call::RobotCreate && raw == "denied" {
+    } else if call == Call::ROBOT_CREATE && raw.contains("permission scope is invalid") {
+        Error::ScopeExceeded(message)
+    } else if call == Call::ROBOT_CREATE && raw == "denied" {
         Error::LoginTooOld
     } else {
-        Error::Forbidden { needs: call.needs(), message }
+        Error::Forbidden { needs: call.needs, message }
     }
 }
 
 fn missing(call: Call, raw: &str, message: &str) -> Error {
     match message.strip_prefix("project ").and_then(|rest| rest.strip_suffix(" not found")) {
-        Some(project) => Error::ProjectNotFound { project: project.to_owned() },
+        Some(project) => Error::ProjectNotFound(project.to_owned()),
         // Harbor has it from 2.10 on.
-        None if call == Call::Catalogue => Error::NotFound,
+        None if call == Call::CATALOGUE => Error::NotFound,
         None if raw.starts_with("path ") => {
             Error::BadAnswer { what: "this Harbor does not have the robot API".into(), after_write: false }
         }
@@ -218,12 +106,12 @@ fn missing(call: Call, raw: &str, message: &str) -> Error {
 }
 
 fn invalid(call: Call, raw: &str, message: String) -> Error {
-    if call == Call::RobotUpdate && raw.contains("cannot update the level or name of robot") {
+    if call == Call::ROBOT_UPDATE && raw.contains("cannot update the level or name of robot") {
         return Error::Renamed;
     }
     match message.strip_prefix("bad request permission: ") {
-        Some(pair) => Error::PermissionUnknown { pair: pair.to_owned() },
-        None => Error::Invalid { message },
+        Some(pair) => Error::PermissionUnknown(pair.to_owned()),
+        None => Error::Invalid(message),
     }
 }
 
@@ -256,13 +144,13 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// A request that got no answer. Says nothing of the error's own text, which holds the URL.
 pub(super) fn no_answer(error: &reqwest::Error) -> Error {
     if error.is_builder() {
-        Error::Unreachable { what: "the request cannot be built" }
+        Error::Unreachable("the request cannot be built")
     } else if error.is_connect() {
-        Error::Unreachable { what: no_connection(error) }
+        Error::Unreachable(no_connection(error))
     } else if error.is_timeout() {
-        Error::NoAnswer { what: "timed out" }
+        Error::NoAnswer("timed out")
     } else {
-        Error::NoAnswer { what: "connection lost" }
+        Error::NoAnswer("connection lost")
     }
 }
 
@@ -295,17 +183,15 @@ fn no_connection(error: &reqwest::Error) -> &'static str {
 }
 
 fn no_trust(error: &rustls::Error) -> &'static str {
-    match error {
-        rustls::Error::InvalidCertificate(reason) => match reason {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate not valid yet",
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "certificate is for another host"
-            }
-            CertificateError::Revoked => "certificate revoked",
-            _ => "certificate not trusted",
-        },
-        _ => "TLS handshake failed",
+    let rustls::Error::InvalidCertificate(reason) = error else { return "TLS handshake failed" };
+    match reason {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "certificate expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "certificate not valid yet",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "certificate is for another host"
+        }
+        CertificateError::Revoked => "certificate revoked",
+        _ => "certificate not trusted",
     }
 }
 

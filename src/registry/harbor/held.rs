@@ -13,12 +13,10 @@ const MOST_SCOPES: usize = 5_000;
 const MOST_PAIRS_OF_A_SCOPE: usize = 512;
 /// Pairs of one robot, in all its scopes.
 const MOST_PAIRS: usize = 30_000;
-/// A resource, an action or an effect.
-const LONGEST_WORD: usize = 128;
-/// A project's name.
 const LONGEST_NAME: usize = 255;
+/// Words of Harbor, such as a level, a version or a resource.
+pub(super) const LONGEST_WORD: usize = 128;
 
-/// The permissions of a robot.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) permissions: Permissions,

@@ -15,7 +15,6 @@ use crate::registry::Error;
 /// However long a server wants to be left alone, it is asked once in so long whether it still does.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
-/// All limits of one client.
 #[derive(Debug)]
 pub(super) struct Limits {
     in_flight: Semaphore,
@@ -76,7 +75,7 @@ impl Limits {
     }
 
     fn check_hold(&self) -> Result<(), Error> {
-        self.held_for().map_or(Ok(()), |left| Err(Error::Busy { after: Some(left) }))
+        self.held_for().map_or(Ok(()), |left| Err(Error::Busy(Some(left))))
     }
 }
 
@@ -120,7 +119,6 @@ impl<K: Eq + Hash> Default for KeyedLocks<K> {
     }
 }
 
-/// Holds one key.
 #[derive(Debug)]
 pub(super) struct KeyedLock<'a, K: Eq + Hash> {
     locks: &'a KeyedLocks<K>,
@@ -174,7 +172,7 @@ mod tests {
         let limits = Limits::new(100, 4);
         limits.hold(Duration::from_secs(30));
         limits.hold(Duration::from_secs(3));
-        assert_eq!(limits.turn().await.err(), Some(Error::Busy { after: Some(Duration::from_secs(30)) }));
+        assert_eq!(limits.turn().await.err(), Some(Error::Busy(Some(Duration::from_secs(30)))));
         tokio::time::sleep(Duration::from_secs(31)).await;
         assert!(limits.turn().await.is_ok());
         assert_eq!(limits.held_for(), None);
@@ -207,7 +205,7 @@ mod tests {
         tokio::task::yield_now().await;
         limits.hold(Duration::from_secs(5));
         drop(first);
-        assert!(matches!(second.await.unwrap(), Err(Error::Busy { .. })));
+        assert!(matches!(second.await.unwrap(), Err(Error::Busy(_))));
     }
 
     #[tokio::test]

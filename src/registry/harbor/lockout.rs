@@ -25,7 +25,6 @@ const PACE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 /// The refusals since the login last worked.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    /// The login worked before.
     worked: bool,
     /// Harbor looked at the password and found it wrong.
     found_wrong: bool,
@@ -54,17 +53,13 @@ impl Refusals {
             Duration::try_from_secs_f64(mean.as_secs_f64() * rand::random_range(0.5..1.5)).unwrap_or(mean)
         };
         self.last = Some((deadline::after(now, wait), self.found_wrong));
-        if self.found_wrong { Error::Unauthorized } else { Error::LoginLocked { after: wait } }
+        if self.found_wrong { Error::Unauthorized } else { Error::LoginLocked(wait) }
     }
 
     /// The last verdict while it is too soon for another try.
     pub(super) fn too_soon(&self, now: Instant) -> Option<Error> {
         let (until, wrong) = self.last.filter(|(until, _)| now < *until)?;
-        Some(if wrong {
-            Error::Unauthorized
-        } else {
-            Error::LoginLocked { after: until.saturating_duration_since(now) }
-        })
+        Some(if wrong { Error::Unauthorized } else { Error::LoginLocked(until.saturating_duration_since(now)) })
     }
 
     /// Whether the password was right before and is not known to be wrong: then a try at a locked name can be followed
@@ -83,9 +78,9 @@ mod tests {
     #[test]
     fn a_quick_refusal_is_a_lock_and_a_slow_one_a_wrong_password() {
         let (mut refusals, now) = (Refusals::default(), Instant::now());
-        let Error::LoginLocked { after } = refusals.judge(QUICK, now) else { panic!() };
+        let Error::LoginLocked(after) = refusals.judge(QUICK, now) else { panic!() };
         assert!(after >= PACE[0] / 2 && after <= PACE[0] * 2);
-        assert!(matches!(refusals.too_soon(now), Some(Error::LoginLocked { .. })));
+        assert!(matches!(refusals.too_soon(now), Some(Error::LoginLocked(_))));
         assert_eq!(refusals.too_soon(now + after), None);
         let later = now + Duration::from_secs(2);
         assert_eq!(refusals.judge(SLEEP, later), Error::Unauthorized);
@@ -104,11 +99,11 @@ mod tests {
         old.forget();
         assert!(old.is_believed() && !new.is_believed());
         for seconds in [0, 5, 10, 20, 29] {
-            assert!(matches!(new.judge(QUICK, now + Duration::from_secs(seconds)), Error::LoginLocked { .. }));
+            assert!(matches!(new.judge(QUICK, now + Duration::from_secs(seconds)), Error::LoginLocked(_)));
         }
         assert_eq!(new.judge(QUICK, now + PATIENCE), Error::Unauthorized);
         for hour in 0..100 {
-            let Error::LoginLocked { after } = old.judge(QUICK, now + Duration::from_hours(hour)) else { panic!() };
+            let Error::LoginLocked(after) = old.judge(QUICK, now + Duration::from_hours(hour)) else { panic!() };
             assert!(after <= Duration::from_secs(6), "it goes on trying");
         }
     }

@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
+use super::call::Call;
 use super::credential::{Handed, Session, Shown};
-use super::failure::Call;
 use super::lockout::Refusals;
 use super::wire::{Request, Wire};
 use crate::deadline;
@@ -59,14 +59,13 @@ impl Pass {
     }
 }
 
-/// What a request carries.
 pub(super) enum Carried {
     Basic,
     Session(Arc<Pass>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Unknown,
     Person,
     Robot,
@@ -97,12 +96,8 @@ impl Door {
         Self { username, state: Mutex::new(state), opening: AsyncMutex::default() }
     }
 
-    pub(super) fn is_a_robot(&self) {
-        self.state().kind = Kind::Robot;
-    }
-
-    pub(super) fn is_a_person(&self) {
-        self.state().kind = Kind::Person;
+    pub(super) fn belongs_to(&self, kind: Kind) {
+        self.state().kind = kind;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,8 +115,8 @@ impl Door {
         }
         // Nothing of the request itself was sent, whatever becomes of the login.
         self.open(wire).await.map_err(|error| match error {
-            Error::NoAnswer { what } => Error::Unreachable { what },
-            Error::Server { status } => {
+            Error::NoAnswer(what) => Error::Unreachable(what),
+            Error::Server(status) => {
                 Error::BadAnswer { what: format!("status {status} to the login"), after_write: false }
             }
             other => other,
@@ -141,7 +136,7 @@ impl Door {
             return Err(error);
         }
         // Without a token Harbor looks at nothing else, so the password stays here for now.
-        let (_, handed, _) = step(wire, Call::LoginToken, String::new(), None).await?;
+        let (_, handed, _) = step(wire, Call::LOGIN_TOKEN, String::new(), None).await?;
         let Some(begun) = Session::begun(handed) else {
             return Ok(self.without_form("it hands out no token for it"));
         };
@@ -151,7 +146,7 @@ impl Door {
             .finish();
         let (begun_at, mut tries) = (Instant::now(), 1);
         loop {
-            let (status, handed, took) = step(wire, Call::Login, form.clone(), Some(&begun)).await?;
+            let (status, handed, took) = step(wire, Call::LOGIN, form.clone(), Some(&begun)).await?;
             match status {
                 StatusCode::OK => {
                     let session = begun.with(handed);
@@ -224,7 +219,7 @@ impl Door {
     pub(super) fn judge<T>(&self, call: Call, result: Result<T, Error>, took: Duration) -> Result<T, Error> {
         let mut state = self.state();
         match &result {
-            Ok(_) if call.needs_login() => state.refusals.forget(),
+            Ok(_) if call.needs_login => state.refusals.forget(),
             Err(Error::Unauthorized) if state.kind != Kind::Robot => {
                 // If anything helps at a locked name, a session does.
                 state.basic_until = None;
@@ -243,7 +238,7 @@ async fn step(
     form: String,
     begun: Option<&Session>,
 ) -> Result<(StatusCode, Handed, Duration), Error> {
-    let request = Request::new(call, Method::POST, "/c/login").form(form);
+    let request = Request::new(call, "/c/login").form(form);
     let tried = wire.attempt(&request, begun.map_or(Shown::Nothing, Shown::Session)).await?;
     Ok((tried.result?.status, tried.handed, tried.took))
 }

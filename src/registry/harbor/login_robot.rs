@@ -19,7 +19,7 @@ impl Client {
         let (home, names) = addresses(login, prefix.as_deref());
         match self.find(&home, &names).await {
             Ok(robots) => Ok(robots.into_iter().find(|robot| robot.name == login)),
-            Err(Error::Forbidden { .. } | Error::ProjectNotFound { .. } | Error::CannotListProjects { .. }) => Ok(None),
+            Err(Error::Forbidden { .. } | Error::ProjectNotFound(_) | Error::CannotListProjects(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

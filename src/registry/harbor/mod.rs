@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod answer_properties;
 mod bounded;
+mod call;
 mod client;
 mod clock;
 mod config;

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
 use serde::de::DeserializeOwned;
 
-use super::failure::Call;
+use super::call::Call;
 use super::transport::Transport;
 use super::wire::{Request, TOO_LARGE};
 use crate::registry::Error;
@@ -42,7 +41,6 @@ pub(super) struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// The rows, if they are all.
     pub(super) fn all(self) -> Result<Vec<T>, Error> {
         match self.rest {
             None => Ok(self.rows),
@@ -84,7 +82,7 @@ impl Transport {
             let mut first_total = None;
             for page in 1..=list.most_pages {
                 let query = format!("{}&page={page}&page_size={size}", list.query);
-                let reply = self.send(&Request::new(list.call, Method::GET, list.path).query(query)).await?;
+                let reply = self.send(&Request::new(list.call, list.path).query(query)).await?;
                 let shrank = reply.total.zip(first_total).is_some_and(|(now, first)| now < first);
                 if shrank && tries < LIST_TRIES {
                     tries += 1;

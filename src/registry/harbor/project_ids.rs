@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::limits::KeyedLocks;
 
-/// Ids that are remembered at most.
 const MOST_KNOWN: usize = 10_000;
 
 /// Ids by name. A name keeps its id until the project is deleted and made again.

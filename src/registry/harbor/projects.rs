@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 
+use super::call::Call;
 use super::client::Client;
-use super::failure::Call;
 use super::names;
 use super::paging::{List, Listed, MOST_PAGES};
 use super::project_ids::Known;
@@ -65,7 +65,7 @@ impl Client {
     }
 
     async fn ask_for_project(&self, project: &str) -> Result<i64, Error> {
-        let not_found = || Error::ProjectNotFound { project: project.to_owned() };
+        let not_found = || Error::ProjectNotFound(project.to_owned());
         if !names::possible(project) {
             return Err(not_found());
         }
@@ -73,9 +73,7 @@ impl Client {
             // Whoever may not read a project gets 403 for it, existing or not.
             Err(Error::Forbidden { .. }) => match self.project_in_list(project).await? {
                 Some(id) => Ok(id),
-                None if self.finds_project(project).await? => {
-                    Err(Error::CannotListProjects { project: project.to_owned() })
-                }
+                None if self.finds_project(project).await? => Err(Error::CannotListProjects(project.to_owned())),
                 None => Err(not_found()),
             },
             Err(Error::NotFound) => Err(not_found()),
@@ -85,7 +83,7 @@ impl Client {
 
     async fn project_by_name(&self, project: &str) -> Result<i64, Error> {
         let path = format!("{PROJECTS}/{project}");
-        let reply = self.transport.send(&Request::new(Call::ProjectGet, Method::GET, path).by_name()).await?;
+        let reply = self.transport.send(&Request::new(Call::PROJECT_GET, path)).await?;
         let row: ProjectRow = reply.json()?;
         if row.name.0 == project { Ok(row.project_id) } else { Err(reply.bad("another project than asked for")) }
     }
@@ -93,7 +91,7 @@ impl Client {
     /// Robots see the projects of their permissions in the list even if they may not read one by name.
     async fn project_in_list(&self, project: &str) -> Result<Option<i64>, Error> {
         let query = format!("q={}&page_size={PAGE}&with_detail=false", names::encode(&format!("name={project}")));
-        match self.transport.send(&Request::new(Call::ProjectList, Method::GET, PROJECTS).query(query)).await {
+        match self.transport.send(&Request::new(Call::PROJECT_LIST, PROJECTS).query(query)).await {
             Err(Error::Forbidden { .. }) => Ok(None),
             reply => {
                 let mut found = None;
@@ -108,18 +106,13 @@ impl Client {
         }
     }
 
-    /// The names of all projects that the login sees, at most 32,000. That is not all there are, nor all it has rights
-    /// in (contract `33-projects`): administrators see all; other persons those they are members of and the public ones;
-    /// robots those that their permissions name and the public ones, also of others, or all if they hold a permission on
-    /// all projects (`*`) or `project:list` of the system.
+    /// The names of all projects that the login sees, at most 32,000: not all there are, nor all it has rights in (contract
+    /// `33-projects`). One that is made, and rarely another, may be missing if many are deleted meanwhile: ask
+    /// [`Self::project_exists`] before acting on an absence.
     ///
-    /// A project made while the list is read may be missing. So may, rarely, another one where many are deleted at that
-    /// time: ask [`Self::project_exists`] before acting on an absence.
-    ///
-    /// Harbor answers the list to nobody as well, with the public projects alone, so a login that it no longer accepts
-    /// would make all others vanish: it is shown to be accepted before (which also gives a person a session, whose loss
-    /// shows in each answer) and after. What remains is a person's Basic, where there is no login by form, during one of
-    /// the 1.5 s in which somebody else's wrong password locks the name.
+    /// Harbor answers the list to nobody as well, with the public projects alone, so the login is shown to be accepted
+    /// before and after. What remains is a person's Basic, where there is no login by form, during one of the 1.5 s in
+    /// which somebody else's wrong password locks the name.
     ///
     /// # Errors
     /// [`Error::ListTooLong`] if there are more; [`Error::Unauthorized`] if the login is not accepted.
@@ -134,7 +127,7 @@ impl Client {
     /// this list, and Harbor sorts by name instead.
     async fn read_projects(&self, most_pages: usize) -> Result<Listed<String>, Error> {
         let query = "with_detail=false&sort=project_id".to_owned();
-        let list = List { call: Call::ProjectList, path: PROJECTS, query, what: "projects", most_pages };
+        let list = List { call: Call::PROJECT_LIST, path: PROJECTS, query, what: "projects", most_pages };
         let (count, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let take = |row: ProjectRow| {
             let name = row.name.0;
@@ -163,7 +156,7 @@ impl Client {
         }
         match self.project_by_name(project).await {
             // To whoever may not read a project it is refused, existing or not: then the first answer counts.
-            Err(Error::ProjectNotFound { .. } | Error::NotFound | Error::Forbidden { .. }) => Ok(false),
+            Err(Error::ProjectNotFound(_) | Error::NotFound | Error::Forbidden { .. }) => Ok(false),
             reply => reply.map(|_| true),
         }
     }
@@ -171,7 +164,7 @@ impl Client {
     /// The one question that Harbor answers to every login.
     async fn finds_project(&self, project: &str) -> Result<bool, Error> {
         let query = format!("project_name={}", names::encode(project));
-        let request = Request::new(Call::ProjectExists, Method::HEAD, PROJECTS).query(query);
+        let request = Request::new(Call::PROJECT_EXISTS, PROJECTS).query(query);
         Ok(self.transport.send(&request).await?.status != StatusCode::NOT_FOUND)
     }
 }

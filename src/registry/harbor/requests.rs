@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::robot::{Home, Lifetime, Permissions, Scope};
-use crate::registry::{NewRobot, RobotUpdate};
+use crate::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
+use crate::registry::NewRobot;
 
 /// The body of PATCH.
 #[derive(Serialize)]
@@ -57,7 +57,7 @@ impl<'a> RobotBody<'a> {
 
     /// For PUT. Every field is written out: Harbor decodes the body over the old permissions, and an absent `effect` or
     /// `namespace` keeps the value of whichever group stood there before.
-    pub(super) fn update(robot: &'a RobotUpdate) -> Self {
+    pub(super) fn update(robot: &'a Robot) -> Self {
         Self {
             name: &robot.name,
             description: &robot.description,
@@ -120,13 +120,14 @@ mod tests {
             (Scope::Project("b".into()), AccessSet::from([pair("tag:list"), pair("repository:push")])),
             (Scope::System, AccessSet::from([pair("robot:read")])),
         ]);
-        let update = RobotUpdate {
+        let update = Robot {
             home: Home::System,
             name: "robot$x".into(),
             description: String::new(),
             lifetime: Lifetime::Never,
             disabled: false,
             permissions: permissions.clone(),
+            ..crate::domain::fixtures::robot(crate::domain::slots::Slot::A, 0)
         };
         let with = |resource: &str, action: &str| json!({"resource": resource, "action": action, "effect": "allow"});
         let want = json!({"name": "robot$x", "description": "", "level": "system", "duration": -1, "disable": false,

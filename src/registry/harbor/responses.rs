@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use super::bounded::{Few, Text};
-use super::held::Held;
+use super::held::{Held, LONGEST_WORD};
 use super::names;
 use super::paging::Row;
 use crate::api::RegistryTime;
@@ -17,8 +17,6 @@ use crate::registry::{Catalogue, CreatedRobot};
 const LONGEST_NAME: usize = 640;
 /// Harbor keeps 1,024 characters of a description.
 const LONGEST_DESCRIPTION: usize = 4096;
-/// Words of Harbor, such as a level, a version or a resource.
-const LONGEST_WORD: usize = 128;
 /// `host:port`.
 const LONGEST_HOST: usize = 300;
 /// Harbor draws 32 characters, and takes at most 128.

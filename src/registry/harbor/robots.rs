@@ -4,18 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::call::Call;
 use super::client::Client;
-use super::failure::Call;
 use super::names;
 use super::paging::{List, MOST_PAGES, Row as _, Take};
 use super::requests::{RefreshBody, RobotBody};
 use super::responses::{CreatedRow, Origin, RefreshedRow, RobotRow};
 use super::wire::{Reply, Request};
 use crate::domain::robot::{Home, Robot};
-use crate::registry::{CreatedRobot, Digest, Error, NewRobot, Reduce, RobotUpdate};
+use crate::registry::{CreatedRobot, Digest, Error, NewRobot, Reduce};
 
 const ROBOTS: &str = "/api/v2.0/robots";
 
@@ -115,7 +114,7 @@ impl Client {
         let q = q.map(|q| format!("q={q}&")).unwrap_or_default();
         let query = format!("{q}sort=id");
         let list =
-            List { call: Call::RobotList, path: ROBOTS, query, what: "robots in one place", most_pages: MOST_PAGES };
+            List { call: Call::ROBOT_LIST, path: ROBOTS, query, what: "robots in one place", most_pages: MOST_PAGES };
         self.transport.list(&list, take).await?.all()
     }
 
@@ -149,11 +148,10 @@ impl Client {
     /// # Errors
     /// [`Error::Forbidden`] if the login may not read it.
     pub async fn get(&self, id: i64) -> Result<Option<Robot>, Error> {
-        let reply =
-            match self.transport.send(&Request::new(Call::RobotGet, Method::GET, format!("{ROBOTS}/{id}"))).await {
-                Err(Error::NotFound) => return Ok(None),
-                reply => reply?,
-            };
+        let reply = match self.transport.send(&of_robot(Call::ROBOT_GET, id)).await {
+            Err(Error::NotFound) => return Ok(None),
+            reply => reply?,
+        };
         let row: RobotRow = reply.json()?;
         if row.id() != id {
             return Err(reply.bad("another robot than asked for"));
@@ -167,7 +165,7 @@ impl Client {
     /// [`Error::Conflict`] if the name is taken, and what else keeps Harbor from making it.
     pub async fn create(&self, robot: &NewRobot) -> Result<CreatedRobot, Error> {
         let reply = match self.post_in_either_style(robot).await {
-            Err(error @ (Error::Conflict | Error::ProjectNotFound { .. })) => {
+            Err(error @ (Error::Conflict | Error::ProjectNotFound(_))) => {
                 // The caller looks again, and shall not be shown the empty list of a deleted project.
                 if let Home::Project(project) = &robot.home {
                     self.projects.forget(project);
@@ -186,16 +184,16 @@ impl Client {
 
     /// A robot login may hold its pairs with the other text of `effect`, which Harbor compares literally.
     async fn post_in_either_style(&self, robot: &NewRobot) -> Result<Reply, Error> {
-        let says_allow = self.says_allow();
+        let says_allow = self.says_allow.load(Ordering::Relaxed);
         let first = self.post(robot, says_allow).await;
-        if !matches!(first, Err(Error::ScopeExceeded { .. })) {
+        if !matches!(first, Err(Error::ScopeExceeded(_))) {
             return first;
         }
         match self.post(robot, !says_allow).await {
-            Err(Error::ScopeExceeded { .. }) => first,
+            Err(Error::ScopeExceeded(_)) => first,
             second => {
                 if second.is_ok() {
-                    self.learn_effect(!says_allow);
+                    self.says_allow.store(!says_allow, Ordering::Relaxed);
                 }
                 second
             }
@@ -204,16 +202,17 @@ impl Client {
 
     async fn post(&self, robot: &NewRobot, says_allow: bool) -> Result<Reply, Error> {
         let body = RobotBody::create(robot, says_allow.then_some("allow"));
-        self.insist(&Request::new(Call::RobotCreate, Method::POST, ROBOTS).json(&body)).await
+        self.insist(&Request::new(Call::ROBOT_CREATE, ROBOTS).json(&body)).await
     }
 
-    /// Replaces description, lifetime, disable and permissions (PUT).
+    /// Replaces description, lifetime, disable and permissions (PUT) by what `robot` has. Its name must be the present full
+    /// one, and its permissions not empty; a lifetime equal to the stored one leaves the expiry as it is.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such robot, [`Error::Renamed`] if it has another name than the update says.
-    pub async fn update(&self, id: i64, robot: &RobotUpdate) -> Result<(), Error> {
-        let _alone = self.locks.lock(id).await;
-        let request = Request::new(Call::RobotUpdate, Method::PUT, format!("{ROBOTS}/{id}"));
+    /// [`Error::NotFound`] if there is no such robot, [`Error::Renamed`] if it has another name.
+    pub async fn update(&self, robot: &Robot) -> Result<(), Error> {
+        let _alone = self.locks.lock(robot.id).await;
+        let request = of_robot(Call::ROBOT_UPDATE, robot.id);
         self.insist(&request.json(&RobotBody::update(robot))).await?.empty()
     }
 
@@ -224,7 +223,7 @@ impl Client {
     pub async fn refresh(&self, id: i64, chosen: Option<SecretString>) -> Result<SecretString, Error> {
         let _alone = self.locks.lock(id).await;
         let body = RefreshBody { secret: chosen.as_ref().map(ExposeSecret::expose_secret) };
-        let request = Request::new(Call::RobotRefresh, Method::PATCH, format!("{ROBOTS}/{id}"));
+        let request = of_robot(Call::ROBOT_REFRESH, id);
         let reply = self.transport.send(&request.json(&body).carrying(chosen.as_ref())).await?;
         let answer: RefreshedRow = reply.json()?;
         answer.secret().or(chosen).ok_or_else(|| reply.bad("no secret that can be used"))
@@ -236,7 +235,7 @@ impl Client {
     /// [`Error::Undeletable`] for a robot without permissions.
     pub async fn delete(&self, id: i64) -> Result<(), Error> {
         let _alone = self.locks.lock(id).await;
-        let request = Request::new(Call::RobotDelete, Method::DELETE, format!("{ROBOTS}/{id}"));
+        let request = of_robot(Call::ROBOT_DELETE, id);
         match self.transport.send(&request).await {
             // A robot without any permission answers 404 to DELETE and stays.
             Err(Error::NotFound) => match self.get(id).await? {
@@ -252,7 +251,7 @@ impl Client {
     async fn insist(&self, request: &Request<'_>) -> Result<Reply, Error> {
         for _ in 0..MORE_TRIES {
             match self.transport.send(request).await {
-                Err(Error::Server { status: 500 }) => {
+                Err(Error::Server(500)) => {
                     tokio::time::sleep(Duration::from_millis(rand::random_range(50..=400))).await;
                 }
                 reply => return reply,
@@ -262,10 +261,14 @@ impl Client {
     }
 }
 
+fn of_robot(call: Call, id: i64) -> Request<'static> {
+    Request::new(call, format!("{ROBOTS}/{id}"))
+}
+
 fn calls_project_in_doubt(error: &Error) -> bool {
     match error {
         // An id that Harbor takes for none was never a project's.
-        Error::Forbidden { .. } | Error::NotFound | Error::Invalid { .. } => true,
+        Error::Forbidden { .. } | Error::NotFound | Error::Invalid(_) => true,
         Error::BadAnswer { what, .. } => what == OTHER_PROJECT,
         _ => false,
     }

@@ -1,11 +1,13 @@
 //! What Harbor says of itself, of our login, and of a robot's credential.
 
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use secrecy::SecretString;
 
 use super::bounded::Text;
+use super::call::Call;
 use super::client::Client;
-use super::failure::Call;
+use super::credential::Shown;
+use super::login::Kind;
 use super::responses::{CatalogueRow, SystemInfoRow, TokenRow, UserRow};
 use super::wire::Request;
 use crate::registry::{Catalogue, Error, LoginKind, ServerInfo};
@@ -19,7 +21,7 @@ impl Client {
     pub async fn info(&self) -> Result<ServerInfo, Error> {
         self.transport.wire.limits.ask_again();
         let login = self.login_kind().await?;
-        let request = Request::new(Call::SystemInfo, Method::GET, "/api/v2.0/systeminfo");
+        let request = Request::new(Call::SYSTEM_INFO, "/api/v2.0/systeminfo");
         let info: SystemInfoRow = self.transport.send(&request).await?.json()?;
         if login == LoginKind::Administrator {
             match self.settings().await {
@@ -41,20 +43,21 @@ impl Client {
     /// # Errors
     /// If there is no such answer.
     pub async fn is_harbor(&self) -> Result<bool, Error> {
-        let request = Request::new(Call::SystemInfo, Method::GET, "/api/v2.0/systeminfo");
-        let info: SystemInfoRow = self.transport.send_as_nobody(&request).await?.json()?;
+        let request = Request::new(Call::SYSTEM_INFO, "/api/v2.0/systeminfo");
+        let tried = self.transport.wire.attempt(&request, Shown::Nothing).await?;
+        let info: SystemInfoRow = tried.result?.json()?;
         Ok(info.auth_mode.is_some())
     }
 
     pub(super) async fn login_kind(&self) -> Result<LoginKind, Error> {
-        let request = Request::new(Call::CurrentUser, Method::GET, "/api/v2.0/users/current");
+        let request = Request::new(Call::CURRENT_USER, "/api/v2.0/users/current");
         let reply = self.transport.send(&request).await?;
         if reply.status == StatusCode::PRECONDITION_FAILED {
-            self.transport.door.is_a_robot();
+            self.transport.door.belongs_to(Kind::Robot);
             return Ok(LoginKind::Robot);
         }
         let user: UserRow = reply.json()?;
-        self.transport.door.is_a_person();
+        self.transport.door.belongs_to(Kind::Person);
         Ok(if user.sysadmin_flag { LoginKind::Administrator } else { LoginKind::User })
     }
 
@@ -64,7 +67,7 @@ impl Client {
     /// # Errors
     /// If Harbor does not answer or accept the login.
     pub async fn catalogue(&self) -> Result<Option<Catalogue>, Error> {
-        let request = Request::new(Call::Catalogue, Method::GET, "/api/v2.0/permissions");
+        let request = Request::new(Call::CATALOGUE, "/api/v2.0/permissions");
         match self.transport.send(&request).await {
             Err(Error::Forbidden { .. } | Error::NotFound) => Ok(None),
             // 2.16 says this to strangers alone. Should a version say it to a login that it else accepts, it means no.
@@ -79,9 +82,8 @@ impl Client {
     /// # Errors
     /// If Harbor answers neither 200 nor 401.
     pub async fn verify(&self, name: &str, secret: &SecretString) -> Result<bool, Error> {
-        let request = Request::new(Call::Verify, Method::GET, "/service/token")
-            .query("service=harbor-registry".into())
-            .login(name, secret);
+        let request =
+            Request::new(Call::VERIFY, "/service/token").query("service=harbor-registry".into()).login(name, secret);
         let reply = self.transport.send(&request).await?;
         if reply.status == StatusCode::UNAUTHORIZED {
             return Ok(false);

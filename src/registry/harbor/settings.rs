@@ -1,11 +1,10 @@
 //! Harbor's settings that concern robots, `/configurations`: read and changed by system administrators only.
 
-use reqwest::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::bounded::Scalar;
+use super::call::Call;
 use super::client::Client;
-use super::failure::Call;
 use super::wire::Request;
 use crate::registry::{Error, Settings};
 
@@ -29,15 +28,6 @@ struct SettingRow {
     editable: Option<bool>,
 }
 
-/// The body of PUT, which leaves alone what is not in it.
-#[derive(Serialize)]
-struct ChangeBody<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    robot_name_prefix: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    robot_token_duration: Option<i64>,
-}
-
 impl From<ConfigurationsRow> for Settings {
     fn from(row: ConfigurationsRow) -> Self {
         let (prefix, duration) = (row.robot_name_prefix, row.robot_token_duration);
@@ -58,13 +48,13 @@ impl Client {
     /// # Errors
     /// [`Error::Forbidden`] unless the login is a system administrator's; a robot's never is.
     pub async fn settings(&self) -> Result<Settings, Error> {
-        let request = Request::new(Call::Configurations, Method::GET, CONFIGURATIONS);
+        let request = Request::new(Call::CONFIGURATIONS, CONFIGURATIONS);
         let settings = Settings::from(self.transport.send(&request).await?.json::<ConfigurationsRow>()?);
         self.learn_prefix(settings.robot_name_prefix.as_deref());
         Ok(settings)
     }
 
-    /// Changes those settings that are given.
+    /// Changes those settings that are given, and leaves the others alone.
     ///
     /// # Errors
     /// [`Error::Forbidden`] unless the login is a system administrator's, or if they are fixed; [`Error::Invalid`] for a
@@ -74,8 +64,7 @@ impl Client {
         if prefix.is_none() && change.robot_token_duration.is_none() {
             return Ok(());
         }
-        let body = ChangeBody { robot_name_prefix: prefix, robot_token_duration: change.robot_token_duration };
-        let request = Request::new(Call::ConfigurationsUpdate, Method::PUT, CONFIGURATIONS).json(&body);
+        let request = Request::new(Call::CONFIGURATIONS_UPDATE, CONFIGURATIONS).json(change);
         self.transport.send(&request).await?.empty()?;
         match prefix {
             // Harbor trims it from 2.16 on, and did not before.

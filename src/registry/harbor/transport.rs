@@ -1,10 +1,11 @@
 //! Sends a request as our login: what it carries, and what its answer tells of that. A session that Harbor no longer
 //! knows is opened anew, and the request sent once more.
 
+use super::call::Call;
 use super::config::Config;
 use super::config_error::ConfigError;
 use super::credential::Shown;
-use super::failure::{self, Call};
+use super::failure;
 use super::login::{Carried, Door, Pass};
 use super::wire::{Reply, Request, Try, Wire};
 use crate::registry::Error;
@@ -21,7 +22,6 @@ impl Transport {
         Ok(Self { wire: Wire::new(config)?, door })
     }
 
-    /// Waits for its turn, sends, reads the answer.
     pub(super) async fn send(&self, request: &Request<'_>) -> Result<Reply, Error> {
         if let Some(login) = &request.login {
             return self.wire.attempt(request, Shown::Basic(login)).await?.result;
@@ -37,17 +37,12 @@ impl Transport {
             };
             let tried = self.wire.attempt(request, Shown::Session(&pass.session)).await?;
             let disowned = disowns(&tried, request.call, &pass);
-            let accepted = !disowned && tried.result.is_ok() && request.call.needs_login();
+            let accepted = !disowned && tried.result.is_ok() && request.call.needs_login;
             self.door.settle(&pass, tried.handed, disowned, accepted);
             if !disowned {
                 return tried.result;
             }
         }
-    }
-
-    /// The same without any login.
-    pub(super) async fn send_as_nobody(&self, request: &Request<'_>) -> Result<Reply, Error> {
-        self.wire.attempt(request, Shown::Nothing).await?.result
     }
 }
 
@@ -57,6 +52,6 @@ fn disowns(tried: &Try, call: Call, pass: &Pass) -> bool {
     match &tried.result {
         Err(Error::Unauthorized) => true,
         Err(error) => failure::is_csrf(error),
-        Ok(_) => !pass.is_new() && !call.needs_login() && pass.session.is_replaced_by(&tried.handed),
+        Ok(_) => !pass.is_new() && !call.needs_login && pass.session.is_replaced_by(&tried.handed),
     }
 }

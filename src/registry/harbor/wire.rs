@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
 use super::bounded::{self, Failed, OVER};
+use super::call::{Call, LARGEST};
 use super::clock::{Offset, http_date};
 use super::config::{Carrier, Clock, Config, Observer, http_client};
 use super::config_error::ConfigError;
 use super::credential::{Basic, Handed, Shown};
-use super::failure::{self, Call, LARGEST};
+use super::failure;
 use super::limits::Limits;
 use super::room::{LONGEST_TURN, OwnRoom, SMALL, Turn};
 use crate::deadline;
@@ -27,27 +28,21 @@ pub(super) const TOO_LARGE: &str = "an answer over 2 MiB";
 /// … over [`SMALL`].
 const NOT_SMALL: &str = "an answer over 64 KiB";
 
-/// One request.
 pub(super) struct Request<'a> {
     pub(super) call: Call,
-    method: Method,
     path: String,
     /// Encoded.
     query: Option<String>,
     body: Option<(&'static str, Vec<u8>)>,
-    /// For paths with a project's name, which Harbor else takes for an id when it is all digits.
-    by_name: bool,
     /// Another login than the client's own.
     pub(super) login: Option<Basic>,
-    /// A secret in the body.
     secret: Option<&'a SecretString>,
 }
 
 impl<'a> Request<'a> {
     /// A request to `path` (absolute, encoded).
-    pub(super) fn new(call: Call, method: Method, path: impl Into<String>) -> Self {
-        let path = path.into();
-        Self { call, method, path, query: None, body: None, by_name: false, login: None, secret: None }
+    pub(super) fn new(call: Call, path: impl Into<String>) -> Self {
+        Self { call, path: path.into(), query: None, body: None, login: None, secret: None }
     }
 
     pub(super) fn query(self, query: String) -> Self {
@@ -61,11 +56,6 @@ impl<'a> Request<'a> {
 
     pub(super) fn form(self, body: String) -> Self {
         Self { body: Some(("application/x-www-form-urlencoded", body.into_bytes())), ..self }
-    }
-
-    /// With `X-Is-Resource-Name`.
-    pub(super) fn by_name(self) -> Self {
-        Self { by_name: true, ..self }
     }
 
     pub(super) fn login(self, username: &str, password: &SecretString) -> Self {
@@ -90,7 +80,6 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON of the expected shape.
     pub(super) fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| self.misshapen(&error))
     }
@@ -135,7 +124,6 @@ pub(super) struct Try {
     pub(super) took: Duration,
 }
 
-/// Sends requests within the limits.
 pub(super) struct Wire {
     carrier: Arc<dyn Carrier>,
     base: Url,
@@ -147,7 +135,6 @@ pub(super) struct Wire {
     /// Rate, number in flight, and silence asked for.
     pub(super) limits: Limits,
     room: OwnRoom,
-    /// Harbor's clock against ours.
     pub(super) offset: Offset,
 }
 
@@ -185,14 +172,14 @@ impl Wire {
                 match self.gate.pass(exchange).await {
                     Ok(result) => result,
                     Err(Refusal::NotLeading) => Err(Error::NotLeading),
-                    Err(Refusal::TimedOut) => Err(Error::NoAnswer { what: "timed out" }),
+                    Err(Refusal::TimedOut) => Err(Error::NoAnswer("timed out")),
                 }
             } else {
                 exchange.await
             };
             let took = started.elapsed();
             if let Some(observer) = &self.observer {
-                observer(request.call.name(), result.as_ref().map_or_else(Error::reason, |_| "ok"), took);
+                observer(request.call.name, result.as_ref().map_or_else(Error::reason, |_| "ok"), took);
             }
             if let Some(result) = result.transpose() {
                 return Ok(Try { result, handed, took });
@@ -216,11 +203,12 @@ impl Wire {
         url.set_path(&request.path);
         url.set_query(request.query.as_deref());
         let mut headers = HeaderMap::new();
-        shown.add_to(&mut headers, !matches!(request.method, Method::GET | Method::HEAD));
-        if request.by_name {
+        shown.add_to(&mut headers, !call.method.is_safe());
+        if call == Call::PROJECT_GET {
+            // Its path has the project's name, which Harbor else takes for an id when it is all digits.
             headers.insert("x-is-resource-name", HeaderValue::from_static("true"));
         }
-        let mut http = reqwest::Request::new(request.method.clone(), url);
+        let mut http = reqwest::Request::new(call.method.clone(), url);
         if let Some((kind, body)) = &request.body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             *http.body_mut() = Some(body.clone().into());
@@ -259,7 +247,7 @@ impl Wire {
             .chain(request.secret.map(ExposeSecret::expose_secret))
             .collect();
         let error = failure::refusal(call, status, &body, after, &secrets);
-        if let Error::Busy { after: Some(after) } = error {
+        if let Error::Busy(Some(after)) = error {
             self.limits.hold(after);
         }
         Err(error)
@@ -279,9 +267,9 @@ impl Wire {
         loop {
             let chunk = match until {
                 None => response.chunk().await,
-                Some(until) => tokio::time::timeout_at(until, response.chunk())
-                    .await
-                    .map_err(|_| Error::NoAnswer { what: "timed out" })?,
+                Some(until) => {
+                    tokio::time::timeout_at(until, response.chunk()).await.map_err(|_| Error::NoAnswer("timed out"))?
+                }
             };
             let Some(chunk) = chunk.map_err(|error| failure::no_answer(&error))? else {
                 return Ok(Some((body, turn)));

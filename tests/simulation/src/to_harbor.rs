@@ -41,13 +41,13 @@ pub struct ToHarbor {
     pub life: Arc<Life>,
 }
 
-const LOST: Error = Error::NoAnswer { what: "connection lost" };
+const LOST: Error = Error::NoAnswer("connection lost");
 
 impl Carrier for ToHarbor {
     fn carry(&self, request: Request) -> BoxFuture<'_, Result<Response, Error>> {
         Box::pin(self.life.while_it_lasts(async {
             let sent = timeout(LONGEST, self.send(request)).await;
-            sent.unwrap_or(Err(Error::NoAnswer { what: "timed out" }))
+            sent.unwrap_or(Err(Error::NoAnswer("timed out")))
         }))
     }
 }
@@ -56,14 +56,14 @@ impl ToHarbor {
     async fn send(&self, request: Request) -> Result<Response, Error> {
         let host = request.url().host_str().unwrap_or_default().to_owned();
         let Some(app) = self.harbors.get(&host).cloned() else {
-            return Err(Error::Unreachable { what: "name not resolved" });
+            return Err(Error::Unreachable("name not resolved"));
         };
         let is_write = !matches!(request.method().as_str(), "GET" | "HEAD") && !request.url().path().starts_with("/c/");
         let query = request.url().query().map(|query| format!("?{query}")).unwrap_or_default();
         let line = format!("{} {host} {} {}{query}", self.life.name(), request.method(), request.url().path());
         if self.life.is_cut_off() || self.network.is_away(known_as(&app)) {
             sleep(Duration::from_millis(500)).await;
-            return Err(Error::Unreachable { what: "no route to it" });
+            return Err(Error::Unreachable("no route to it"));
         }
         let fate = self.network.fate(Server::Harbor, &line, is_write);
         self.network.note(&line);

@@ -12,7 +12,7 @@ use crate::domain::robot::{Lifetime, Robot};
 use crate::domain::rotation;
 use crate::domain::slots::Slot;
 use crate::domain::update_right::SECOND_LOOK;
-use crate::registry::{self, CreatedRobot, NewRobot, RobotUpdate};
+use crate::registry::{self, CreatedRobot, NewRobot};
 
 impl Run<'_, '_> {
     pub(super) async fn create(&mut self, slot: Slot) -> Result<(), Trouble> {
@@ -37,30 +37,28 @@ impl Run<'_, '_> {
     pub(super) async fn update(&mut self, target: Target, purpose: Purpose) -> Result<(), Trouble> {
         let desired = &self.pass.desired;
         let robot = self.robot(target)?;
-        let as_is = RobotUpdate::from(robot.clone());
+        let as_is = robot.clone();
         let mut wish = match purpose {
-            Purpose::Disable => RobotUpdate { disabled: true, ..as_is.clone() },
-            Purpose::Retain => {
-                RobotUpdate { description: mark::write(&desired.text, &desired.identity, true), ..as_is.clone() }
-            }
-            Purpose::Align | Purpose::Renew | Purpose::Adopt => RobotUpdate {
+            Purpose::Disable => Robot { disabled: true, ..as_is },
+            Purpose::Retain => Robot { description: mark::write(&desired.text, &desired.identity, true), ..as_is },
+            Purpose::Align | Purpose::Renew | Purpose::Adopt => Robot {
                 description: desired.description(),
                 lifetime: self.lifetime(robot, purpose),
                 disabled: !desired.enabled,
                 permissions: desired.permissions.clone(),
-                ..as_is.clone()
+                ..as_is
             },
         };
         if wish.permissions.is_empty() {
             // Harbor refuses to write a robot without permissions, whatever else is changed.
             wish.permissions.clone_from(&desired.permissions);
         }
-        if purpose == Purpose::Renew && wish == as_is && !robot.foreign_effect {
+        if purpose == Purpose::Renew && wish == *robot && !robot.foreign_effect {
             // A robot that never expires and is as wished: a PUT would change nothing.
             return Ok(());
         }
         let (id, slot) = (robot.id, self.slot_of(target));
-        let result = self.client()?.update(id, &wish).await;
+        let result = self.client()?.update(&wish).await;
         self.after_update(result)?;
         self.written = slot;
         self.read_again(slot, id).await?;

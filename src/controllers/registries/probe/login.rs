@@ -54,7 +54,7 @@ async fn ask_who_we_are(ctx: &Arc<Context>, state: &Arc<ServedRegistry>) -> Resu
         Err(Error::Unauthorized) if same && known_wrong => return Err(refused(ctx, state, &Error::Unauthorized)),
         // Any server with logins refuses this one; who asks may know that of a Harbor only.
         Err(error) if state.is_tenants() && error.is_of_login() && !matches!(client.is_harbor().await, Ok(true)) => {
-            return Err(Trouble::from_error(state, &Error::Unreachable { what: "no Harbor answers there" }));
+            return Err(Trouble::from_error(state, &Error::Unreachable("no Harbor answers there")));
         }
         Err(Error::Unauthorized) => {}
         answer => return answer.map_err(|error| refused(ctx, state, &error)),

@@ -7,48 +7,53 @@ fn told(call: Call, status: u16, code: &str, message: &str) -> Error {
 
 #[test]
 fn each_refusal_of_harbor_has_its_meaning() {
-    use Call::{
-        Catalogue, Configurations, ConfigurationsUpdate, RobotCreate, RobotDelete, RobotGet, RobotList, RobotRefresh,
-        RobotUpdate,
-    };
     let scope = "permission scope is invalid. It must be equal to or more restrictive than the creator robot's permissions: robot$m";
     let fixed = "current config is init by env variable: CONFIG_OVERWRITE_JSON, it cannot be updated";
     let csrf = "CSRF token invalid";
     let text = |text: &str| text.to_owned();
     let cases = [
-        (told(RobotList, 401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
+        (told(Call::ROBOT_LIST, 401, "UNAUTHORIZED", "unauthorized"), Error::Unauthorized),
         (
-            told(RobotGet, 403, "FORBIDDEN", "forbidden"),
+            told(Call::ROBOT_GET, 403, "FORBIDDEN", "forbidden"),
             Error::Forbidden { needs: "robot:read", message: text("forbidden") },
         ),
-        (told(RobotCreate, 403, "DENIED", scope), Error::ScopeExceeded { message: text(scope) }),
-        (told(RobotUpdate, 403, "DENIED", scope), Error::Forbidden { needs: "project:update", message: text(scope) }),
-        (told(RobotCreate, 403, "DENIED", "denied"), Error::LoginTooOld),
-        (told(RobotUpdate, 403, "DENIED", "editing of legacy robot is not allowed"), Error::Legacy),
+        (told(Call::ROBOT_CREATE, 403, "DENIED", scope), Error::ScopeExceeded(text(scope))),
         (
-            told(RobotDelete, 403, "DENIED", "The system is in read only mode. Any modification is prohibited."),
+            told(Call::ROBOT_UPDATE, 403, "DENIED", scope),
+            Error::Forbidden { needs: "project:update", message: text(scope) },
+        ),
+        (told(Call::ROBOT_CREATE, 403, "DENIED", "denied"), Error::LoginTooOld),
+        (told(Call::ROBOT_UPDATE, 403, "DENIED", "editing of legacy robot is not allowed"), Error::Legacy),
+        (
+            told(Call::ROBOT_DELETE, 403, "DENIED", "The system is in read only mode. Any modification is prohibited."),
             Error::ReadOnly,
         ),
-        (told(RobotRefresh, 404, "NOT_FOUND", "robot 7 not found"), Error::NotFound),
-        (told(RobotCreate, 404, "NOT_FOUND", "project lib not found"), Error::ProjectNotFound { project: text("lib") }),
-        (told(RobotCreate, 409, "CONFLICT", "robot account 0:x already exists"), Error::Conflict),
+        (told(Call::ROBOT_REFRESH, 404, "NOT_FOUND", "robot 7 not found"), Error::NotFound),
+        (told(Call::ROBOT_CREATE, 404, "NOT_FOUND", "project lib not found"), Error::ProjectNotFound(text("lib"))),
+        (told(Call::ROBOT_CREATE, 409, "CONFLICT", "robot account 0:x already exists"), Error::Conflict),
         (
-            told(RobotCreate, 400, "BAD_REQUEST", "bad request permission: helm-chart:read"),
-            Error::PermissionUnknown { pair: text("helm-chart:read") },
+            told(Call::ROBOT_CREATE, 400, "BAD_REQUEST", "bad request permission: helm-chart:read"),
+            Error::PermissionUnknown(text("helm-chart:read")),
         ),
-        (told(RobotUpdate, 400, "BAD_REQUEST", "cannot update the level or name of robot"), Error::Renamed),
-        (told(RobotCreate, 422, "X", "validation failure list:\nno"), {
-            Error::Invalid { message: text("validation failure list: no") }
+        (told(Call::ROBOT_UPDATE, 400, "BAD_REQUEST", "cannot update the level or name of robot"), Error::Renamed),
+        (told(Call::ROBOT_CREATE, 422, "X", "validation failure list:\nno"), {
+            Error::Invalid(text("validation failure list: no"))
         }),
         (
-            told(Configurations, 403, "FORBIDDEN", "ann"),
+            told(Call::CONFIGURATIONS, 403, "FORBIDDEN", "ann"),
             Error::Forbidden { needs: "", message: text("only a system administrator reads and changes the settings") },
         ),
-        (told(ConfigurationsUpdate, 403, "FORBIDDEN", fixed), Error::Forbidden { needs: "", message: text(fixed) }),
-        (told(ConfigurationsUpdate, 403, "FORBIDDEN", csrf), Error::Forbidden { needs: "", message: text(csrf) }),
-        (told(Catalogue, 404, "NOT_FOUND", "path /api/v2.0/permissions was not found"), Error::NotFound),
-        (told(RobotList, 429, "", ""), Error::Busy { after: None }),
-        (told(RobotList, 502, "", ""), Error::Server { status: 502 }),
+        (
+            told(Call::CONFIGURATIONS_UPDATE, 403, "FORBIDDEN", fixed),
+            Error::Forbidden { needs: "", message: text(fixed) },
+        ),
+        (
+            told(Call::CONFIGURATIONS_UPDATE, 403, "FORBIDDEN", csrf),
+            Error::Forbidden { needs: "", message: text(csrf) },
+        ),
+        (told(Call::CATALOGUE, 404, "NOT_FOUND", "path /api/v2.0/permissions was not found"), Error::NotFound),
+        (told(Call::ROBOT_LIST, 429, "", ""), Error::Busy(None)),
+        (told(Call::ROBOT_LIST, 502, "", ""), Error::Server(502)),
     ];
     for (got, want) in cases {
         assert_eq!(got, want);
@@ -57,9 +62,9 @@ fn each_refusal_of_harbor_has_its_meaning() {
 
 #[test]
 fn a_404_that_harbor_did_not_write_says_nothing_about_the_robot() {
-    let html = refusal(Call::RobotGet, StatusCode::NOT_FOUND, b"<html>default backend</html>", None, &[]);
+    let html = refusal(Call::ROBOT_GET, StatusCode::NOT_FOUND, b"<html>default backend</html>", None, &[]);
     assert!(matches!(html, Error::BadAnswer { after_write: false, .. }), "{html}");
-    assert!(matches!(told(Call::RobotGet, 404, "NOT_FOUND", "path /x was not found"), Error::BadAnswer { .. }));
+    assert!(matches!(told(Call::ROBOT_GET, 404, "NOT_FOUND", "path /x was not found"), Error::BadAnswer { .. }));
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn a_403_that_harbor_did_not_write_says_nothing_about_the_login() {
     for body in
         [&b"<html>blocked by rule 949110</html>"[..], b"", br#"{"errors":[{"code":"WAF","message":"forbidden"}]}"#]
     {
-        for call in [Call::RobotUpdate, Call::RobotCreate, Call::CurrentUser] {
+        for call in [Call::ROBOT_UPDATE, Call::ROBOT_CREATE, Call::CURRENT_USER] {
             let error = refusal(call, StatusCode::FORBIDDEN, body, None, &[]);
             assert!(matches!(error, Error::BadAnswer { after_write: false, .. }), "{error}");
         }
@@ -77,10 +82,10 @@ fn a_403_that_harbor_did_not_write_says_nothing_about_the_login() {
 #[test]
 fn texts_are_short_printable_and_free_of_secrets() {
     let long = format!("a\u{7}\u{202e}\n{}", "é".repeat(400));
-    let Error::Invalid { message } = told(Call::RobotCreate, 400, "BAD_REQUEST", &long) else { panic!() };
+    let Error::Invalid(message) = told(Call::ROBOT_CREATE, 400, "BAD_REQUEST", &long) else { panic!() };
     assert_eq!(message.chars().count(), 256);
     assert!(message.starts_with("a  é"), "{message}");
-    let echoed = told(Call::RobotRefresh, 400, "BAD_REQUEST", "bad secret s3cret here");
+    let echoed = told(Call::ROBOT_REFRESH, 400, "BAD_REQUEST", "bad secret s3cret here");
     assert!(!format!("{echoed:?}{echoed}").contains("s3cret"));
 }
 
