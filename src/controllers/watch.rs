@@ -123,16 +123,17 @@ fn see_registry(ctx: &Context, name: &RegistryKey, registry: RegistryObject, sho
 pub async fn secrets(ctx: Arc<Context>, ready: impl FnOnce()) {
     let config = config().labels(&format!("{}={}", keys::LABEL_MANAGED_BY, keys::MANAGED_BY));
     let streams = in_namespaces::<Secret, Secret>(&ctx, &config);
-    let observe = |seen: Seen<Secret>| match seen {
-        Seen::Is(secret, shown) => {
-            ctx.shielded(secret.name_any(), || see_secret(&ctx, &secret, shown));
-        }
-        Seen::Gone(_, Some(secret)) => see_secret(&ctx, &secret, Shown::Deleted),
-        Seen::Gone(meta, None) => recheck_owners(&ctx, &meta),
-        Seen::Unreadable(secret) => {
-            recheck_owners(&ctx, &secret.metadata);
-            unreadable::found(&ctx, *secret);
-        }
+    let observe = |seen: Seen<Secret>| {
+        let (secret, shown) = match seen {
+            Seen::Is(secret, shown) => (secret, shown),
+            Seen::Gone(_, Some(secret)) => (secret, Shown::Deleted),
+            Seen::Gone(meta, None) => return recheck_owners(&ctx, &meta),
+            Seen::Unreadable(secret) => {
+                recheck_owners(&ctx, &secret.metadata);
+                return unreadable::found(&ctx, *secret);
+            }
+        };
+        ctx.shielded(secret.name_any(), || see_secret(&ctx, &secret, shown));
     };
     let listed = |listing: &Listing<'_>| {
         let lacks = |namespace: &str, name: &str| {
@@ -217,10 +218,12 @@ pub async fn service_accounts(ctx: Arc<Context>) {
         ctx.gaps.readable("ServiceAccount", meta);
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
-        let names = |list, secret: &str| lists(&account, list, secret);
-        for user in ctx.index.see_service_account(namespace, name, Version::of(meta), shown, names) {
-            ctx.recheck_the_cluster(user);
-        }
+        ctx.shielded(name, || {
+            let names = |list, secret: &str| lists(&account, list, secret);
+            for user in ctx.index.see_service_account(namespace, name, Version::of(meta), shown, names) {
+                ctx.recheck_the_cluster(user);
+            }
+        });
     };
     feed(streams, Resource::meta, || {}, observe, |_| {}).await;
 }
