@@ -42,6 +42,10 @@ impl Tamper {
         Self::CutMark,
     ];
 
+    /// What an operator that saw the robot before puts right by itself.
+    pub const PUT_RIGHT: [Self; 6] =
+        [Self::Delete, Self::Disable, Self::Secret, Self::Permissions, Self::Unmark, Self::Describe];
+
     pub(super) fn run(self, world: &mut World, account: usize) {
         let Some((harbor, id)) = world.robot_of(account) else { return };
         let mut state = world.harbor(harbor).state();
