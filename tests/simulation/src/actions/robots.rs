@@ -42,7 +42,10 @@ impl Tamper {
         Self::CutMark,
     ];
 
-    /// What an operator that saw the robot before puts right by itself.
+    /// What an operator puts right by itself, whatever its login may.
+    pub const BY_ANY_LOGIN: [Self; 4] = [Self::Delete, Self::Disable, Self::Secret, Self::Permissions];
+
+    /// The same, if it saw the robot before and its login may update robots.
     pub const PUT_RIGHT: [Self; 6] =
         [Self::Delete, Self::Disable, Self::Secret, Self::Permissions, Self::Unmark, Self::Describe];
 

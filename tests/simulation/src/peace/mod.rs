@@ -321,7 +321,9 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
         world.fail_on(0, &format!("ProjectID%3D{id}&"));
     }
     for &account in accounts.iter().filter(|account| Some(**account) != broken) {
-        let tamper = any(random, &Tamper::PUT_RIGHT);
+        // A login that may not update robots writes no mark back: another robot takes the place of the one that lacks it.
+        let is_robot = world.logins[world.harbor_of(account)] == Login::Robot;
+        let tamper = any(random, if is_robot { &Tamper::BY_ANY_LOGIN[..] } else { &Tamper::PUT_RIGHT[..] });
         Action::Robot(account, tamper).run(world, machine).await;
     }
     sleep(world.poll).await;

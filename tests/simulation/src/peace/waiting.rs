@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep};
 
-use super::{AFTER_OUTAGES, LONG_POLL, SOON, not_settled, take_harbors_away};
+use super::{AFTER_OUTAGES, SOON, not_settled, take_harbors_away};
 use crate::actions::{Action, Edit};
 use crate::chance;
 use crate::check::{Violation, condition};
@@ -31,8 +31,7 @@ pub(super) async fn retained_in_trouble(world: &mut World, machine: &Machine, on
     let name = world.wishes[one].spec["project"].as_str().unwrap_or_default().to_owned();
     let project = world.harbor(harbor).state().projects.named(&name).map(|project| project.id);
     // A robot may not write into the mark that it was retained.
-    let can_be_marked = world.logins[harbor] != Login::Robot && world.poll < LONG_POLL;
-    let Some(project) = project.filter(|_| can_be_marked) else {
+    let Some(project) = project.filter(|_| world.logins[harbor] != Login::Robot) else {
         return Vec::new();
     };
     world.network.note("-- Retain while Harbor fails");
