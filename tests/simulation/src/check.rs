@@ -7,6 +7,7 @@ use base64::Engine as _;
 use harbor_stand_in::state::grants::Group;
 use serde_json::Value;
 
+use crate::form::{LISTS, entries, wrong_note};
 use crate::kubernetes::{Id, Object, is_deleting, kind};
 use crate::world::{HOSTS, TEAMS, World};
 
@@ -86,6 +87,7 @@ impl World {
     /// What must hold at any time.
     pub fn always(&self) -> Vec<Violation> {
         let mut wrong: Vec<Violation> = self.network.broken().into_iter().map(|what| format!("h: {what}")).collect();
+        wrong.extend(self.betrayed());
         for (number, name, before) in &self.strangers {
             let state = self.harbor(*number).state();
             let now = state.robots.named(name);
@@ -162,7 +164,7 @@ impl World {
         }
         for team in TEAMS {
             for (id, service_account) in store.all(kind("ServiceAccount"), Some(team)) {
-                for entry in service_account["imagePullSecrets"].as_array().into_iter().flatten() {
+                for entry in LISTS.iter().flat_map(|list| service_account[*list].as_array()).flatten() {
                     let name = entry["name"].as_str().unwrap_or_default();
                     if !self.lost_records && store.get(&Id::new(kind("Secret"), team, name)).is_none() {
                         wrong.push(format!("f: {id} lists the Secret {name}, which is gone"));
@@ -211,19 +213,18 @@ impl World {
     /// ServiceAccounts that do not list an account's Secret although it says so.
     fn service_accounts(&self, number: usize, account: &Value) -> Vec<Violation> {
         let (wish, store) = (&self.wishes[number], self.cluster.store());
-        let names = account["spec"]["serviceAccounts"].as_array().into_iter().flatten();
-        let names: Vec<&str> = names.filter_map(|entry| entry["name"].as_str()).collect();
+        let wanted = entries(&account["spec"]);
         let mut missing = Vec::new();
         let places = self.places(number, account);
         // Where a system account asks for copies, its entries are beside these.
         let skipped = usize::from(wish.namespace.is_empty() && places.len() > 1);
         for namespace in places.into_iter().skip(skipped) {
-            for name in &names {
+            for (name, list) in &wanted {
                 let id = Id::new(kind("ServiceAccount"), &namespace, name);
                 let Some(stored) = store.get(&id) else { continue };
-                let listed = stored["imagePullSecrets"].as_array().into_iter().flatten();
+                let listed = stored[*list].as_array().into_iter().flatten();
                 if !listed.into_iter().any(|entry| entry["name"] == *wish.name) {
-                    missing.push(format!("k: {id} does not list the Secret {}", wish.name));
+                    missing.push(format!("k: {id} does not list the Secret {} in {list}", wish.name));
                 }
             }
         }
@@ -262,7 +263,7 @@ impl World {
     }
 
     /// True if anything that an account's Secrets hold logs in, with whatever rights.
-    fn logs_in(&self, number: usize, account: &Value) -> bool {
+    pub(crate) fn logs_in(&self, number: usize, account: &Value) -> bool {
         let (wish, state) = (&self.wishes[number], self.harbor(self.harbor_of(number)).state());
         self.places(number, account).into_iter().any(|namespace| {
             let place = Id::new(kind("Secret"), &namespace, &wish.name);
@@ -323,6 +324,9 @@ impl World {
                 self.wrong_key(wish.registry(), &account, &secret, (user, password, robot.row.expires_at))
             {
                 return Err(format!("{place} holds something else under {key}"));
+            }
+            if let Some(note) = wrong_note(&account, &secret) {
+                return Err(format!("{place} lacks what its account asks for: {note}"));
             }
             if robot.row.id != id {
                 return Err(format!("{place} is of robot {}, its status of {id}", robot.row.id));

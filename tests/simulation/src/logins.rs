@@ -56,23 +56,8 @@ impl Login {
     }
 }
 
-fn make(state: &mut State) -> i64 {
-    let now = state.clock.now_ms();
-    let row = Row {
-        id: 0,
-        name: ROBOT.to_owned(),
-        project: 0,
-        description: "the operator's own".to_owned(),
-        secret: None,
-        duration: -1,
-        disabled: false,
-        expires_at: -1,
-        visible: true,
-        creator_type: "local".to_owned(),
-        creator_ref: 1,
-        created_ms: now,
-        updated_ms: now,
-    };
+/// What `docs/logins.md` asks for, and what the accounts of a run hand out.
+fn rights() -> Vec<Group> {
     let pairs = |pairs: &[(&str, &str)]| {
         let pair = |(resource, action): &(&str, &str)| Access {
             resource: (*resource).to_owned(),
@@ -90,14 +75,36 @@ fn make(state: &mut State) -> i64 {
         ]
         .concat(),
     );
-    let groups = vec![
-        Group { scope: Scope::System, access: of_system },
-        Group { scope: Scope::AllProjects, access: of_projects },
-    ];
-    state.robots.insert(row, groups)
+    vec![Group { scope: Scope::System, access: of_system }, Group { scope: Scope::AllProjects, access: of_projects }]
+}
+
+fn make(state: &mut State) -> i64 {
+    let now = state.clock.now_ms();
+    let row = Row {
+        id: 0,
+        name: ROBOT.to_owned(),
+        project: 0,
+        description: "the operator's own".to_owned(),
+        secret: None,
+        duration: -1,
+        disabled: false,
+        expires_at: -1,
+        visible: true,
+        creator_type: "local".to_owned(),
+        creator_ref: 1,
+        created_ms: now,
+        updated_ms: now,
+    };
+    state.robots.insert(row, rights())
 }
 
 impl World {
+    /// The name of the operator's login at a Harbor, if that is a robot: no other text has it in it.
+    pub(crate) fn robot_that_logs_in(&self, harbor: usize) -> Option<String> {
+        let login = self.logins[harbor];
+        (login == Login::Robot).then(|| login.user(&self.harbor(harbor).state()))
+    }
+
     /// The Secret with the login of a registry.
     pub fn login(number: usize) -> Id {
         Id::new(kind("Secret"), [SYSTEM, "team-b"][number], "login")
@@ -128,6 +135,30 @@ impl World {
         password.clone_into(&mut self.passwords[number]);
         // The operator's robot is nobody's whom it may touch.
         self.know_strangers(number);
+    }
+
+    /// The operator's robot at the first Harbor may do one thing less, of the system or of projects.
+    pub(crate) fn take_right(&mut self, system: bool, resource: &str, action: &str) {
+        self.change_rights(|groups| {
+            for group in groups.iter_mut().filter(|group| (group.scope == Scope::System) == system) {
+                group.access.retain(|access| (access.resource.as_str(), access.action.as_str()) != (resource, action));
+            }
+        });
+    }
+
+    /// The operator's robot at the first Harbor may do all again.
+    pub(crate) fn give_rights(&mut self) {
+        self.change_rights(|groups| *groups = rights());
+    }
+
+    fn change_rights(&mut self, change: impl FnOnce(&mut Vec<Group>)) {
+        let mut state = self.harbor(0).state();
+        let id = state.robots.named(ROBOT).map(|robot| robot.row.id);
+        if let Some(robot) = id.and_then(|id| state.robots.get_mut(id)) {
+            change(&mut robot.groups);
+        }
+        drop(state);
+        self.know_strangers(0);
     }
 
     /// Gives the operator another login.

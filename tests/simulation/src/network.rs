@@ -107,6 +107,10 @@ struct Inner {
     log: Option<Vec<String>>,
     digest: u64,
     calls: u64,
+    /// The calls since somebody listened.
+    heard: Option<Vec<String>>,
+    /// Changes that were asked for and changed nothing.
+    idle: Vec<String>,
     /// Changes that the operator asked for, but for its Lease.
     writes: Vec<String>,
     broken: Vec<String>,
@@ -162,6 +166,8 @@ impl Network {
             log: keep_log.then(Vec::new),
             digest: 0,
             calls: 0,
+            heard: None,
+            idle: Vec::new(),
             writes: Vec::new(),
             broken: Vec::new(),
             reached: Reached::default(),
@@ -237,6 +243,9 @@ impl Network {
     pub fn fate(&self, server: Server, line: &str, is_write: bool) -> Fate {
         let mut inner = self.lock();
         inner.calls += 1;
+        if let Some(heard) = &mut inner.heard {
+            heard.push(line.to_owned());
+        }
         let (mut random, number) = inner.chance.next(line);
         let mut usual = Duration::from_micros(random.random_range(500..30_000));
         if inner.slow.is_some_and(|until| until > Instant::now()) {
@@ -327,6 +336,26 @@ impl Network {
     /// Keeps that a change was asked for, whatever becomes of it.
     pub fn tried_to_write(&self, line: &str) {
         self.lock().writes.push(line.to_owned());
+    }
+
+    /// From now on calls are kept.
+    pub fn listen(&self) {
+        self.lock().heard = Some(Vec::new());
+    }
+
+    /// The calls since [`Self::listen`], which are kept no longer.
+    pub fn heard(&self) -> Vec<String> {
+        self.lock().heard.take().unwrap_or_default()
+    }
+
+    /// Keeps that a change was asked for and done, and changed nothing.
+    pub fn changed_nothing(&self, line: &str) {
+        self.lock().idle.push(line.to_owned());
+    }
+
+    /// The changes that changed nothing, since the last time.
+    pub fn take_idle(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().idle)
     }
 
     /// How many calls were made.

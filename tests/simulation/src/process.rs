@@ -32,6 +32,11 @@ pub struct Life {
 }
 
 impl Life {
+    /// One that nobody ends, of something else than the operator.
+    pub fn of(name: &str) -> Arc<Self> {
+        Arc::new(Self { name: name.to_owned(), over: CancellationToken::new(), cut_off: Arc::default() })
+    }
+
     /// Which replica.
     pub fn name(&self) -> &str {
         &self.name

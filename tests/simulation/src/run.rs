@@ -75,14 +75,16 @@ pub struct Outcome {
     pub time: Duration,
     /// What of the operator was reached.
     pub reached: Reached,
+    /// What must not be in its log.
+    pub passwords: BTreeSet<String>,
 }
 
 impl Outcome {
     /// Of a run that did not come to an end.
     pub fn ended_by(violation: Violation) -> Self {
         let violations = vec![violation];
-        let reached = Reached::default();
-        Self { violations, happened: Vec::new(), log: Vec::new(), digest: 0, calls: 0, time: Duration::ZERO, reached }
+        let (reached, passwords, time) = (Reached::default(), BTreeSet::new(), Duration::ZERO);
+        Self { violations, happened: Vec::new(), log: Vec::new(), digest: 0, calls: 0, time, reached, passwords }
     }
 }
 
@@ -209,6 +211,7 @@ async fn one(machine: &Machine, settings: Settings) -> Outcome {
         calls: network.calls(),
         time: network.time(),
         reached: network.reached(),
+        passwords: world.all_passwords(),
     }
 }
 

@@ -15,7 +15,9 @@ use tokio::time::sleep;
 use tower::{BoxError, service_fn};
 
 use crate::check::condition;
-use crate::kubernetes::{Accept, Body, Call, Cluster, Refusal, Verb, check_media, kind, now, refused, streamed};
+use crate::kubernetes::{
+    Accept, Body, Call, Cluster, Refusal, Verb, check_media, kind, now, refused, review, reviewed, streamed,
+};
 use crate::network::{Answer, Cut, KUBERNETES, Network, Reached, Server};
 use crate::process::Life;
 
@@ -58,6 +60,9 @@ async fn call(
         .is_some_and(|accept| accept.as_bytes().windows(18).any(|part| part == b"as=PartialObjectMe"));
     let accept = if partial { Accept::Metadata } else { Accept::Whole };
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    if let Some(answer) = review(parts.method.as_str(), target, &body) {
+        return Ok(answer.map_or_else(|refusal| refused(&refusal), |review| reviewed(&review)));
+    }
     let call = match Call::parse(parts.method.as_str(), target, accept, body, "unknown") {
         Ok(call) => call,
         Err(refusal) => return Ok(refused(&refusal)),
@@ -88,9 +93,13 @@ async fn call(
         if !fate.arrives || call.verb == Verb::Watch {
             return None;
         }
+        let before = servers.store().version();
         let answer = servers.answer(&call);
         if is_write {
             told_of.note(format_args!("  {line} -> {}", answer.status().as_u16()));
+            if answer.status().is_success() && servers.store().version() == before {
+                told_of.changed_nothing(&line);
+            }
         }
         Some(answer)
     });

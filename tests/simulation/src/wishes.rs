@@ -94,7 +94,8 @@ pub(crate) fn wishes(login: Login) -> Vec<Wish> {
             json!({
                 "registryRef": main, "project": "shared", "permissions": ["PushArtifacts", "PullArtifacts"],
                 "expiresAfter": "1d", "access": [{"resource": "export-cve", "action": "create"}],
-                "serviceAccounts": [{"name": "builder"}, {"name": "default"}],
+                "serviceAccounts": [{"name": "builder", "use": "Both"}, {"name": "default"}],
+                "secret": {"labels": {"team": "a"}, "annotations": {"example.com/for": "builds"}},
             }),
         ),
         wish(
@@ -113,7 +114,7 @@ pub(crate) fn wishes(login: Login) -> Vec<Wish> {
         ),
         wish(
             "team-b",
-            "own",
+            "sole",
             json!({
                 "registryRef": {"kind": "HarborRegistry", "name": "own"}, "project": "shared", "permissions": ["PullArtifacts"],
                 "expiresAfter": "30d",

@@ -21,6 +21,8 @@ pub enum Spoil {
     Date,
     /// The password in it is another one.
     Password,
+    /// Under the keys that the account asks for is something else.
+    Keys,
     /// There is more in it.
     More,
     /// Its labels are gone.
@@ -35,13 +37,14 @@ pub enum Spoil {
 
 impl Spoil {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Delete,
         Self::Corrupt,
         Self::Empty,
         Self::Garbage,
         Self::Date,
         Self::Password,
+        Self::Keys,
         Self::More,
         Self::Unlabel,
         Self::Unannotate,
@@ -63,6 +66,7 @@ impl Spoil {
             Self::Garbage => json!({"data": {".dockerconfigjson": encoded("no JSON")}}),
             Self::Date => return world.misdate(&id),
             Self::Password => return world.change_published(&id),
+            Self::Keys => return world.change_keys(account, &id),
             Self::More => json!({"data": {"more": encoded("a person's")}}),
             Self::Empty => json!({"data": null}),
             Self::Unlabel => json!({"metadata": {"labels": null}}),
@@ -214,6 +218,15 @@ impl World {
         }
         let data = base64::engine::general_purpose::STANDARD.encode(config.to_string());
         drop(self.patch(id, &json!({"data": {".dockerconfigjson": data}})));
+    }
+
+    /// A person writes something else under the keys that an account asks for.
+    fn change_keys(&self, account: usize, id: &Id) {
+        let keys = self.wishes[account].spec["secret"]["keys"].as_array().into_iter().flatten();
+        for key in keys.filter_map(|key| key["key"].as_str()) {
+            let data = base64::engine::general_purpose::STANDARD.encode("a person's");
+            drop(self.patch(id, &json!({"data": {key: data}})));
+        }
     }
 
     /// A user deletes an account. What only its finalizer kept stays where it is.

@@ -85,7 +85,10 @@ impl Edit {
             Self::Disabled(disabled) => spec["disabled"] = json!(disabled),
             Self::Refresh(token) => drop(annotate("refresh", token)),
             Self::Revoke(token) => drop(annotate("revoke", token)),
-            Self::ServiceAccount(name) => spec["serviceAccounts"] = json!([{"name": name}]),
+            Self::ServiceAccount(name) => {
+                let uses = ["ImagePullSecrets", "Both", "Secrets"];
+                spec["serviceAccounts"] = json!([{"name": name, "use": uses[account % uses.len()]}]);
+            }
             Self::InPlace(in_place) => {
                 spec["rotation"]["strategy"] = json!(if in_place { "InPlace" } else { "Overlap" });
             }

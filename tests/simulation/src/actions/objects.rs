@@ -37,7 +37,7 @@ pub(super) fn run(action: &Action, world: &mut World) -> bool {
         }
         Action::EmptyServiceAccount(team, name) => {
             let id = Id::new(kind("ServiceAccount"), team, name);
-            drop(world.patch(&id, &json!({"imagePullSecrets": null})));
+            drop(world.patch(&id, &json!({"imagePullSecrets": null, "secrets": null})));
         }
         Action::DeleteNamespace(team) => {
             world.excused |= team == "team-b";

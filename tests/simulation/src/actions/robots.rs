@@ -42,6 +42,13 @@ impl Tamper {
         Self::CutMark,
     ];
 
+    /// What an operator puts right by itself, whatever its login may.
+    pub const BY_ANY_LOGIN: [Self; 4] = [Self::Delete, Self::Disable, Self::Secret, Self::Permissions];
+
+    /// The same, if it saw the robot before and its login may update robots.
+    pub const PUT_RIGHT: [Self; 6] =
+        [Self::Delete, Self::Disable, Self::Secret, Self::Permissions, Self::Unmark, Self::Describe];
+
     pub(super) fn run(self, world: &mut World, account: usize) {
         let Some((harbor, id)) = world.robot_of(account) else { return };
         let mut state = world.harbor(harbor).state();

@@ -3,15 +3,16 @@
 //!
 //! `kinds` lists what it stores; `schema` holds custom resources to their schema, `builtin` its own kinds to their rules and
 //! `validate` all metadata to theirs; `status` words refusals, `store` keeps objects and what happened to them, `request` and
-//! `selectors` read a call, `rest` answers it, `write` changes objects, `watch` tells of changes, `collect` does what
-//! controllers do: owners, namespaces. It knows neither CEL nor admission policies: whoever writes here writes what these let
-//! through. `tests/conformance.rs` holds its answers to those of a real one.
+//! `selectors` read a call, `rest` answers it, `reviews` says whose a token is, `write` changes objects, `watch` tells of
+//! changes, `collect` does what controllers do: owners, namespaces. It knows neither CEL nor admission policies: whoever writes
+//! here writes what these let through. `tests/conformance.rs` holds its answers to those of a real one.
 
 mod builtin;
 mod collect;
 mod kinds;
 mod request;
 mod rest;
+mod reviews;
 mod schema;
 mod selectors;
 mod status;
@@ -23,6 +24,7 @@ mod write;
 pub use collect::is_deleting;
 pub use kinds::{KINDS, Kind, kind};
 pub use request::{Accept, Call, Verb, check_media};
+pub use reviews::{TOKENS, review};
 pub use status::Refusal;
 pub use store::{Backup, Change, ChangeKind, Id, Object, Store, now};
 
@@ -74,6 +76,11 @@ impl Cluster {
         let call = Call::parse(method, path, Accept::Whole, body.clone(), "person")?;
         rest::answer(&mut self.store(), &call).map(|(_, object)| object)
     }
+}
+
+/// The answer to a review.
+pub fn reviewed(review: &Value) -> Response<Body> {
+    json(StatusCode::CREATED, review)
 }
 
 fn json(status: StatusCode, object: &Value) -> Response<Body> {

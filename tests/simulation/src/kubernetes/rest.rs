@@ -107,8 +107,8 @@ fn token(call: &Call, version: u64, last: &Id) -> String {
 
 /// Pages are of the moment at which the first was asked for.
 fn list(store: &Store, call: &Call) -> Answer {
-    let limit =
-        call.query("limit").and_then(|limit| limit.parse().ok()).filter(|&limit| limit > 0).unwrap_or(usize::MAX);
+    let asked = call.query("limit").and_then(|limit| limit.parse::<usize>().ok()).filter(|&limit| limit > 0);
+    let limit = asked.map_or(usize::MAX, |limit| limit.min(store.longest_page));
     let (version, after) = start(store, call)?;
     let then = store.all_at(version, call.kind, call.namespace.as_deref());
     let all: Vec<_> = then

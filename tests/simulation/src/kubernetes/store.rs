@@ -103,6 +103,8 @@ pub struct Store {
     /// The version at which its controllers had nothing to do.
     pub(super) collected: u64,
     told: watch::Sender<u64>,
+    /// No page of a list is longer.
+    pub(super) longest_page: usize,
     /// How many times all watches were cut off.
     pub(super) cut: watch::Sender<u64>,
 }
@@ -117,12 +119,18 @@ impl Default for Store {
             uids: 0,
             collected: 0,
             told: watch::Sender::new(1),
+            longest_page: usize::MAX,
             cut: watch::Sender::new(0),
         }
     }
 }
 
 impl Store {
+    /// From now on pages of lists are that short, whatever longer page is asked for.
+    pub fn shorten_pages(&mut self, longest: usize) {
+        self.longest_page = longest;
+    }
+
     /// The version of the last change.
     pub fn version(&self) -> u64 {
         self.version

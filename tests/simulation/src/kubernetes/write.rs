@@ -226,7 +226,13 @@ fn update(store: &mut Store, call: &Call, id: &Id, before: &Object, mut next: Va
     let mut causes = ends(before, &next);
     keep_server_fields(before, &mut next);
     complete(kind, id, &mut next);
-    causes.extend(problems(kind, &next));
+    let mut wrong = problems(kind, &next);
+    if kind.custom && !wrong.is_empty() {
+        // What was stored under another schema may stay.
+        let before = problems(kind, before);
+        wrong.retain(|cause| !before.contains(cause));
+    }
+    causes.extend(wrong);
     causes.extend(validate::changes(before, &next));
     causes.extend(builtin::changes(kind, before, &next));
     refuse(kind, &id.name, &causes)?;

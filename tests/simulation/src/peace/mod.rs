@@ -15,28 +15,32 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::world::{HOSTS, World};
 
+mod further;
+mod insistent;
 mod moves;
+mod poor_login;
 mod refused;
+mod restarts;
+mod scraped;
+mod secrets;
 mod unprompted;
+mod unreadable;
+mod waiting;
 
 /// So many things happen in peace, beside the last.
 const CHAPTERS: usize = 6;
-/// In so long what needs neither Harbor nor a rest.
-const AT_ONCE: Duration = Duration::from_secs(3);
 /// In so long an edit in peace is served.
 const SOON: Duration = Duration::from_secs(15);
 /// In so long what happened while the API server was away: a watch is tried every ten seconds or so.
 const AFTER_GAPS: Duration = Duration::from_secs(40);
 /// And everything, once a Harbor that was away is known to answer, also where each call takes a second.
 const AFTER_OUTAGES: Duration = Duration::from_secs(45);
-/// In so long each registry knows that its Harbor does not answer.
-const KNOWN_AWAY: Duration = Duration::from_mins(2);
 /// A repair that comes after others waits up to so long.
 const LONGEST_PACE: Duration = Duration::from_mins(65);
 /// In so long each edit where every call takes a second.
 const SLOWLY: Duration = Duration::from_mins(1);
-/// In so long everything of a registry is gone that is deleted with its accounts and its login.
-const TORN_DOWN: Duration = Duration::from_mins(2);
+/// What takes several looks at Harbor is left out where they are so far apart: it would only make runs longer.
+const LONG_POLL: Duration = Duration::from_mins(5);
 
 /// One thing after the other; the first that is not served ends it.
 pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violation> {
@@ -46,13 +50,15 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
         return Vec::new();
     }
     let one = any(&mut random, &accounts);
+    drop(world.network.take_idle());
     let mut wrong = moves::homecoming(world, machine).await;
     let last = if random.random_range(0..2) == 0 { Chapter::WithoutHarbor } else { Chapter::TornDown };
-    for chapter in Chapter::some(&mut random).into_iter().chain([last]) {
+    for chapter in Chapter::some(&mut random).into_iter().chain([Chapter::Further, last]) {
         if wrong.is_empty() {
             wrong = chapter.run(world, machine, (&accounts, one), &mut random).await;
         }
     }
+    wrong.extend(world.network.take_idle().into_iter().map(|write| format!("k: {write} changed nothing")));
     wrong
 }
 
@@ -74,6 +80,7 @@ enum Chapter {
     NoRegistry,
     LetGo,
     Clock,
+    Further,
     WithoutHarbor,
     TornDown,
 }
@@ -128,10 +135,11 @@ impl Chapter {
             Self::NoRegistry => refused::no_registry(world, machine).await,
             Self::LetGo => refused::let_go(world, machine, one).await,
             Self::Clock => unprompted::clock(world, machine).await,
-            Self::WithoutHarbor => without_harbor(world, machine).await,
+            Self::Further => further::chapters(world, machine).await,
+            Self::WithoutHarbor => waiting::without_harbor(world, machine).await,
             Self::TornDown => {
                 let registry = random.random_range(0..HOSTS.len());
-                torn_down(world, machine, registry).await
+                restarts::torn_down(world, machine, registry).await
             }
         }
     }
@@ -313,7 +321,9 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
         world.fail_on(0, &format!("ProjectID%3D{id}&"));
     }
     for &account in accounts.iter().filter(|account| Some(**account) != broken) {
-        let tamper = any(random, &[Tamper::Delete, Tamper::Disable, Tamper::Secret, Tamper::Permissions]);
+        // A login that may not update robots writes no mark back: another robot takes the place of the one that lacks it.
+        let is_robot = world.logins[world.harbor_of(account)] == Login::Robot;
+        let tamper = any(random, if is_robot { &Tamper::BY_ANY_LOGIN[..] } else { &Tamper::PUT_RIGHT[..] });
         Action::Robot(account, tamper).run(world, machine).await;
     }
     sleep(world.poll).await;
@@ -329,33 +339,6 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
     world.end_troubles();
     sleep(world.poll + AFTER_OUTAGES).await;
     wrong
-}
-
-/// `kubectl delete -f`: a registry, its login and its accounts go at the same time.
-async fn torn_down(world: &mut World, machine: &Machine, number: usize) -> Vec<Violation> {
-    world.network.note("-- all of a registry goes");
-    Action::DeleteRegistry(number).run(world, machine).await;
-    if world.seed.is_multiple_of(2) {
-        // An operator that starts then does not know of its accounts yet.
-        for action in [Action::Kill(0), Action::Kill(1), Action::Start(0)] {
-            action.run(world, machine).await;
-        }
-        sleep(AFTER_OUTAGES).await;
-        let used = world.serviced().into_iter().any(|account| world.wishes[account].registry() == number);
-        if used && world.cluster.store().get(&World::registry(number)).is_none() {
-            return vec![format!("k: {} is gone before its accounts", World::registry(number))];
-        }
-    }
-    Action::DeleteLogin(number).run(world, machine).await;
-    for account in 0..world.wishes.len() {
-        if world.wishes[account].registry() == number {
-            Action::Edit(account, Edit::Retain(false)).run(world, machine).await;
-            Action::Delete(account).run(world, machine).await;
-        }
-    }
-    let wrong = not_settled(world, "the deletion of everything", Instant::now(), TORN_DOWN).await;
-    let there = world.cluster.store().get(&World::registry(number)).is_some();
-    wrong.into_iter().chain(there.then(|| format!("k: {} is still there", World::registry(number)))).collect()
 }
 
 /// The robot that an account leaves under `Retain` is nobody's orphan, and is taken back.
@@ -396,33 +379,4 @@ fn take_harbors_away(network: &Network, time: Duration) {
     for host in HOSTS {
         network.take_away(host, time);
     }
-}
-
-/// What needs no Harbor is done without one.
-async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> {
-    world.network.note("-- no Harbor answers");
-    let serviced = world.serviced();
-    take_harbors_away(&world.network, KNOWN_AWAY * 3);
-    sleep(KNOWN_AWAY).await;
-    let lost: Vec<usize> = serviced.iter().copied().filter(|number| !world.serviced().contains(number)).collect();
-    if !lost.is_empty() {
-        return vec![format!("k: accounts {lost:?} are not Ready any more, since no Harbor answers")];
-    }
-    // Some have a wish that waits for Harbor from now on, and some have not.
-    for account in serviced.iter().copied().skip(1).step_by(2) {
-        Action::Edit(account, Edit::Lifetime(30)).run(world, machine).await;
-    }
-    // Each try of a registry has those that wait for it look.
-    let mut random = chance::of(world.seed, "no Harbor", 0);
-    for there in [false, true] {
-        sleep(Duration::from_millis(random.random_range(0..10_000))).await;
-        for name in ["default", "builder"] {
-            Action::ServiceAccount("team-a", name, there).run(world, machine).await;
-        }
-        sleep(AT_ONCE).await;
-    }
-    let missing = serviced.into_iter().flat_map(|number| world.unserviced(number));
-    let missing = missing.map(|wrong| format!("not within {} s of it: {wrong}", AT_ONCE.as_secs())).collect();
-    world.network.note("-- over");
-    missing
 }

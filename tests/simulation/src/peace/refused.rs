@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{AFTER_OUTAGES, SOON, not_settled};
+use super::{AFTER_OUTAGES, LONG_POLL, SOON, not_settled};
 use crate::actions::{Action, Damage, Edit};
 use crate::check::{Violation, condition};
 use crate::machine::Machine;
@@ -99,6 +99,17 @@ pub(super) async fn no_registry(world: &mut World, machine: &Machine) -> Vec<Vio
     if wrong.is_empty() { not_settled(world, "a registry again", Instant::now(), AFTER_OUTAGES).await } else { wrong }
 }
 
+/// The same of an account whose grant just went: what it holds outlives that for a while.
+pub(super) async fn let_go_ungranted(world: &mut World, machine: &Machine) -> Vec<Violation> {
+    let fenced = world.serviced().into_iter().find(|number| is_fenced(world, *number));
+    let Some(one) = fenced.filter(|_| world.poll < LONG_POLL) else { return Vec::new() };
+    Action::Edit(one, Edit::Retain(true)).run(world, machine).await;
+    sleep(SOON).await;
+    Action::Ungrant.run(world, machine).await;
+    sleep(SOON).await;
+    let_go(world, machine, one).await
+}
+
 /// Under `Retain` an account does not wait for a Harbor that does not answer.
 pub(super) async fn let_go(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation> {
     let id = world.wishes[one].id();
@@ -116,6 +127,7 @@ pub(super) async fn let_go(world: &mut World, machine: &Machine, one: usize) -> 
         return vec![format!("k: {id} is to be retained, and waits for Harbor: {}", condition(&left, "Ready"))];
     }
     sleep(AWAY.saturating_sub(LET_GO)).await;
+    Action::Repair.run(world, machine).await;
     world.wishes[one].spec["deletionPolicy"] = if before.is_null() { json!("Delete") } else { before };
     Action::Apply(one).run(world, machine).await;
     // The robot that was left is taken over, or cleared away after two looks.
