@@ -4,13 +4,14 @@
 //! `machine` has the clocks and the randomness, `kubernetes` an API server, `to_kubernetes` and `to_harbor` the ways
 //! there over the `network`, on which calls are late or lost; `process` starts and ends the operator. `world` is what a
 //! run begins with, `wishes` what users have in Git, `logins` who the operator is at its Harbors, `order` what only people can
-//! put right, `actions` what people and tools do to it, `check` what must hold, `left` of robots, `published` of
+//! put right, `foreign` what another operator serves, `actions` what people and tools do to it, `check` what must hold, `left` of robots, `published` of
 //! credentials, `told` of what people read, `run` one run, `peace` its last part, `apart` one in a process of its own, `shrink` makes the story of one that failed short.
 
 pub mod actions;
 pub mod apart;
 pub mod chance;
 pub mod check;
+mod foreign;
 pub mod kubernetes;
 mod left;
 pub mod logins;

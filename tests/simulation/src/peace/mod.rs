@@ -170,7 +170,8 @@ async fn gap(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation>
     for there in [false, true] {
         Action::ServiceAccount("team-a", "default", there).run(world, machine).await;
     }
-    not_settled(world, "a gap", Instant::now(), AFTER_GAPS).await
+    let time = if world.has_unwatched_secrets() { AFTER_GAPS + world.poll } else { AFTER_GAPS };
+    not_settled(world, "a gap", Instant::now(), time).await
 }
 
 /// Edits all through an outage, and around the moment in which everything that waited for Harbor is released.
@@ -324,7 +325,13 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
     if let Some(broken) = broken.filter(|_| project.is_some()) {
         // One look that fails is no news yet.
         sleep(world.poll).await;
-        wrong.extend(refused::is_told_of_a_failing_project(world, broken));
+        wrong.extend(refused::is_told_of_a_failing_project(world, broken, ""));
+        if let Some(id) = project {
+            // For another reason, which is told as well.
+            world.fail_with(0, &format!("ProjectID%3D{id}&"), 502);
+            sleep(world.poll + AFTER_OUTAGES).await;
+            wrong.extend(refused::is_told_of_a_failing_project(world, broken, "502"));
+        }
     }
     world.end_troubles();
     sleep(world.poll + AFTER_OUTAGES).await;
@@ -407,6 +414,9 @@ async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<Violation> 
     let lost: Vec<usize> = serviced.iter().copied().filter(|number| !world.serviced().contains(number)).collect();
     if !lost.is_empty() {
         return vec![format!("k: accounts {lost:?} are not Ready any more, since no Harbor answers")];
+    }
+    if let Some(wrong) = refused::is_not_told_of_no_harbor(world) {
+        return vec![wrong];
     }
     // Some have a wish that waits for Harbor from now on, and some have not.
     for account in serviced.iter().copied().skip(1).step_by(2) {
