@@ -15,6 +15,7 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::world::{HOSTS, World};
 
+mod affairs;
 mod moves;
 mod refused;
 mod unprompted;
@@ -47,6 +48,9 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     }
     let one = any(&mut random, &accounts);
     let mut wrong = moves::homecoming(world, machine).await;
+    if wrong.is_empty() {
+        wrong = affairs::some(world, machine, &accounts, one).await;
+    }
     let last = if random.random_range(0..2) == 0 { Chapter::WithoutHarbor } else { Chapter::TornDown };
     for chapter in Chapter::some(&mut random).into_iter().chain([last]) {
         if wrong.is_empty() {
