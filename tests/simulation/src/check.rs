@@ -96,6 +96,7 @@ impl World {
                 wrong.push(format!("c: {name} at {host}, which nobody marked, was {before:?} and is {now:?}"));
             }
         }
+        wrong.extend(self.touched());
         for (number, host) in HOSTS.iter().enumerate() {
             for (account, robots) in self.robots_by_account(number) {
                 if robots.len() > 2 {
@@ -275,14 +276,14 @@ impl World {
     /// A key of the account's choice that does not hold what it is to hold; `of` is user, password and expiry.
     fn wrong_key(&self, registry: usize, account: &Value, secret: &Value, of: (&str, &str, i64)) -> Option<String> {
         let (user, password, expires_at) = of;
-        let host = HOSTS[self.harbor_of_registry(registry)];
+        let host = self.hosts(registry).swap_remove(0);
         let wrong = |wish: &&Value| {
             let held = decoded(&secret["data"][wish["key"].as_str().unwrap_or_default()]).unwrap_or_default();
             let is = |wanted: &str| held == wanted.as_bytes();
             !match wish["format"].as_str() {
                 Some("Username") => is(user),
                 Some("Password") => is(password),
-                Some("RegistryHost") => is(host),
+                Some("RegistryHost") => is(&host),
                 Some("RegistryUrl") => is(&self.url(registry)),
                 Some("DockerConfigJson") => Some(held) == decoded(&secret["data"][".dockerconfigjson"]),
                 Some("RobotFile") => {
@@ -337,7 +338,8 @@ impl World {
         let level = if wish.namespace.is_empty() { "system" } else { "project" };
         let given: Vec<BTreeSet<String>> =
             robot.groups.iter().filter(|group| group.scope.shown(&state.projects).is_some()).map(pairs).collect();
-        let scopes = if level == "system" { state.projects.all().count() } else { 1 };
+        let named = account["spec"]["projects"]["selected"].as_array().map(Vec::len);
+        let scopes = if level == "system" { named.unwrap_or(state.projects.all().count()) } else { 1 };
         if robot.row.level() != level || given.len() != scopes || given.iter().any(|pairs| *pairs != wanted) {
             return Err(format!(
                 "its {} robot may {given:?}, and it asks for {wanted:?} in {scopes}",
@@ -356,7 +358,8 @@ impl World {
 
 /// Pairs that an account asks for, in each of its projects.
 pub(crate) fn rights(spec: &Value) -> BTreeSet<String> {
-    let names = spec["permissions"].as_array().or(spec["projects"]["matching"][0]["permissions"].as_array());
+    let of_projects = ["matching", "selected"].map(|field| spec["projects"][field][0]["permissions"].as_array());
+    let names = spec["permissions"].as_array().or(of_projects[0]).or(of_projects[1]);
     let pair = |name: &Value| match name.as_str() {
         Some("PushArtifacts") => "repository:push".to_owned(),
         Some("PullArtifacts") => "repository:pull".to_owned(),

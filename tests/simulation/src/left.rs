@@ -102,8 +102,8 @@ impl World {
     /// Robots of an account that its status does not name.
     pub(crate) fn stray_robots(&self, number: usize, account: &Value) -> Option<Violation> {
         let wish = &self.wishes[number];
-        let named =
-            |field: &str| account["status"][field]["name"].as_str().and_then(|name| name.strip_prefix("robot$"));
+        let prefix = self.prefix(self.harbor_of(number));
+        let named = |field: &str| account["status"][field]["name"].as_str()?.strip_prefix(prefix.as_str());
         let known: BTreeSet<&str> = [named("robot"), named("previous")].into_iter().flatten().collect();
         let all = self.robots_by_account(self.harbor_of(number));
         let found = all.get(&wish.path())?;

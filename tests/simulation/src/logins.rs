@@ -11,7 +11,7 @@ use crate::wishes::Wish;
 use crate::world::{HOSTS, SYSTEM, World};
 
 /// Stored name of the operator's robot.
-const ROBOT: &str = "operator";
+pub(crate) const ROBOT: &str = "operator";
 
 /// Whose login the operator has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Login {
 }
 
 impl Login {
-    fn user(self, state: &State) -> String {
+    pub(crate) fn user(self, state: &State) -> String {
         match self {
             Self::Administrator => "admin".to_owned(),
             Self::Robot => format!("{}{ROBOT}", state.settings.prefix()),

@@ -119,8 +119,12 @@ struct Inner {
     away: BTreeMap<String, Instant>,
     /// Until when no watch tells anything.
     held: Option<Instant>,
+    /// When what was held back was lost.
+    lost: Option<Instant>,
     /// Until when every call takes its time.
     slow: Option<Instant>,
+    /// Objects of this kind the operator may neither list nor watch.
+    forbidden: Option<&'static str>,
     /// Until when a watch may be dead without that anybody knows.
     deaf_until: Instant,
 }
@@ -173,7 +177,9 @@ impl Network {
             reached: Reached::default(),
             away: BTreeMap::new(),
             held: None,
+            lost: None,
             slow: None,
+            forbidden: None,
             deaf_until: Instant::now(),
         };
         Self { inner: Arc::new(Mutex::new(inner)), began: Instant::now() }
@@ -198,6 +204,16 @@ impl Network {
         self.lock().held = Some(Instant::now() + time);
     }
 
+    /// What is held back never comes, and the watches end instead.
+    pub fn lose_held(&self) {
+        self.lock().lost = Some(Instant::now());
+    }
+
+    /// True if what was to come at this moment was lost since.
+    pub fn is_lost(&self, since: Instant) -> bool {
+        self.lock().lost.is_some_and(|lost| lost >= since)
+    }
+
     /// Everything gets to every server again, and watches tell at once.
     pub fn bring_back(&self) {
         let mut inner = self.lock();
@@ -209,6 +225,16 @@ impl Network {
     /// For so long every call takes up to two seconds.
     pub fn slow_down(&self, time: Duration) {
         self.lock().slow = Some(Instant::now() + time);
+    }
+
+    /// From now on the operator may neither list nor watch objects of this kind.
+    pub fn forbid(&self, kind: Option<&'static str>) {
+        self.lock().forbidden = kind;
+    }
+
+    /// True if the operator may neither list nor watch objects of this kind.
+    pub fn is_forbidden(&self, kind: &str) -> bool {
+        self.lock().forbidden == Some(kind)
     }
 
     /// Until when a watch that fell silent may not have been given up.

@@ -4,6 +4,7 @@ use harbor_stand_in::version::Version;
 use serde_json::{Value, json};
 
 use crate::check::condition;
+use crate::foreign::served;
 use crate::kubernetes::{Id, is_deleting, kind};
 use crate::world::{HOSTS, MIRRORS, PROJECTS, TEAMS, World};
 
@@ -18,6 +19,7 @@ impl World {
         });
         spec["additionalHosts"] = if self.mirrors[number] { json!([MIRRORS[number]]) } else { Value::Null };
         if number == 0 {
+            spec["registryHost"] = json!(self.image_host);
             spec["grants"] = json!([
                 {
                     "name": "teams", "namespaceSelector": {"matchLabels": {"team": "yes"}},
@@ -29,12 +31,15 @@ impl World {
             ]);
             return json!({
                 "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry",
-                "metadata": {"name": "main", "annotations": {"harbor-robots.io/is-default": "true"}}, "spec": spec,
+                "metadata": {
+                    "name": "main", "labels": served(), "annotations": {"harbor-robots.io/is-default": "true"},
+                },
+                "spec": spec,
             });
         }
         json!({
             "apiVersion": "harbor-robots.io/v1alpha1", "kind": "HarborRegistry",
-            "metadata": {"name": "own", "namespace": "team-b"}, "spec": spec,
+            "metadata": {"name": "own", "namespace": "team-b", "labels": served()}, "spec": spec,
         })
     }
 
@@ -50,6 +55,7 @@ impl World {
         self.end_troubles();
         self.mark_again();
         self.mend_dates();
+        self.mend_numbers();
         self.free_names();
         for number in 0..HOSTS.len() {
             self.allow_updates(number);

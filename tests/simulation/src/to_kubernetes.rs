@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tower::{BoxError, service_fn};
 
 use crate::check::condition;
@@ -84,6 +84,11 @@ async fn call(
     if is_write && call.kind.name != "Lease" {
         network.tried_to_write(&line);
         only_the_leader_writes(&cluster, &network, life.name(), &line);
+    }
+    if matches!(call.verb, Verb::List | Verb::Watch) && network.is_forbidden(call.kind.name) {
+        sleep(fate.wait).await;
+        let text = format!("{} is forbidden: User \"operator\" cannot list resource", call.kind.plural);
+        return Ok(refused(&Refusal::new(403, "Forbidden", text)));
     }
     let watch = call.clone();
     let (servers, told_of) = (cluster.clone(), network.clone());
@@ -180,7 +185,11 @@ fn told(
         let event = if bookmark { format!("{name}: bookmark") } else { format!("{name}: event") };
         match network.event(&event) {
             Ok(wait) => {
+                let sent = Instant::now();
                 sleep(wait).await;
+                if network.is_lost(sent) {
+                    return Some((Err(broken()), None));
+                }
                 Some((Ok(line), Some((lines, network, life, name))))
             }
             Err(Cut::End) => None,

@@ -15,7 +15,7 @@ const SKEW: u64 = 5 * 60 * 1_000;
 const NOTICES: [&str; 3] = ["RegistryHostChanged", "RobotsLeftBehind", "ClockSkew"];
 
 /// Type, status and reason of all conditions.
-fn conditions(object: &Value) -> BTreeSet<String> {
+pub(crate) fn conditions(object: &Value) -> BTreeSet<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let all = object["status"]["conditions"].as_array().into_iter().flatten();
     all.map(|told| [&told["type"], &told["status"], &told["reason"]].map(text).join(" ")).collect()
@@ -110,8 +110,29 @@ impl World {
         if status["login"]["kind"] != kind {
             return Some(format!("k: {id} has a login of kind {kind}, and says {}", status["login"]));
         }
+        if let Some(wrong) = self.mistold_of_login(number, &status["login"]) {
+            return Some(format!("k: {id} {wrong}"));
+        }
+        if status["registryHost"] != self.hosts(number)[0] {
+            return Some(format!("k: {id} says that images are pulled from {}", status["registryHost"]));
+        }
         let known = pairs(&status["permissions"]["project"]);
         (!known.contains("repository:pull")).then(|| format!("k: {id} says that its Harbor knows {known:?}"))
+    }
+
+    /// What a registry says of its login, and what it holds.
+    fn mistold_of_login(&self, number: usize, told: &Value) -> Option<String> {
+        let harbor = self.harbor_of_registry(number);
+        let login = self.logins[harbor];
+        if told["name"] != login.user(&self.harbor(harbor).state()) {
+            return Some(format!("logs in as {login:?}, and says {told}"));
+        }
+        // What a login cannot do is told once it was tried, and no other login's.
+        if told["mayUpdate"] == (login == Login::Robot) && !self.mistaught {
+            return Some(format!("has the login of {login:?}, and says {told}"));
+        }
+        let holds = told["permissions"].as_array().is_some_and(|rows| !rows.is_empty());
+        (holds != (login == Login::Robot)).then(|| format!("says what a login holds that is {login:?}: {told}"))
     }
 
     /// What sweeps count, and say at the next one.
@@ -124,8 +145,21 @@ impl World {
             if told != count {
                 wrong.push(format!("k: {id} has {count} accounts, and says {told}"));
             }
+            wrong.extend(self.mistold_of_former(number));
         }
         wrong
+    }
+
+    /// A registry that says that robots were left behind where it knows of no former URL, or the other way round.
+    fn mistold_of_former(&self, number: usize) -> Option<Violation> {
+        let id = Self::registry(number);
+        let registry = self.cluster.store().get(&id).filter(|stored| !is_deleting(stored)).cloned()?;
+        let (former, left) = (&registry["status"]["formerUrls"], condition(&registry, "RobotsLeftBehind"));
+        let first = former[0]["url"].as_str();
+        let told = left["status"] == "True";
+        let names = former.as_array().into_iter().flatten().filter_map(|former| former["url"].as_str());
+        let named = names.into_iter().any(|url| left["message"].as_str().unwrap_or_default().contains(url));
+        (told != first.is_some() || (told && !named)).then(|| format!("k: {id} left {former}, and says {left}"))
     }
 
     /// The accounts that name a registry.

@@ -88,11 +88,12 @@ pub(crate) fn wishes(login: Login) -> Vec<Wish> {
                 "serviceAccounts": [{"name": "default"}],
             }),
         ),
+        // Of the default registry.
         wish(
             "team-a",
             "push",
             json!({
-                "registryRef": main, "project": "shared", "permissions": ["PushArtifacts", "PullArtifacts"],
+                "project": "shared", "permissions": ["PushArtifacts", "PullArtifacts"],
                 "expiresAfter": "1d", "access": [{"resource": "export-cve", "action": "create"}],
                 "serviceAccounts": [{"name": "builder", "use": "Both"}, {"name": "default"}],
                 "secret": {"labels": {"team": "a"}, "annotations": {"example.com/for": "builds"}},

@@ -49,6 +49,21 @@ const FLAGS: [&str; 8] = [
     "--concurrency=8",
 ];
 
+/// What the operator is started with: in some runs what fewer people ask for.
+fn flags(seed: u64) -> Vec<&'static str> {
+    let more = match seed % 8 {
+        3 => UNWATCHED,
+        5 => SELECTOR,
+        _ => return FLAGS.to_vec(),
+    };
+    FLAGS.into_iter().chain([more]).collect()
+}
+
+/// Secrets are read at each poll.
+const UNWATCHED: &str = "--watch-secrets=false";
+/// Another operator serves the registries without this label.
+const SELECTOR: &str = "--registry-selector=served-by=simulated";
+
 /// Everything.
 pub struct World {
     /// What chance is drawn from.
@@ -81,6 +96,8 @@ pub struct World {
     pub poll: Duration,
     /// Whether images are pulled from a mirror as well.
     pub mirrors: [bool; 2],
+    /// Where the registry of the cluster says that images are pulled from, if it says so.
+    pub image_host: Option<String>,
     /// Entries in ServiceAccounts may be left: their record went with a Secret that somebody deleted.
     pub lost_records: bool,
     /// What the registry of the cluster names.
@@ -136,7 +153,7 @@ impl World {
         harbors.insert(ALIAS.to_owned(), Arc::clone(&harbors[HOSTS[0]]));
         let harbors: Harbors = Arc::new(harbors);
         let cluster = Cluster::default();
-        let site = Arc::new(Site::new(cluster.clone(), Arc::clone(&harbors), network.clone(), &FLAGS));
+        let site = Arc::new(Site::new(cluster.clone(), Arc::clone(&harbors), network.clone(), &flags(seed)));
         let replicas = ["one", "two"].map(|name| Replica::new(Arc::clone(&site), name)).into();
         let passwords = [PASSWORD.to_owned(), PASSWORD.to_owned()];
         let mut world = Self {
@@ -152,6 +169,7 @@ impl World {
             strangers: Vec::new(),
             published: BTreeMap::new(),
             excused: false,
+            image_host: None,
             lost_records: false,
             place: Place::Home,
             moved: false,
@@ -175,6 +193,9 @@ impl World {
         }
         world.restore_order();
         world.apply_all();
+        if world.has_foreign() {
+            world.make_foreign();
+        }
         for number in 0..HOSTS.len() {
             let body = json!({"projects": PROJECTS.to_vec(), "robotsPerProject": robots});
             harbor_stand_in::control::seed::seed(&mut world.harbor(number).state(), body)
@@ -182,6 +203,16 @@ impl World {
             world.know_strangers(number);
         }
         world
+    }
+
+    /// True if no watch tells of Secrets, so that they are looked at with each poll.
+    pub fn has_unwatched_secrets(&self) -> bool {
+        flags(self.seed).contains(&UNWATCHED)
+    }
+
+    /// True if another operator serves some of the registries.
+    pub fn has_foreign(&self) -> bool {
+        flags(self.seed).contains(&SELECTOR)
     }
 
     /// A Harbor by number.
@@ -224,9 +255,21 @@ impl World {
 
     /// The hosts that credentials of a registry are for.
     pub fn hosts(&self, registry: usize) -> Vec<String> {
-        let first = HOSTS[self.harbor_of_registry(registry)];
+        let first = match &self.image_host {
+            Some(host) if registry == 0 => host,
+            _ => HOSTS[self.harbor_of_registry(registry)],
+        };
         let all = [first, MIRRORS[registry]].into_iter().take(1 + usize::from(self.mirrors[registry]));
-        all.flat_map(|host| [host.to_owned(), format!("{host}:443")]).collect()
+        let spellings = |host: &str| {
+            let other = (!host.contains(':')).then(|| format!("{host}:443"));
+            std::iter::once(host.to_owned()).chain(other)
+        };
+        all.flat_map(spellings).collect()
+    }
+
+    /// What a Harbor puts before each robot's name.
+    pub fn prefix(&self, number: usize) -> String {
+        self.harbor(number).state().settings.prefix().to_owned()
     }
 
     /// Images are pulled from a mirror as well, or not any longer.

@@ -99,11 +99,13 @@ pub enum Damage {
     Renewal,
     /// A date of its metadata is none that a client reads.
     Date,
+    /// A number of its status is none that a client reads.
+    Number,
 }
 
 impl Damage {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Finalizers,
         Self::Status,
         Self::Robot,
@@ -113,6 +115,7 @@ impl Damage {
         Self::Conditions,
         Self::Renewal,
         Self::Date,
+        Self::Number,
     ];
 
     pub(super) fn run_on_account(self, world: &mut World, account: usize) {
@@ -143,6 +146,7 @@ impl Damage {
         }
         world.edit_status(id, |status| match self {
             Self::Finalizers | Self::Date => {}
+            Self::Number => status["observedGeneration"] = json!(NO_NUMBER),
             Self::Status => *status = json!({}),
             Self::Robot => status["robot"] = Value::Null,
             Self::WrongRobot => {
@@ -157,6 +161,9 @@ impl Damage {
         });
     }
 }
+
+/// The API server keeps this number, which is larger than the type that its schema names holds.
+const NO_NUMBER: u64 = 10_000_000_000_000_000_000;
 
 /// The API server keeps this date, and no client in Rust holds it.
 const NO_DATE: &str = "9999-12-31T23:59:59Z";
@@ -184,6 +191,18 @@ impl World {
         };
         for id in wrong {
             self.edit_managed_fields(&id, |fields| fields.retain(|field| !is_wrong(field)));
+        }
+    }
+
+    /// Whoever wrote numbers that cannot be read takes them out.
+    pub(crate) fn mend_numbers(&self) {
+        let wrong: Vec<Id> = {
+            let store = self.cluster.store();
+            let all = store.everything().filter(|(_, object)| object["status"]["observedGeneration"] == NO_NUMBER);
+            all.map(|(id, _)| id.clone()).collect()
+        };
+        for id in wrong {
+            self.edit_status(&id, |status| status["observedGeneration"] = Value::Null);
         }
     }
 

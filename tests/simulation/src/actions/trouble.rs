@@ -151,7 +151,12 @@ impl World {
 
     /// From now on a Harbor fails on calls with this in their URL.
     pub(crate) fn fail_on(&self, harbor: usize, part: &str) {
-        let failing = Fault { uri: Some(part.to_owned()), ..fault(None, None, 500, "") };
+        self.fail_with(harbor, part, 500);
+    }
+
+    /// The same, with this status.
+    pub(crate) fn fail_with(&self, harbor: usize, part: &str, status: u16) {
+        let failing = Fault { uri: Some(part.to_owned()), ..fault(None, None, status, "") };
         self.harbor(harbor).quirks().fail = vec![failing];
     }
 }

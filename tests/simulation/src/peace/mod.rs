@@ -15,6 +15,7 @@ use crate::machine::Machine;
 use crate::network::Network;
 use crate::world::{HOSTS, World};
 
+mod affairs;
 mod further;
 mod insistent;
 mod moves;
@@ -52,6 +53,9 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     let one = any(&mut random, &accounts);
     drop(world.network.take_idle());
     let mut wrong = moves::homecoming(world, machine).await;
+    if wrong.is_empty() {
+        wrong = affairs::some(world, machine, &accounts, one).await;
+    }
     let last = if random.random_range(0..2) == 0 { Chapter::WithoutHarbor } else { Chapter::TornDown };
     for chapter in Chapter::some(&mut random).into_iter().chain([Chapter::Further, last]) {
         if wrong.is_empty() {
@@ -178,7 +182,8 @@ async fn gap(world: &mut World, machine: &Machine, one: usize) -> Vec<Violation>
     for there in [false, true] {
         Action::ServiceAccount("team-a", "default", there).run(world, machine).await;
     }
-    not_settled(world, "a gap", Instant::now(), AFTER_GAPS).await
+    let time = if world.has_unwatched_secrets() { AFTER_GAPS + world.poll } else { AFTER_GAPS };
+    not_settled(world, "a gap", Instant::now(), time).await
 }
 
 /// Edits all through an outage, and around the moment in which everything that waited for Harbor is released.
@@ -334,7 +339,13 @@ async fn drift(world: &mut World, machine: &Machine, accounts: &[usize], random:
     if let Some(broken) = broken.filter(|_| project.is_some()) {
         // One look that fails is no news yet.
         sleep(world.poll).await;
-        wrong.extend(refused::is_told_of_a_failing_project(world, broken));
+        wrong.extend(refused::is_told_of_a_failing_project(world, broken, ""));
+        if let Some(id) = project {
+            // For another reason, which is told as well.
+            world.fail_with(0, &format!("ProjectID%3D{id}&"), 502);
+            sleep(world.poll + AFTER_OUTAGES).await;
+            wrong.extend(refused::is_told_of_a_failing_project(world, broken, "502"));
+        }
     }
     world.end_troubles();
     sleep(world.poll + AFTER_OUTAGES).await;

@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use super::waiting::KNOWN_AWAY;
 use super::{AFTER_OUTAGES, LONG_POLL, SOON, not_settled};
 use crate::actions::{Action, Damage, Edit};
 use crate::check::{Violation, condition};
@@ -37,8 +38,10 @@ pub(super) async fn narrowed(world: &mut World, machine: &Machine, random: &mut 
     if let Err(refusal) = world.patch(&World::registry(0), &json!({"spec": {"grants": grants}})) {
         return vec![format!("h: {} are no grants: {}", grants, refusal.message)];
     }
-    sleep(DELAY + SOON).await;
-    let wrong: Vec<Violation> = all.into_iter().filter_map(|number| still_served(world, number)).collect();
+    sleep(SOON).await;
+    let mut wrong: Vec<Violation> = all.iter().filter_map(|number| not_told(world, *number)).collect();
+    sleep(DELAY).await;
+    wrong.extend(all.into_iter().filter_map(|number| still_served(world, number)));
     Action::Repair.run(world, machine).await;
     if wrong.is_empty() { not_settled(world, "grants as before", Instant::now(), SOON).await } else { wrong }
 }
@@ -47,6 +50,13 @@ pub(super) async fn narrowed(world: &mut World, machine: &Machine, random: &mut 
 fn is_fenced(world: &World, number: usize) -> bool {
     let wish = &world.wishes[number];
     world.living_account(number).is_some() && wish.registry() == 0 && !wish.namespace.is_empty()
+}
+
+/// It is told at once that the grant is gone.
+fn not_told(world: &World, number: usize) -> Option<Violation> {
+    let (id, account) = (world.wishes[number].id(), world.account(number)?);
+    let ready = condition(&account, "Ready");
+    (ready["reason"] != "NotPermitted").then(|| format!("g: {id} has lost its grant, and says {ready}"))
 }
 
 fn still_served(world: &World, number: usize) -> Option<Violation> {
@@ -135,12 +145,27 @@ pub(super) async fn let_go(world: &mut World, machine: &Machine, one: usize) -> 
     not_settled(world, "Retain without Harbor", Instant::now(), AFTER_OUTAGES * 2).await
 }
 
+/// A registry whose Harbor cannot be reached says so, and what to look at.
+pub(super) fn is_not_told_of_no_harbor(world: &World) -> Option<Violation> {
+    // One that nobody uses is asked for once an hour only.
+    let used = |number: &usize| world.serviced().iter().any(|account| world.wishes[*account].registry() == *number);
+    (0..HOSTS.len()).filter(used).filter(|_| world.poll < KNOWN_AWAY).find_map(|number| {
+        let id = World::registry(number);
+        let stored = world.cluster.store().get(&id).cloned()?;
+        let ready = condition(&stored, "Ready");
+        let told =
+            ready["reason"] == "Unreachable" && ready["message"].as_str().unwrap_or_default().contains("spec.url");
+        (!told).then(|| format!("k: no Harbor answers, and {id} says {ready}"))
+    })
+}
+
 /// A project that cannot be listed is told to the account that has its robot there.
-pub(super) fn is_told_of_a_failing_project(world: &World, account: usize) -> Option<Violation> {
+pub(super) fn is_told_of_a_failing_project(world: &World, account: usize, why: &str) -> Option<Violation> {
     let stored = world.account(account).unwrap_or_default();
     let synced = condition(&stored, "Synced");
     let project = world.wishes[account].spec["project"].as_str().unwrap_or_default();
-    let told = synced["status"] == "False" && synced["message"].as_str().unwrap_or_default().contains(project);
+    let message = synced["message"].as_str().unwrap_or_default();
+    let told = synced["status"] == "False" && message.contains(project) && message.contains(why);
     (!told).then(|| {
         let id = world.wishes[account].id();
         format!("k: {id} says nothing of project {project}, which Harbor does not list: {synced}")

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep};
 
-use super::{AFTER_OUTAGES, SOON, not_settled, take_harbors_away};
+use super::{AFTER_OUTAGES, SOON, not_settled, refused, take_harbors_away};
 use crate::actions::{Action, Edit};
 use crate::chance;
 use crate::check::{Violation, condition};
@@ -17,7 +17,7 @@ use crate::world::World;
 /// In so long what needs neither Harbor nor a rest.
 const AT_ONCE: Duration = Duration::from_secs(3);
 /// In so long each registry knows that its Harbor does not answer.
-const KNOWN_AWAY: Duration = Duration::from_mins(2);
+pub(super) const KNOWN_AWAY: Duration = Duration::from_mins(2);
 /// What passes so soon loses no robot that is to be retained.
 const FAILS: Duration = Duration::from_secs(20);
 /// After so long accounts of a namespace that goes give a registry without a login up, and no others do.
@@ -110,6 +110,9 @@ pub(super) async fn without_harbor(world: &mut World, machine: &Machine) -> Vec<
     let lost: Vec<usize> = serviced.iter().copied().filter(|number| !world.serviced().contains(number)).collect();
     if !lost.is_empty() {
         return vec![format!("k: accounts {lost:?} are not Ready any more, since no Harbor answers")];
+    }
+    if let Some(wrong) = refused::is_not_told_of_no_harbor(world) {
+        return vec![wrong];
     }
     // Some have a wish that waits for Harbor from now on, and some have not.
     for account in serviced.iter().copied().skip(1).step_by(2) {
