@@ -99,9 +99,10 @@ impl Gaps {
         self.lock().refused.remove(&(kind_of(kind), namespace.unwrap_or_default().into()))
     }
 
-    /// True if objects of a kind may not be listed there.
+    /// True if objects of a kind may not be listed there, by themselves or with those of the whole cluster.
     pub fn is_refused(&self, kind: &str, namespace: Option<&str>) -> bool {
-        self.lock().refused.contains(&(kind_of(kind), namespace.unwrap_or_default().into()))
+        let (inner, kind) = (self.lock(), kind_of(kind));
+        [namespace.unwrap_or_default(), ""].into_iter().any(|place| inner.refused.contains(&(kind, place.into())))
     }
 
     /// Notes that the API server does not have a kind; true if that is news.
@@ -121,5 +122,21 @@ impl Gaps {
             metrics.unreadable(kind, inner.unreadable.keys().filter(|(of, ..)| *of == kind).count());
             metrics.refused(kind, inner.refused.iter().filter(|(of, _)| *of == kind).count());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_not_be_listed_in_the_cluster_may_be_listed_in_no_namespace() {
+        let gaps = Gaps::default();
+        assert!(gaps.refused("HarborRegistry", None) && gaps.refused("RobotAccount", Some("team-a")));
+        let refused = |kind, namespace| gaps.is_refused(kind, namespace);
+        assert!(refused("HarborRegistry", Some("team-a")) && refused("HarborRegistry", None));
+        assert!(refused("RobotAccount", Some("team-a")));
+        assert!(!refused("RobotAccount", Some("team-b")) && !refused("RobotAccount", None));
+        assert!(gaps.allowed("HarborRegistry", None) && !refused("HarborRegistry", Some("team-a")));
     }
 }

@@ -54,9 +54,9 @@ async fn credentials(scene: &Scene) -> Vec<Login> {
 }
 
 /// Whole lists of the project, as sweeps make them.
-fn sweeps(calls: &Calls) -> usize {
+fn sweeps(calls: &[Call]) -> usize {
     let is_one = |call: &&Call| call.query.contains("Level") && !call.query.contains("name");
-    calls.calls.iter().filter(is_one).count()
+    calls.iter().filter(is_one).count()
 }
 
 /// Waits until the account is in sync and its Secret logs in with an enabled robot that is as the spec asks for.
@@ -211,7 +211,12 @@ async fn secrets_changed_by_hand_are_replaced_within_one_poll_each_after_exactly
         }
         let own = scene.harbor.calls().await.unwrap().count("GET /api/v2.0/robots");
         let calls = all_replaced(&scene, &before).await;
-        assert!(sweeps(&calls) <= 2 + usize::try_from(own).unwrap(), "within one poll: {:?}", calls.by);
+        // How long the repairs take is up to the machine: what counts is when the last account looked at its credential.
+        let is_login = |call: &Call| format!("{} {}", call.method, call.path) == TOKEN;
+        let mut logins = (0..calls.calls.len()).filter(|&at| is_login(&calls.calls[at]));
+        let looked = logins.nth(MANY.len() - 1).expect("each account tries its credential");
+        let before = sweeps(&calls.calls[..looked]);
+        assert!(before <= 2 + usize::try_from(own).unwrap(), "within one poll: {:?}", calls.by);
         let all = scene.harbor.calls().await.unwrap();
         let in_place = login == LoginAs::Person && strategy == "InPlace";
         let written = |call| all.count(call);
@@ -327,7 +332,7 @@ async fn a_new_prefix_costs_no_write_to_harbor() {
     scene.harbor.reset_calls().await.unwrap();
     scene.harbor_api("PUT", "/configurations", json!({"robot_name_prefix": "bot_"})).await;
     let calls = all_replaced(&scene, &before).await;
-    assert!(sweeps(&calls) <= 2, "within one poll: {:?}", calls.by);
+    assert!(sweeps(&calls.calls) <= 2, "within one poll: {:?}", calls.by);
     let written: u64 = [POST, PUT, PATCH, DELETE].into_iter().map(|call| calls.count(call)).sum();
     assert_eq!((written, scene.robots().await.len()), (0, robots.len()), "{:?}", calls.by);
     for (name, before) in MANY.iter().zip(before) {
