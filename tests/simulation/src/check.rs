@@ -165,7 +165,7 @@ impl World {
         }
         for team in TEAMS {
             for (id, service_account) in store.all(kind("ServiceAccount"), Some(team)) {
-                for entry in LISTS.iter().flat_map(|list| service_account[*list].as_array()).flatten() {
+                for entry in LISTS.iter().filter_map(|list| service_account[*list].as_array()).flatten() {
                     let name = entry["name"].as_str().unwrap_or_default();
                     if !self.lost_records && store.get(&Id::new(kind("Secret"), team, name)).is_none() {
                         wrong.push(format!("f: {id} lists the Secret {name}, which is gone"));

@@ -101,7 +101,7 @@ const ALL: [Affair; 20] = [
 pub(super) async fn some(world: &mut World, machine: &Machine, accounts: &[usize], one: usize) -> Vec<Violation> {
     let mut random = chance::of(world.seed, "affairs", 0);
     let mut all = ALL.to_vec();
-    for _ in 0..1 + usize::from(world.seed.is_multiple_of(TWO)) {
+    for _ in 0..=usize::from(world.seed.is_multiple_of(TWO)) {
         let affair = all.swap_remove(random.random_range(0..all.len()));
         world.network.note(format_args!("-- affair: {affair:?}"));
         let wrong = affair.run(world, machine, (accounts, one), &mut random).await;

@@ -43,7 +43,7 @@ pub(super) async fn orphaned(
     Action::Delete(one).run(world, machine).await;
     let left = |world: &World| world.robots_by_account(0).get(&path).map_or(0, Vec::len);
     let mut wrong = Vec::new();
-    sleep(ORPHAN_AFTER - Duration::from_secs(5)).await;
+    sleep(ORPHAN_AFTER.saturating_sub(Duration::from_secs(5))).await;
     if left(world) != robots {
         wrong.push(format!("a: a robot of {path} was deleted before its time"));
     }
@@ -85,7 +85,7 @@ pub(super) async fn ungranted_at_rest(world: &mut World, accounts: &[usize], ran
         unsaid(world, &id, &["Ready True Published", "Synced False Suspended"]).into_iter().collect();
     let account = world.account(one).unwrap_or_default();
     drop(world.patch(&registry, &json!({"spec": {"grants": []}})));
-    sleep(DELAY - SOON).await;
+    sleep(DELAY.saturating_sub(SOON)).await;
     if !world.logs_in(one, &account) {
         wrong.push(format!("b: what {id} published ended before the delay was over"));
     }

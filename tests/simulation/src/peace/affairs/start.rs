@@ -10,6 +10,7 @@ use crate::check::Violation;
 use crate::kubernetes::Id;
 use crate::logins::Login;
 use crate::machine::Machine;
+use crate::wishes::Wish;
 use crate::world::{HOSTS, World};
 
 /// So far ahead Harbor's clock is, in seconds: longer than any credential lives.
@@ -17,7 +18,7 @@ const AHEAD: i64 = 100 * 86_400;
 
 /// Statuses of all accounts and registries.
 fn statuses(world: &World) -> Vec<(Id, Value)> {
-    let accounts = world.wishes.iter().map(|wish| wish.id());
+    let accounts = world.wishes.iter().map(Wish::id);
     let ids = accounts.chain((0..HOSTS.len()).map(World::registry));
     let mut all = Vec::new();
     for id in ids {
