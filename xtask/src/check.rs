@@ -20,8 +20,7 @@ const CONTRACT: &str = "contract";
 /// The operator's tests take most of the time, and mostly wait: all others run beside them.
 const OPERATOR: &str = "operator";
 
-/// The package of the simulation, whose tests compute and wait for nothing, but for those against a real API server.
-const SIMULATION: &str = "harbor-robot-simulation";
+/// What the simulation only computes. Its conformance is tried against a real API server.
 const OF_THE_SIMULATION: [&str; 2] = ["runs", "stories"];
 
 /// Which Harbor the operator's tests meet.
@@ -31,7 +30,7 @@ const HARBOR_VERSION: &str = "HARBOR_STAND_IN_VERSION";
 const RIGHTS: &str = "HARBOR_ROBOT_RIGHTS";
 
 /// Integration tests at once. They wait more than they work: as many as there are processors would leave these idle.
-const AT_ONCE: &str = "--test-threads=8";
+const AT_ONCE: &str = "--test-threads=6";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -98,29 +97,32 @@ impl Report {
         self.steps.push((name.to_owned(), outcome, begun.elapsed()));
     }
 
-    /// All tests. Those of the operator show how they get on; beside them are those that have servers and deadlines of their
-    /// own, too, and, with what all of these leave of the processors, what only computes. Each is shown as it ends.
+    /// All tests. Those of the operator, which mostly wait, show how they get on. What only computes runs beside them with
+    /// what they leave of the processors, and is shown step by step, as each ends.
     fn tests(&mut self) -> Result<()> {
-        let computing = [
+        let others = [
             ("unit and property tests", words("test --workspace --lib --bins")),
             ("documentation tests", words("test --workspace --doc")),
             ("contract with Harbor", [words("test --workspace --test"), words(CONTRACT)].concat()),
             ("simulation", simulation()),
         ];
-        let integration = integration()?;
         let audit_logs = new_audit_logs(Rights::Shipped)?;
         std::thread::scope(|scope| {
-            let computing = scope.spawn(|| computing.map(|(name, args)| aside(name, &args, &audit_logs, LOW)));
-            let integration = scope.spawn(|| aside("integration tests", &integration, &audit_logs, USUAL));
+            let beside = scope.spawn(|| others.map(|(name, args)| aside(name, &args, &audit_logs)));
             self.step("operator", || {
                 println!("$ cargo {}", operator_tests().join(" "));
                 followed(command(&operator_tests()).env(AUDIT_LOGS, &audit_logs))
             });
-            let panicked = |_| anyhow!("the thread of the other tests panicked");
-            self.steps.push(integration.join().map_err(panicked)?);
-            self.steps.extend(computing.join().map_err(panicked)?);
-            Ok(())
-        })
+            self.steps.extend(beside.join().map_err(|_| anyhow!("the thread of the other tests panicked"))?);
+            anyhow::Ok(())
+        })?;
+        // They have servers and deadlines of their own.
+        self.step("integration tests", || {
+            let integration = integration()?;
+            println!("$ cargo {}", integration.join(" "));
+            followed(command(&integration).env(AUDIT_LOGS, &audit_logs))
+        });
+        Ok(())
     }
 
     fn finish(self) -> Result<()> {
@@ -226,17 +228,13 @@ fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
     command
 }
 
-/// How nice what only computes is to everything else.
-const LOW: &str = "15";
-const USUAL: &str = "0";
-
-/// Runs cargo with a priority, and shows what it said when it has ended.
-fn aside(name: &str, args: &[String], audit_logs: &Path, niceness: &str) -> Step {
+/// Runs cargo with a low priority, and shows what it said when it has ended.
+fn aside(name: &str, args: &[String], audit_logs: &Path) -> Step {
     let begun = Instant::now();
     let run = || -> Result<(Outcome, String)> {
         let cargo = command(args);
         let mut command = Command::new("nice");
-        command.args(["-n", niceness]).arg(cargo.get_program()).args(cargo.get_args());
+        command.args(["-n", "15"]).arg(cargo.get_program()).args(cargo.get_args());
         for (name, value) in cargo.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -246,8 +244,7 @@ fn aside(name: &str, args: &[String], audit_logs: &Path, niceness: &str) -> Step
         if let Some(folder) = cargo.get_current_dir() {
             command.current_dir(folder);
         }
-        let log = format!("{}.log", name.replace(' ', "-"));
-        logged(command.env(AUDIT_LOGS, audit_logs), &log, false)
+        logged(command.env(AUDIT_LOGS, audit_logs), "aside.log", false)
     };
     let (outcome, text) = run().unwrap_or_else(|error| (Outcome::Failed(String::new()), format!("{error:#}\n")));
     let (took, word) = (begun.elapsed(), word(&outcome));
@@ -267,7 +264,7 @@ fn operator_tests() -> Vec<String> {
 /// The arguments that run what the simulation computes.
 fn simulation() -> Vec<String> {
     let tests = OF_THE_SIMULATION.into_iter().flat_map(|name| ["--test", name]);
-    ["test", "--package", SIMULATION].into_iter().chain(tests).map(str::to_owned).collect()
+    ["test", "--workspace"].into_iter().chain(tests).map(str::to_owned).collect()
 }
 
 /// The arguments that run all other test targets.
