@@ -32,6 +32,7 @@ pub async fn read_summary(
     Ok(found.and_then(|secret| secret_template::summarize(&secret)).map(|(_, rest)| rest))
 }
 
+/// Unlike `objects::read` with its managed fields: they tell who else wrote to it.
 async fn find(client: &Client, namespace: &ObjectName, name: &ObjectName) -> Result<Option<Secret>, Error> {
     let api: Api<Lenient<Secret>> = in_namespace(client, namespace);
     Ok(within(api.get_opt(name)).await?.map(Lenient::into_result).transpose()?)

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Semaphore;
 
-use super::index::digest;
 use crate::decode::Unreadable;
+use crate::domain::digest;
 use crate::metrics::Metrics;
 
 /// Every kind that is listed or watched.

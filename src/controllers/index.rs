@@ -16,10 +16,10 @@ use super::tracked::Shown;
 use crate::api::{ObjectName, RegistryKey, RegistryTime};
 use crate::cluster::objects::Version;
 use crate::cluster::secret_template::SecretSummary;
+use crate::domain::digest;
 use crate::domain::observed::is_never_updated;
 use crate::domain::robot::{Home, Robot};
 
-pub use crate::domain::digest;
 pub use entry::{AccountSlots, Contests, Entry, PasswordSeen, State, Told};
 use secret_copies::SecretCopies;
 pub use secret_copies::{Copy, Namespace};

@@ -38,12 +38,12 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::index::digest;
 use super::tracked::Shown;
 use super::{Context, Settings};
 use crate::api::{ClusterHarborRegistrySpec, ObjectName, RegistryKey, RegistryKind, RegistryObject, keys};
 use crate::cluster::objects::{self, Version};
 use crate::domain::catalogue::Catalogue;
+use crate::domain::digest;
 use crate::registry::Error;
 use crate::registry::harbor::Room;
 

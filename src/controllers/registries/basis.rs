@@ -4,7 +4,7 @@
 
 use super::{Registries, ServedRegistry, wish};
 use crate::api::RegistryKey;
-use crate::controllers::index::digest;
+use crate::domain::digest;
 
 /// What accounts depend on beside their own object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::{ServedRegistry, Trouble};
 use crate::api::RegistryKey;
 use crate::cluster::login::{self, Login, LoginError, Trust};
 use crate::controllers::Context;
-use crate::controllers::index::digest;
+use crate::domain::digest;
 use crate::registry::Error;
 use crate::registry::harbor::{self, ConfigError};
 

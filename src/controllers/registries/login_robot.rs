@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::api::{PermissionRecord, RegistryTime, registry_time::share};
-use crate::controllers::index::digest;
+use crate::domain::digest;
 use crate::domain::permissions::{self, Access, AccessSet};
 use crate::domain::robot::{Home, Permissions, Robot, Scope};
 

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::index::{AccountSlots, digest};
+use super::super::index::AccountSlots;
 use super::super::registries::ServedRegistry;
 use super::super::{Context, Key};
 use crate::api::RegistryKey;
 use crate::cluster::{self, accounts};
+use crate::domain::digest;
 use crate::domain::mark::{self, Mark};
 use crate::domain::robot::Home;
 use crate::domain::slots::Slot;

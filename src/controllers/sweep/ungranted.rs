@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::index::digest;
 use super::super::registries::{self, ServedRegistry};
 use super::super::{Context, Key};
 use super::orphans;
 use crate::api::{ObjectName, RegistryKind, RegistryTime};
+use crate::domain::digest;
 use crate::domain::grants::{self, Origin};
 use crate::domain::mark::{self, Mark};
 use crate::domain::robot::{Home, Robot};

@@ -22,9 +22,9 @@ use crate::cluster::in_namespace;
 use crate::cluster::objects::PAGE;
 use crate::controllers::Context;
 use crate::controllers::gaps::Gaps;
-use crate::controllers::index::digest;
 use crate::controllers::tracked::Shown;
 use crate::decode::{Lenient, Unreadable};
+use crate::domain::digest;
 
 /// What a watch tells of one object.
 pub(super) enum Seen<K> {
