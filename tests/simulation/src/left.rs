@@ -94,7 +94,7 @@ impl World {
 
     /// What a registry says that it named before.
     fn former_urls(&self, registry: usize) -> Vec<String> {
-        let stored = self.cluster.store().get(&Self::registry(registry)).cloned().unwrap_or_default();
+        let stored = self.stored(&Self::registry(registry));
         let former = stored["status"]["formerUrls"].as_array().into_iter().flatten();
         former.filter_map(|former| former["url"].as_str()).map(str::to_owned).collect()
     }

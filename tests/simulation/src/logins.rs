@@ -3,7 +3,7 @@
 
 use harbor_stand_in::state::State;
 use harbor_stand_in::state::grants::{Access, Group, Scope};
-use harbor_stand_in::state::robots::Row;
+use harbor_stand_in::state::robots::{Robot, Row};
 use serde_json::{Value, json};
 
 use crate::kubernetes::{Id, kind};
@@ -137,28 +137,31 @@ impl World {
         self.know_strangers(number);
     }
 
-    /// The operator's robot at the first Harbor may do one thing less, of the system or of projects.
-    pub(crate) fn take_right(&mut self, system: bool, resource: &str, action: &str) {
-        self.change_rights(|groups| {
-            for group in groups.iter_mut().filter(|group| (group.scope == Scope::System) == system) {
+    /// The operator's robot at a Harbor may do one thing less, of the system or of projects.
+    pub(crate) fn take_right(&mut self, harbor: usize, system: bool, resource: &str, action: &str) {
+        self.change_login_robot(harbor, |robot, _| {
+            for group in robot.groups.iter_mut().filter(|group| (group.scope == Scope::System) == system) {
                 group.access.retain(|access| (access.resource.as_str(), access.action.as_str()) != (resource, action));
             }
         });
     }
 
-    /// The operator's robot at the first Harbor may do all again.
-    pub(crate) fn give_rights(&mut self) {
-        self.change_rights(|groups| *groups = rights());
+    /// The operator's robot at a Harbor may do all again.
+    pub(crate) fn give_rights(&mut self, harbor: usize) {
+        self.change_login_robot(harbor, |robot, _| robot.groups = rights());
     }
 
-    fn change_rights(&mut self, change: impl FnOnce(&mut Vec<Group>)) {
-        let mut state = self.harbor(0).state();
+    /// A person changes the operator's robot at a Harbor; `edit` is told that Harbor's time in milliseconds.
+    pub(crate) fn change_login_robot(&mut self, harbor: usize, edit: impl FnOnce(&mut Robot, i64)) {
+        let mut state = self.harbor(harbor).state();
+        let now = state.clock.now_ms();
         let id = state.robots.named(ROBOT).map(|robot| robot.row.id);
         if let Some(robot) = id.and_then(|id| state.robots.get_mut(id)) {
-            change(&mut robot.groups);
+            robot.row.updated_ms = now;
+            edit(robot, now);
         }
         drop(state);
-        self.know_strangers(0);
+        self.know_strangers(harbor);
     }
 
     /// Gives the operator another login.

@@ -205,6 +205,11 @@ impl World {
         world
     }
 
+    /// An object as it is now; `null` if it is not there.
+    pub(crate) fn stored(&self, id: &Id) -> Value {
+        self.cluster.store().get(id).map(|object| (**object).clone()).unwrap_or_default()
+    }
+
     /// True if no watch tells of Secrets, so that they are looked at with each poll.
     pub fn has_unwatched_secrets(&self) -> bool {
         flags(self.seed).contains(&UNWATCHED)

@@ -32,7 +32,7 @@ pub(super) async fn poor_login(world: &mut World, machine: &Machine, random: &mu
     sleep(SOON).await;
     world.log_in_as(0, Login::Robot);
     sleep(SOON).await;
-    world.take_right(system, resource, action);
+    world.take_right(0, system, resource, action);
     if action == "push" {
         Action::Edit(account, Edit::Permissions(true)).run(world, machine).await;
     }
@@ -53,7 +53,7 @@ pub(super) async fn poor_login(world: &mut World, machine: &Machine, random: &mu
     }
     // Nor who the operator is there.
     wrong.extend(world.always());
-    world.give_rights();
+    world.give_rights(0);
     sleep(world.poll + AFTER_OUTAGES).await;
     if wrong.is_empty() {
         wrong = not_settled(world, "a right again", Instant::now(), AFTER_OUTAGES).await;

@@ -17,6 +17,19 @@ const TORN_DOWN: Duration = Duration::from_mins(2);
 /// What falls due so soon is looked at.
 const DUE: Duration = Duration::from_mins(5);
 
+/// Every operator dies.
+pub(super) async fn kill(world: &mut World, machine: &Machine) {
+    for replica in 0..2 {
+        Action::Kill(replica).run(world, machine).await;
+    }
+}
+
+/// The same, and one starts.
+pub(super) async fn restart(world: &mut World, machine: &Machine) {
+    kill(world, machine).await;
+    Action::Start(0).run(world, machine).await;
+}
+
 async fn stop(world: &mut World, machine: &Machine) {
     for replica in 0..2 {
         Action::Stop(replica).run(world, machine).await;
@@ -89,9 +102,7 @@ pub(super) async fn torn_down(world: &mut World, machine: &Machine, number: usiz
     Action::DeleteRegistry(number).run(world, machine).await;
     if world.seed.is_multiple_of(2) {
         // An operator that starts then does not know of its accounts yet.
-        for action in [Action::Kill(0), Action::Kill(1), Action::Start(0)] {
-            action.run(world, machine).await;
-        }
+        restart(world, machine).await;
         sleep(AFTER_OUTAGES).await;
         let used = world.serviced().into_iter().any(|account| world.wishes[account].registry() == number);
         if used && world.cluster.store().get(&World::registry(number)).is_none() {

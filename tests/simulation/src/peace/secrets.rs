@@ -64,7 +64,7 @@ fn left_over(world: &World, account: usize, number: u32) -> Vec<Violation> {
     let Some(object) = world.account(account) else { return Vec::new() };
     let of = |namespace: String| {
         let id = Id::new(kind("Secret"), &namespace, &world.wishes[account].name);
-        let secret = world.cluster.store().get(&id).cloned().unwrap_or_default();
+        let secret = world.stored(&id);
         let metadata = &secret["metadata"];
         let there = [
             (&secret["data"], format!("user-{number}")),
@@ -110,7 +110,7 @@ pub(super) async fn of_others(world: &mut World) -> Vec<Violation> {
             return vec![format!("h: {account} is no account: {}", refusal.message)];
         }
         sleep(SOON).await;
-        let stored = world.cluster.store().get(&account).cloned().unwrap_or_default();
+        let stored = world.stored(&account);
         let synced = condition(&stored, "Synced");
         let said = synced["message"].as_str().unwrap_or_default();
         if synced["reason"] != "SecretNotOwned" || !said.contains(advice) || !said.contains(&secret.name) {

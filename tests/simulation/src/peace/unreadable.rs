@@ -50,7 +50,7 @@ pub(super) async fn unreadable(world: &mut World, machine: &Machine, one: usize)
 /// Where an object that cannot be read does not say so: in its conditions, or by an event of it. Either names the object and the
 /// field that is to be corrected.
 fn untold(world: &World, id: &Id, field: &str) -> Vec<Violation> {
-    let stored = world.cluster.store().get(id).cloned().unwrap_or_default();
+    let stored = world.stored(id);
     let field = field.trim_start_matches('/').replace('/', ".");
     let place = if id.namespace.is_empty() { id.name.clone() } else { format!("{}/{}", id.namespace, id.name) };
     let names = |text: &Value| {

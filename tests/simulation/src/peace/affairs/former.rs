@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::moves::homecoming;
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
-use super::{stored, unsaid};
+use super::unsaid;
 use crate::actions::{Action, Place, Trouble};
 use crate::check::Violation;
 use crate::machine::Machine;
@@ -25,7 +25,7 @@ const TRIED_AGAIN: Duration = Duration::from_mins(11);
 
 /// To the team's Harbor, which makes no robots at first, and home again. One account is at rest all the while.
 pub(super) async fn moved(world: &mut World, machine: &Machine, random: &mut SmallRng) -> Vec<Violation> {
-    let told = stored(world, &World::registry(0));
+    let told = world.stored(&World::registry(0));
     let of_it = |account: &usize| world.wishes[*account].registry() == 0;
     let at_rest = world.serviced().into_iter().find(of_it);
     let is_new = told["status"]["formerUrls"].as_array().is_none_or(Vec::is_empty);
@@ -104,7 +104,7 @@ fn works(world: &World, (_, user, password): &Login) -> bool {
 /// What a registry tells of the Harbor that it left, other than it is.
 fn miscounted(world: &World, left: usize) -> Vec<Violation> {
     let id = World::registry(0);
-    let registry = stored(world, &id);
+    let registry = world.stored(&id);
     let told = &registry["status"]["formerUrls"][0];
     let mut wrong: Vec<Violation> = Vec::new();
     if told["url"] != format!("https://{}", HOSTS[0]) || told["robots"] != json!(left) {

@@ -1,13 +1,11 @@
 //! Logins of robots: what they may do, and until when.
 
-use harbor_stand_in::state::grants::Scope;
-use harbor_stand_in::state::robots::Robot;
 use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::super::{AFTER_GAPS, AFTER_OUTAGES, SOON, not_settled};
-use super::{ask_for_no_updates, message, stored, touch, unsaid};
+use super::{ask_for_no_updates, message, touch, unsaid};
 use crate::actions::{Action, Edit, any};
 use crate::check::{Violation, moment};
 use crate::kubernetes::kind;
@@ -33,32 +31,19 @@ async fn become_robot(world: &mut World, machine: &Machine, harbor: usize) -> Lo
     before
 }
 
-/// The operator's robot is changed by a person.
-fn change(world: &mut World, harbor: usize, edit: impl FnOnce(&mut Robot, i64)) {
-    let mut state = world.harbor(harbor).state();
-    let now = state.clock.now_ms();
-    let id = state.robots.named(ROBOT).map(|robot| robot.row.id).unwrap_or_default();
-    if let Some(robot) = state.robots.get_mut(id) {
-        robot.row.updated_ms = now;
-        edit(robot, now);
-    }
-    drop(state);
-    world.know_strangers(harbor);
-}
-
 /// It is announced that the login expires, and told when it did; with a longer life everything goes on.
 pub(super) async fn expires(world: &mut World, machine: &Machine, random: &mut SmallRng) -> Vec<Violation> {
     let number = any(random, &[0, 1]);
     let (id, before) = (World::registry(number), become_robot(world, machine, number).await);
     let life = i64::try_from(LIFE.as_secs()).unwrap_or_default();
-    change(world, number, |robot, now| {
+    world.change_login_robot(number, |robot, now| {
         (robot.row.created_ms, robot.row.duration) = (now - AGE_MS, 100);
         robot.row.expires_at = now / 1_000 + life;
     });
     let expires_at = world.harbor(number).state().robots.named(ROBOT).map_or(0, |robot| robot.row.expires_at);
     touch(world, number);
     sleep(SOON).await;
-    let told = stored(world, &id)["status"]["login"]["expirationTime"].clone();
+    let told = world.stored(&id)["status"]["login"]["expirationTime"].clone();
     let mut wrong: Vec<Violation> =
         unsaid(world, &id, &["Ready True LoggedIn", "LoginExpiring True LoginExpiring"]).into_iter().collect();
     let day = told.as_str().unwrap_or_default();
@@ -77,7 +62,7 @@ pub(super) async fn expires(world: &mut World, machine: &Machine, random: &mut S
     if !said.contains(&format!("expired at {day}")) {
         wrong.push(format!("k: the login of {id} expired at {day}, and it says {said}"));
     }
-    change(world, number, |robot, _| (robot.row.expires_at, robot.row.duration) = (-1, -1));
+    world.change_login_robot(number, |robot, _| (robot.row.expires_at, robot.row.duration) = (-1, -1));
     touch(world, number);
     if wrong.is_empty() {
         wrong = not_settled(world, "a login that lives on", Instant::now(), AFTER_OUTAGES).await;
@@ -128,12 +113,7 @@ pub(super) async fn lacks(world: &mut World, machine: &Machine) -> Vec<Violation
     let before = become_robot(world, machine, number).await;
     Action::Edit(account, Edit::Access(false)).run(world, machine).await;
     sleep(SOON).await;
-    let held = world.harbor(number).state().robots.named(ROBOT).map(|robot| robot.groups.clone()).unwrap_or_default();
-    change(world, number, |robot, _| {
-        for group in robot.groups.iter_mut().filter(|group| matches!(group.scope, Scope::AllProjects)) {
-            group.access.retain(|access| access.resource != "export-cve");
-        }
-    });
+    world.take_right(number, false, "export-cve", "create");
     touch(world, number);
     sleep(SOON).await;
     Action::Edit(account, Edit::Access(true)).run(world, machine).await;
@@ -149,7 +129,7 @@ pub(super) async fn lacks(world: &mut World, machine: &Machine) -> Vec<Violation
     } else if !said.contains(&place) || said.contains("repository:pull") {
         wrong.push(format!("k: the login lacks {place} alone, and {id} says {said}"));
     }
-    change(world, number, |robot, _| robot.groups = held);
+    world.give_rights(number);
     touch(world, number);
     if wrong.is_empty() {
         wrong = not_settled(world, "a login that may more", Instant::now(), AFTER_OUTAGES).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
-use super::{message, stored};
+use super::message;
 use crate::actions::{Action, Damage, Edit};
 use crate::check::Violation;
 use crate::kubernetes::kind;
@@ -75,7 +75,7 @@ fn waits(world: &World, account: usize) -> Option<Violation> {
 /// An account that is not to be gone before its robot, or does not say what it waits for.
 fn does_not_wait(world: &World, account: usize) -> Option<Violation> {
     let id = world.wishes[account].id();
-    if stored(world, &id).is_null() {
+    if world.stored(&id).is_null() {
         return Some(format!("k: {id} is gone, and its robot is not"));
     }
     let said = message(world, &id, "Ready") + &message(world, &id, "Synced");

@@ -3,7 +3,6 @@
 
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
-use serde_json::Value;
 
 use crate::actions::{Action, Edit};
 use crate::chance;
@@ -147,21 +146,16 @@ impl Affair {
     }
 }
 
-/// An object as it is now.
-fn stored(world: &World, id: &Id) -> Value {
-    world.cluster.store().get(id).map(|object| (**object).clone()).unwrap_or_default()
-}
-
 /// An object that does not say all of this: type, status and reason of conditions.
 fn unsaid(world: &World, id: &Id, wanted: &[&str]) -> Option<Violation> {
-    let said = conditions(&stored(world, id));
+    let said = conditions(&world.stored(id));
     let lacks = wanted.iter().find(|wanted| !said.contains(**wanted))?;
     Some(format!("k: {id} is to say {lacks}, and says {said:?}"))
 }
 
 /// The message of a condition of an object.
 fn message(world: &World, id: &Id, name: &str) -> String {
-    crate::check::condition(&stored(world, id), name)["message"].as_str().unwrap_or_default().to_owned()
+    crate::check::condition(&world.stored(id), name)["message"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Nobody asks for what a robot's login cannot do.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
-use super::{stored, unsaid};
+use super::unsaid;
 use crate::actions::{Action, Damage, any};
 use crate::check::Violation;
 use crate::kubernetes::kind;
@@ -48,7 +48,7 @@ pub(super) async fn orphaned(
         wrong.push(format!("a: a robot of {path} was deleted before its time"));
     }
     sleep(ORPHAN_AFTER + world.poll * 2 + AFTER_OUTAGES).await;
-    let (now, status) = (left(world), stored(world, &id)["status"].take());
+    let (now, status) = (left(world), world.stored(&id)["status"].take());
     let expected = if reported { robots } else { 0 };
     if now != expected {
         wrong

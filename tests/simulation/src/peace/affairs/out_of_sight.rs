@@ -2,6 +2,7 @@
 
 use tokio::time::{Instant, sleep};
 
+use super::super::restarts::kill;
 use super::super::{AFTER_GAPS, AFTER_OUTAGES, SOON, not_settled};
 use super::unsaid;
 use crate::actions::{Action, Edit};
@@ -11,9 +12,7 @@ use crate::world::World;
 
 /// The operator starts without the right to list the registries of namespaces.
 pub(super) async fn not_allowed(world: &mut World, machine: &Machine, accounts: &[usize]) -> Vec<Violation> {
-    for action in [Action::Kill(0), Action::Kill(1)] {
-        action.run(world, machine).await;
-    }
+    kill(world, machine).await;
     world.network.forbid(Some("HarborRegistry"));
     Action::Start(0).run(world, machine).await;
     sleep(AFTER_OUTAGES).await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
-use super::{stored, unsaid};
+use super::unsaid;
 use crate::check::Violation;
 use crate::foreign::served;
 use crate::kubernetes::{Id, kind};
@@ -73,7 +73,7 @@ pub(super) fn another(world: &World, name: &str, spec: &Value, annotations: &Val
 async fn contested(world: &World) -> Vec<Violation> {
     let second = another(world, "second", &json!({"serverSettings": {"robotTokenDuration": "60d"}}), &json!({}));
     sleep(AFTER_OUTAGES).await;
-    let made = |id: &Id| stored(world, id)["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
+    let made = |id: &Id| world.stored(id)["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
     // Our clock may have been set back since the first was made.
     if made(&World::registry(0)) >= made(&second) {
         drop(world.delete(&second));

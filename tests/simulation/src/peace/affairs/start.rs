@@ -3,8 +3,8 @@
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::super::restarts::{kill, restart};
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
-use super::stored;
 use crate::actions::{Action, Edit, Spoil};
 use crate::check::Violation;
 use crate::kubernetes::Id;
@@ -22,7 +22,7 @@ fn statuses(world: &World) -> Vec<(Id, Value)> {
     let ids = accounts.chain((0..HOSTS.len()).map(World::registry));
     let mut all = Vec::new();
     for id in ids {
-        let mut status = stored(world, &id)["status"].take();
+        let mut status = world.stored(&id)["status"].take();
         // What Harbor is asked for once an hour a start asks for at once.
         for hourly in ["harborVersion", "permissions"] {
             if id.kind().name.ends_with("Registry") && status.is_object() {
@@ -42,7 +42,7 @@ pub(super) async fn restarted(world: &mut World, machine: &Machine, one: usize) 
         sleep(SOON).await;
     }
     sleep(world.poll + SOON).await;
-    let may_update = &stored(world, &World::registry(harbor))["status"]["login"]["mayUpdate"];
+    let may_update = &world.stored(&World::registry(harbor))["status"]["login"]["mayUpdate"];
     let project = !world.wishes[one].namespace.is_empty();
     if project && world.logins[harbor] == Login::Administrator && *may_update != true {
         return vec![format!("k: the login at {} updates robots, and its registry says {may_update}", HOSTS[harbor])];
@@ -52,9 +52,7 @@ pub(super) async fn restarted(world: &mut World, machine: &Machine, one: usize) 
         return Vec::new();
     }
     let before = statuses(world);
-    for action in [Action::Kill(0), Action::Kill(1), Action::Start(0)] {
-        action.run(world, machine).await;
-    }
+    restart(world, machine).await;
     sleep(time).await;
     let changed = before.into_iter().zip(statuses(world)).filter(|(before, now)| before != now);
     let changed = changed.map(|((id, before), (_, now))| format!("k: a start changed {id} from {before} to {now}"));
@@ -63,9 +61,7 @@ pub(super) async fn restarted(world: &mut World, machine: &Machine, one: usize) 
 
 /// What a person does to a Secret while no operator runs is seen once one does.
 pub(super) async fn spoiled_while_down(world: &mut World, machine: &Machine, accounts: &[usize]) -> Vec<Violation> {
-    for action in [Action::Kill(0), Action::Kill(1)] {
-        action.run(world, machine).await;
-    }
+    kill(world, machine).await;
     for (number, &account) in accounts.iter().enumerate() {
         let spoil = if number % 2 == 0 { Spoil::Password } else { Spoil::Corrupt };
         Action::Spoil(account, spoil).run(world, machine).await;

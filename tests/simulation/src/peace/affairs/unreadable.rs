@@ -4,6 +4,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep};
 
+use super::super::restarts::restart;
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
 use super::{message, unsaid};
 use crate::actions::{Action, Damage, Edit};
@@ -64,9 +65,7 @@ pub(super) async fn registry(world: &mut World, machine: &Machine, random: &mut 
 }
 
 async fn never_read(world: &mut World, machine: &Machine, accounts: &[usize]) -> Vec<Violation> {
-    for action in [Action::Kill(0), Action::Kill(1), Action::Start(0)] {
-        action.run(world, machine).await;
-    }
+    restart(world, machine).await;
     sleep(AFTER_OUTAGES).await;
     let mut wrong = Vec::new();
     for &account in accounts {

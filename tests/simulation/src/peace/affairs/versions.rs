@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::super::restarts::restart;
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
 use super::{message, unsaid};
 use crate::actions::{Action, Edit};
@@ -45,9 +46,7 @@ pub(super) async fn old_harbor(world: &mut World, machine: &Machine, accounts: &
     }
     // A start forgets what was learned by trying; most runs do not have the time to wait for an hour.
     if !world.seed.is_multiple_of(4) {
-        for action in [Action::Kill(0), Action::Kill(1), Action::Start(0)] {
-            action.run(world, machine).await;
-        }
+        restart(world, machine).await;
         return not_settled(world, "a start", Instant::now(), world.poll + AFTER_OUTAGES).await;
     }
     // An account that would give up what pods may still have waits for one look more.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::super::{AFTER_GAPS, not_settled};
-use super::stored;
 use crate::actions::{Action, Spoil, Tamper};
 use crate::check::Violation;
 use crate::machine::Machine;
@@ -20,11 +19,11 @@ pub(super) async fn lag(world: &mut World, machine: &Machine, one: usize) -> Vec
     let Some(id) = world.secret_of(one).filter(|_| world.poll <= SHORT_POLL && !world.has_unwatched_secrets()) else {
         return Vec::new();
     };
-    let before = stored(world, &id);
+    let before = world.stored(&id);
     Action::Lag(world.poll.as_secs() + 20).run(world, machine).await;
     Action::Robot(one, Tamper::Secret).run(world, machine).await;
     sleep(world.poll + Duration::from_secs(10)).await;
-    if stored(world, &id) != before {
+    if world.stored(&id) != before {
         Action::Spoil(one, Spoil::Password).run(world, machine).await;
     }
     Action::Compact.run(world, machine).await;
