@@ -26,8 +26,8 @@ pub struct Outcome {
     pub robot: Option<Robot>,
     /// The credential was written into the Secret.
     pub published: bool,
-    /// A PUT or PATCH went to `robot` and no login has worked since.
-    pub unproven: bool,
+    /// Whether a login has worked since `robot` was written to (PUT, PATCH); `None` if it was not.
+    pub proof: Option<bool>,
     /// The picture changed under the plan after it had published: what comes of the rest is for the next pass to see.
     pub interrupted: bool,
     /// What stopped the plan.
@@ -120,7 +120,7 @@ pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
 fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
     let Facts { desired, observed, plan, outcome, .. } = facts;
     let robot = outcome.robot.as_ref();
-    let confirmed = !outcome.unproven && (plan.confirmed || outcome.published);
+    let confirmed = outcome.proof.unwrap_or(plan.confirmed || outcome.published);
     let before = observed.recorded.current.as_ref();
     status.robot = robot.map(|robot| {
         let known = before.filter(|record| record.robot.is(robot)).and_then(|record| record.update_time);

@@ -326,7 +326,7 @@ impl Run<'_, '_> {
             outcome.undone = Some(Failure::lasting("NamespacesFailed", message));
         }
         outcome.robot = target.and_then(|slot| self.robots[slot.index()].clone());
-        outcome.unproven = target.is_some() && self.written == target && !self.proven;
+        outcome.proof = target.filter(|_| self.written == target).map(|_| self.proven);
         done.secret_outdated = secret_outdated;
         if let Some((not_leading, (failure, next))) = ended {
             done.stale = not_leading || (next == Outcome::Again && !outcome.published);

@@ -140,7 +140,7 @@ fn a_second_pass_over_the_same_state_changes_nothing() {
         let mut view = View::settled();
         view.first().disabled = true;
         view.first().update_time = at(3_601);
-        let outcome = |plan: &Plan| Outcome { unproven: true, ..went_well(&view, 0)(plan) };
+        let outcome = |plan: &Plan| Outcome { proof: Some(false), ..went_well(&view, 0)(plan) };
         (pass(&View::settled(), &settled_status(), &off, outcome).0, view, off)
     };
     let cases = [
@@ -257,13 +257,16 @@ fn the_update_time_is_recorded_only_after_a_login() {
         view.first().update_time = at(50);
         View { login_works, ..view }
     };
-    let update_time = |view: &View, unproven| {
-        let outcome = |plan: &Plan| Outcome { unproven, ..went_well(view, 0)(plan) };
+    let update_time = |view: &View, proof| {
+        let outcome = |plan: &Plan| Outcome { proof, ..went_well(view, 0)(plan) };
         pass(view, &settled_status(), &desired(), outcome).0.robot.unwrap().update_time
     };
-    assert_eq!(update_time(&touched(Some(true)), false), Some(at(50)));
-    assert_eq!(update_time(&touched(None), false), Some(at(0)), "no login, no record");
-    assert_eq!(update_time(&touched(Some(true)), true), Some(at(0)), "written since, and not proven");
+    assert_eq!(update_time(&touched(Some(true)), None), Some(at(50)));
+    assert_eq!(update_time(&touched(None), None), Some(at(0)), "no login, no record");
+    assert_eq!(update_time(&touched(Some(true)), Some(false)), Some(at(0)), "written since, and not proven");
+    let mut disabled = touched(None);
+    disabled.first().disabled = true;
+    assert_eq!(update_time(&disabled, Some(true)), Some(at(50)), "no login before, but one after it was enabled");
 }
 
 #[test]
@@ -271,7 +274,7 @@ fn a_plan_dropped_after_its_publish_records_what_is_published_and_proves_nothing
     let wish = Desired { strategy: Strategy::InPlace, tokens: refresh("t"), ..desired() };
     let view = View::settled();
     let before = settled_status();
-    let outcome = |plan: &Plan| Outcome { unproven: true, interrupted: true, ..went_well(&view, 0)(plan) };
+    let outcome = |plan: &Plan| Outcome { proof: Some(false), interrupted: true, ..went_well(&view, 0)(plan) };
     let (status, _) = pass(&view, &before, &wish, outcome);
     assert_eq!((status.handled_refresh.as_deref(), &status.conditions), (Some("t"), &before.conditions));
     assert_eq!(status.robot.unwrap().update_time, Some(at(0)));
@@ -284,7 +287,7 @@ fn a_put_that_was_not_reached_after_the_publish_is_sent_by_the_next_pass() {
     let cut_off = |plan: &Plan| {
         assert_eq!(plan.steps.last(), Some(&Step::Update(Target::Seen(Slot::A), Purpose::Renew)));
         let failure = Some(Failure { reason: "NoAnswer", message: String::new(), permanent: false });
-        Outcome { failure, unproven: true, ..went_well(&due, 0)(plan) }
+        Outcome { failure, proof: Some(false), ..went_well(&due, 0)(plan) }
     };
     let (status, _) = pass(&due, &settled_status(), &wish, cut_off);
     assert_eq!(status.expires_after, None, "the robot does not live as long as the wish says");
