@@ -3,6 +3,9 @@
 //! kube's recorder would keep every event in memory for minutes and walk over all of them for each new one, to aggregate
 //! repeats. Here there are none to speak of: an event is published when something changes, not while it lasts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
@@ -20,6 +23,24 @@ use crate::decode::Unreadable;
 pub struct Events {
     client: Client,
     instance: String,
+    names: Names,
+}
+
+/// Makes names by the time, as Kubernetes' own recorder does, and no two alike, however close they are: several accounts of a
+/// namespace on its way out are told of by one object.
+#[derive(Clone, Default)]
+struct Names {
+    /// Nanoseconds since 1970 in the last one.
+    last: Arc<AtomicI64>,
+}
+
+impl Names {
+    fn next(&self, name: &str, now: Timestamp) -> String {
+        let now = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
+        let after = |last: i64| now.max(last.saturating_add(1));
+        let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
+        format!("{name}.{:x}", last.map_or(now, after))
+    }
 }
 
 /// An account as the object of an event.
@@ -60,7 +81,7 @@ pub fn namespace_reference(name: &ObjectName) -> ObjectReference {
 impl Events {
     /// Events of this operator; `instance` is the pod's name.
     pub fn new(client: Client, instance: Option<String>) -> Self {
-        Self { client, instance: instance.unwrap_or_else(|| MANAGER.to_owned()) }
+        Self { client, instance: instance.unwrap_or_else(|| MANAGER.to_owned()), names: Names::default() }
     }
 
     /// Publishes an event about an object: a `warning` rather than `Normal`, a short PascalCase word, and a text of at most
@@ -71,7 +92,7 @@ impl Events {
         let event = Event {
             metadata: ObjectMeta {
                 namespace: Some(namespace.to_string()),
-                name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+                name: Some(self.names.next(&name, now)),
                 ..ObjectMeta::default()
             },
             type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
@@ -96,4 +117,17 @@ impl Events {
 /// The API server refuses notes over 1 kB.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(1000)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_one_moment_have_names_of_their_own() {
+        let (names, now) = (Names::default(), Timestamp::from_nanosecond(0x20).unwrap());
+        assert_eq!([names.next("a", now), names.next("a", now)], ["a.20", "a.21"]);
+        let set_back = Timestamp::from_nanosecond(0x10).unwrap();
+        assert_eq!(names.clone().next("a", set_back), "a.22");
+    }
 }
