@@ -146,8 +146,9 @@ fn weather(random: &mut SmallRng) -> Weather {
 async fn one(machine: &Machine, settings: Settings) -> Outcome {
     let network = Network::new(settings.seed, settings.only, settings.trace);
     let mut random = chance::of(settings.seed, "events", 0);
-    let storm = Duration::from_secs(random.random_range(60..1_800));
-    let count = random.random_range(3..60);
+    let (longest, most) = if peace::is_long(settings.seed) { (300, 12) } else { (1_800, 60) };
+    let storm = Duration::from_secs(random.random_range(60..longest));
+    let count = random.random_range(3..most);
     let weather = weather(&mut random);
     let two = random.random_range(0..3) == 0;
     // More than one page of them.

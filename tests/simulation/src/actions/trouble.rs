@@ -159,4 +159,11 @@ impl World {
         let failing = Fault { uri: Some(part.to_owned()), ..fault(None, None, status, "") };
         self.harbor(harbor).quirks().fail = vec![failing];
     }
+
+    /// The next change of a robot is refused, by somebody whose words are Harbor's.
+    pub(crate) fn refuse_once(&self, harbor: usize, robot: i64) {
+        let refusal = fault(Some("PUT"), None, 403, &said("FORBIDDEN", "forbidden"));
+        let refusal = Fault { uri: Some(format!("{ROBOTS}/{robot}")), count: 1, ..refusal };
+        self.harbor(harbor).quirks().fail = vec![refusal];
+    }
 }

@@ -4,15 +4,16 @@
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use super::{insistent, poor_login, refused, restarts, scraped, secrets, unreadable, waiting};
+use super::{insistent, is_long, poor_login, refused, restarts, scraped, secrets, unreadable, waiting};
 use crate::actions::any;
 use crate::chance;
 use crate::check::Violation;
 use crate::machine::Machine;
 use crate::world::World;
 
-/// So many in each run.
+/// So many in each run, and in one with a long peace.
 const CHAPTERS: usize = 2;
+const MORE_CHAPTERS: usize = 4;
 
 /// What happens besides.
 #[derive(Clone, Copy)]
@@ -48,7 +49,8 @@ pub(super) async fn chapters(world: &mut World, machine: &Machine) -> Vec<Violat
         Chapter::Scraped,
         Chapter::LongOutage,
     ];
-    for _ in 0..CHAPTERS {
+    let count = if is_long(world.seed) { MORE_CHAPTERS } else { CHAPTERS };
+    for _ in 0..count {
         let chapter = all.swap_remove(random.random_range(0..all.len()));
         let accounts = world.serviced();
         if accounts.is_empty() {

@@ -29,8 +29,9 @@ mod unprompted;
 mod unreadable;
 mod waiting;
 
-/// So many things happen in peace, beside the last.
+/// So many things happen in peace, beside the last, and in a long one.
 const CHAPTERS: usize = 6;
+const MORE_CHAPTERS: usize = 10;
 /// In so long an edit in peace is served.
 const SOON: Duration = Duration::from_secs(15);
 /// In so long what happened while the API server was away: a watch is tried every ten seconds or so.
@@ -43,6 +44,11 @@ const LONGEST_PACE: Duration = Duration::from_mins(65);
 const SLOWLY: Duration = Duration::from_mins(1);
 /// What takes several looks at Harbor is left out where they are so far apart: it would only make runs longer.
 const LONG_POLL: Duration = Duration::from_mins(5);
+
+/// In two of seven runs little befalls the world before, and more of what happens in peace.
+pub fn is_long(seed: u64) -> bool {
+    seed % 7 >= 5
+}
 
 /// One thing after the other; the first that is not served ends it.
 pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violation> {
@@ -58,7 +64,8 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
         wrong = affairs::some(world, machine, &accounts, one).await;
     }
     let last = if random.random_range(0..2) == 0 { Chapter::WithoutHarbor } else { Chapter::TornDown };
-    for chapter in Chapter::some(&mut random).into_iter().chain([Chapter::Further, last]) {
+    let chapters = if is_long(world.seed) { MORE_CHAPTERS } else { CHAPTERS };
+    for chapter in Chapter::some(&mut random, chapters).into_iter().chain([Chapter::Further, last]) {
         if wrong.is_empty() {
             wrong = chapter.run(world, machine, (&accounts, one), &mut random).await;
         }
@@ -105,7 +112,7 @@ enum Chapter {
 
 impl Chapter {
     /// Some of those after which everything goes on, in any order: what one leaves behind may be in another's way.
-    fn some(random: &mut SmallRng) -> Vec<Self> {
+    fn some(random: &mut SmallRng, count: usize) -> Vec<Self> {
         let mut all = vec![
             Self::Refresh,
             Self::Edits,
@@ -124,7 +131,7 @@ impl Chapter {
             Self::LetGo,
             Self::Clock,
         ];
-        (0..CHAPTERS).map(|_| all.swap_remove(random.random_range(0..all.len()))).collect()
+        (0..count).map(|_| all.swap_remove(random.random_range(0..all.len()))).collect()
     }
 
     async fn run(

@@ -1,5 +1,5 @@
 //! What befalls registries, their logins, and whole kinds of objects, in peace: one of it in each run,
-//! and two in some.
+//! two in some, and four in a long peace.
 
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
@@ -20,6 +20,7 @@ mod missing;
 mod orphans;
 mod out_of_sight;
 mod projects;
+mod refusals;
 mod settings;
 mod start;
 mod unreadable;
@@ -28,6 +29,8 @@ mod watches;
 
 /// In one run of so many there are two of them.
 const TWO: u64 = 4;
+/// In a long peace.
+const MORE: usize = 4;
 
 /// What may come.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +74,11 @@ enum Affair {
     ClockAhead,
     /// Harbor does not know a pair any more.
     OldHarbor,
+    /// One change is refused once.
+    RefusedOnce,
 }
 
-const ALL: [Affair; 20] = [
+const ALL: [Affair; 21] = [
     Affair::ServerSettings,
     Affair::Moved,
     Affair::UnreadableAccount,
@@ -94,13 +99,15 @@ const ALL: [Affair; 20] = [
     Affair::Lag,
     Affair::ClockAhead,
     Affair::OldHarbor,
+    Affair::RefusedOnce,
 ];
 
 /// Some of them, one after the other; the first that does not come out as it has to ends it.
 pub(super) async fn some(world: &mut World, machine: &Machine, accounts: &[usize], one: usize) -> Vec<Violation> {
     let mut random = chance::of(world.seed, "affairs", 0);
     let mut all = ALL.to_vec();
-    for _ in 0..=usize::from(world.seed.is_multiple_of(TWO)) {
+    let count = if super::is_long(world.seed) { MORE } else { 1 + usize::from(world.seed.is_multiple_of(TWO)) };
+    for _ in 0..count {
         let affair = all.swap_remove(random.random_range(0..all.len()));
         world.network.note(format_args!("-- affair: {affair:?}"));
         let wrong = affair.run(world, machine, (accounts, one), &mut random).await;
@@ -142,6 +149,7 @@ impl Affair {
             Self::Lag => watches::lag(world, machine, one).await,
             Self::ClockAhead => start::clock_ahead(world, machine).await,
             Self::OldHarbor => versions::old_harbor(world, machine, accounts).await,
+            Self::RefusedOnce => refusals::once(world, machine).await,
         }
     }
 }
