@@ -250,6 +250,14 @@ impl World {
         })
     }
 
+    /// True if an account says that it leaves something of its own alone, since somebody changes it again and again.
+    pub fn is_contested(&self) -> bool {
+        (0..self.wishes.len()).filter_map(|number| self.account(number)).any(|account| {
+            let mut conditions = account["status"]["conditions"].as_array().into_iter().flatten();
+            conditions.any(|condition| condition["reason"].as_str().is_some_and(|reason| reason.ends_with("Contested")))
+        })
+    }
+
     /// True if what does not hold is of an account that says that its next repair or refresh waits for its time.
     pub fn is_of_a_paced_account(&self, wrong: &Violation) -> bool {
         let waits = |condition: &Value| {

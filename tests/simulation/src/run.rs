@@ -28,6 +28,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 pub(crate) const LESSONS: Duration = Duration::from_mins(62);
 /// What `Retry-After` says is believed up to this, and a poll comes after it.
 pub(crate) const LONGEST_REST: Duration = Duration::from_mins(25);
+/// What somebody changed three times in a row is left alone for so long.
+const CONTESTED: Duration = Duration::from_mins(10);
 /// Then nothing is written for so long.
 const QUIET: Duration = Duration::from_mins(15);
 /// The same in most runs that poll often.
@@ -260,7 +262,8 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
         // What belongs to nobody is deleted after a while, if it is still there at a second look.
         let orphans = wrong.iter().all(|wrong| wrong.starts_with("a: robots at "));
         let orphans = if orphans { ORPHAN_AFTER + world.poll } else { Duration::ZERO };
-        let late = repaired.max(network.deaf_until()) + SETTLE + world.poll + patience.max(orphans);
+        let contested = if world.is_contested() { CONTESTED } else { Duration::ZERO };
+        let late = repaired.max(network.deaf_until()) + SETTLE + world.poll + patience.max(orphans).max(contested);
         if Instant::now() > late || (is_settled && patience.is_zero()) || begun.elapsed() > LESSONS * 2 {
             return wrong;
         }

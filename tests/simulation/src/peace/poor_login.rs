@@ -50,6 +50,8 @@ pub(super) async fn poor_login(world: &mut World, machine: &Machine, random: &mu
         wrong.push(format!(
             "k: the login may not {action} a {resource} on {place}, which {id} needs, and it says {synced}"
         ));
+        // Whose refresh waits did not try yet.
+        wrong.retain(|wrong| !world.is_of_a_paced_account(wrong));
     }
     // Nor who the operator is there.
     wrong.extend(world.always());

@@ -10,9 +10,10 @@ use tokio::time::{Instant, sleep};
 
 use super::super::moves::homecoming;
 use super::super::{AFTER_OUTAGES, SOON, not_settled};
-use super::unsaid;
+use super::{ask_for_no_updates, unsaid};
 use crate::actions::{Action, Place, Trouble};
 use crate::check::Violation;
+use crate::logins::Login;
 use crate::machine::Machine;
 use crate::world::{HOSTS, World};
 
@@ -30,10 +31,17 @@ pub(super) async fn moved(world: &mut World, machine: &Machine, random: &mut Sma
     let at_rest = world.serviced().into_iter().find(of_it);
     let is_new = told["status"]["formerUrls"].as_array().is_none_or(Vec::is_empty);
     let Some(at_rest) = at_rest.filter(|_| world.place == Place::Home && is_new) else { return Vec::new() };
+    if world.logins[1] == Login::Robot {
+        ask_for_no_updates(world, machine, 0).await;
+        sleep(SOON).await;
+    }
     world.suspend(at_rest, true);
     sleep(SOON).await;
     world.note_published();
-    let (left, logins, eager) = (robots_left(world), working(world), random.random_range(0..2) == 0);
+    let (left, logins) = (robots_left(world), working(world));
+    // What is disabled waits for nothing in its place.
+    let is_disabled = |account: usize| world.account(account).is_some_and(|object| object["spec"]["disabled"] == true);
+    let eager = random.random_range(0..2) == 0 && !(0..world.wishes.len()).any(is_disabled);
     Action::Trouble(1, Trouble::Unprocessable, REFUSES.as_secs()).run(world, machine).await;
     Action::Url(Place::Other, false).run(world, machine).await;
     // A Secret that is seen before the URL would be tried at the former Harbor.
@@ -49,7 +57,7 @@ pub(super) async fn moved(world: &mut World, machine: &Machine, random: &mut Sma
     sleep(world.poll + TRIED_AGAIN).await;
     world.clean_up();
     sleep(world.poll * 2 + AFTER_OUTAGES).await;
-    let of_rest: Vec<Login> = logins.into_iter().filter(|(account, ..)| *account == at_rest).collect();
+    let of_rest: Vec<Published> = logins.into_iter().filter(|(account, ..)| *account == at_rest).collect();
     wrong.extend(ended(world, &of_rest));
     world.suspend(at_rest, false);
     if wrong.is_empty() {
@@ -62,10 +70,10 @@ pub(super) async fn moved(world: &mut World, machine: &Machine, random: &mut Sma
 }
 
 /// Account, user name and password.
-type Login = (usize, String, String);
+type Published = (usize, String, String);
 
 /// Logins at the former Harbor that work no more, although there is nothing in their place.
-fn ended(world: &World, logins: &[Login]) -> Vec<Violation> {
+fn ended(world: &World, logins: &[Published]) -> Vec<Violation> {
     let ended = logins.iter().filter(|login| !works(world, login));
     let ended = ended.map(|(account, user, _)| {
         let id = world.wishes[*account].id();
@@ -85,19 +93,19 @@ fn robots_left(world: &World) -> usize {
 }
 
 /// What accounts of the cluster's registry published at the first Harbor, and works.
-fn working(world: &World) -> Vec<Login> {
+fn working(world: &World) -> Vec<Published> {
     let here = |(account, harbor, ..): &&(usize, usize, String, String)| {
         *harbor == 0 && world.wishes[*account].registry() == 0 && world.living_account(*account).is_some()
     };
     let all = world.published.keys().filter(here);
     let all = all.map(|(account, _, user, password)| (*account, user.clone(), password.clone()));
-    let of_now = |(account, user, _): &Login| {
+    let of_now = |(account, user, _): &Published| {
         world.account(*account).is_some_and(|object| object["status"]["robot"]["name"] == **user)
     };
     all.filter(of_now).filter(|login| works(world, login)).collect()
 }
 
-fn works(world: &World, (_, user, password): &Login) -> bool {
+fn works(world: &World, (_, user, password): &Published) -> bool {
     world.harbor(0).state().robot_login(user, password).is_some()
 }
 

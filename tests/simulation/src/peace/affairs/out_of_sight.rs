@@ -28,9 +28,6 @@ pub(super) async fn not_allowed(world: &mut World, machine: &Machine, accounts: 
         if world.wishes[account].registry() == 0 {
             wrong.extend(world.unserviced(account));
             wrong.extend(unsaid(world, &id, &["Ready True Published", "Synced True InSync"]));
-        } else if world.has_foreign() {
-            // One that asks for each registry that it does not know takes this for another operator's.
-            wrong.extend(unsaid(world, &id, &["Ready True Published"]));
         } else {
             wrong.extend(unsaid(world, &id, &["Ready True Published", "Synced False RegistryNotFound"]));
         }
