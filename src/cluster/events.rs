@@ -23,23 +23,23 @@ use crate::decode::Unreadable;
 pub struct Events {
     client: Client,
     instance: String,
-    names: Names,
+    moments: Moments,
 }
 
-/// Makes names by the time, as Kubernetes' own recorder does, and no two alike, however close they are: several accounts of a
-/// namespace on its way out are told of by one object.
+/// The moments that events are named by, as Kubernetes' own recorder does, no two alike: several accounts of a namespace on its
+/// way out are told of by one object.
 #[derive(Clone, Default)]
-struct Names {
-    /// Nanoseconds since 1970 in the last one.
+struct Moments {
+    /// Nanoseconds since 1970.
     last: Arc<AtomicI64>,
 }
 
-impl Names {
-    fn next(&self, name: &str, now: Timestamp) -> String {
+impl Moments {
+    fn next(&self, now: Timestamp) -> i64 {
         let now = i64::try_from(now.as_nanosecond()).unwrap_or(i64::MAX);
         let after = |last: i64| now.max(last.saturating_add(1));
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
-        format!("{name}.{:x}", last.map_or(now, after))
+        last.map_or(now, after)
     }
 }
 
@@ -81,7 +81,7 @@ pub fn namespace_reference(name: &ObjectName) -> ObjectReference {
 impl Events {
     /// Events of this operator; `instance` is the pod's name.
     pub fn new(client: Client, instance: Option<String>) -> Self {
-        Self { client, instance: instance.unwrap_or_else(|| MANAGER.to_owned()), names: Names::default() }
+        Self { client, instance: instance.unwrap_or_else(|| MANAGER.to_owned()), moments: Moments::default() }
     }
 
     /// Publishes an event about an object: a `warning` rather than `Normal`, a short PascalCase word, and a text of at most
@@ -92,7 +92,7 @@ impl Events {
         let event = Event {
             metadata: ObjectMeta {
                 namespace: Some(namespace.to_string()),
-                name: Some(self.names.next(&name, now)),
+                name: Some(format!("{name}.{:x}", self.moments.next(now))),
                 ..ObjectMeta::default()
             },
             type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn events_of_one_moment_have_names_of_their_own() {
-        let (names, now) = (Names::default(), Timestamp::from_nanosecond(0x20).unwrap());
-        assert_eq!([names.next("a", now), names.next("a", now)], ["a.20", "a.21"]);
-        let set_back = Timestamp::from_nanosecond(0x10).unwrap();
-        assert_eq!(names.clone().next("a", set_back), "a.22");
+        let (moments, now) = (Moments::default(), Timestamp::from_nanosecond(20).unwrap());
+        assert_eq!([moments.next(now), moments.next(now)], [20, 21]);
+        let set_back = Timestamp::from_nanosecond(10).unwrap();
+        assert_eq!(moments.clone().next(set_back), 22);
     }
 }
