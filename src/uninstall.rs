@@ -63,8 +63,13 @@ pub fn block_on(args: &UninstallArgs) -> Result<(), Error> {
     runtime.block_on(async {
         let config = kube::Config::infer().await.map_err(|error| Error::NoCluster(error.to_string()))?;
         let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
-        Uninstall { client, args, out: io::stdout(), until: deadline::from_now(args.timeout) }.run().await
+        run(client, args, io::stdout()).await
     })
+}
+
+/// Runs it with a client; what happens goes to `out`.
+pub async fn run(client: Client, args: &UninstallArgs, out: impl Write) -> Result<(), Error> {
+    Uninstall { client, args, out, until: deadline::from_now(args.timeout) }.run().await
 }
 
 struct Uninstall<'a, W> {

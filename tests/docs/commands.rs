@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Once;
 
-use harbor_robot_world::{ControlPlane, Operator, Profile, path_with, rig, run, scratch, workspace_root};
+use harbor_robot_world::{ControlPlane, Operator, Profile, path_with, program, rig, run, scratch, workspace_root};
 use serde_json::json;
 
 use crate::pages::pages;
@@ -79,6 +79,7 @@ for word in "$@"; do
   case "$word" in -*) ;; *) command="$word"; break;; esac
 done
 case "$command" in
+  robots) exec "${0%/*}/kubectl-robots" "${@:2}";;
   apply|patch|annotate|label|delete|replace|create) set -- "$@" $dry;;
 esac
 case " $said " in
@@ -117,6 +118,7 @@ fn every_command_is_understood() {
     let failed = folder.join("failed");
     let ours = |program: &str, name: &str| format!("PROGRAM={program} NAME={name}\n{OURS}");
     let operator = Operator::binary(None, Profile::Dev).unwrap();
+    let plugin = program("kubectl-robots", Profile::Dev).unwrap();
     let xtask = operator.with_file_name("xtask");
     assert!(xtask.exists(), "cargo build --workspace --bins");
     let cargo = format!(
@@ -127,6 +129,7 @@ fn every_command_is_understood() {
         ("kubectl", KUBECTL.to_owned()),
         ("helm", HELM.to_owned()),
         ("harbor-robot-operator", ours(&operator.display().to_string(), "harbor-robot-operator")),
+        ("kubectl-robots", ours(&plugin.display().to_string(), "kubectl-robots")),
         ("cargo", cargo),
     ]);
     programs.extend(OF_OTHERS.map(|name| (name, "cat >/dev/null".to_owned())));

@@ -40,6 +40,7 @@ mod own_password;
 mod ownership;
 mod permissions;
 mod person;
+mod plugin;
 mod prober;
 mod rbac;
 mod recovery;

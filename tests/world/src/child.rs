@@ -37,6 +37,8 @@ pub(crate) fn spawn(mut command: Command) -> Result<Child> {
 pub struct Output {
     /// Whether it exited with 0.
     pub success: bool,
+    /// What it exited with; `None` if it was not started, or a signal ended it.
+    pub code: Option<i32>,
     /// What it wrote to stdout.
     pub stdout: String,
     /// What it wrote to stderr.
@@ -68,10 +70,11 @@ pub fn run(mut command: Command, stdin: &[u8]) -> Output {
     match result {
         Ok(output) => Output {
             success: output.status.success(),
+            code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         },
-        Err(error) => Output { success: false, stdout: String::new(), stderr: format!("{error:#}") },
+        Err(error) => Output { success: false, code: None, stdout: String::new(), stderr: format!("{error:#}") },
     }
 }
 

@@ -1,0 +1,136 @@
+//! The API server, asked with the rights of whoever runs this.
+
+use futures::{Stream, StreamExt as _, stream};
+use harbor_robot_operator::api::{Account, GROUP, ObjectName, RobotAccount, SystemRobotAccount};
+use harbor_robot_operator::cluster::{self, client, within};
+use harbor_robot_operator::decode::{Lenient, Unreadable};
+use harbor_robot_operator::gate::Gate;
+use kube::api::{Api, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config, Resource};
+use serde::de::DeserializeOwned;
+
+use crate::cli::Connection;
+use crate::error::Error;
+use crate::target::Target;
+
+/// Objects per page of a list: bounds what is in memory at one time.
+const PAGE: u32 = 500;
+
+/// A cluster, and the namespace that is meant where none is named.
+pub(crate) struct Cluster {
+    pub client: Client,
+    pub namespace: ObjectName,
+}
+
+/// An object of a list, or why it could not be read.
+pub(crate) type Listed<T> = Result<T, Box<Unreadable>>;
+
+/// Which accounts of a list are meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    pub all_namespaces: bool,
+    pub selector: Option<&'a str>,
+}
+
+impl Cluster {
+    pub(crate) async fn connect(connection: &Connection) -> Result<Self, Error> {
+        let config = config(connection).await.map_err(Error::NoCluster)?;
+        let namespace = match &connection.namespace {
+            Some(namespace) => namespace.clone(),
+            None => ObjectName::new(&config.default_namespace).map_err(|error| {
+                Error::NoCluster(format!("the context's namespace {:?} is {error}", config.default_namespace))
+            })?,
+        };
+        let client = client::connect(config).map_err(|error| Error::NoCluster(error.to_string()))?;
+        Ok(Self { client: client::behind(Gate::open(), client), namespace })
+    }
+
+    /// An account by its name.
+    pub(crate) async fn account(&self, target: &Target) -> Result<Account, Error> {
+        let namespace = (!target.is_system).then_some(&self.namespace);
+        let found = cluster::accounts::read(&self.client, namespace, &target.name).await;
+        let found = found.map_err(|error| Error::Kubernetes(format!("cannot read {}", self.place(target)), error))?;
+        found.ok_or_else(|| Error::Refused(format!("there is no {}", self.place(target))))
+    }
+
+    /// `RobotAccount ci in the namespace team-a`
+    fn place(&self, target: &Target) -> String {
+        if target.is_system {
+            format!("SystemRobotAccount {}", target.name)
+        } else {
+            format!("RobotAccount {} in the namespace {}", target.name, self.namespace)
+        }
+    }
+
+    /// The RobotAccounts of the scope, page by page.
+    pub(crate) fn robot_accounts(&self, scope: Scope<'_>) -> impl Stream<Item = Result<Listed<Account>, Error>> {
+        let api = if scope.all_namespaces {
+            Api::all(self.client.clone())
+        } else {
+            Api::namespaced(self.client.clone(), &self.namespace)
+        };
+        pages::<RobotAccount>(api, "RobotAccounts", scope.selector)
+    }
+
+    /// The SystemRobotAccounts, page by page.
+    pub(crate) fn system_robot_accounts(
+        &self,
+        selector: Option<&str>,
+    ) -> impl Stream<Item = Result<Listed<Account>, Error>> {
+        pages::<SystemRobotAccount>(Api::all(self.client.clone()), "SystemRobotAccounts", selector)
+    }
+}
+
+fn pages<K>(
+    api: Api<Lenient<K>>,
+    what: &'static str,
+    selector: Option<&str>,
+) -> impl Stream<Item = Result<Listed<Account>, Error>>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
+    Account: From<K>,
+{
+    let params = ListParams { label_selector: selector.map(ToOwned::to_owned), ..ListParams::default().limit(PAGE) };
+    let pages = stream::try_unfold(Some(params), move |params| {
+        let api = api.clone();
+        async move {
+            let Some(params) = params else { return Ok(None) };
+            let page = within(api.list(&params)).await.map_err(|error| match error {
+                cluster::Error::NotFound => Error::NoCluster(format!(
+                    "it has no {what}: the definitions of {GROUP} are not installed; is it the right cluster?"
+                )),
+                error => Error::Kubernetes(format!("cannot list {what}"), error),
+            })?;
+            let more = page.metadata.continue_.filter(|token| !token.is_empty());
+            Ok(Some((page.items, more.map(|token| params.continue_token(&token)))))
+        }
+    });
+    pages.flat_map(|page| {
+        let items = match page {
+            Ok(items) => items.into_iter().map(|item| Ok(item.into_result().map(Account::from))).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(items)
+    })
+}
+
+async fn config(connection: &Connection) -> Result<Config, String> {
+    let Connection { kubeconfig, context, as_user, as_groups, .. } = connection;
+    let mut config = if kubeconfig.is_none() && context.is_none() {
+        Config::infer().await.map_err(|error| error.to_string())?
+    } else {
+        let file = match kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+        let file = file.map_err(|error| error.to_string())?;
+        Config::from_custom_kubeconfig(file, &options).await.map_err(|error| error.to_string())?
+    };
+    if let Some(user) = as_user {
+        config.auth_info.impersonate = Some(user.clone());
+        config.auth_info.impersonate_groups = Some(as_groups.clone());
+    }
+    Ok(config)
+}

@@ -1,0 +1,101 @@
+//! The page of the plugin shows what the plugin says: each of its outputs is made anew and compared.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use harbor_robot_world::workspace_root;
+use serde_json::json;
+
+use super::robots;
+use crate::rotation::MINUTE;
+use crate::scene::{Scene, Setting};
+
+const PAGE: &str = "docs/kubectl-robots.md";
+/// Set it to have the outputs written into the page.
+const WRITE: &str = "WRITE_PAGES";
+/// What a block of output begins with: the command is behind it.
+const PROMPT: &str = "```text\n$ kubectl robots ";
+const FENCE: &str = "```\n";
+/// Between columns, as on a terminal.
+const GAP: usize = 3;
+
+/// The words of a scene in those of the page.
+fn in_words_of_the_page(scene: &Scene, text: &str) -> String {
+    let cluster_registry = |name: &str| format!("ClusterHarborRegistry {name}");
+    text.replace(&cluster_registry(&scene.registry), &cluster_registry("main"))
+        .replace(&scene.harbor.url, "https://harbor.example.com")
+        .replace(&scene.namespace, "team-a")
+}
+
+/// Lines of columns as a terminal shows them.
+fn aligned(text: &str) -> String {
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
+    let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0);
+    let line = |row: &Vec<&str>| {
+        let cells = row.iter().enumerate().map(|(at, cell)| format!("{cell:<width$}", width = width(at) + GAP));
+        if row.len() == 1 { row[0].to_owned() } else { cells.collect::<String>().trim_end().to_owned() }
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Without what differs from run to run: times, spans and ids.
+fn without_times(text: &str) -> Vec<String> {
+    let word = |word: &str| {
+        let bare = word.trim_matches(|c| matches!(c, '(' | ')' | ',' | ';' | '.' | ':'));
+        let digits = bare.trim_end_matches(['d', 'h', 'm', 's']);
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_time = bare.len() > 18 && bare.as_bytes()[10] == b'T' && bare.ends_with('Z');
+        if is_number || is_time { word.replace(bare, "#") } else { word.to_owned() }
+    };
+    text.lines().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// What a command of the page says in the scene.
+async fn said(scene: &Scene, command: &str) -> String {
+    // What the page leaves to the reader to see happen.
+    if command.starts_with("refresh") {
+        scene.harbor.advance(2 * MINUTE).await.unwrap();
+        scene.two_sweeps().await;
+    }
+    let words = command.replace("-n team-a", "");
+    let args: Vec<&str> = words.split_whitespace().collect();
+    let output = robots(scene, &args);
+    in_words_of_the_page(scene, &aligned(&output.stdout))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_shows_what_the_plugin_says() {
+    let scene = Scene::new(Setting::default()).await;
+    scene
+        .account(
+            "ci",
+            json!({"permissions": ["PushArtifacts", "PullArtifacts"], "serviceAccounts": [{"name": "default"}]}),
+        )
+        .await;
+    scene.account("scan", json!({"permissions": ["CreateScans"], "expiresAfter": "Never"})).await;
+    scene.account("web", json!({"project": "tema-a"})).await;
+    scene.settled("ci").await;
+    scene.settled("scan").await;
+    scene.reason_is("web", "Ready", "False", "ProjectNotFound").await;
+    let path = workspace_root().join(PAGE);
+    let page = fs::read_to_string(&path).unwrap();
+    let (mut written, mut rest, mut count) = (String::new(), page.as_str(), 0);
+    while let Some((before, after)) = rest.split_once(PROMPT) {
+        let (block, further) = after.split_once(FENCE).expect("a block ends");
+        let (command, shown) = block.split_once('\n').expect("a block has an output");
+        let found = said(&scene, command).await;
+        if std::env::var_os(WRITE).is_none() {
+            assert_eq!(
+                without_times(shown),
+                without_times(&found),
+                "{PAGE}: kubectl robots {command}; {WRITE}=1 writes it"
+            );
+        }
+        write!(written, "{before}{PROMPT}{command}\n{}\n{FENCE}", found.trim_end()).unwrap();
+        (rest, count) = (further, count + 1);
+    }
+    assert!(count >= 5, "{count} outputs");
+    if std::env::var_os(WRITE).is_some() {
+        fs::write(path, written + rest).unwrap();
+    }
+}
