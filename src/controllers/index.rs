@@ -182,6 +182,13 @@ impl Index {
         self.lock().entries.values().any(|entry| entry.deleting && entry.registry == *registry)
     }
 
+    /// True if a system account of a registry has its Secret, in the operator's namespace, under this name.
+    pub fn publishes_login(&self, registry: &RegistryKey, secret: &str) -> bool {
+        let called = |key: &Key, entry: &Entry| *entry.secret_name.as_ref().unwrap_or(&key.name) == *secret;
+        let fits = |key: &Key, entry: &Entry| key.is_system() && entry.registry == *registry && called(key, entry);
+        self.lock().entries.iter().any(|(key, entry)| fits(key, entry))
+    }
+
     /// How many accounts use a registry.
     pub fn count(&self, registry: &RegistryKey) -> usize {
         self.lock().entries.values().filter(|entry| entry.registry == *registry).count()

@@ -83,6 +83,8 @@ pub enum WaitFor<'a> {
     Registry(&'a RegistryKey),
     /// The next poll of this registry.
     Poll(&'a RegistryKey),
+    /// That another account of this registry goes.
+    Others(&'a RegistryKey),
     /// This project of a registry.
     Project(&'a RegistryKey, &'a Home),
 }

@@ -126,6 +126,7 @@ mod tests {
             unsettled: false,
             unreachable: false,
             abandoned: false,
+            own_login: None,
         }
     }
 

@@ -208,6 +208,7 @@ impl View {
             unsettled: false,
             unreachable: self.unreachable,
             abandoned: false,
+            own_login: String::new(),
             paced_until: self.paced_until,
             behind: false,
         }

@@ -88,12 +88,23 @@ fn deletion(x: &Situation) -> Plan {
         return plan;
     }
     let keep = if x.retain { x.current().or_else(|| x.newest()) } else { None };
-    for (slot, robot) in x.all_ours() {
+    let last_act = x.own_login.filter(|&slot| keep != Some(slot) && x.ours(slot).is_some());
+    for (slot, robot) in x.all_ours().filter(|(slot, _)| last_act != Some(*slot)) {
         if keep != Some(slot) {
             plan.steps.push(Step::Delete(slot, Why::AccountDeleted));
         } else if x.may_update && !robot.retained {
             plan.steps.push(Step::Update(Target::Seen(slot), Purpose::Retain));
         }
+    }
+    // With the robot that the operator is logged in as nobody is left to ask what else there is.
+    if let Some(slot) = last_act.filter(|_| !x.unsettled) {
+        plan.steps.push(Step::Delete(slot, Why::AccountDeleted));
+        if x.retain {
+            plan.steps.push(Step::ReleaseSecret);
+        }
+        plan.steps.push(Step::RemoveFinalizer);
+        plan.current = keep.map(Target::Seen);
+        return plan;
     }
     // The finalizer goes only in a pass whose own list showed nothing left to do.
     if plan.steps.is_empty() && !x.unsettled {

@@ -1,7 +1,7 @@
 //! The reasons that an account's conditions can have, as labels of metrics: a stored status may hold any word.
 
 /// All of them; `docs/reasons.md` says what they mean, and a test compares the two.
-pub const OF_ACCOUNTS: [&str; 52] = [
+pub const OF_ACCOUNTS: [&str; 54] = [
     "BadAnswer",
     "Conflict",
     "ConnectionInvalid",
@@ -16,7 +16,9 @@ pub const OF_ACCOUNTS: [&str; 52] = [
     "KubernetesRefused",
     "LegacyRobot",
     "LoginCannotListProjects",
+    "LoginCannotRenewItself",
     "LoginCannotUpdate",
+    "LoginInUse",
     "LoginLacksPermissions",
     "LoginLocked",
     "LoginTooOld",

@@ -59,6 +59,8 @@ pub struct Observed {
     pub unreachable: bool,
     /// Harbor cannot be asked for good.
     pub abandoned: bool,
+    /// The full name that the operator itself is logged in as.
+    pub own_login: String,
     /// Repairs and refreshes wait until then; see [`super::pace`].
     pub paced_until: Option<RegistryTime>,
     /// A copy of the Secret in some namespace may still hold the former credential.
@@ -108,6 +110,9 @@ impl Observed {
             unsettled: self.unsettled,
             unreachable: self.unreachable,
             abandoned: self.abandoned,
+            own_login: Slot::BOTH
+                .into_iter()
+                .find(|&slot| self.robot(slot).is_some_and(|robot| robot.name == self.own_login)),
         }
     }
 

@@ -157,6 +157,7 @@ proptest! {
             unsettled: false,
             unreachable: false,
             abandoned: false,
+            own_login: String::new(),
             paced_until: paced,
             behind,
         };

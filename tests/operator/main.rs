@@ -28,6 +28,7 @@ mod kstatus;
 mod leading;
 mod lessons;
 mod life;
+mod login_account;
 mod login_expiry;
 mod logins;
 mod metrics;

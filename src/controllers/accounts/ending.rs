@@ -11,6 +11,7 @@ use crate::cluster::objects::{self, Version};
 use crate::cluster::{accounts, namespaces};
 use crate::controllers::registries::{Trouble, resolve};
 use crate::controllers::{Context, Key, WaitFor};
+use crate::deadline;
 use crate::domain::conditions;
 use crate::domain::report::{Failure, Unread};
 use crate::engine::Outcome;
@@ -74,6 +75,11 @@ impl Pass<'_> {
                 self.tell_failure(failure, false).await?;
                 return Err(next);
             }
+            gather::Stop::Needed(failure) => (failure, self.until_others_go()),
+            gather::Stop::NotTakenUp(failure) => {
+                let poll = deadline::from_now(self.registry.poll_interval(&self.ctx.settings));
+                (failure, WaitFor::Registry(&self.registry.key).until(Some(poll)))
+            }
             gather::Stop::Wait => return Err(WaitFor::Registry(&self.registry.key).into()),
             gather::Stop::Registry(error) if error.is_of_login() => {
                 self.ctx.suspect(&self.registry.key, &error);
@@ -93,7 +99,7 @@ impl Pass<'_> {
                 (errors::failure(&self.registry, &self.desired.home, &self.desired.permissions, &error), next)
             }
             gather::Stop::Trouble(trouble) => {
-                if self.is_deleting() && self.registry.may_be_kept() {
+                if (self.is_deleting() || self.is_own_login()) && self.registry.may_be_kept() {
                     self.ctx.probe(self.registry.key.clone());
                 }
                 (trouble.into(), WaitFor::Registry(&self.registry.key).into())
@@ -140,7 +146,8 @@ impl Pass<'_> {
         self.is_let_go(error.class() == registry::Class::UserFix && !error.is_of_login())
     }
 
-    /// Nobody can delete the robot and the namespace waits for nothing else.
+    /// Nobody can delete the robot, and the namespace waits for nothing else; or Harbor refuses the login that this account
+    /// published, and nobody else needs one.
     pub(super) async fn is_abandoned(&self, trouble: &Trouble) -> Result<bool, gather::Stop> {
         let since = self.registry.trouble_since.map(|since| since.elapsed());
         // Without a login nothing comes back by itself, however often this process began anew meanwhile.
@@ -150,6 +157,8 @@ impl Pass<'_> {
         let long = since.max(waits).is_some_and(|waits| waits >= self.ctx.settings.abandon_after);
         match &self.key.namespace {
             Some(namespace) if long => Ok(namespaces::is_terminating(&self.ctx.client, namespace).await?),
+            // It ended its own robot and did not live to see that.
+            None if long => Ok(self.is_own_login() && trouble.reason == "CredentialsRejected"),
             _ => Ok(false),
         }
     }

@@ -45,22 +45,32 @@ impl Pass<'_> {
         tokio::spawn(self.ctx.event(events::account_reference(&self.account), warning, reason, text));
     }
 
-    /// The namespace goes, and a robot may be left in Harbor: says which. In the namespace itself no event can be written
-    /// any more.
+    /// The account goes, and a robot may be left in Harbor: says which. In a namespace that goes no event can be written any
+    /// more.
     pub(super) fn tell_abandoned(&self) {
-        let Some(namespace) = &self.key.namespace else { return };
         let status = self.account.status.as_ref();
         let current = status.and_then(|status| status.robot.as_ref()).map(|robot| robot.name.as_str());
         let previous = status.and_then(|status| status.previous.as_ref()).map(|robot| robot.name.as_str());
         let named: Vec<&str> = current.into_iter().chain(previous).collect();
         let robots = if named.is_empty() { self.desired.base_name.clone() } else { named.join(" and ") };
+        let url = &self.registry.object.spec.url;
+        let (why, about) = match &self.key.namespace {
+            Some(namespace) => (
+                format!("could not be asked for a long time while namespace {namespace} is being deleted"),
+                events::namespace_reference(namespace),
+            ),
+            None => (
+                "has refused the login that this account published for a long time".to_owned(),
+                events::account_reference(&self.account),
+            ),
+        };
         let text = format!(
-            "Harbor at {} could not be asked for a long time while namespace {namespace} is being deleted, so RobotAccount {} was given \
-             up: {robots}, if it still exists, has to be deleted in Harbor by hand",
-            self.registry.object.spec.url, self.key.name
+            "Harbor at {url} {why}, so {} {} was given up: {robots}, if it still exists, has to be deleted in Harbor by hand",
+            self.account.kind(),
+            self.key.name
         );
         tracing::warn!(account = %self.key, "{text}");
-        tokio::spawn(self.ctx.event(events::namespace_reference(namespace), true, "RobotAbandoned", text));
+        tokio::spawn(self.ctx.event(about, true, "RobotAbandoned", text));
     }
 }
 

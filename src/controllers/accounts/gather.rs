@@ -41,6 +41,10 @@ pub(super) enum Stop {
     Wait,
     /// Sweeps cannot list the account's home.
     Home(Failure),
+    /// Others need what the account publishes.
+    Needed(Failure),
+    /// The registry has not taken up yet what the account publishes.
+    NotTakenUp(Failure),
     /// What is wished for cannot be had as it is; nothing is changed, and the next poll looks again.
     Wish {
         failure: Failure,
@@ -156,6 +160,7 @@ impl Pass<'_> {
             unsettled: false,
             unreachable: false,
             abandoned: false,
+            own_login: self.registry.session.login_name.clone(),
             paced_until: None,
             // Other accounts have one Secret: what a status says of namespaces keeps none of their robots alive.
             behind: self.key.is_system() && spread::is_behind(&status),
@@ -178,7 +183,7 @@ impl Pass<'_> {
     /// Whether Harbor can be asked; `Err` = it cannot, and the account waits for that.
     async fn check_registry(&self, gathered: &mut Gathered) -> Result<(), Stop> {
         let deleting = self.is_deleting();
-        if let Some(trouble) = self.registry.trouble_for(deleting) {
+        if let Some(trouble) = self.registry.trouble_for(deleting || self.is_own_login()) {
             if !self.registry.probed {
                 return Err(Stop::Wait);
             }

@@ -5,6 +5,7 @@ pub(super) mod errors;
 mod events;
 mod execute;
 mod gather;
+mod own_login;
 mod pass;
 mod prepare;
 mod remember;

@@ -125,6 +125,9 @@ async fn reconcile(
             Err(stop) => return pass.stopped(stop).await,
         }
     }
+    if let Some(stop) = pass.keeps_the_login().await {
+        return pass.stopped(stop).await;
+    }
     Box::pin(pass.run()).await
 }
 

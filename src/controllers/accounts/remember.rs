@@ -11,7 +11,7 @@ use crate::api::{Account, AccountSpec, ObjectName, RegistryKey, conditions as ki
 use crate::cluster::objects::{self, Version};
 use crate::controllers::index::{Entry, State, Told};
 use crate::controllers::tracked::{Shown, Tracked};
-use crate::controllers::{Context, Key};
+use crate::controllers::{Context, Key, WaitFor};
 use crate::domain::digest;
 use crate::domain::robot::Home;
 use crate::domain::{conditions, desired, reasons};
@@ -116,6 +116,7 @@ pub fn gone(ctx: &Arc<Context>, meta: &ObjectMeta) {
 /// that nothing is left, sweeps look at what the account left behind.
 pub(super) fn forget(ctx: &Arc<Context>, key: &Key, nothing_left: bool) -> Outcome {
     let Some(Entry { registry, home, had_robots, .. }) = ctx.index.remove(key) else { return Outcome::Gone };
+    ctx.release(WaitFor::Others(&registry));
     match ctx.registries.get(&registry) {
         Some(state) => {
             state.session.capabilities.names_projects(key, |_| false);

@@ -12,7 +12,7 @@ use crate::registry::Error;
 use crate::registry::harbor::{self, ConfigError};
 
 /// Makes sure of a client for the present login and connection settings. Where those are gone and something waits to be
-/// deleted, the client in memory serves that: then also what is missing.
+/// deleted, or an account is to publish them again, the client in memory serves that: then also what is missing.
 pub(super) async fn connect(
     ctx: &Context,
     state: &ServedRegistry,
@@ -28,7 +28,8 @@ pub(super) async fn connect(
         Err(trouble) if trouble.reason == CREDENTIALS_MISSING => trouble,
         Err(trouble) => return Err(trouble),
     };
-    let needed = state.is_deleting() || ctx.index.has_deleting(name);
+    let needed =
+        state.is_deleting() || ctx.index.has_deleting(name) || ctx.index.publishes_login(name, state.login_secret());
     match state.kept_client().filter(|_| needed) {
         Some(client) => Ok((Arc::clone(client), Some(missing))),
         None => Err(missing),

@@ -15,6 +15,7 @@ use crate::controllers::{Context, WaitFor};
 use crate::deadline;
 use crate::engine::Outcome;
 use crate::registry::{Class, Error, LoginKind};
+pub use finalizer::in_use;
 use login::Answer;
 
 /// A login that is refused, and a server that wants to be left alone, is tried again at least this often.

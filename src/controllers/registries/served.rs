@@ -173,12 +173,13 @@ impl ServedRegistry {
         self.session.client.as_ref().filter(|_| same)
     }
 
-    /// What stands in the way of an account. One on its way out goes on with a login that is only in memory.
-    pub fn trouble_for(&self, deleting: bool) -> Option<&Trouble> {
-        self.trouble.as_ref().filter(|_| !(deleting && self.session.kept))
+    /// What stands in the way of an account. One on its way out, and the one that publishes the login, go on with a login that
+    /// is only in memory (`by_kept`).
+    pub fn trouble_for(&self, by_kept: bool) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|_| !(by_kept && self.session.kept))
     }
 
-    /// A login that is only in memory may serve accounts on their way out; a probe finds out.
+    /// A login that is only in memory may serve these accounts; a probe finds out.
     pub fn may_be_kept(&self) -> bool {
         let missing = self.trouble.as_ref().is_some_and(|trouble| trouble.reason == CREDENTIALS_MISSING);
         missing && !self.session.kept && self.kept_client().is_some()

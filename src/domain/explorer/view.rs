@@ -118,6 +118,7 @@ pub(super) fn situation(config: &Config, world: &World, number: usize, reading: 
         unsettled: world.late.is_some() || (world.leader == 1 && world.operators[0].is_busy()),
         unreachable: permit == Permit::Lapsing || (permit == Permit::Refused && !finalizer),
         abandoned: false,
+        own_login: None,
     };
     if situation.unreachable {
         return Situation { slots: [None; 2], second_is_newer: false, secret: SecretView::Absent, ..situation };

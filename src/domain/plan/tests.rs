@@ -59,6 +59,7 @@ fn fresh() -> Situation {
         unsettled: false,
         unreachable: false,
         abandoned: false,
+        own_login: None,
     }
 }
 
@@ -140,6 +141,17 @@ fn row_1_an_outage_holds_the_finalizer_until_the_account_is_abandoned() {
     expect(away, &[]);
     expect(Situation { abandoned: true, ..away }, &[RemoveFinalizer]);
     expect(Situation { abandoned: true, retain: true, ..away }, &[ReleaseSecret, RemoveFinalizer]);
+}
+
+#[test]
+fn row_1_the_operators_own_login_goes_last_and_the_account_with_it() {
+    let deleted = |x| Situation { deleting: true, ..x };
+    for (login, other) in [(A, B), (B, A)] {
+        let both = Situation { own_login: Some(login), ..in_overlap() };
+        let gone = |slot| Delete(slot, Why::AccountDeleted);
+        expect(deleted(both), &[gone(other), gone(login), RemoveFinalizer]);
+        expect(deleted(Situation { unsettled: true, ..both }), &[gone(other)]);
+    }
 }
 
 #[test]

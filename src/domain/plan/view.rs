@@ -160,6 +160,8 @@ pub struct Situation {
     pub unreachable: bool,
     /// Harbor cannot be asked for good (namespace terminating, see design): the finalizer goes all the same.
     pub abandoned: bool,
+    /// The robot in this slot is the one that the operator itself is logged in as.
+    pub own_login: Option<Slot>,
 }
 
 impl Situation {

@@ -32,7 +32,7 @@ pub(super) async fn keep(ctx: &Arc<Context>, state: &ServedRegistry) -> Option<O
     if ctx.index.count(name) > 0 {
         return None;
     }
-    match in_use(ctx, name).await {
+    match in_use(ctx, name, None).await {
         Ok(true) => None,
         Ok(false) => {
             let removed = registry_objects::remove_finalizer(&ctx.client, &state.object, keys::FINALIZER_REGISTRY);
@@ -48,9 +48,13 @@ pub(super) async fn keep(ctx: &Arc<Context>, state: &ServedRegistry) -> Option<O
     }
 }
 
-/// True if an account that may have robots uses the registry. At a start accounts become known later than registries.
-async fn in_use(ctx: &Context, name: &RegistryKey) -> Result<bool, crate::cluster::Error> {
-    let may_have_robots = |metadata: &ObjectMeta| objects::has_finalizer(metadata, keys::FINALIZER_ROBOT);
+/// True if an account that may have robots, another one than that, uses the registry. At a start accounts become known later
+/// than registries.
+pub async fn in_use(ctx: &Context, name: &RegistryKey, but: Option<&Account>) -> Result<bool, crate::cluster::Error> {
+    let but = but.and_then(|account| account.metadata.uid.as_deref());
+    let may_have_robots = |metadata: &ObjectMeta| {
+        objects::has_finalizer(metadata, keys::FINALIZER_ROBOT) && (but.is_none() || metadata.uid.as_deref() != but)
+    };
     let uses = |account: Result<Account, Box<Unreadable>>| match account {
         Ok(account) if may_have_robots(&account.metadata) => {
             resolve(&ctx.registries, &account).is_ok_and(|wanted| wanted == *name)
