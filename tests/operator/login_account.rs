@@ -202,6 +202,9 @@ async fn a_login_outlives_the_accounts_that_need_it() {
     assert!(left.iter().all(|robot| !robot["name"].as_str().unwrap().contains(LOGIN)), "{left:?}");
 }
 
+/// Whether it is the call that is meant.
+type Fits = fn(&Call) -> bool;
+
 fn makes_a_robot(call: &Call) -> bool {
     call.side == Side::Harbor && call.method == "POST" && call.path.ends_with("/robots")
 }
@@ -222,8 +225,8 @@ async fn a_login_survives_a_crash_at_each_call_of_its_renewal() {
     let mut world = Faulty::new(Setting { all_namespaces: true, ..Setting::default() }).await;
     hand_over(&world.scene).await;
     for moment in [Moment::BeforeSending, Moment::Committed, Moment::Answered] {
-        let calls: [(fn(&Call) -> bool, bool); 3] =
-            [(makes_a_robot, false), (writes_the_secret, false), (ends_a_robot, true)];
+        let calls: [(Fits, bool); 3] = [(makes_a_robot, false), (writes_the_secret, false), (ends_a_robot, true)];
+        // The last one comes when the overlap is over.
         for (number, (call, comes_later)) in calls.into_iter().enumerate() {
             // Names the point of a failure, whatever fails.
             println!("{moment:?} of call {number}");
