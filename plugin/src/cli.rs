@@ -8,6 +8,8 @@ use clap_complete::Shell;
 use harbor_robot_operator::api::{DurationString, ObjectName};
 use harbor_robot_operator::cli::UninstallArgs;
 
+use crate::bootstrap::BootstrapArgs;
+use crate::fleet::FleetArgs;
 use crate::output::Format;
 use crate::target::Target;
 
@@ -77,6 +79,15 @@ pub(crate) enum Command {
     /// Print an account's credential in another form.
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
+    /// List all robots of a Harbor, and who stands behind each.
+    #[command(after_help = FLEET_EXAMPLES)]
+    Fleet(FleetArgs),
+    /// Give the operator a login that renews itself, by an administrator's login that is used once.
+    ///
+    /// The administrator's password stays on this machine: it makes a robot that lives for a day, by which the operator makes its
+    /// own login, as a SystemRobotAccount.
+    #[command(after_help = BOOTSTRAP_EXAMPLES)]
+    Bootstrap(BootstrapArgs),
     /// End all accounts and registries in order, while the operator still runs.
     ///
     /// It says first what it would do, and forces nothing.
@@ -213,9 +224,23 @@ pub(crate) struct ExportArgs {
     pub login: bool,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     DurationString(text.to_owned()).parse().map_err(|error| error.to_string())
 }
+
+const FLEET_EXAMPLES: &str = "\
+Examples:
+  kubectl robots fleet --registry main                      # by the registry's own login, if you may read it
+  kubectl robots fleet --registry main --unmanaged          # those that nobody renews, the first to expire first
+  kubectl robots fleet --harbor https://harbor.example.com --username admin --password-stdin < password
+
+States: Orphan (its account is gone), Double (its account names other robots), Retained (its account left it), Unmanaged (no
+mark), Elsewhere (of another cluster), Login (the registry's own), Managed.";
+
+const BOOTSTRAP_EXAMPLES: &str = "\
+Examples:
+  kubectl robots bootstrap --harbor https://harbor.example.com --username admin --password-stdin < password
+  kubectl robots bootstrap --harbor https://harbor.example.com --dry-run      # what it would make, as manifests";
 
 /// The longest reason, in characters. A token in a status ends at 512.
 const LONGEST_REASON: usize = 200;

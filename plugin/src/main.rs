@@ -7,10 +7,13 @@
 
 mod actions;
 mod attention;
+mod bootstrap;
 mod cli;
 mod cluster;
 mod error;
 mod export;
+mod fleet;
+mod harbor;
 mod list;
 mod output;
 mod status;
@@ -62,6 +65,8 @@ async fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Suspend(args) => actions::run(&cluster, &Action::Suspend, args).await,
         Command::Resume(args) => actions::run(&cluster, &Action::Resume, args).await,
         Command::Export(args) => export::run(&cluster, args).await,
+        Command::Fleet(args) => fleet::run(&cluster, args).await,
+        Command::Bootstrap(args) => bootstrap::run(&cluster, args).await,
         Command::Uninstall(args) => {
             uninstall::run(cluster.client, args, io::stdout()).await?;
             Ok(ExitCode::SUCCESS)

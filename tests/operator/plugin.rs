@@ -1,5 +1,6 @@
 //! `kubectl robots`, as a person runs it: its own process, with that person's kubeconfig.
 
+mod harbor;
 mod page;
 
 use std::process::Command;

@@ -20,9 +20,10 @@ const FENCE: &str = "```\n";
 const GAP: usize = 3;
 
 /// The words of a scene in those of the page.
-fn in_words_of_the_page(scene: &Scene, text: &str) -> String {
+fn in_words_of_the_page(scene: &Scene, cluster: &str, text: &str) -> String {
     let cluster_registry = |name: &str| format!("ClusterHarborRegistry {name}");
-    text.replace(&cluster_registry(&scene.registry), &cluster_registry("main"))
+    text.replace(cluster, "prod-eu")
+        .replace(&cluster_registry(&scene.registry), &cluster_registry("main"))
         .replace(&scene.harbor.url, "https://harbor.example.com")
         .replace(&scene.namespace, "team-a")
 }
@@ -57,10 +58,14 @@ async fn said(scene: &Scene, command: &str) -> String {
         scene.harbor.advance(2 * MINUTE).await.unwrap();
         scene.two_sweeps().await;
     }
-    let words = command.replace("-n team-a", "");
-    let args: Vec<&str> = words.split_whitespace().collect();
+    let words = command.replace("-n team-a", "").replace("--registry main", &format!("--registry {}", scene.registry));
+    let mut args: Vec<&str> = words.split_whitespace().collect();
+    if command.starts_with("fleet") {
+        args.extend(["--allow-http", "--cluster-resource-namespace", &scene.system]);
+    }
     let output = robots(scene, &args);
-    in_words_of_the_page(scene, &aligned(&output.stdout))
+    let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
+    in_words_of_the_page(scene, &status.cluster_name.unwrap(), &aligned(&output.stdout))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,6 +79,7 @@ async fn the_page_shows_what_the_plugin_says() {
         .await;
     scene.account("scan", json!({"permissions": ["CreateScans"], "expiresAfter": "Never"})).await;
     scene.account("web", json!({"project": "tema-a"})).await;
+    scene.stranger("by-hand", "made in the page").await;
     scene.settled("ci").await;
     scene.settled("scan").await;
     scene.reason_is("web", "Ready", "False", "ProjectNotFound").await;

@@ -1,0 +1,174 @@
+//! A Harbor and a login to it: given on the command line, or those of a registry object whose login Secret one may read.
+
+use std::io::{self, Read as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{ArgGroup, Args};
+use harbor_robot_operator::api::{InvalidName, ObjectName, RegistryKey, RegistryObject};
+use harbor_robot_operator::clock::Steady;
+use harbor_robot_operator::cluster::login::{self, Trust};
+use harbor_robot_operator::cluster::registries;
+use harbor_robot_operator::gate::Gate;
+use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+
+/// Requests started in a second: a person waits for the answer, and others work with this Harbor.
+const REQUESTS_PER_SECOND: u32 = 50;
+/// Requests under way at one time.
+pub(crate) const AT_ONCE: usize = 8;
+/// The longest password, in bytes. Harbor takes no longer ones.
+const LONGEST_PASSWORD: u64 = 4096;
+
+/// A Harbor and a person's login to it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Harbor")]
+pub(crate) struct LoginArgs {
+    /// Where Harbor is, like https://harbor.example.com.
+    #[arg(long = "harbor", value_name = "URL")]
+    pub url: Option<Url>,
+    /// The login's user name.
+    #[arg(long, env = "HARBOR_USERNAME", value_name = "NAME")]
+    pub username: Option<String>,
+    /// Read the password from standard input [default: $HARBOR_PASSWORD].
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Certificates of the authorities that are trusted, in PEM form [default: the system's].
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Accept a Harbor at http://. The password then travels in the clear.
+    #[arg(long)]
+    pub allow_http: bool,
+    /// The operator's namespace, where the Secrets of cluster-scoped registries are.
+    #[arg(long, env = "CLUSTER_RESOURCE_NAMESPACE", default_value = "harbor-robots", value_name = "NAMESPACE")]
+    pub cluster_resource_namespace: ObjectName,
+}
+
+/// Which Harbor is asked, and by which login.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which_harbor").args(["registry", "url"]).required(true))]
+pub(crate) struct HarborArgs {
+    /// The Harbor of this registry, by the login whose Secret it names: NAME of a ClusterHarborRegistry, or NAMESPACE/NAME
+    /// of a HarborRegistry. You need the right to read that Secret.
+    #[arg(long, value_name = "REGISTRY", value_parser = registry_key)]
+    pub registry: Option<RegistryKey>,
+    #[command(flatten)]
+    pub login: LoginArgs,
+}
+
+fn registry_key(text: &str) -> Result<RegistryKey, InvalidName> {
+    match text.split_once('/') {
+        Some((namespace, name)) => RegistryKey::namespaced(namespace, name),
+        None => RegistryKey::cluster(text),
+    }
+}
+
+impl LoginArgs {
+    /// The certificates of `--ca-file`.
+    pub(crate) fn roots(&self) -> Result<Option<String>, Error> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| Error::Refused(format!("{}: {error}", path.display())))
+        };
+        self.ca_file.as_ref().map(read).transpose()
+    }
+
+    /// A client for the login of the command line.
+    pub(crate) fn client(&self) -> Result<(Url, Client), Error> {
+        let url = self.url.clone().ok_or_else(|| Error::Refused("--harbor says where Harbor is".to_owned()))?;
+        let username = self
+            .username
+            .clone()
+            .ok_or_else(|| Error::Refused("--username, or $HARBOR_USERNAME, is missing".to_owned()))?;
+        let client = self.client_of(&url, username, self.password()?, self.roots()?)?;
+        Ok((url, client))
+    }
+
+    fn password(&self) -> Result<SecretString, Error> {
+        let text = if self.password_stdin {
+            let mut text = String::new();
+            io::stdin().take(LONGEST_PASSWORD).read_to_string(&mut text)?;
+            text
+        } else {
+            std::env::var("HARBOR_PASSWORD").unwrap_or_default()
+        };
+        match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(Error::Refused(
+                "the password is missing: --password-stdin reads it, or set $HARBOR_PASSWORD".to_owned(),
+            )),
+            password => Ok(password.into()),
+        }
+    }
+
+    fn client_of(
+        &self,
+        url: &Url,
+        username: String,
+        password: SecretString,
+        roots: Option<String>,
+    ) -> Result<Client, Error> {
+        if url.scheme() != "https" && !self.allow_http {
+            return Err(Error::Refused(format!(
+                "{url} is not https: the password would travel in the clear; --allow-http takes it all the same"
+            )));
+        }
+        let clock = Steady::start();
+        let config = Config {
+            url: url.clone(),
+            username,
+            password,
+            roots: roots.map(String::into_bytes),
+            reach: Reach::Anywhere,
+            requests_per_second: REQUESTS_PER_SECOND,
+            max_in_flight: AT_ONCE,
+            room: Room::default(),
+            timeouts: Timeouts::default(),
+            user_agent: concat!("kubectl-robots/", env!("CARGO_PKG_VERSION")).to_owned(),
+            clock: Arc::new(move || clock.now()),
+            observer: None,
+            gate: Gate::open(),
+            carrier: None,
+        };
+        Client::new(config).map_err(|error| Error::Refused(format!("{url}: {error}")))
+    }
+}
+
+/// A Harbor that can be asked.
+pub(crate) struct Harbor {
+    pub url: String,
+    pub client: Client,
+    /// The registry object, if one was named.
+    pub registry: Option<RegistryObject>,
+}
+
+impl HarborArgs {
+    pub(crate) async fn connect(&self, cluster: &Cluster) -> Result<Harbor, Error> {
+        let Some(key) = &self.registry else {
+            let (url, client) = self.login.client()?;
+            return Ok(Harbor { url: url.to_string(), client, registry: None });
+        };
+        let what = || format!("cannot read registry {key}");
+        let object = registries::read(&cluster.client, key).await.map_err(|error| Error::Kubernetes(what(), error))?;
+        let object = object.ok_or_else(|| Error::Refused(format!("there is no registry {key}")))?;
+        let namespace = key.namespace().unwrap_or(&self.login.cluster_resource_namespace);
+        let source = object.spec.auth.secret_ref.as_ref();
+        let source = source.ok_or_else(|| Error::Refused(format!("registry {key} names no Secret with a login")))?;
+        let unread = |error| Error::Refused(format!("cannot read the login of registry {key}: {error}"));
+        let login = login::read(&cluster.client, namespace, source, Trust::Any).await.map_err(unread)?;
+        let tls = object.spec.tls.clone().unwrap_or_default();
+        let roots = match (tls.ca_certificates, &tls.ca_certificates_ref) {
+            (Some(pem), _) => Some(pem),
+            (None, Some(source)) => Some(
+                login::read_ca_certificates(&cluster.client, namespace, source, Trust::Any).await.map_err(unread)?,
+            ),
+            (None, None) => None,
+        };
+        let url: Url =
+            object.spec.url.parse().map_err(|error| Error::Refused(format!("{}: {error}", object.spec.url)))?;
+        let client = self.login.client_of(&url, login.username, login.password, roots)?;
+        Ok(Harbor { url: object.spec.url.clone(), client, registry: Some(object) })
+    }
+}
