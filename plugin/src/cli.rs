@@ -10,6 +10,7 @@ use harbor_robot_operator::cli::UninstallArgs;
 
 use crate::bootstrap::BootstrapArgs;
 use crate::fleet::FleetArgs;
+use crate::import::ImportArgs;
 use crate::output::Format;
 use crate::target::Target;
 
@@ -82,6 +83,9 @@ pub(crate) enum Command {
     /// List all robots of a Harbor, and who stands behind each.
     #[command(after_help = FLEET_EXAMPLES)]
     Fleet(FleetArgs),
+    /// Make accounts of robots that exist: manifests to read, or a take-over that nobody notices.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(Box<ImportArgs>),
     /// Give the operator a login that renews itself, by an administrator's login that is used once.
     ///
     /// The administrator's password stays on this machine: it makes a robot that lives for a day, by which the operator makes its
@@ -94,7 +98,7 @@ pub(crate) enum Command {
     Uninstall(UninstallArgs),
     /// Print a script that completes these commands in a shell.
     ///
-    /// kubectl completes plugins by a program kubectl_complete-robots beside this one; the page of the documentation shows it.
+    /// It completes `kubectl-robots …`, with a hyphen.
     Completion {
         /// Which shell.
         shell: Shell,
@@ -236,6 +240,16 @@ Examples:
 
 States: Orphan (its account is gone), Double (its account names other robots), Retained (its account left it), Unmanaged (no
 mark), Elsewhere (of another cluster), Login (the registry's own), Managed.";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  kubectl robots import --registry main --projects 'team-*' > accounts.yaml
+  terraform show -json | kubectl robots import --terraform - > accounts.yaml
+  kubectl robots import --registry main --find-secrets --apply           # what it would take over
+  kubectl robots import --registry main --find-secrets --apply --yes     # one after the other, with the secrets that they have
+
+A robot whose secret is found keeps it, as the password of the account: whoever uses it notices nothing. Once they read the
+account's Secret, take passwordSecretRef away: the next rotation goes over to a secret that Harbor draws, with an overlap.";
 
 const BOOTSTRAP_EXAMPLES: &str = "\
 Examples:

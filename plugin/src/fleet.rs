@@ -3,20 +3,18 @@
 mod whose;
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harbor_robot_operator::api::RegistryTime;
-use harbor_robot_operator::domain::patterns;
+use harbor_robot_operator::clock;
 use harbor_robot_operator::domain::robot::{Home, Robot, Scope};
-use harbor_robot_operator::{clock, registry};
 use serde::Serialize;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::harbor::{AT_ONCE, Harbor, HarborArgs};
+use crate::harbor::HarborArgs;
 use crate::output::{Format, Screen, Table, Tone, counted, printable, write_value};
 use crate::times::{age, until};
 use whose::{Known, Whose};
@@ -59,7 +57,7 @@ struct Member {
 pub(crate) async fn run(cluster: &Cluster, args: &FleetArgs) -> Result<ExitCode, Error> {
     let harbor = args.harbor.connect(cluster).await?;
     let known = Known::read(cluster, harbor.registry.as_ref()).await?;
-    let robots = robots(&harbor, &args.projects).await?;
+    let robots = harbor.robots(&args.projects).await?;
     let now = RegistryTime::from(clock::now()) + harbor.client.clock_offset();
     let mut members: Vec<Member> = robots.into_iter().map(|robot| member(robot, &known)).collect();
     if args.unmanaged {
@@ -82,41 +80,6 @@ pub(crate) async fn run(cluster: &Cluster, args: &FleetArgs) -> Result<ExitCode,
     out.flush()?;
     summarize(&members, now);
     Ok(ExitCode::SUCCESS)
-}
-
-/// All robots that the login sees, place by place.
-async fn robots(harbor: &Harbor, patterns: &[String]) -> Result<Vec<Robot>, Error> {
-    let failed = |what: &str, error| Error::Refused(format!("{}: {what}: {error}", harbor.url));
-    let projects = harbor.client.projects().await.map_err(|error| failed("cannot list projects", error))?;
-    let fits = |name: &String| patterns.is_empty() || patterns.iter().any(|pattern| patterns::fits(pattern, name));
-    let system = patterns.is_empty().then_some(Home::System);
-    let homes: Vec<Home> = system.into_iter().chain(projects.into_iter().filter(fits).map(Home::Project)).collect();
-    let (all, shows) = (homes.len(), io::stderr().is_terminal());
-    let lists = homes.iter().map(|home| async move { (home, harbor.client.list(home).await) });
-    let lists = stream::iter(lists).buffer_unordered(AT_ONCE).enumerate();
-    let found = lists.map(|(done, (home, list))| {
-        if shows {
-            eprint!("\r{} of {all} places", done + 1);
-        }
-        let place = match home {
-            Home::System => "the system".to_owned(),
-            Home::Project(name) => format!("project {name}"),
-        };
-        match list {
-            // It went meanwhile, and its robots with it.
-            Err(registry::Error::ProjectNotFound(_)) => Ok(Vec::new()),
-            Err(error @ registry::Error::Forbidden { .. }) => {
-                eprintln!("warning: the robots of {place} are left out: {error}");
-                Ok(Vec::new())
-            }
-            list => list.map_err(|error| failed(&format!("cannot list the robots of {place}"), error)),
-        }
-    });
-    let found: Vec<Vec<Robot>> = found.try_collect().await?;
-    if shows {
-        eprint!("\r\x1b[K");
-    }
-    Ok(found.into_iter().flatten().collect())
 }
 
 fn member(robot: Robot, known: &Known) -> Member {

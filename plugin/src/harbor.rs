@@ -1,15 +1,19 @@
 //! A Harbor and a login to it: given on the command line, or those of a registry object whose login Secret one may read.
 
-use std::io::{self, Read as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harbor_robot_operator::api::{InvalidName, ObjectName, RegistryKey, RegistryObject};
 use harbor_robot_operator::clock::Steady;
 use harbor_robot_operator::cluster::login::{self, Trust};
 use harbor_robot_operator::cluster::registries;
+use harbor_robot_operator::domain::patterns;
+use harbor_robot_operator::domain::robot::{Home, Robot};
 use harbor_robot_operator::gate::Gate;
+use harbor_robot_operator::registry;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
 use secrecy::SecretString;
 use url::Url;
@@ -20,12 +24,12 @@ use crate::error::Error;
 /// Requests started in a second: a person waits for the answer, and others work with this Harbor.
 const REQUESTS_PER_SECOND: u32 = 50;
 /// Requests under way at one time.
-pub(crate) const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 8;
 /// The longest password, in bytes. Harbor takes no longer ones.
 const LONGEST_PASSWORD: u64 = 4096;
 
 /// A Harbor and a person's login to it.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Harbor")]
 pub(crate) struct LoginArgs {
     /// Where Harbor is, like https://harbor.example.com.
@@ -60,7 +64,7 @@ pub(crate) struct HarborArgs {
     pub login: LoginArgs,
 }
 
-fn registry_key(text: &str) -> Result<RegistryKey, InvalidName> {
+pub(crate) fn registry_key(text: &str) -> Result<RegistryKey, InvalidName> {
     match text.split_once('/') {
         Some((namespace, name)) => RegistryKey::namespaced(namespace, name),
         None => RegistryKey::cluster(text),
@@ -142,6 +146,43 @@ pub(crate) struct Harbor {
     pub client: Client,
     /// The registry object, if one was named.
     pub registry: Option<RegistryObject>,
+}
+
+impl Harbor {
+    /// All robots that the login sees, of the system and of projects that fit one of the patterns; without any: of all.
+    pub(crate) async fn robots(&self, patterns: &[String]) -> Result<Vec<Robot>, Error> {
+        let failed = |what: &str, error| Error::Refused(format!("{}: {what}: {error}", self.url));
+        let projects = self.client.projects().await.map_err(|error| failed("cannot list projects", error))?;
+        let fits = |name: &String| patterns.is_empty() || patterns.iter().any(|pattern| patterns::fits(pattern, name));
+        let system = patterns.is_empty().then_some(Home::System);
+        let homes: Vec<Home> = system.into_iter().chain(projects.into_iter().filter(fits).map(Home::Project)).collect();
+        let (all, shows) = (homes.len(), io::stderr().is_terminal());
+        let lists = homes.iter().map(|home| async move { (home, self.client.list(home).await) });
+        let lists = stream::iter(lists).buffer_unordered(AT_ONCE).enumerate();
+        let found = lists.map(|(done, (home, list))| {
+            if shows {
+                eprint!("\r{} of {all} places", done + 1);
+            }
+            let place = match home {
+                Home::System => "the system".to_owned(),
+                Home::Project(name) => format!("project {name}"),
+            };
+            match list {
+                // It went meanwhile, and its robots with it.
+                Err(registry::Error::ProjectNotFound(_)) => Ok(Vec::new()),
+                Err(error @ registry::Error::Forbidden { .. }) => {
+                    eprintln!("warning: the robots of {place} are left out: {error}");
+                    Ok(Vec::new())
+                }
+                list => list.map_err(|error| failed(&format!("cannot list the robots of {place}"), error)),
+            }
+        });
+        let found: Vec<Vec<Robot>> = found.try_collect().await?;
+        if shows {
+            eprint!("\r\x1b[K");
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
 }
 
 impl HarborArgs {

@@ -14,6 +14,7 @@ mod error;
 mod export;
 mod fleet;
 mod harbor;
+mod import;
 mod list;
 mod output;
 mod status;
@@ -66,6 +67,7 @@ async fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Resume(args) => actions::run(&cluster, &Action::Resume, args).await,
         Command::Export(args) => export::run(&cluster, args).await,
         Command::Fleet(args) => fleet::run(&cluster, args).await,
+        Command::Import(args) => import::run(&cluster, args).await,
         Command::Bootstrap(args) => bootstrap::run(&cluster, args).await,
         Command::Uninstall(args) => {
             uninstall::run(cluster.client, args, io::stdout()).await?;

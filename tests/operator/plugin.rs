@@ -1,6 +1,7 @@
 //! `kubectl robots`, as a person runs it: its own process, with that person's kubeconfig.
 
 mod harbor;
+mod import;
 mod page;
 
 use std::process::Command;

@@ -60,12 +60,12 @@ async fn said(scene: &Scene, command: &str) -> String {
     }
     let words = command.replace("-n team-a", "").replace("--registry main", &format!("--registry {}", scene.registry));
     let mut args: Vec<&str> = words.split_whitespace().collect();
-    if command.starts_with("fleet") {
+    if command.starts_with("fleet") || command.starts_with("import") {
         args.extend(["--allow-http", "--cluster-resource-namespace", &scene.system]);
     }
     let output = robots(scene, &args);
     let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
-    in_words_of_the_page(scene, &status.cluster_name.unwrap(), &aligned(&output.stdout))
+    aligned(&in_words_of_the_page(scene, &status.cluster_name.unwrap(), &output.stdout))
 }
 
 #[tokio::test(flavor = "multi_thread")]
