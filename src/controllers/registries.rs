@@ -81,7 +81,12 @@ pub struct Registries {
     rooms: [Room; 2],
     /// Since when accounts that are being deleted miss a registry object.
     missed: Mutex<HashMap<RegistryKey, Instant>>,
+    /// Registries that another operator serves, and when each was last seen to be there.
+    elsewhere: Mutex<HashMap<RegistryKey, Instant>>,
 }
+
+/// So long a registry that another operator serves counts as there.
+const BELIEVED: Duration = Duration::from_mins(1);
 
 impl Registries {
     /// A registry's state.
@@ -217,6 +222,19 @@ impl Registries {
     /// No account waits any more for a registry that is missed.
     pub fn miss_no_more(&self, name: &RegistryKey) {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Notes that a registry is there, which another operator serves.
+    pub(super) fn note_elsewhere(&self, name: &RegistryKey) {
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        elsewhere.retain(|_, seen| seen.elapsed() < BELIEVED);
+        elsewhere.insert(name.clone(), Instant::now());
+    }
+
+    /// True if that was noted a short while ago.
+    pub(super) fn is_elsewhere(&self, name: &RegistryKey) -> bool {
+        let elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        elsewhere.get(name).is_some_and(|seen| seen.elapsed() < BELIEVED)
     }
 
     /// Forgets a registry.

@@ -7,6 +7,7 @@ use harbor_robot_world::{Operator, eventually};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
+use crate::faulty::Faulty;
 use crate::installation::Rights;
 use crate::scene::{BOTH_LOGINS, SOON, Scene, Setting, everyone};
 
@@ -334,4 +335,35 @@ async fn without_the_name_of_the_cluster_a_start_says_what_to_set() {
         Err(error) => format!("{error:#}"),
     };
     assert!(said.contains("kube-system") && said.contains("Set --cluster-name"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_of_another_operator_is_not_asked_for_at_each_change_of_its_accounts() {
+    const CHANGES: usize = 20;
+    let world = Faulty::new(Setting::default()).await;
+    let scene = &world.scene;
+    let others = format!("{}-others", scene.namespace);
+    scene.apply(json!({
+        "apiVersion": "harbor-robots.io/v1alpha1", "kind": "ClusterHarborRegistry", "metadata": {"name": others},
+        "spec": {"url": "https://harbor.example.com", "auth": {"secretRef": {"name": "login"}}},
+    }));
+    scene.account("theirs", json!({"registryRef": {"name": others}})).await;
+    let asked = || {
+        let of_them = |call: &&harbor_robot_faults::Call| call.method == "GET" && call.path.contains(&others);
+        world.faults.trace().iter().filter(of_them).count()
+    };
+    for change in 0..CHANGES {
+        scene.edit("theirs", json!({"description": format!("change {change}")})).await;
+        // What comes after it is seen after it.
+        let name = format!("ours-{change}");
+        scene.account(&name, json!({})).await;
+        scene.settled(&name).await;
+    }
+    assert_eq!(asked(), 1);
+    assert!(is_untouched(&scene.get("theirs").await));
+
+    // Nobody serves it any more: the account that goes is asked for anew.
+    scene.plane.kubectl(["delete", "clusterharborregistry", &others]).ok().unwrap();
+    scene.delete("theirs").await;
+    scene.gone("theirs").await;
 }

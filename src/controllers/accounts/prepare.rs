@@ -76,12 +76,13 @@ async fn find_registry(
     if let Some(registry) = ctx.registries.get(name) {
         return Ok(Ok(registry));
     }
-    if resolve::served_elsewhere(ctx, name).await? {
+    let is_deleting = objects::is_deleting(&account.metadata);
+    if resolve::served_elsewhere(ctx, name, is_deleting).await? {
         tracing::debug!(account = %key, registry = %name, "another operator serves this registry");
         return Err(WaitFor::Registry(name).into());
     }
     // What cannot be seen is not gone: nothing is given up for that.
-    if objects::is_deleting(&account.metadata) && !resolve::is_out_of_sight(ctx, name) {
+    if is_deleting && !resolve::is_out_of_sight(ctx, name) {
         return Ok(Ok(resolve::stand_in(ctx, name, account)));
     }
     Ok(Err(resolve::missing(ctx, name)))

@@ -90,16 +90,26 @@ pub(in crate::controllers) fn is_out_of_sight(ctx: &Context, key: &RegistryKey) 
     not_served || ctx.gaps.is_unreadable(&kind, namespace, key.name()) || ctx.gaps.is_refused(&kind, namespace)
 }
 
-/// True if another operator serves the registry: then its accounts are not ours to say anything about.
+/// True if another operator serves the registry: then its accounts are not ours to say anything about. Each change of each of
+/// them is seen here, too, so the registry is not asked for each time; but what happens to an account that is being deleted
+/// depends on whether it is there now.
 pub(in crate::controllers) async fn served_elsewhere(
     ctx: &Context,
     name: &RegistryKey,
+    is_deleting: bool,
 ) -> Result<bool, cluster::Error> {
     // What this operator would see if it could is its own to tell about.
     if ctx.settings.registry_selector.is_none() || is_out_of_sight(ctx, name) {
         return Ok(false);
     }
-    Ok(objects::read(&ctx.client, name).await?.is_some())
+    if !is_deleting && ctx.registries.is_elsewhere(name) {
+        return Ok(true);
+    }
+    let is_there = objects::read(&ctx.client, name).await?.is_some();
+    if is_there {
+        ctx.registries.note_elsewhere(name);
+    }
+    Ok(is_there)
 }
 
 /// For an account that is being deleted and whose registry object is gone: it waits until it may give up.

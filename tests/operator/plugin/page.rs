@@ -22,7 +22,9 @@ const GAP: usize = 3;
 /// The words of a scene in those of the page.
 fn in_words_of_the_page(scene: &Scene, cluster: &str, text: &str) -> String {
     let cluster_registry = |name: &str| format!("ClusterHarborRegistry {name}");
+    let in_yaml = |name: &str| format!("kind: ClusterHarborRegistry\n    name: {name}");
     text.replace(cluster, "prod-eu")
+        .replace(&in_yaml(&scene.registry), &in_yaml("main"))
         .replace(&cluster_registry(&scene.registry), &cluster_registry("main"))
         .replace(&scene.harbor.url, "https://harbor.example.com")
         .replace(&scene.namespace, "team-a")
@@ -58,7 +60,10 @@ async fn said(scene: &Scene, command: &str) -> String {
         scene.harbor.advance(2 * MINUTE).await.unwrap();
         scene.two_sweeps().await;
     }
-    let words = command.replace("-n team-a", "").replace("--registry main", &format!("--registry {}", scene.registry));
+    let words = command
+        .replace("-n team-a", "")
+        .replace("team-a", &scene.namespace)
+        .replace("--registry main", &format!("--registry {}", scene.registry));
     let mut args: Vec<&str> = words.split_whitespace().collect();
     if command.starts_with("fleet") || command.starts_with("import") {
         args.extend(["--allow-http", "--cluster-resource-namespace", &scene.system]);
