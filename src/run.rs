@@ -34,7 +34,7 @@ use crate::server::{self, Server};
 use crate::{deadline, engine};
 
 /// Name of the Lease.
-pub(crate) const LEASE: &str = "harbor-robot-operator";
+pub const LEASE: &str = "harbor-robot-operator";
 /// Passes in flight get this long to end after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(15);
 /// A registry of the cluster that does not answer at start holds nobody up for longer than this.

@@ -9,6 +9,7 @@ use harbor_robot_operator::api::{DurationString, ObjectName};
 use harbor_robot_operator::cli::UninstallArgs;
 
 use crate::bootstrap::BootstrapArgs;
+use crate::doctor::DoctorArgs;
 use crate::fleet::FleetArgs;
 use crate::import::ImportArgs;
 use crate::output::Format;
@@ -80,6 +81,9 @@ pub(crate) enum Command {
     /// Print an account's credential in another form.
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
+    /// Look for what is wrong: definitions, the operator, registries, accounts and grants, each with what to do.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// List all robots of a Harbor, and who stands behind each.
     #[command(after_help = FLEET_EXAMPLES)]
     Fleet(FleetArgs),
@@ -231,6 +235,13 @@ pub(crate) struct ExportArgs {
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     DurationString(text.to_owned()).parse().map_err(|error| error.to_string())
 }
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  kubectl robots doctor                 # exits with 3 if something does not work
+  kubectl robots doctor -o json
+
+What you may not read is told as Unknown.";
 
 const FLEET_EXAMPLES: &str = "\
 Examples:

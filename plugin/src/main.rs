@@ -10,6 +10,7 @@ mod attention;
 mod bootstrap;
 mod cli;
 mod cluster;
+mod doctor;
 mod error;
 mod export;
 mod fleet;
@@ -68,6 +69,7 @@ async fn run(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Export(args) => export::run(&cluster, args).await,
         Command::Fleet(args) => fleet::run(&cluster, args).await,
         Command::Import(args) => import::run(&cluster, args).await,
+        Command::Doctor(args) => doctor::run(&cluster, args).await,
         Command::Bootstrap(args) => bootstrap::run(&cluster, args).await,
         Command::Uninstall(args) => {
             uninstall::run(cluster.client, args, io::stdout()).await?;

@@ -124,7 +124,7 @@ fn days_left(expiration_time: RegistryTime, now: RegistryTime) -> Lifetime {
 }
 
 /// The entries in which both namespace and project fit.
-fn entries<'g>(
+pub fn entries<'g>(
     grants: impl IntoIterator<Item = &'g Grant>,
     origin: Origin<'_>,
     project: &str,

@@ -6,7 +6,7 @@ mod page;
 
 use std::process::Command;
 
-use harbor_robot_world::{Output, Profile, program, run};
+use harbor_robot_world::{ControlPlane, Output, Profile, program, run};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -22,6 +22,13 @@ pub fn robots(scene: &Scene, args: &[&str]) -> Output {
     run(command, b"")
 }
 
+/// The plugin with arguments, on a control plane.
+fn robots_at(plane: &ControlPlane, args: &[&str]) -> Output {
+    let mut command = Command::new(program("kubectl-robots", Profile::Dev).unwrap());
+    command.args(args).env("KUBECONFIG", &plane.kubeconfig);
+    run(command, b"")
+}
+
 /// Its table without the header, cell by cell.
 fn rows(output: &Output) -> Vec<Vec<String>> {
     let lines = output.stdout.lines().skip(1);
@@ -29,7 +36,7 @@ fn rows(output: &Output) -> Vec<Vec<String>> {
 }
 
 fn json_of(output: Output) -> Value {
-    serde_json::from_str(&output.ok().unwrap()).unwrap()
+    serde_json::from_str(&output.stdout).unwrap()
 }
 
 /// Somebody without any right.
@@ -334,4 +341,62 @@ fn a_shell_and_a_reader_find_their_way() {
     assert_eq!(away.code, Some(1));
     assert!(away.stderr.starts_with("error: no access to a Kubernetes API server: "), "{}", away.stderr);
     assert_eq!(say(&["refresh"]).code, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_finds_what_is_wrong_and_says_what_to_do() {
+    // A cluster of its own, in which nothing else is ill.
+    let plane = Box::leak(Box::new(ControlPlane::scratch().unwrap()));
+    let nothing = robots_at(plane, &["doctor"]);
+    assert_eq!(nothing.code, Some(3), "{nothing:?}");
+    assert!(
+        nothing.stdout.contains("Problem\tdefinition robotaccounts.harbor-robots.io\tit is not there: kubectl apply"),
+        "{nothing:?}"
+    );
+    crate::scene::install_kinds(plane);
+    let setting = Setting { plane: Some(plane), all_namespaces: true, ..Setting::default() };
+    let scene = Scene::new(setting).await;
+    scene.account("ci", json!({})).await;
+    scene.settled("ci").await;
+    let args = ["doctor", "--cluster-resource-namespace", &scene.system];
+    let well = robots_at(plane, &args);
+    assert_eq!(well.code, Some(0), "{well:?}");
+    for says in [
+        "Ok\tdefinitions\tthe four kinds are served, as this version knows them".to_owned(),
+        "Ok\taccounts\t1 account in order".to_owned(),
+        format!("Ok\tregistry {}\tHarbor v2.", scene.registry),
+        " leads, and said so ".to_owned(),
+    ] {
+        assert!(well.stdout.contains(&says), "{says}\n{}", well.stdout);
+    }
+
+    // An account, a grant, the login, and a definition that is older.
+    scene.account("lost", json!({"project": "there-is-none"})).await;
+    scene.reason_is("lost", "Ready", "False", "ProjectNotFound").await;
+    let typo = json!([
+        {"name": "all", "namespaces": [scene.namespace], "projects": ["*"], "access": [{"resource": "*", "action": "*"}]},
+        {"name": "typo", "namespaces": ["taem-a"], "projects": ["x"], "permissions": ["PullArtifacts"]},
+    ]);
+    scene.edit_registry(json!({"grants": typo})).await;
+    let ill = robots_at(plane, &args);
+    assert_eq!(ill.code, Some(3), "{ill:?}");
+    let expected = format!("Problem\t1 account, ProjectNotFound\t{}/lost: ", scene.namespace);
+    assert!(ill.stdout.lines().nth(1).unwrap().starts_with(&expected), "{}", ill.stdout);
+    let grant = format!("Warning\tgrant typo of registry {}\tit names taem-a, which do not exist", scene.registry);
+    assert!(ill.stdout.contains(&grant), "{}", ill.stdout);
+    scene.edit_registry(json!({"auth": {"secretRef": {"name": "none"}}})).await;
+    scene.registry_reason_is("CredentialsMissing").await;
+    let without = robots_at(plane, &args);
+    let problem = format!("Problem\tregistry {}\tCredentialsMissing: ", scene.registry);
+    assert!(without.stdout.contains(&problem), "{}", without.stdout);
+
+    // What may not be read is told, and the rest is looked at.
+    let nobody = robots_at(plane, &[&args[..], &NOBODY[..]].concat());
+    assert_eq!(nobody.code, Some(0), "{nobody:?}");
+    assert!(
+        nobody.stdout.contains("Unknown\taccounts\tcannot list RobotAccounts: Kubernetes refuses this"),
+        "{nobody:?}"
+    );
+    let whole = json_of(robots_at(plane, &[&args[..], &["-o", "json"]].concat()));
+    assert!(whole.as_array().unwrap().iter().any(|finding| finding["level"] == "problem"), "{whole}");
 }

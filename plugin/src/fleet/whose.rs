@@ -7,8 +7,6 @@ use harbor_robot_operator::api::{Account, RegistryObject};
 use harbor_robot_operator::cluster;
 use harbor_robot_operator::domain::mark;
 use harbor_robot_operator::domain::robot::Robot;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::Api;
 use serde::Serialize;
 
 use crate::cluster::{Cluster, Scope};
@@ -66,7 +64,8 @@ impl Known {
         let status = registry.and_then(|registry| registry.status.as_ref());
         let name = match status.and_then(|status| status.cluster_name.clone()) {
             Some(name) => Some(name),
-            None => name_of(cluster).await,
+            // The name that an operator without --cluster-name gives this cluster.
+            None => cluster::namespaces::uid_of_kube_system(&cluster.client).await.ok().flatten(),
         };
         let accounts = match accounts(cluster).await {
             Ok(accounts) => Some(accounts),
@@ -104,12 +103,6 @@ impl Known {
         };
         Whose { state, cluster: Some(mark.cluster.to_owned()), account: Some(account) }
     }
-}
-
-/// The name that an operator without `--cluster-name` gives this cluster.
-async fn name_of(cluster: &Cluster) -> Option<String> {
-    let api: Api<Namespace> = Api::all(cluster.client.clone());
-    cluster::within(api.get("kube-system")).await.ok()?.metadata.uid
 }
 
 /// The robots that each account names.

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use harbor_robot_world::workspace_root;
+use harbor_robot_world::{ControlPlane, eventually, workspace_root};
 use serde_json::json;
 
 use super::robots;
 use crate::rotation::MINUTE;
-use crate::scene::{Scene, Setting};
+use crate::scene::{SOON, Scene, Setting, install_kinds};
 
 const PAGE: &str = "docs/kubectl-robots.md";
 /// Set it to have the outputs written into the page.
@@ -22,8 +22,12 @@ const GAP: usize = 3;
 /// The words of a scene in those of the page.
 fn in_words_of_the_page(scene: &Scene, cluster: &str, text: &str) -> String {
     let cluster_registry = |name: &str| format!("ClusterHarborRegistry {name}");
+    // The replica's name ends in random letters.
+    let replica = text.split_whitespace().find(|word| word.starts_with("operator_")).unwrap_or("operator_");
     let in_yaml = |name: &str| format!("kind: ClusterHarborRegistry\n    name: {name}");
     text.replace(cluster, "prod-eu")
+        .replace(replica, "harbor-robot-operator-7d9c5b6f4-x2x8k")
+        .replace(&format!("registry {}", scene.registry), "registry main")
         .replace(&in_yaml(&scene.registry), &in_yaml("main"))
         .replace(&cluster_registry(&scene.registry), &cluster_registry("main"))
         .replace(&scene.harbor.url, "https://harbor.example.com")
@@ -68,6 +72,9 @@ async fn said(scene: &Scene, command: &str) -> String {
     if command.starts_with("fleet") || command.starts_with("import") {
         args.extend(["--allow-http", "--cluster-resource-namespace", &scene.system]);
     }
+    if command.starts_with("doctor") {
+        args.extend(["--cluster-resource-namespace", &scene.system]);
+    }
     let output = robots(scene, &args);
     let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
     aligned(&in_words_of_the_page(scene, &status.cluster_name.unwrap(), &output.stdout))
@@ -75,7 +82,10 @@ async fn said(scene: &Scene, command: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_shows_what_the_plugin_says() {
-    let scene = Scene::new(Setting::default()).await;
+    // A cluster of its own: the page lists all that there is.
+    let plane = Box::leak(Box::new(ControlPlane::scratch().unwrap()));
+    install_kinds(plane);
+    let scene = Scene::new(Setting { plane: Some(plane), all_namespaces: true, ..Setting::default() }).await;
     scene
         .account(
             "ci",
@@ -88,6 +98,12 @@ async fn the_page_shows_what_the_plugin_says() {
     scene.settled("ci").await;
     scene.settled("scan").await;
     scene.reason_is("web", "Ready", "False", "ProjectNotFound").await;
+    eventually("the robot without an account is counted", SOON, || async {
+        let status = scene.registries().get(&scene.registry).await.unwrap().status.unwrap();
+        let count = status.unmanaged_robots.map(|unmanaged| unmanaged.count);
+        if count == Some(1) { Ok(()) } else { Err(format!("{count:?}")) }
+    })
+    .await;
     let path = workspace_root().join(PAGE);
     let page = fs::read_to_string(&path).unwrap();
     let (mut written, mut rest, mut count) = (String::new(), page.as_str(), 0);

@@ -1,0 +1,160 @@
+//! `doctor`: what is wrong with an installation, each finding with what to do. Nothing is changed.
+
+mod accounts;
+mod definitions;
+mod grants;
+mod operator;
+mod registries;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Args;
+use futures::TryStreamExt as _;
+use harbor_robot_operator::api::{Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryObject};
+use harbor_robot_operator::cluster::{self, within};
+use harbor_robot_operator::decode::Lenient;
+use kube::api::{Api, ListParams};
+use kube::{Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cluster::{Cluster, Scope};
+use crate::error::Error;
+use crate::output::{Format, Screen, Table, Tone, write_value};
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The operator's namespace.
+    #[arg(long, env = "CLUSTER_RESOURCE_NAMESPACE", default_value = "harbor-robots", value_name = "NAMESPACE")]
+    pub cluster_resource_namespace: ObjectName,
+    /// How it is printed.
+    #[arg(long, short, value_enum, value_name = "FORM")]
+    pub output: Option<Format>,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    /// Something does not work.
+    Problem,
+    /// Something will not work, or is not as it should be.
+    Warning,
+    /// It was not found out.
+    Unknown,
+    /// As it should be.
+    Ok,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub(crate) struct Finding {
+    level: Level,
+    what: String,
+    /// What is wrong and what to do; of what is as it should be: what was seen.
+    says: String,
+}
+
+impl Finding {
+    fn new(level: Level, what: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { level, what: what.into(), says: says.into() }
+    }
+
+    /// What could not be looked at, since whoever asks may not, or the API server does not answer.
+    fn unknown(what: impl Into<String>, error: &dyn std::fmt::Display) -> Self {
+        Self::new(Level::Unknown, what, error.to_string())
+    }
+}
+
+pub(crate) async fn run(cluster: &Cluster, args: &DoctorArgs) -> Result<ExitCode, Error> {
+    let mut findings = definitions::check(&cluster.client).await;
+    findings.extend(operator::check(&cluster.client, &args.cluster_resource_namespace).await);
+    let registries = all_registries(&cluster.client, &mut findings).await;
+    findings.extend(registries.iter().flat_map(registries::check));
+    let accounts = all_accounts(cluster, &mut findings).await;
+    if let Some(accounts) = &accounts {
+        findings.extend(accounts::check(accounts));
+        findings.extend(grants::check(&cluster.client, &registries, accounts).await);
+    }
+    findings.sort_by_key(|finding| finding.level);
+    let mut out = io::stdout().lock();
+    match args.output {
+        Some(format @ (Format::Json | Format::Yaml)) => write_value(&mut out, format, &findings)?,
+        _ => table(&findings).write(&mut out, &Screen::of_stdout(), true)?,
+    }
+    let is_ill = findings.iter().any(|finding| finding.level == Level::Problem);
+    Ok(if is_ill { 3.into() } else { ExitCode::SUCCESS })
+}
+
+fn table(findings: &[Finding]) -> Table {
+    let mut table = Table::new(vec!["", "WHAT", "FINDING"]);
+    for finding in findings {
+        let tone = match finding.level {
+            Level::Problem => Tone::Bad,
+            Level::Warning | Level::Unknown => Tone::Warning,
+            Level::Ok => Tone::Plain,
+        };
+        table.push(vec![format!("{:?}", finding.level), finding.what.clone(), finding.says.clone()], tone);
+    }
+    table
+}
+
+/// All objects of a kind of ours that can be read.
+async fn all<K>(client: &Client) -> Result<Vec<K>, cluster::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
+{
+    let found = within(Api::<Lenient<K>>::all(client.clone()).list(&ListParams::default())).await?;
+    Ok(found.items.into_iter().filter_map(|item| item.into_result().ok()).collect())
+}
+
+async fn all_registries(client: &Client, findings: &mut Vec<Finding>) -> Vec<RegistryObject> {
+    let mut found: Vec<RegistryObject> = Vec::new();
+    match all::<ClusterHarborRegistry>(client).await {
+        Ok(objects) => found.extend(objects.into_iter().map(RegistryObject::from)),
+        Err(error) => findings.push(Finding::unknown("ClusterHarborRegistries", &error)),
+    }
+    match all::<HarborRegistry>(client).await {
+        Ok(objects) => found.extend(objects.into_iter().map(RegistryObject::from)),
+        Err(error) => findings.push(Finding::unknown("HarborRegistries", &error)),
+    }
+    if found.is_empty() && findings.iter().all(|finding| finding.level == Level::Ok) {
+        let says = "there is none, so no account is served: docs/installing.md, or kubectl robots bootstrap";
+        findings.push(Finding::new(Level::Warning, "registries", says));
+    }
+    found
+}
+
+async fn all_accounts(cluster: &Cluster, findings: &mut Vec<Finding>) -> Option<Vec<Account>> {
+    let scope = Scope { all_namespaces: true, selector: None };
+    let mut unreadable = Vec::new();
+    let mut accounts = Vec::new();
+    let mut take = |listed: crate::cluster::Listed<Account>| match listed {
+        Ok(account) => accounts.push(account),
+        Err(object) => unreadable.push(object.to_string()),
+    };
+    let listed = async {
+        let mut found = std::pin::pin!(cluster.robot_accounts(scope));
+        while let Some(listed) = found.try_next().await? {
+            take(listed);
+        }
+        let mut found = std::pin::pin!(cluster.system_robot_accounts(None));
+        while let Some(listed) = found.try_next().await? {
+            take(listed);
+        }
+        Ok::<_, Error>(())
+    };
+    let listed = listed.await;
+    findings.extend(
+        unreadable.into_iter().map(|says| Finding::new(Level::Problem, "object", format!("{says}: correct it"))),
+    );
+    match listed {
+        Ok(()) => Some(accounts),
+        Err(error) => {
+            findings.push(Finding::unknown("accounts", &error));
+            None
+        }
+    }
+}
