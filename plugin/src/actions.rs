@@ -14,9 +14,9 @@ use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::cli::AccountsArgs;
-use crate::cluster::{Cluster, Scope};
+use crate::cluster::{Cluster, Listed, Scope};
 use crate::error::Error;
-use crate::output::counted;
+use crate::output::{counted, note, say};
 use crate::target::shown;
 
 /// What fields that this writes are called by.
@@ -87,11 +87,11 @@ impl Action {
 }
 
 pub(crate) async fn run(cluster: &Cluster, action: &Action, args: &AccountsArgs) -> Result<ExitCode, Error> {
-    let accounts = accounts(cluster, args).await?;
+    let (accounts, unreadable) = accounts(cluster, args).await?;
     let (vain, accounts): (Vec<_>, Vec<_>) =
         accounts.into_iter().map(|account| (action.in_vain(&account), account)).partition(|(vain, _)| vain.is_some());
     for (why, account) in &vain {
-        eprintln!("{} {}", shown(account), why.as_deref().unwrap_or_default());
+        note(&format!("{} {}", shown(account), why.as_deref().unwrap_or_default()));
     }
     let accounts: Vec<Account> = accounts.into_iter().map(|(_, account)| account).collect();
     let are_named = !args.names.is_empty();
@@ -103,8 +103,9 @@ pub(crate) async fn run(cluster: &Cluster, action: &Action, args: &AccountsArgs)
     let each = accounts.iter().map(|account| one(cluster, action, account, waits.then_some(args.timeout)));
     let ends: Vec<Result<(), Error>> = stream::iter(each).buffer_unordered(at_once).collect().await;
     let failed: Vec<Error> = ends.into_iter().filter_map(Result::err).collect();
-    let count = failed.len() + if are_named { vain.len() } else { 0 };
-    let all = accounts.len() + if are_named { vain.len() } else { 0 };
+    // Of those that nobody named, one that is so already is as it should be.
+    let others = unreadable + if are_named { vain.len() } else { 0 };
+    let (count, all) = (failed.len() + others, accounts.len() + others);
     if count == 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -113,16 +114,25 @@ pub(crate) async fn run(cluster: &Cluster, action: &Action, args: &AccountsArgs)
     Err(if in_time { Error::Unfinished(text) } else { Error::TimedOut(text) })
 }
 
-/// The accounts that are meant; those that are named have to be there.
-async fn accounts(cluster: &Cluster, args: &AccountsArgs) -> Result<Vec<Account>, Error> {
+/// The accounts that are meant, and how many of them cannot be read; those that are named have to be there.
+async fn accounts(cluster: &Cluster, args: &AccountsArgs) -> Result<(Vec<Account>, usize), Error> {
     if args.names.is_empty() {
         let scope = Scope { all_namespaces: args.all_namespaces, selector: args.selector.as_deref() };
-        let listed = cluster.robot_accounts(scope).try_filter_map(|listed| {
-            std::future::ready(Ok(listed.inspect_err(|unreadable| eprintln!("left out: {unreadable}")).ok()))
-        });
-        return listed.try_collect().await;
+        let listed: Vec<Listed<Account>> = cluster.robot_accounts(scope).try_collect().await?;
+        let (mut accounts, mut unreadable) = (Vec::new(), 0);
+        for account in listed {
+            match account {
+                Ok(account) => accounts.push(account),
+                Err(object) => {
+                    note(&format!("left out: {object}"));
+                    unreadable += 1;
+                }
+            }
+        }
+        return Ok((accounts, unreadable));
     }
-    stream::iter(&args.names).then(|name| cluster.account(name)).try_collect().await
+    let named = stream::iter(&args.names).then(|name| cluster.account(name)).try_collect().await?;
+    Ok((named, 0))
 }
 
 /// What would be done to accounts that nobody named.
@@ -159,14 +169,14 @@ async fn one(
     };
     let ended = match (patched, wait) {
         (Ok(()), None) => {
-            println!("{}: asked to be {}", shown(account), action.done());
+            say(&format!("{}: asked to be {}", shown(account), action.done()));
             Ok(())
         }
         (Ok(()), Some(timeout)) => wait::until_done(cluster, action, account, &token, timeout).await,
         (Err(error), _) => Err(error),
     };
     if let Err(error) = &ended {
-        eprintln!("{}: {error}", shown(account));
+        note(&format!("{}: {error}", shown(account)));
     }
     ended
 }

@@ -207,7 +207,7 @@ Examples:
   kubectl robots export ci -n team-a > robot.json             # the file that Harbor's page offers
   kubectl robots export ci -n team-a --login | sh             # docker login, whatever the name and the password hold
   eval \"$(kubectl robots export ci -n team-a --env)\"          # HARBOR_HOST, HARBOR_USERNAME, HARBOR_PASSWORD
-  kubectl robots export ci -n team-a --docker-config > ~/.docker/config.json
+  kubectl robots export ci -n team-a --docker-config > config.json
 
 The credential is replaced one day: what is exported ends then. Have programs read the Secret where they can.";
 

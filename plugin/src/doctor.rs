@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 use futures::TryStreamExt as _;
 use harbor_robot_operator::api::{Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryObject};
-use harbor_robot_operator::cluster::{self, within};
+use harbor_robot_operator::cluster::within;
 use harbor_robot_operator::decode::Lenient;
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource};
@@ -101,25 +101,32 @@ fn table(findings: &[Finding]) -> Table {
     table
 }
 
-/// All objects of a kind of ours that can be read.
-async fn all<K>(client: &Client) -> Result<Vec<K>, cluster::Error>
+/// All registries of a kind that can be read; of the others it is told.
+async fn all<K>(client: &Client, what: &str, findings: &mut Vec<Finding>) -> Vec<RegistryObject>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
+    RegistryObject: From<K>,
 {
-    let found = within(Api::<Lenient<K>>::all(client.clone()).list(&ListParams::default())).await?;
-    Ok(found.items.into_iter().filter_map(|item| item.into_result().ok()).collect())
+    let found = match within(Api::<Lenient<K>>::all(client.clone()).list(&ListParams::default())).await {
+        Ok(found) => found.items,
+        Err(error) => {
+            findings.push(Finding::unknown(what, &error));
+            return Vec::new();
+        }
+    };
+    let mut readable = Vec::new();
+    for item in found {
+        match item.into_result() {
+            Ok(object) => readable.push(RegistryObject::from(object)),
+            Err(object) => findings.push(Finding::new(Level::Problem, "object", format!("{object}: correct it"))),
+        }
+    }
+    readable
 }
 
 async fn all_registries(client: &Client, findings: &mut Vec<Finding>) -> Vec<RegistryObject> {
-    let mut found: Vec<RegistryObject> = Vec::new();
-    match all::<ClusterHarborRegistry>(client).await {
-        Ok(objects) => found.extend(objects.into_iter().map(RegistryObject::from)),
-        Err(error) => findings.push(Finding::unknown("ClusterHarborRegistries", &error)),
-    }
-    match all::<HarborRegistry>(client).await {
-        Ok(objects) => found.extend(objects.into_iter().map(RegistryObject::from)),
-        Err(error) => findings.push(Finding::unknown("HarborRegistries", &error)),
-    }
+    let mut found = all::<ClusterHarborRegistry>(client, "ClusterHarborRegistries", findings).await;
+    found.extend(all::<HarborRegistry>(client, "HarborRegistries", findings).await);
     if found.is_empty() && findings.iter().all(|finding| finding.level == Level::Ok) {
         let says = "there is none, so no account is served: docs/installing.md, or kubectl robots bootstrap";
         findings.push(Finding::new(Level::Warning, "registries", says));

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::harbor::HarborArgs;
-use crate::output::{Format, Screen, Table, Tone, counted, printable, write_value};
+use crate::output::{Format, Screen, Table, Tone, counted, note, printable, write_value};
 use crate::times::{age, until};
 use whose::{Known, Whose};
 
@@ -145,10 +145,14 @@ fn summarize(members: &[Member], now: RegistryTime) {
         *counts.entry(member.whose.state).or_default() += 1;
     }
     let counts: Vec<String> = counts.iter().map(|(state, count)| format!("{count} {state:?}")).collect();
-    eprintln!("{}: {}", counted(members.len(), "robot"), counts.join(", "));
+    note(&format!("{}: {}", counted(members.len(), "robot"), counts.join(", ")));
     let unmanaged = members.iter().filter(|member| !member.whose.state.is_managed() && member.enabled);
     let alive = unmanaged.filter_map(|member| Some((member.expiration_time.filter(|at| *at > now)?, &member.name)));
     if let Some((at, name)) = alive.min() {
-        eprintln!("the first to expire of those that nobody renews: {} in {}", printable(name), until(at, now, ""));
+        note(&format!(
+            "the first to expire of those that nobody renews: {} in {}",
+            printable(name),
+            until(at, now, "")
+        ));
     }
 }

@@ -1,25 +1,29 @@
 //! A Harbor and a login to it: given on the command line, or those of a registry object whose login Secret one may read.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use harbor_robot_operator::api::{InvalidName, ObjectName, RegistryKey, RegistryObject};
+use harbor_robot_operator::api::{ClusterHarborRegistry, InvalidName, ObjectName, RegistryKey, RegistryObject};
 use harbor_robot_operator::clock::Steady;
 use harbor_robot_operator::cluster::login::{self, Trust};
-use harbor_robot_operator::cluster::registries;
+use harbor_robot_operator::cluster::{registries, within};
+use harbor_robot_operator::decode::Lenient;
 use harbor_robot_operator::domain::patterns;
 use harbor_robot_operator::domain::robot::{Home, Robot};
 use harbor_robot_operator::gate::Gate;
 use harbor_robot_operator::registry;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
+use kube::api::{Api, ListParams};
 use secrecy::SecretString;
 use url::Url;
 
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::output::note;
 
 /// Requests started in a second: a person waits for the answer, and others work with this Harbor.
 const REQUESTS_PER_SECOND: u32 = 50;
@@ -140,15 +144,36 @@ impl LoginArgs {
     }
 }
 
+/// The registry of the cluster that is of this Harbor: it knows the cluster's name in marks, and the operator's login.
+async fn registry_of(cluster: &Cluster, url: &Url) -> Option<RegistryObject> {
+    let api = Api::<Lenient<ClusterHarborRegistry>>::all(cluster.client.clone());
+    let found = within(api.list(&ListParams::default())).await.ok()?;
+    let mut registries = found.items.into_iter().filter_map(|item| item.into_result().ok());
+    let is_there = |registry: &ClusterHarborRegistry| {
+        registry.spec.url.parse::<Url>().is_ok_and(|other| other.origin() == url.origin())
+    };
+    registries.find(is_there).map(RegistryObject::from)
+}
+
 /// A Harbor that can be asked.
 pub(crate) struct Harbor {
     pub url: String,
     pub client: Client,
-    /// The registry object, if one was named.
+    /// The registry object that was named, or that is of this Harbor.
     pub registry: Option<RegistryObject>,
 }
 
 impl Harbor {
+    /// The hosts by which it is known: keys of docker configurations.
+    pub(crate) fn hosts(&self) -> BTreeSet<String> {
+        let of_url = |url: &str| url.split("://").nth(1).map(|rest| rest.trim_end_matches('/').to_owned());
+        let registry = self.registry.as_ref();
+        let named = registry.and_then(|registry| registry.spec.registry_host.clone());
+        let told = registry.and_then(|registry| registry.status.as_ref()?.registry_host.clone());
+        let further = registry.and_then(|registry| registry.spec.additional_hosts.clone()).unwrap_or_default();
+        of_url(&self.url).into_iter().chain(named).chain(told).chain(further).collect()
+    }
+
     /// All robots that the login sees, of the system and of projects that fit one of the patterns; without any: of all.
     pub(crate) async fn robots(&self, patterns: &[String]) -> Result<Vec<Robot>, Error> {
         let failed = |what: &str, error| Error::Refused(format!("{}: {what}: {error}", self.url));
@@ -171,7 +196,7 @@ impl Harbor {
                 // It went meanwhile, and its robots with it.
                 Err(registry::Error::ProjectNotFound(_)) => Ok(Vec::new()),
                 Err(error @ registry::Error::Forbidden { .. }) => {
-                    eprintln!("warning: the robots of {place} are left out: {error}");
+                    note(&format!("warning: the robots of {place} are left out: {error}"));
                     Ok(Vec::new())
                 }
                 list => list.map_err(|error| failed(&format!("cannot list the robots of {place}"), error)),
@@ -189,7 +214,8 @@ impl HarborArgs {
     pub(crate) async fn connect(&self, cluster: &Cluster) -> Result<Harbor, Error> {
         let Some(key) = &self.registry else {
             let (url, client) = self.login.client()?;
-            return Ok(Harbor { url: url.to_string(), client, registry: None });
+            let registry = registry_of(cluster, &url).await;
+            return Ok(Harbor { url: url.to_string(), client, registry });
         };
         let what = || format!("cannot read registry {key}");
         let object = registries::read(&cluster.client, key).await.map_err(|error| Error::Kubernetes(what(), error))?;
@@ -198,13 +224,15 @@ impl HarborArgs {
         let source = object.spec.auth.secret_ref.as_ref();
         let source = source.ok_or_else(|| Error::Refused(format!("registry {key} names no Secret with a login")))?;
         let unread = |error| Error::Refused(format!("cannot read the login of registry {key}: {error}"));
-        let login = login::read(&cluster.client, namespace, source, Trust::Any).await.map_err(unread)?;
+        // Whoever made a registry of a namespace may be somebody who may not read that Secret, and names where it is sent.
+        let trust = if key.namespace().is_some() { Trust::Marked } else { Trust::Any };
+        let login = login::read(&cluster.client, namespace, source, trust).await.map_err(unread)?;
         let tls = object.spec.tls.clone().unwrap_or_default();
         let roots = match (tls.ca_certificates, &tls.ca_certificates_ref) {
             (Some(pem), _) => Some(pem),
-            (None, Some(source)) => Some(
-                login::read_ca_certificates(&cluster.client, namespace, source, Trust::Any).await.map_err(unread)?,
-            ),
+            (None, Some(source)) => {
+                Some(login::read_ca_certificates(&cluster.client, namespace, source, trust).await.map_err(unread)?)
+            }
             (None, None) => None,
         };
         let url: Url =

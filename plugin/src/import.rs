@@ -33,7 +33,7 @@ pub(crate) struct ImportArgs {
     #[command(flatten)]
     pub login: LoginArgs,
     /// From what `terraform show -json` printed into this file; `-` reads it from standard input.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "password_stdin"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "password_stdin", "find_secrets"])]
     pub terraform: Option<PathBuf>,
     /// Only robots of projects with these names; `*` stands for any text [default: all projects, and the system].
     #[arg(long, value_delimiter = ',', value_name = "PATTERN,…")]
@@ -71,15 +71,20 @@ pub(crate) struct Candidate {
 }
 
 pub(crate) async fn run(cluster: &Cluster, args: &ImportArgs) -> Result<ExitCode, Error> {
+    let mut passwords = Passwords::default();
     let (robots, registry) = if let Some(file) = &args.terraform {
         (terraform::read(file)?, None)
     } else {
         let which = HarborArgs { registry: args.registry.clone(), login: args.login.clone() };
         let harbor = which.connect(cluster).await?;
         let robots = found::unmanaged(&harbor, &args.projects).await?;
+        if args.find_secrets {
+            passwords = Passwords::find(cluster, &harbor.hosts()).await?;
+            let logins = robots.iter().map(|robot| robot.full_name.as_str()).collect();
+            passwords.keep_what_works(&harbor.client, &logins).await?;
+        }
         (robots, harbor.registry)
     };
-    let passwords = if args.find_secrets { Passwords::find(cluster).await? } else { Passwords::default() };
     let candidates = candidates(robots, &passwords, args);
     if args.apply {
         return take_over::run(cluster, args, &candidates, registry.as_ref()).await;

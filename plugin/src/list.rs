@@ -15,7 +15,7 @@ use crate::attention::{self, Attention, Need};
 use crate::cli::ListArgs;
 use crate::cluster::{Cluster, Listed, Scope};
 use crate::error::Error;
-use crate::output::{Format, Screen, Table, write_list};
+use crate::output::{Format, Screen, Table, note, write_list};
 use crate::target::typed;
 use crate::times::{age, until};
 
@@ -44,7 +44,9 @@ pub(crate) async fn run(cluster: &Cluster, args: &ListArgs) -> Result<ExitCode, 
         match cluster.system_robot_accounts(scope.selector).and_then(row).try_collect::<Vec<Row>>().await {
             Ok(system) => rows.extend(system),
             // Whoever sees the accounts of all namespaces need not see these.
-            Err(Error::Kubernetes(what, error @ cluster::Error::Refused(_))) => eprintln!("warning: {what}: {error}"),
+            Err(Error::Kubernetes(what, error @ cluster::Error::Refused(_))) => {
+                note(&format!("warning: {what}: {error}"));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -80,10 +82,10 @@ fn write(rows: Vec<Row>, args: &ListArgs) -> Result<(), Error> {
         None | Some(Format::Wide) => {}
     }
     if rows.is_empty() {
-        eprintln!(
+        note(&format!(
             "no accounts {}",
             if args.all_namespaces { "in this cluster" } else { "in this namespace; -A lists all" }
-        );
+        ));
         return Ok(());
     }
     let mut header = if args.all_namespaces { vec!["NAMESPACE"] } else { Vec::new() };

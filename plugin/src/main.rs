@@ -39,7 +39,9 @@ fn main() -> ExitCode {
         // Whoever reads has read enough, as `head` does.
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            for (number, line) in error.to_string().lines().enumerate() {
+                eprintln!("{}{}", if number == 0 { "error: " } else { "" }, output::printable(line));
+            }
             error.code()
         }
     }

@@ -65,6 +65,16 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A line about what was done. Whether somebody reads it does not matter to that.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{}", printable(line));
+}
+
+/// The same on standard error.
+pub(crate) fn note(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", printable(line));
+}
+
 /// `1 account`, `2 accounts`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }

@@ -114,6 +114,7 @@ async fn an_edit_that_would_lock_the_operator_out_changes_nothing() {
         (json!({"disabled": true}), "spec.disabled"),
         (json!({"secret": {"keys": username}}), "the keys username and password in spec.secret.keys"),
         (json!({"rotation": {"strategy": "InPlace"}}), "spec.rotation.strategy"),
+        (json!({"passwordSecretRef": {"name": "x", "key": "y"}}), "spec.passwordSecretRef"),
     ] {
         scene.edit_system(LOGIN, edit).await;
         let message = scene.system_reason_is(LOGIN, "Synced", "False", "LoginCannotRenewItself").await;
@@ -121,7 +122,7 @@ async fn an_edit_that_would_lock_the_operator_out_changes_nothing() {
         scene.sweeps(2).await;
         let secret = scene.secret_in(&scene.system, SECRET).await.unwrap();
         assert!(secret.data.unwrap().contains_key("password"));
-        let back = json!({"systemAccess": spec()["systemAccess"], "disabled": null, "secret": spec()["secret"], "rotation": null});
+        let back = json!({"systemAccess": spec()["systemAccess"], "disabled": null, "secret": spec()["secret"], "rotation": null, "passwordSecretRef": null});
         scene.edit_system(LOGIN, back).await;
         let status = scene.system_settled(LOGIN).await;
         assert_eq!(robot_of(&status), robot, "after {says}");
@@ -185,9 +186,22 @@ async fn a_login_outlives_the_accounts_that_need_it() {
     scene.account("late", json!({})).await;
     scene.settled("late").await;
 
+    // A login that is named and not there does not take the one in memory away from those who need it.
+    scene.edit_registry(json!({"auth": {"secretRef": {"name": "not-made-yet"}}})).await;
+    scene.registry_reason_is("CredentialsMissing").await;
+    scene.delete("late").await;
+    scene.gone("late").await;
+    assert!(!scene.system_robots().await.is_empty(), "{}", scene.log());
+    scene.edit_registry(json!({"auth": {"secretRef": {"name": SECRET}}})).await;
+    scene.registry_is("Ready", "True").await;
+
     // Everything at once, as whoever uninstalls does.
-    for account in ["ci", "late"] {
+    scene.account("later", json!({})).await;
+    scene.settled("later").await;
+    for account in ["ci", "later"] {
         scene.delete(account).await;
+    }
+    for account in ["ci", "later"] {
         scene.gone(account).await;
     }
     eventually("the login is gone", SOON, || async {

@@ -323,26 +323,6 @@ async fn an_object_that_cannot_be_read_is_listed_first_and_keeps_no_other_from_i
     assert!(all.stdout.starts_with("1 account would be suspended"), "{all:?}");
 }
 
-#[test]
-fn a_shell_and_a_reader_find_their_way() {
-    let plugin = program("kubectl-robots", Profile::Dev).unwrap();
-    let say = |args: &[&str]| {
-        let mut command = Command::new(&plugin);
-        command.args(args).env("KUBECONFIG", "/there/is/none");
-        run(command, b"")
-    };
-    for shell in ["bash", "zsh", "fish"] {
-        let script = say(&["completion", shell]).ok().unwrap();
-        assert!(script.contains("refresh"), "{shell}");
-    }
-    let help = say(&["--help"]).ok().unwrap();
-    assert!(help.contains("Usage: kubectl robots [OPTIONS] <COMMAND>") && help.contains("Examples:"), "{help}");
-    let away = say(&["list"]);
-    assert_eq!(away.code, Some(1));
-    assert!(away.stderr.starts_with("error: no access to a Kubernetes API server: "), "{}", away.stderr);
-    assert_eq!(say(&["refresh"]).code, Some(2));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_doctor_finds_what_is_wrong_and_says_what_to_do() {
     // A cluster of its own, in which nothing else is ill.

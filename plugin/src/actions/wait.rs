@@ -11,6 +11,7 @@ use super::Action;
 use crate::attention::{condition, is_observed};
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::output::{note, say};
 use crate::target::{Target, shown};
 use crate::times::moment;
 
@@ -30,7 +31,7 @@ pub(super) async fn until_done(
     loop {
         match read(cluster, before).await {
             Ok(account) if is_done(action, &account, token) => {
-                println!("{name}: {}", outcome(action, before, &account));
+                say(&format!("{name}: {}", outcome(action, before, &account)));
                 return Ok(());
             }
             Ok(account) => tell(&name, &mut said, stand(&account)),
@@ -59,7 +60,7 @@ async fn read(cluster: &Cluster, before: &Account) -> Result<Account, cluster::E
 
 fn tell(name: &str, said: &mut String, now: String) {
     if *said != now {
-        eprintln!("{name}: {now}");
+        note(&format!("{name}: {now}"));
         *said = now;
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use harbor_robot_operator::api::{ClusterHarborRegistry, ObjectName, RegistryObject, SystemRobotAccount, conditions};
+use harbor_robot_operator::api::{
+    ClusterHarborRegistry, ObjectName, RegistryKey, RegistryObject, SecretKeyFormat, SystemRobotAccount, conditions,
+};
 use harbor_robot_operator::clock;
 use harbor_robot_operator::cluster::{self, within};
 use harbor_robot_operator::decode::Lenient;
@@ -19,6 +21,7 @@ use super::BootstrapArgs;
 use super::manifests::Manifests;
 use crate::cluster::Cluster;
 use crate::error::Error;
+use crate::output::{note, say};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -42,35 +45,74 @@ struct Scaffold {
 impl Bootstrap<'_> {
     pub(super) async fn run(&self) -> Result<(), Error> {
         let found = self.account_before().await?;
+        let former = self.former_login().await?;
         if found {
-            println!("SystemRobotAccount {} is there and is used as it is", self.args.account);
+            say(&format!("SystemRobotAccount {} is there and is used as it is", self.args.account));
         }
         let scaffold = self.scaffold().await?;
         let built = self.build(&scaffold, found).await;
+        let restored = match (&built, &former) {
+            (Err(_), Some(former)) => self.name_login(former).await,
+            _ => Ok(()),
+        };
         let cleared = self.clear(scaffold).await;
         built?;
+        restored?;
         cleared?;
-        println!(
+        say(&format!(
             "done: registry {} logs in with what SystemRobotAccount {} publishes, and renews it. No administrator is needed any \
              more.",
             self.args.registry, self.args.account
-        );
-        println!("next: say in spec.grants of the registry which namespaces may ask for what (docs/tenancy.md)");
+        ));
+        say("next: say in spec.grants of the registry which namespaces may ask for what (docs/tenancy.md)");
         Ok(())
     }
 
-    /// True if there is such an account already.
+    /// The login that a registry has had so far, to which it goes back if this comes to nothing.
+    async fn former_login(&self) -> Result<Option<ObjectName>, Error> {
+        let name = &self.args.registry;
+        let key = RegistryKey::cluster(name).map_err(|error| Error::Refused(error.to_string()))?;
+        let found = cluster::registries::read(&self.cluster.client, &key).await;
+        let found =
+            found.map_err(|error| Error::Kubernetes(format!("cannot read ClusterHarborRegistry {name}"), error))?;
+        let Some(found) = found else { return Ok(None) };
+        self.is_of_this_harbor(&found.spec.url)?;
+        let secret = found.spec.auth.secret_ref.map(|secret| secret.name);
+        secret.map(|secret| ObjectName::new(&secret)).transpose().map_err(|error| Error::Refused(error.to_string()))
+    }
+
+    fn is_of_this_harbor(&self, url: &str) -> Result<(), Error> {
+        if url.trim_end_matches('/') == self.manifests.url {
+            return Ok(());
+        }
+        let (name, wanted) = (&self.args.registry, self.manifests.url);
+        Err(Error::Refused(format!("ClusterHarborRegistry {name} is of {url}, not of {wanted}")))
+    }
+
+    /// True if there is such an account already, and the registry can log in with its Secret.
     async fn account_before(&self) -> Result<bool, Error> {
         let found = cluster::accounts::read(&self.cluster.client, None, &self.args.account).await;
         let found = found.map_err(|error| {
             Error::Kubernetes(format!("cannot read SystemRobotAccount {}", self.args.account), error)
         })?;
-        Ok(found.is_some())
+        let Some(found) = found else { return Ok(false) };
+        let secret = found.secret();
+        let has = |name: &str, format| secret.keys.iter().flatten().any(|key| key.key == name && key.format == format);
+        let fits = found.secret_name() == *self.args.account
+            && has("username", SecretKeyFormat::Username)
+            && has("password", SecretKeyFormat::Password);
+        fits.then_some(true).ok_or_else(|| {
+            Error::Refused(format!(
+                "SystemRobotAccount {0} is there, and its Secret is not called {0} with the keys username and password: --account \
+                 names another one",
+                self.args.account
+            ))
+        })
     }
 
     /// A robot of a day in Harbor, and its login in the cluster.
     async fn scaffold(&self) -> Result<Scaffold, Error> {
-        let name = format!("harbor-robots-bootstrap-{}", clock::now().as_second());
+        let name = format!("harbor-robots-bootstrap-{}", clock::now().as_millisecond());
         let robot = NewRobot {
             home: Home::System,
             name: name.clone(),
@@ -79,7 +121,7 @@ impl Bootstrap<'_> {
             permissions: self.manifests.rights(),
         };
         let made = self.harbor.create(&robot).await.map_err(|error| in_harbor("cannot make a robot", &error))?;
-        println!("made {} in Harbor, for a day at most", made.name);
+        say(&format!("made {} in Harbor, for a day at most", made.name));
         let secret = ObjectName::new(&name).map_err(|error| Error::Refused(error.to_string()))?;
         let manifest = self.manifests.secret(&secret, &made.name, made.secret.expose_secret());
         let scaffold = Scaffold { robot: made.id, secret };
@@ -104,7 +146,7 @@ impl Bootstrap<'_> {
             let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
             let made = within(api.create(&params, &object)).await;
             made.map_err(|error| Error::Kubernetes(format!("cannot make SystemRobotAccount {account}"), error))?;
-            println!("made SystemRobotAccount {account}");
+            say(&format!("made SystemRobotAccount {account}"));
         }
         let robot = self.until(&format!("SystemRobotAccount {account} publishes a login"), || self.published()).await?;
         self.name_login(account).await?;
@@ -135,7 +177,7 @@ impl Bootstrap<'_> {
                 ));
             }
         }
-        println!("deleted the robot {secret} and its Secret");
+        say(&format!("deleted the robot {secret} and its Secret"));
         Ok(())
     }
 
@@ -147,11 +189,7 @@ impl Bootstrap<'_> {
         let found = within(api.get_opt(name)).await.map_err(|error| Error::Kubernetes(what("read"), error))?;
         if let Some(found) = found {
             let found = found.into_result().map_err(|error| Error::Refused(error.to_string()))?;
-            if found.spec.url.trim_end_matches('/') != self.manifests.url {
-                let text =
-                    format!("ClusterHarborRegistry {name} is of {}, not of {}", found.spec.url, self.manifests.url);
-                return Err(Error::Refused(text));
-            }
+            self.is_of_this_harbor(&found.spec.url)?;
             let patch = json!({"metadata": {"uid": found.metadata.uid}, "spec": {"auth": {"secretRef": {"name": secret.as_str()}}}});
             let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
             let changed = within(api.patch(name, &params, &Patch::Merge(patch))).await;
@@ -161,7 +199,7 @@ impl Bootstrap<'_> {
             let object = Lenient::new(read(self.manifests.registry(secret))?);
             within(api.create(&params, &object)).await.map_err(|error| Error::Kubernetes(what("make"), error))?;
         }
-        println!("registry {name} logs in with the Secret {secret}");
+        say(&format!("registry {name} logs in with the Secret {secret}"));
         Ok(())
     }
 
@@ -202,7 +240,7 @@ impl Bootstrap<'_> {
         loop {
             match look().await {
                 Ok(found) => {
-                    println!("{what}");
+                    say(what);
                     return Ok(found);
                 }
                 Err(why) if Instant::now() >= end => {
@@ -210,7 +248,7 @@ impl Bootstrap<'_> {
                     return Err(Error::TimedOut(format!("not within {seconds}s: {what}. {why}")));
                 }
                 Err(why) if why != said => {
-                    eprintln!("waiting until {what}; {why}");
+                    note(&format!("waiting until {what}; {why}"));
                     said = why;
                 }
                 Err(_) => {}

@@ -2,22 +2,23 @@
 
 use harbor_robot_operator::api::crds::crds;
 use harbor_robot_operator::cluster::{self, within};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
-use kube::api::Api;
+use kube::api::{GetParams, Request};
 use serde_json::Value;
 
 use super::{Finding, Level};
 
+/// Where the API server has them.
+const PATH: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const UPDATE: &str = "kubectl apply --server-side -f crds/ of this version";
 
 pub(super) async fn check(client: &Client) -> Vec<Finding> {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut findings = Vec::new();
     for ours in crds() {
         let name = ours.metadata.name.clone().unwrap_or_default();
         let what = format!("definition {name}");
-        match within(api.get(&name)).await {
+        let ours = serde_json::to_value(&ours).unwrap_or_default();
+        match within(read(client, &name)).await {
             Ok(found) => findings
                 .extend(faults(&ours, &found).into_iter().map(|says| Finding::new(Level::Problem, &*what, says))),
             Err(cluster::Error::NotFound) => {
@@ -32,33 +33,38 @@ pub(super) async fn check(client: &Client) -> Vec<Finding> {
     findings
 }
 
-fn faults(ours: &CustomResourceDefinition, found: &CustomResourceDefinition) -> Vec<String> {
+async fn read(client: &Client, name: &str) -> Result<Value, kube::Error> {
+    let request = Request::new(PATH).get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+    client.request(request).await
+}
+
+fn faults(ours: &Value, found: &Value) -> Vec<String> {
     let mut faults = Vec::new();
-    if found.metadata.deletion_timestamp.is_some() {
+    if !found["metadata"]["deletionTimestamp"].is_null() {
         let text = "it is being deleted, and every object of the kind with it; it waits for their finalizers. See docs/recovery.md before \
                     anything else";
         faults.push(text.to_owned());
     }
-    let conditions = found.status.as_ref().and_then(|status| status.conditions.as_ref()).into_iter().flatten();
-    let established = conditions.clone().any(|found| found.type_ == "Established" && found.status == "True");
-    if !established {
-        let why: Vec<String> =
-            conditions.filter(|found| found.status == "False").filter_map(|found| found.message.clone()).collect();
+    let conditions = || found["status"]["conditions"].as_array().into_iter().flatten();
+    if !conditions().any(|found| found["type"] == "Established" && found["status"] == "True") {
+        let refused = conditions().filter(|found| found["status"] == "False");
+        let why: Vec<&str> = refused.filter_map(|found| found["message"].as_str()).collect();
         faults.push(format!("the API server does not serve it: {}", why.join("; ")));
     }
-    let schema = |crd: &CustomResourceDefinition| {
-        let version = crd.spec.versions.iter().find(|version| version.served)?;
-        serde_json::to_value(version.schema.as_ref()?.open_api_v3_schema.as_ref()?).ok()
-    };
     match (schema(ours), schema(found)) {
         (Some(ours), Some(found)) => {
-            if let Some(field) = missing(&ours, &found, "") {
+            if let Some(field) = missing(ours, found, "") {
                 faults.push(format!("it does not know the field {field}, so it is of another version: {UPDATE}"));
             }
         }
         _ => faults.push(format!("no version of it is served: {UPDATE}")),
     }
     faults
+}
+
+fn schema(crd: &Value) -> Option<&Value> {
+    let versions = crd["spec"]["versions"].as_array()?;
+    versions.iter().find(|version| version["served"] == true)?.pointer("/schema/openAPIV3Schema")
 }
 
 /// The first field of one schema that another one lacks.
@@ -86,19 +92,15 @@ mod tests {
 
     #[test]
     fn a_definition_that_lacks_a_field_or_goes_is_told() {
-        let mut ours = crds().remove(2);
-        let served = serde_json::json!({
-            "acceptedNames": {"kind": "x", "plural": "x"}, "storedVersions": [],
-            "conditions": [{"type": "Established", "status": "True", "lastTransitionTime": null, "reason": "", "message": ""}],
-        });
-        ours.status = serde_json::from_value(served).unwrap();
+        let mut ours = serde_json::to_value(&crds()[2]).unwrap();
+        ours["status"] = serde_json::json!({"conditions": [{"type": "Established", "status": "True"}]});
         assert_eq!(faults(&ours, &ours), Vec::<String>::new());
-        let mut older = serde_json::to_value(&ours).unwrap();
+        let mut older = ours.clone();
         let rotation = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/rotation/properties";
         older.pointer_mut(rotation).unwrap().as_object_mut().unwrap().remove("overlap");
         older["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         older["status"]["conditions"] = serde_json::json!([]);
-        let found = faults(&ours, &serde_json::from_value(older).unwrap());
+        let found = faults(&ours, &older);
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(
             found[0].starts_with("it is being deleted") && found[1].starts_with("the API server does not serve it")

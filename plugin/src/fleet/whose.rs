@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, Scope};
 use crate::error::Error;
+use crate::output::note;
 
 /// Who stands behind a robot, those with nobody first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -70,7 +71,9 @@ impl Known {
         let accounts = match accounts(cluster).await {
             Ok(accounts) => Some(accounts),
             Err(Error::Kubernetes(what, error @ cluster::Error::Refused(_))) => {
-                eprintln!("warning: {what}, so robots of this cluster without an account are not told apart: {error}");
+                note(&format!(
+                    "warning: {what}, so robots of this cluster without an account are not told apart: {error}"
+                ));
                 None
             }
             Err(error) => return Err(error),
@@ -115,7 +118,7 @@ async fn accounts(cluster: &Cluster) -> Result<BTreeMap<String, Vec<i64>>, Error
         (account.metadata.uid.unwrap_or_default(), robots)
     };
     let readable = |listed: crate::cluster::Listed<Account>| {
-        let listed = listed.inspect_err(|unreadable| eprintln!("warning: left out: {unreadable}"));
+        let listed = listed.inspect_err(|unreadable| note(&format!("warning: left out: {unreadable}")));
         std::future::ready(Ok(listed.ok().map(robots)))
     };
     let mut found: BTreeMap<String, Vec<i64>> =

@@ -52,7 +52,14 @@ impl Manifest {
         if !found.description.trim().is_empty() {
             spec.insert("description".to_owned(), json!(found.description));
         }
-        rights(found, &mut spec, &mut notes);
+        if !rights(found, &mut spec, &mut notes) {
+            return Self {
+                namespace: namespace.as_ref().map(ToString::to_string),
+                object: None,
+                notes,
+                password: None,
+            };
+        }
         if found.disabled {
             spec.insert("disabled".to_owned(), json!(true));
         }
@@ -161,8 +168,8 @@ fn namespace(found: &Found, password: Option<&Password>, args: &ImportArgs) -> R
         .ok_or_else(|| format!("no namespace is called like the project {project:?}: --to names one"))
 }
 
-/// What the robot may do, in the words of a spec.
-fn rights(found: &Found, spec: &mut Map<String, Value>, notes: &mut Vec<String>) {
+/// What the robot may do, in the words of a spec. False if no account can hold just that.
+fn rights(found: &Found, spec: &mut Map<String, Value>, notes: &mut Vec<String>) -> bool {
     let set = |pairs: &AccessSet| {
         let (names, access) = words(pairs);
         let mut set = Map::new();
@@ -178,10 +185,11 @@ fn rights(found: &Found, spec: &mut Map<String, Value>, notes: &mut Vec<String>)
         spec.insert("project".to_owned(), json!(project));
         let own = found.permissions.get(&Scope::Project(project.clone()));
         spec.extend(own.map(set).unwrap_or_default());
-        if own.is_none_or(AccessSet::is_empty) {
-            notes.push("it has no permissions: an account has all ten unless some are named".to_owned());
+        let has_some = own.is_some_and(|pairs| !pairs.is_empty());
+        if !has_some {
+            notes.push("it has no permissions, and no account is without any".to_owned());
         }
-        return;
+        return has_some;
     }
     let mut projects = Map::new();
     let mut selected = Vec::new();
@@ -209,11 +217,13 @@ fn rights(found: &Found, spec: &mut Map<String, Value>, notes: &mut Vec<String>)
                 selected.len(),
                 Value::from(selected)
             ));
+            return false;
         }
     }
     if !projects.is_empty() {
         spec.insert("projects".to_owned(), Value::Object(projects));
     }
+    true
 }
 
 /// Pairs as names of Harbor's page, and those that have none.

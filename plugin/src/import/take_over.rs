@@ -1,6 +1,5 @@
 //! `import --apply`: takes robots over one after the other, and stops at the first that does not come into order.
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use harbor_robot_operator::api::{
@@ -22,7 +21,7 @@ use super::{Candidate, ImportArgs};
 use crate::attention::{self, Need, is_observed};
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::output::counted;
+use crate::output::{counted, say};
 
 const MANAGER: &str = "kubectl-robots";
 /// Between two looks at an account.
@@ -33,6 +32,7 @@ struct Step<'a> {
     robot: &'a str,
     object: &'a Value,
     password: Option<&'a SecretString>,
+    notes: String,
 }
 
 pub(super) async fn run(
@@ -44,23 +44,33 @@ pub(super) async fn run(
     if !args.beside {
         may_update(registry)?;
     }
-    let mut out = io::stdout();
-    let mut steps = Vec::new();
+    let (mut steps, mut left_out): (Vec<Step<'_>>, usize) = (Vec::new(), 0);
     for Candidate { found, manifest } in candidates {
         let keeps = args.beside || args.replace_secrets || manifest.password.is_some();
+        let notes = manifest.notes.join("; ");
         match &manifest.object {
             Some(object) if keeps => {
-                steps.push(Step { robot: &found.full_name, object, password: manifest.password.as_ref() });
+                if let Some(other) = steps.iter().find(|step| shown(step.object) == shown(object)) {
+                    let text = format!("{} and {} would both be {}", other.robot, found.full_name, shown(object));
+                    return Err(Error::Refused(format!(
+                        "{text}: take them one after the other, with --projects and --to"
+                    )));
+                }
+                steps.push(Step { robot: &found.full_name, object, password: manifest.password.as_ref(), notes });
             }
-            _ => writeln!(out, "left out: {}: {}", found.full_name, manifest.notes.join("; "))?,
+            _ => {
+                left_out += 1;
+                say(&format!("left out: {}: {notes}", found.full_name));
+            }
         }
     }
     if !args.yes {
         for step in &steps {
             let kept = if step.password.is_some() { ", with the secret that it has" } else { "" };
-            writeln!(out, "{} becomes {}{kept}", step.robot, shown(step.object))?;
+            let notes = if step.notes.is_empty() { String::new() } else { format!(" ({})", step.notes) };
+            say(&format!("{} becomes {}{kept}{notes}", step.robot, shown(step.object)));
         }
-        writeln!(out, "Nothing was done. Repeat it with --yes.")?;
+        say("Nothing was done. Repeat it with --yes.");
         return Ok(ExitCode::SUCCESS);
     }
     let (all, since) = (steps.len(), Instant::now());
@@ -73,9 +83,12 @@ pub(super) async fn run(
                 _ => Error::Unfinished(format!("{text}\n{rest}")),
             });
         }
-        writeln!(out, "{} of {all}  {} is {}", done + 1, step.robot, shown(step.object))?;
+        say(&format!("{} of {all}  {} is {}", done + 1, step.robot, shown(step.object)));
     }
-    writeln!(out, "{} in {}s", counted(all, "robot"), since.elapsed().as_secs())?;
+    say(&format!("{} in {}s", counted(all, "robot"), since.elapsed().as_secs()));
+    if left_out > 0 {
+        return Err(Error::Unfinished(format!("{} left out, as said above", counted(left_out, "robot"))));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -150,11 +163,33 @@ async fn make<K>(api: &Api<Lenient<K>>, object: &Value) -> Result<(), Error>
 where
     K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned,
 {
-    let object: K = serde_json::from_value(object.clone()).map_err(|error| Error::Refused(error.to_string()))?;
-    match within(api.create(&params(), &Lenient::new(object))).await {
-        Ok(_) | Err(cluster::Error::Conflict) => Ok(()),
+    let made: K = serde_json::from_value(object.clone()).map_err(|error| Error::Refused(error.to_string()))?;
+    match within(api.create(&params(), &Lenient::new(made))).await {
+        Ok(_) => Ok(()),
+        Err(cluster::Error::Conflict) => is_the_same(api, object).await,
         Err(error) => Err(Error::Kubernetes("not made".to_owned(), error)),
     }
+}
+
+/// An account of that name is there: of a run before this one if it is for the same robot.
+async fn is_the_same<K>(api: &Api<Lenient<K>>, wanted: &Value) -> Result<(), Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned,
+{
+    let name = wanted.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    let found =
+        within(api.get(name)).await.map_err(|error| Error::Kubernetes("cannot be looked at".to_owned(), error))?;
+    let found = found.into_result().map_err(|error| Error::Refused(error.to_string()))?;
+    let found = serde_json::to_value(found).unwrap_or_default();
+    let which = |object: &Value| {
+        let spec = &object["spec"];
+        let robot = spec["name"].as_str().unwrap_or(name).to_owned();
+        (robot, spec["project"].clone(), spec["adoptionPolicy"].clone())
+    };
+    if which(&found) == which(wanted) {
+        return Ok(());
+    }
+    Err(Error::Unfinished("there is another account of that name: --to names another namespace".to_owned()))
 }
 
 fn params() -> PostParams {

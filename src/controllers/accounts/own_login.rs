@@ -19,9 +19,15 @@ use crate::engine::Outcome;
 const RENEWS_ITSELF: [(&str, &str); 3] = [("robot", "create"), ("robot", "delete"), ("robot", "list")];
 
 impl Pass<'_> {
-    /// True if the registry logs in with what this account publishes.
+    /// True if the registry logs in with what this account publishes, or is to. Whoever has just named another Secret in
+    /// `spec.auth` may have mistyped it: then the operator goes on with the login in memory.
     pub(super) fn is_own_login(&self) -> bool {
-        self.key.is_system() && self.registry.login_secret() == &*self.desired.secret.name
+        let status = self.account.status.as_ref();
+        let robots = status.map(|status| (status.robot.as_ref(), status.previous.as_ref()));
+        let (robot, previous) = robots.unwrap_or_default();
+        let names = robot.map(|robot| &robot.name).into_iter().chain(previous.map(|robot| &robot.name));
+        let is_named = self.registry.login_secret() == &*self.desired.secret.name;
+        self.key.is_system() && (is_named || names.into_iter().any(|name| *name == self.registry.session.login_name))
     }
 
     /// Why nothing is done for the account now, if it is the operator's own login.
@@ -58,6 +64,9 @@ impl Pass<'_> {
             wrong.push(
                 "leave spec.rotation.strategy at Overlap, since no robot updates a robot of the system".to_owned(),
             );
+        }
+        if self.account.password_secret_ref().is_some() {
+            wrong.push("take spec.passwordSecretRef away, since only a person's login sets passwords".to_owned());
         }
         (!wrong.is_empty()).then(|| {
             let message = format!(

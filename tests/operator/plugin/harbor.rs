@@ -201,13 +201,19 @@ async fn a_bootstrap_that_cannot_be_done_says_why_and_leaves_nothing() {
     assert!(other.stderr.contains("is of http://127.0.0.1:1, not of"), "{other:?}");
     scene.edit_registry(json!({"url": url})).await;
 
-    // No operator runs.
+    // No operator runs. The registry goes back to the login that it had.
     let alone = by_admin(&scene, &args);
     assert_eq!(alone.code, Some(4), "{alone:?}");
     assert!(alone.stderr.contains("not within 3s: registry"), "{alone:?}");
-    eventually("nothing is left", SOON, || async {
-        let left = scaffold(&scene).await;
-        if left == (0, 0) { Ok(()) } else { Err(format!("{left:?}")) }
-    })
-    .await;
+    let login = scene.registries().get(&registry).await.unwrap().spec.auth.secret_ref.unwrap().name;
+    assert_eq!(login, "login");
+    assert_eq!(scaffold(&scene).await, (0, 0));
+
+    // An account of that name whose Secret no registry could log in with.
+    scene.system_account("login", json!({"systemAccess": [{"resource": "project", "action": "list"}]})).await;
+    let other = by_admin(&scene, &args);
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(other.stderr.contains("with the keys username and password: --account names another one"), "{other:?}");
+    assert_eq!(scaffold(&scene).await, (0, 0));
+    scene.plane.kubectl(["delete", "systemrobotaccount", &account]).ok().unwrap();
 }

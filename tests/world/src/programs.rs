@@ -47,14 +47,12 @@ pub fn program(name: &str, profile: Profile) -> Result<PathBuf> {
 
 type Built = std::result::Result<BTreeMap<String, PathBuf>, String>;
 
-/// The packages whose programs are built, those of one entry with one set of features. The release operator and the
-/// plugin are built alone: they are what is shipped, without features that only the test parts ask for.
+/// The packages whose programs are built, those of one entry with one set of features. The release operator is built
+/// alone: it is what is shipped, without features that only the test parts ask for.
 const fn packages(profile: Profile) -> &'static [&'static [&'static str]] {
     match profile {
         Profile::Dev => &[&["harbor-robot-operator", "kubectl-robots", "harbor-stand-in", "harbor-robot-world"]],
-        Profile::Release => {
-            &[&["harbor-robot-operator"], &["kubectl-robots"], &["harbor-stand-in", "harbor-robot-world"]]
-        }
+        Profile::Release => &[&["harbor-robot-operator"], &["harbor-stand-in", "harbor-robot-world"]],
     }
 }
 
