@@ -5,9 +5,11 @@ use harbor_robot_operator::api::{Account, GROUP, ObjectName, RobotAccount, Syste
 use harbor_robot_operator::cluster::{self, client, within};
 use harbor_robot_operator::decode::{Lenient, Unreadable};
 use harbor_robot_operator::gate::Gate;
-use kube::api::{Api, ListParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
+use kube::api::{ListParams, ObjectList, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Resource};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cli::Connection;
@@ -65,12 +67,9 @@ impl Cluster {
 
     /// The RobotAccounts of the scope, page by page.
     pub(crate) fn robot_accounts(&self, scope: Scope<'_>) -> impl Stream<Item = Result<Listed<Account>, Error>> {
-        let api = if scope.all_namespaces {
-            Api::all(self.client.clone())
-        } else {
-            Api::namespaced(self.client.clone(), &self.namespace)
-        };
-        pages::<RobotAccount>(api, "RobotAccounts", scope.selector)
+        let namespace = (!scope.all_namespaces).then_some(self.namespace.as_str());
+        let path = RobotAccount::url_path(&(), namespace);
+        pages::<RobotAccount>(self.client.clone(), path, "RobotAccounts", scope.selector)
     }
 
     /// The SystemRobotAccounts, page by page.
@@ -78,35 +77,54 @@ impl Cluster {
         &self,
         selector: Option<&str>,
     ) -> impl Stream<Item = Result<Listed<Account>, Error>> {
-        pages::<SystemRobotAccount>(Api::all(self.client.clone()), "SystemRobotAccounts", selector)
+        let path = SystemRobotAccount::url_path(&(), None);
+        pages::<SystemRobotAccount>(self.client.clone(), path, "SystemRobotAccounts", selector)
     }
 }
 
+/// What of a page tells whether there is a further one.
+#[derive(Deserialize)]
+struct Head {
+    metadata: ListMeta,
+}
+
+/// A page is read by another thread while the next one is on its way.
 fn pages<K>(
-    api: Api<Lenient<K>>,
+    client: Client,
+    path: String,
     what: &'static str,
     selector: Option<&str>,
 ) -> impl Stream<Item = Result<Listed<Account>, Error>>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Send + 'static,
     Account: From<K>,
 {
     let params = ListParams { label_selector: selector.map(ToOwned::to_owned), ..ListParams::default().limit(PAGE) };
     let pages = stream::try_unfold(Some(params), move |params| {
-        let api = api.clone();
+        let (client, request) = (client.clone(), Request::new(path.clone()));
         async move {
             let Some(params) = params else { return Ok(None) };
-            let page = within(api.list(&params)).await.map_err(|error| match error {
+            let fetched = async {
+                let text = client.request_text(request.list(&params).map_err(kube::Error::BuildRequest)?).await?;
+                let head: Head = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
+                Ok((text, head.metadata.continue_.filter(|token| !token.is_empty())))
+            };
+            let (text, more) = within(fetched).await.map_err(|error| match error {
                 cluster::Error::NotFound => Error::NoCluster(format!(
                     "it has no {what}: the definitions of {GROUP} are not installed; is it the right cluster?"
                 )),
                 error => Error::Kubernetes(format!("cannot list {what}"), error),
             })?;
-            let more = page.metadata.continue_.filter(|token| !token.is_empty());
-            Ok(Some((page.items, more.map(|token| params.continue_token(&token)))))
+            let page = tokio::task::spawn_blocking(move || serde_json::from_str::<ObjectList<Lenient<K>>>(&text));
+            Ok(Some((page, more.map(|token| params.continue_token(&token)))))
         }
     });
-    pages.flat_map(|page| {
+    let unread = move |error: &dyn std::fmt::Display| Error::Refused(format!("cannot read a list of {what}: {error}"));
+    let read = pages.map(move |page: Result<_, Error>| async move {
+        let page = page?.await.map_err(|error| unread(&error))?;
+        page.map(|page| page.items).map_err(|error| unread(&error))
+    });
+    read.buffered(2).flat_map(|page| {
         let items = match page {
             Ok(items) => items.into_iter().map(|item| Ok(item.into_result().map(Account::from))).collect(),
             Err(error) => vec![Err(error)],
