@@ -234,6 +234,13 @@ async fn a_registry_in_use_stays_until_its_last_account_is_gone() {
     scene.account("ci", json!({})).await;
     scene.settled("ci").await;
     scene.registries().delete(&scene.registry, &DeleteParams::default()).await.unwrap();
+    // The operator hears of registries and of accounts by two watches, of which either may be the later one.
+    eventually("the operator has seen that the registry goes", SOON, || async {
+        let registry = scene.registries().get(&scene.registry).await.map_err(|error| error.to_string())?;
+        let seen = registry.status.and_then(|status| status.observed_generation);
+        if seen == registry.metadata.generation { Ok(()) } else { Err(format!("{seen:?}")) }
+    })
+    .await;
     scene.account("late", json!({})).await;
     scene.reason_is("late", "Ready", "False", "RegistryDeleting").await;
     // At a start registries are known before accounts; nothing waits for a poll.

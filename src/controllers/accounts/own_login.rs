@@ -20,14 +20,14 @@ const RENEWS_ITSELF: [(&str, &str); 3] = [("robot", "create"), ("robot", "delete
 
 impl Pass<'_> {
     /// True if the registry logs in with what this account publishes, or is to. Whoever has just named another Secret in
-    /// `spec.auth` may have mistyped it: then the operator goes on with the login in memory.
+    /// `spec.auth` may have mistyped it: then the operator goes on with the login in memory. An account that has published
+    /// nothing yet may name a Secret that is somebody else's.
     pub(super) fn is_own_login(&self) -> bool {
-        let status = self.account.status.as_ref();
-        let robots = status.map(|status| (status.robot.as_ref(), status.previous.as_ref()));
-        let (robot, previous) = robots.unwrap_or_default();
-        let names = robot.map(|robot| &robot.name).into_iter().chain(previous.map(|robot| &robot.name));
-        let is_named = self.registry.login_secret() == &*self.desired.secret.name;
-        self.key.is_system() && (is_named || names.into_iter().any(|name| *name == self.registry.session.login_name))
+        let Some(status) = self.account.status.as_ref().filter(|_| self.key.is_system()) else { return false };
+        let (robot, previous) = (status.robot.as_ref(), status.previous.as_ref());
+        let mut names = robot.map(|robot| &robot.name).into_iter().chain(previous.map(|robot| &robot.name));
+        let is_named = robot.is_some() && self.registry.login_secret() == &*self.desired.secret.name;
+        is_named || names.any(|name| *name == self.registry.session.login_name)
     }
 
     /// Why nothing is done for the account now, if it is the operator's own login.
