@@ -10,17 +10,15 @@ use harbor_robot_operator::api::{Account, AccountSpec, RobotAccount, SystemRobot
 use harbor_robot_operator::cluster::within;
 use harbor_robot_operator::{clock, decode::Lenient};
 use k8s_openapi::serde::de::DeserializeOwned;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, Patch};
 use serde_json::{Value, json};
 
 use crate::cli::AccountsArgs;
-use crate::cluster::{Cluster, Listed, Scope};
+use crate::cluster::{Cluster, Listed, Scope, patch_params};
 use crate::error::Error;
 use crate::output::{counted, note, say};
 use crate::target::shown;
 
-/// What fields that this writes are called by.
-const MANAGER: &str = "kubectl-robots";
 /// Accounts that are named one by one before anything is done.
 const NAMED: usize = 20;
 
@@ -187,8 +185,7 @@ where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned,
 {
     change["metadata"]["uid"] = json!(account.metadata.uid);
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let patched = within(api.patch(account.name(), &params, &Patch::Merge(change))).await;
+    let patched = within(api.patch(account.name(), &patch_params(), &Patch::Merge(change))).await;
     patched.map(drop).map_err(|error| Error::Kubernetes("not changed".to_owned(), error))
 }
 

@@ -1,6 +1,7 @@
 //! Which accounts need somebody, and why: what their conditions come to.
 
-use harbor_robot_operator::api::{Account, conditions};
+use harbor_robot_operator::api::{Account, conditions as kinds};
+use harbor_robot_operator::domain::conditions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::output::Tone;
@@ -48,7 +49,7 @@ pub(crate) struct Attention {
 
 /// A condition of an account that is there, by its type.
 pub(crate) fn condition<'a>(account: &'a Account, kind: &str) -> Option<&'a Condition> {
-    account.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind)
+    conditions::find(&account.status.as_ref()?.conditions, kind)
 }
 
 /// True if the status is of the spec as it is.
@@ -59,16 +60,16 @@ pub(crate) fn is_observed(account: &Account) -> bool {
 /// What an account needs, as its status says it.
 pub(crate) fn of(account: &Account) -> Attention {
     let with = |kind: &str, status: &str| condition(account, kind).filter(|found| found.status == status);
-    let ready = condition(account, conditions::READY);
+    let ready = condition(account, kinds::READY);
     let told = |need, from: &Condition| Attention { need, reason: from.reason.clone(), message: from.message.clone() };
     let not_ready = ready.filter(|found| found.status != "True");
-    let not_synced = with(conditions::SYNCED, "False");
+    let not_synced = with(kinds::SYNCED, "False");
     if account.metadata.deletion_timestamp.is_some() {
         let why = not_synced.or(not_ready);
         let message = why.map(|found| found.message.clone()).unwrap_or_default();
         return Attention { need: Need::Deleting, reason: "Deleting".to_owned(), message };
     }
-    if let Some(found) = with(conditions::STALLED, "True") {
+    if let Some(found) = with(kinds::STALLED, "True") {
         return told(Need::Somebody, found);
     }
     if account.is_suspended()
@@ -84,7 +85,7 @@ pub(crate) fn of(account: &Account) -> Attention {
     if let Some(found) = not_ready.filter(|found| found.reason != "Disabled") {
         return told(Need::NotReady, found);
     }
-    if let Some(found) = with(conditions::RENEWAL_OVERDUE, "True") {
+    if let Some(found) = with(kinds::RENEWAL_OVERDUE, "True") {
         return told(Need::Overdue, found);
     }
     if let Some(found) = not_synced {

@@ -6,7 +6,7 @@ use harbor_robot_operator::cluster::{self, client, within};
 use harbor_robot_operator::decode::{Lenient, Unreadable};
 use harbor_robot_operator::gate::Gate;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::api::{ListParams, ObjectList, Request};
+use kube::api::{ListParams, ObjectList, PatchParams, PostParams, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, Resource};
 use serde::Deserialize;
@@ -16,6 +16,8 @@ use crate::cli::Connection;
 use crate::error::Error;
 use crate::target::Target;
 
+/// What fields that this writes are called by.
+const MANAGER: &str = "kubectl-robots";
 /// Objects per page of a list: bounds what is in memory at one time.
 const PAGE: u32 = 500;
 
@@ -72,6 +74,11 @@ impl Cluster {
         pages::<RobotAccount>(self.client.clone(), path, "RobotAccounts", scope.selector)
     }
 
+    /// All accounts of either kind.
+    pub(crate) fn all_accounts(&self) -> impl Stream<Item = Result<Listed<Account>, Error>> {
+        self.robot_accounts(Scope { all_namespaces: true, selector: None }).chain(self.system_robot_accounts(None))
+    }
+
     /// The SystemRobotAccounts, page by page.
     pub(crate) fn system_robot_accounts(
         &self,
@@ -80,6 +87,16 @@ impl Cluster {
         let path = SystemRobotAccount::url_path(&(), None);
         pages::<SystemRobotAccount>(self.client.clone(), path, "SystemRobotAccounts", selector)
     }
+}
+
+/// How objects are made.
+pub(crate) fn post_params() -> PostParams {
+    PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// How objects are changed.
+pub(crate) fn patch_params() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// What of a page tells whether there is a further one.

@@ -13,13 +13,13 @@ use clap::Args;
 use futures::TryStreamExt as _;
 use harbor_robot_operator::api::{Account, ClusterHarborRegistry, HarborRegistry, ObjectName, RegistryObject};
 use harbor_robot_operator::cluster::within;
-use harbor_robot_operator::decode::Lenient;
+use harbor_robot_operator::decode::{Lenient, Unreadable};
 use kube::api::{Api, ListParams};
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cluster::{Cluster, Scope};
+use crate::cluster::{Cluster, Listed};
 use crate::error::Error;
 use crate::output::{Format, Screen, Table, Tone, write_value};
 
@@ -60,6 +60,11 @@ pub(crate) struct Finding {
 impl Finding {
     fn new(level: Level, what: impl Into<String>, says: impl Into<String>) -> Self {
         Self { level, what: what.into(), says: says.into() }
+    }
+
+    /// An object that nobody can make use of.
+    fn unreadable(object: &Unreadable) -> Self {
+        Self::new(Level::Problem, "object", format!("{object}: correct it"))
     }
 
     /// What could not be looked at, since whoever asks may not, or the API server does not answer.
@@ -118,7 +123,7 @@ where
     for item in found {
         match item.into_result() {
             Ok(object) => readable.push(RegistryObject::from(object)),
-            Err(object) => findings.push(Finding::new(Level::Problem, "object", format!("{object}: correct it"))),
+            Err(object) => findings.push(Finding::unreadable(&object)),
         }
     }
     readable
@@ -135,30 +140,13 @@ async fn all_registries(client: &Client, findings: &mut Vec<Finding>) -> Vec<Reg
 }
 
 async fn all_accounts(cluster: &Cluster, findings: &mut Vec<Finding>) -> Option<Vec<Account>> {
-    let scope = Scope { all_namespaces: true, selector: None };
-    let mut unreadable = Vec::new();
-    let mut accounts = Vec::new();
-    let mut take = |listed: crate::cluster::Listed<Account>| match listed {
-        Ok(account) => accounts.push(account),
-        Err(object) => unreadable.push(object.to_string()),
-    };
-    let listed = async {
-        let mut found = std::pin::pin!(cluster.robot_accounts(scope));
-        while let Some(listed) = found.try_next().await? {
-            take(listed);
-        }
-        let mut found = std::pin::pin!(cluster.system_robot_accounts(None));
-        while let Some(listed) = found.try_next().await? {
-            take(listed);
-        }
-        Ok::<_, Error>(())
-    };
-    let listed = listed.await;
-    findings.extend(
-        unreadable.into_iter().map(|says| Finding::new(Level::Problem, "object", format!("{says}: correct it"))),
-    );
+    let listed: Result<Vec<Listed<Account>>, Error> = cluster.all_accounts().try_collect().await;
     match listed {
-        Ok(()) => Some(accounts),
+        Ok(listed) => {
+            let readable =
+                |listed: Listed<Account>| listed.map_err(|object| findings.push(Finding::unreadable(&object))).ok();
+            Some(listed.into_iter().filter_map(readable).collect())
+        }
         Err(error) => {
             findings.push(Finding::unknown("accounts", &error));
             None

@@ -3,12 +3,13 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use harbor_robot_operator::api::{Account, ObjectName, RegistryTime, keys};
-use harbor_robot_operator::cluster::{self, within};
+use harbor_robot_operator::api::{Account, ObjectName, keys};
+use harbor_robot_operator::cluster::{self, secret_template, within};
 use harbor_robot_operator::decode::Lenient;
+use harbor_robot_operator::domain::observed::RobotRef;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::ExportArgs;
 use crate::cluster::Cluster;
@@ -106,12 +107,11 @@ fn robot_file(account: &Account, secret: &Secret, credential: &Credential) -> Re
             shown(account)
         ))
     })?;
-    Ok(json!({
-        "creation_time": robot.creation_time.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        "expires_at": robot.expiration_time.map_or(-1, RegistryTime::as_second),
-        "id": robot.id,
-        "name": credential.username,
-        "secret": credential.password,
+    let (id, creation_time, name) = (robot.id, robot.creation_time, credential.username.clone());
+    Ok(secret_template::robot_file(&secret_template::Credential {
+        robot: RobotRef { id, creation_time, name },
+        expiration_time: robot.expiration_time,
+        secret: credential.password.as_str().into(),
     }))
 }
 
@@ -123,6 +123,8 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+
+    use serde_json::json;
 
     use super::*;
 

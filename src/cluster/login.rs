@@ -222,7 +222,8 @@ fn without_line_end(text: &str) -> &str {
     text.trim_end_matches(['\n', '\r'])
 }
 
-fn shape_of(text: &str) -> Shape {
+/// What Harbor asks of a password, of this one.
+pub fn shape_of(text: &str) -> Shape {
     let has = |class: fn(&u8) -> bool| text.bytes().any(|byte| class(&byte));
     Shape {
         bytes: text.len(),

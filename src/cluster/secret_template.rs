@@ -2,6 +2,8 @@
 
 mod data_keys;
 
+pub use data_keys::robot_file;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;

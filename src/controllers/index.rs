@@ -137,6 +137,11 @@ impl Index {
         homes
     }
 
+    /// One account that fits, if there is any.
+    pub fn find(&self, fits: impl Fn(&Key, &Entry) -> bool) -> Option<Key> {
+        self.lock().entries.iter().find(|(key, entry)| fits(key, entry)).map(|(key, _)| key.clone())
+    }
+
     /// The keys of all accounts that fit.
     pub fn keys(&self, fits: impl Fn(&Key, &Entry) -> bool) -> Vec<Key> {
         self.lock().entries.iter().filter(|(key, entry)| fits(key, entry)).map(|(key, _)| key.clone()).collect()

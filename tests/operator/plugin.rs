@@ -29,6 +29,17 @@ fn robots_at(plane: &ControlPlane, args: &[&str]) -> Output {
     run(command, b"")
 }
 
+/// Lets a user do this with accounts of the scene, and nothing else.
+fn allow(scene: &Scene, user: &str, verbs: &str) {
+    let (verbs, user) = (format!("--verb={verbs}"), format!("--user={user}"));
+    for args in [
+        ["create", "role", "some", &verbs, "--resource=robotaccounts.harbor-robots.io"].as_slice(),
+        &["create", "rolebinding", "some", "--role=some", &user],
+    ] {
+        scene.plane.kubectl([args, &["-n", &scene.namespace]].concat()).ok().unwrap();
+    }
+}
+
 /// Its table without the header, cell by cell.
 fn rows(output: &Output) -> Vec<Vec<String>> {
     let lines = output.stdout.lines().skip(1);
@@ -139,12 +150,7 @@ async fn a_status_shows_what_an_account_has_and_tells_scripts_whether_it_is_in_o
 
     // Who may see the account and nothing around it still sees the account.
     let user = format!("{}-reader", scene.namespace);
-    for args in [
-        ["create", "role", "sees-accounts", "--verb=get", "--resource=robotaccounts.harbor-robots.io"].as_slice(),
-        &["create", "rolebinding", "sees-accounts", "--role=sees-accounts", &format!("--user={user}")],
-    ] {
-        scene.plane.kubectl([args, &["-n", &scene.namespace]].concat()).ok().unwrap();
-    }
+    allow(&scene, &user, "get");
     let seen = robots(&scene, &["status", "ci", "--as", &user]);
     assert_eq!(seen.code, Some(0), "{}", seen.stderr);
     for says in
@@ -210,12 +216,7 @@ async fn credentials_are_refreshed_and_revoked_and_it_is_told_when_that_is_done(
     assert_eq!(refused.code, Some(1));
     // Who may see accounts and not change them.
     let user = format!("{ns}-viewer");
-    for args in [
-        ["create", "role", "views", "--verb=get,list", "--resource=robotaccounts.harbor-robots.io"].as_slice(),
-        &["create", "rolebinding", "views", "--role=views", &format!("--user={user}")],
-    ] {
-        scene.plane.kubectl([args, &["-n", ns]].concat()).ok().unwrap();
-    }
+    allow(&scene, &user, "get,list");
     let refused = robots(&scene, &["revoke", "ci", "--as", &user]);
     assert_eq!(refused.code, Some(3), "{refused:?}");
     assert!(refused.stderr.contains("ci: not changed: Kubernetes refuses this: "), "{refused:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harbor_robot_operator::api::{Account, conditions};
+use harbor_robot_operator::api::{Account, ObjectName, conditions};
 use harbor_robot_operator::clock;
 use harbor_robot_operator::cluster;
 use tokio::time::{Instant, sleep};
@@ -12,7 +12,7 @@ use crate::attention::{condition, is_observed};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::output::{note, say};
-use crate::target::{Target, shown};
+use crate::target::shown;
 use crate::times::moment;
 
 /// Between two looks at an account.
@@ -51,10 +51,9 @@ pub(super) async fn until_done(
 
 /// The very account; one that was deleted and made again is another one.
 async fn read(cluster: &Cluster, before: &Account) -> Result<Account, cluster::Error> {
-    let target: Target = crate::target::typed(before).parse().map_err(cluster::Error::Failed)?;
-    let namespace = before.metadata.namespace.as_deref().map(harbor_robot_operator::api::ObjectName::new);
-    let namespace = namespace.transpose().map_err(|error| cluster::Error::Failed(error.to_string()))?;
-    let found = cluster::accounts::read(&cluster.client, namespace.as_ref(), &target.name).await?;
+    let named = |text: &str| ObjectName::new(text).map_err(|error| cluster::Error::Failed(error.to_string()));
+    let namespace = before.metadata.namespace.as_deref().map(named).transpose()?;
+    let found = cluster::accounts::read(&cluster.client, namespace.as_ref(), &named(before.name())?).await?;
     found.filter(|found| found.metadata.uid == before.metadata.uid).ok_or(cluster::Error::NotFound)
 }
 

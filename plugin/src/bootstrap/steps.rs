@@ -12,21 +12,19 @@ use harbor_robot_operator::domain::robot::{Home, Lifetime};
 use harbor_robot_operator::registry::harbor::Client;
 use harbor_robot_operator::registry::{self, NewRobot};
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::BootstrapArgs;
 use super::manifests::Manifests;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, patch_params, post_params};
 use crate::error::Error;
 use crate::output::{note, say};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
-/// What the fields that this writes are called by.
-const MANAGER: &str = "kubectl-robots";
 
 pub(super) struct Bootstrap<'a> {
     pub(super) cluster: &'a Cluster,
@@ -126,9 +124,8 @@ impl Bootstrap<'_> {
         let manifest = self.manifests.secret(&secret, &made.name, made.secret.expose_secret());
         let scaffold = Scaffold { robot: made.id, secret };
         let api: Api<Lenient<Secret>> = self.secrets();
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let object: Lenient<Secret> = Lenient::new(read(manifest)?);
-        if let Err(error) = within(api.create(&params, &object)).await {
+        if let Err(error) = within(api.create(&post_params(), &object)).await {
             let what = format!("cannot make the Secret {}/{name}", self.args.login.cluster_resource_namespace);
             self.clear(scaffold).await?;
             return Err(Error::Kubernetes(what, error));
@@ -143,8 +140,7 @@ impl Bootstrap<'_> {
         if !account_is_there {
             let api = Api::<Lenient<SystemRobotAccount>>::all(self.cluster.client.clone());
             let object = Lenient::new(read(self.manifests.account())?);
-            let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-            let made = within(api.create(&params, &object)).await;
+            let made = within(api.create(&post_params(), &object)).await;
             made.map_err(|error| Error::Kubernetes(format!("cannot make SystemRobotAccount {account}"), error))?;
             say(&format!("made SystemRobotAccount {account}"));
         }
@@ -191,13 +187,13 @@ impl Bootstrap<'_> {
             let found = found.into_result().map_err(|error| Error::Refused(error.to_string()))?;
             self.is_of_this_harbor(&found.spec.url)?;
             let patch = json!({"metadata": {"uid": found.metadata.uid}, "spec": {"auth": {"secretRef": {"name": secret.as_str()}}}});
-            let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-            let changed = within(api.patch(name, &params, &Patch::Merge(patch))).await;
+            let changed = within(api.patch(name, &patch_params(), &Patch::Merge(patch))).await;
             changed.map_err(|error| Error::Kubernetes(what("change"), error))?;
         } else {
-            let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
             let object = Lenient::new(read(self.manifests.registry(secret))?);
-            within(api.create(&params, &object)).await.map_err(|error| Error::Kubernetes(what("make"), error))?;
+            within(api.create(&post_params(), &object))
+                .await
+                .map_err(|error| Error::Kubernetes(what("make"), error))?;
         }
         say(&format!("registry {name} logs in with the Secret {secret}"));
         Ok(())

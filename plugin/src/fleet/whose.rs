@@ -9,7 +9,7 @@ use harbor_robot_operator::domain::mark;
 use harbor_robot_operator::domain::robot::Robot;
 use serde::Serialize;
 
-use crate::cluster::{Cluster, Scope};
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::output::note;
 
@@ -110,7 +110,6 @@ impl Known {
 
 /// The robots that each account names.
 async fn accounts(cluster: &Cluster) -> Result<BTreeMap<String, Vec<i64>>, Error> {
-    let scope = Scope { all_namespaces: true, selector: None };
     let robots = |account: Account| {
         let status = account.status.clone().unwrap_or_default();
         let current = status.robot.map(|robot| robot.id);
@@ -121,8 +120,5 @@ async fn accounts(cluster: &Cluster) -> Result<BTreeMap<String, Vec<i64>>, Error
         let listed = listed.inspect_err(|unreadable| note(&format!("warning: left out: {unreadable}")));
         std::future::ready(Ok(listed.ok().map(robots)))
     };
-    let mut found: BTreeMap<String, Vec<i64>> =
-        cluster.robot_accounts(scope).try_filter_map(readable).try_collect().await?;
-    found.extend(cluster.system_robot_accounts(None).try_filter_map(readable).try_collect::<Vec<_>>().await?);
-    Ok(found)
+    cluster.all_accounts().try_filter_map(readable).try_collect().await
 }

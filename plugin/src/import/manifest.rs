@@ -1,7 +1,8 @@
 //! The account that a robot becomes, and what has to be said beside it.
 
 use harbor_robot_operator::api::{ObjectName, Permission};
-use harbor_robot_operator::domain::password::{self, Shape};
+use harbor_robot_operator::cluster::login::shape_of;
+use harbor_robot_operator::domain::password;
 use harbor_robot_operator::domain::permissions::{AccessSet, pair};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Scope};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -125,7 +126,7 @@ fn usable<'a>(passwords: &'a [Password], beside: bool, notes: &mut Vec<String>) 
     match passwords {
         _ if beside => None,
         [] => None,
-        [one] => match password::check(shape(one.text.expose_secret())) {
+        [one] => match password::check(shape_of(one.text.expose_secret())) {
             Ok(()) => {
                 let places: Vec<String> =
                     one.places.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect();
@@ -146,16 +147,6 @@ fn usable<'a>(passwords: &'a [Password], beside: bool, notes: &mut Vec<String>) 
             notes.push(format!("{} hold different secrets for it: delete those that do not log in", places.join(", ")));
             None
         }
-    }
-}
-
-fn shape(text: &str) -> Shape {
-    Shape {
-        bytes: text.len(),
-        text: true,
-        upper: text.bytes().any(|byte| byte.is_ascii_uppercase()),
-        lower: text.bytes().any(|byte| byte.is_ascii_lowercase()),
-        digit: text.bytes().any(|byte| byte.is_ascii_digit()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `import --apply`: takes robots over one after the other, and stops at the first that does not come into order.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use harbor_robot_operator::api::{
@@ -9,7 +10,7 @@ use harbor_robot_operator::cluster::{self, within};
 use harbor_robot_operator::decode::Lenient;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Resource;
-use kube::api::{Api, PostParams};
+use kube::api::Api;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,11 +20,10 @@ use tokio::time::{Instant, sleep};
 use super::manifest::KEY;
 use super::{Candidate, ImportArgs};
 use crate::attention::{self, Need, is_observed};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, post_params};
 use crate::error::Error;
 use crate::output::{counted, say};
 
-const MANAGER: &str = "kubectl-robots";
 /// Between two looks at an account.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -45,13 +45,14 @@ pub(super) async fn run(
         may_update(registry)?;
     }
     let (mut steps, mut left_out): (Vec<Step<'_>>, usize) = (Vec::new(), 0);
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     for Candidate { found, manifest } in candidates {
         let keeps = args.beside || args.replace_secrets || manifest.password.is_some();
         let notes = manifest.notes.join("; ");
         match &manifest.object {
             Some(object) if keeps => {
-                if let Some(other) = steps.iter().find(|step| shown(step.object) == shown(object)) {
-                    let text = format!("{} and {} would both be {}", other.robot, found.full_name, shown(object));
+                if let Some(other) = taken.insert(shown(object), &found.full_name) {
+                    let text = format!("{other} and {} would both be {}", found.full_name, shown(object));
                     return Err(Error::Refused(format!(
                         "{text}: take them one after the other, with --projects and --to"
                     )));
@@ -152,7 +153,7 @@ async fn keep_password(
     }))
     .map_err(|error| Error::Refused(error.to_string()))?;
     let api: Api<Lenient<Secret>> = Api::namespaced(cluster.client.clone(), place);
-    match within(api.create(&params(), &Lenient::new(secret))).await {
+    match within(api.create(&post_params(), &Lenient::new(secret))).await {
         // Of a run before this one, or a person's: the account says if it does not fit.
         Ok(_) | Err(cluster::Error::Conflict) => Ok(()),
         Err(error) => Err(Error::Kubernetes(format!("cannot make the Secret {place}/{name}"), error)),
@@ -164,7 +165,7 @@ where
     K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned,
 {
     let made: K = serde_json::from_value(object.clone()).map_err(|error| Error::Refused(error.to_string()))?;
-    match within(api.create(&params(), &Lenient::new(made))).await {
+    match within(api.create(&post_params(), &Lenient::new(made))).await {
         Ok(_) => Ok(()),
         Err(cluster::Error::Conflict) => is_the_same(api, object).await,
         Err(error) => Err(Error::Kubernetes("not made".to_owned(), error)),
@@ -190,10 +191,6 @@ where
         return Ok(());
     }
     Err(Error::Unfinished("there is another account of that name: --to names another namespace".to_owned()))
-}
-
-fn params() -> PostParams {
-    PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }
 }
 
 async fn until_in_order(

@@ -129,7 +129,7 @@ fn expiry_in_file(file: &[u8], credential: &Credential) -> Option<i64> {
 }
 
 /// Exactly the five keys of the file that Harbor's page offers for download, with its types and its form of time.
-fn robot_file(credential: &Credential) -> Value {
+pub fn robot_file(credential: &Credential) -> Value {
     json!({
         "creation_time": credential.robot.creation_time.timestamp().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
         "expires_at": expiry(credential.expiration_time),

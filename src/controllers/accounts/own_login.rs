@@ -99,7 +99,7 @@ impl Pass<'_> {
         }
         let (ctx, registry) = (self.ctx, &self.registry.key);
         let needs = |key: &_, entry: &Entry| entry.registry == *registry && entry.may_have_robots && key != self.key;
-        let one = match ctx.index.keys(needs).first() {
+        let one = match ctx.index.find(needs) {
             Some(key) => Some(key.to_string()),
             // At a start accounts become known one after the other.
             None => in_use(ctx, registry, Some(&self.account)).await?.then(|| "another account".to_owned()),
