@@ -136,6 +136,12 @@ fn every_command_is_understood() {
     let path = path_with(&programs).unwrap();
     let password = folder.join("a-password");
     std::fs::write(&password, "change-me").unwrap();
+    // A page writes files, too.
+    let beside = folder.join("beside");
+    std::fs::create_dir(&beside).unwrap();
+    for entry in std::fs::read_dir(workspace_root()).unwrap().map(Result::unwrap) {
+        std::os::unix::fs::symlink(entry.path(), beside.join(entry.file_name())).unwrap();
+    }
     let mut wrong = Vec::new();
     let mut count = 0;
     for page in pages() {
@@ -144,7 +150,7 @@ fn every_command_is_understood() {
             let _ = std::fs::remove_file(&failed);
             let mut bash = Command::new("bash");
             let block = block.replace("./password", &password.to_string_lossy());
-            bash.current_dir(workspace_root()).args(["-uc", &block]).env("PATH", &path);
+            bash.current_dir(&beside).args(["-uc", &block]).env("PATH", &path);
             bash.env("RIG", rig().unwrap())
                 .env("FAILED", &failed)
                 .env("IMAGE", "registry.example.com/x")
