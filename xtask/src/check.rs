@@ -102,7 +102,6 @@ impl Report {
     fn tests(&mut self) -> Result<()> {
         let others = [
             ("unit and property tests", words("test --workspace --lib --bins")),
-            ("documentation tests", words("test --workspace --doc")),
             ("contract with Harbor", [words("test --workspace --test"), words(CONTRACT)].concat()),
             ("simulation", simulation()),
         ];
