@@ -191,15 +191,17 @@ impl Operator {
         })
     }
 
+    /// The metrics as they are now, in OpenMetrics text.
+    pub fn measured(&self) -> String {
+        if let Some(context) = self.context.get() {
+            figures::refresh(context);
+        }
+        self.metrics.encode()
+    }
+
     fn exposition(&self, access: Option<Access>) -> Router {
         let operator = self.clone();
-        let text = move || {
-            if let Some(context) = operator.context.get() {
-                figures::refresh(context);
-            }
-            operator.metrics.encode()
-        };
-        server::exposition(text, access)
+        server::exposition(move || operator.measured(), access)
     }
 }
 

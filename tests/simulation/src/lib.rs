@@ -5,8 +5,8 @@
 //! over the `network`, on which calls are late or lost; `process` starts and ends the operator. `world` is what a run begins
 //! with, `wishes` what users have in Git, `logins` who the operator is at its Harbors, `order` what only people can put
 //! right, `foreign` what another operator serves, `actions` what people and tools do to it, `check` what must hold, `form`
-//! of Secrets and who lists them, `left` of robots, `published` of credentials, `told` of what people read, `diary` of the
-//! log, `run` one run, `peace` its last part, `apart` one in a process of its own, `shrink` makes the story of one that
+//! of Secrets and who lists them, `left` of robots, `published` of credentials, `told` of what people read, `measured` of the
+//! metrics, `diary` of the log, `run` one run, `peace` its last part, `apart` one in a process of its own, `shrink` makes the story of one that
 //! failed short.
 
 pub mod actions;
@@ -20,6 +20,7 @@ pub mod kubernetes;
 mod left;
 pub mod logins;
 pub mod machine;
+mod measured;
 pub mod network;
 mod order;
 mod peace;

@@ -114,6 +114,8 @@ struct Inner {
     /// Changes that the operator asked for, but for its Lease.
     writes: Vec<String>,
     broken: Vec<String>,
+    /// Secrets that could have been written to and were deleted, with their owner's UID and when.
+    deleted: BTreeMap<String, (String, Instant)>,
     reached: Reached,
     /// Until when nothing gets to a server: `KUBERNETES`, or a Harbor's host.
     away: BTreeMap<String, Instant>,
@@ -174,6 +176,7 @@ impl Network {
             idle: Vec::new(),
             writes: Vec::new(),
             broken: Vec::new(),
+            deleted: BTreeMap::new(),
             reached: Reached::default(),
             away: BTreeMap::new(),
             held: None,
@@ -342,6 +345,16 @@ impl Network {
     pub fn broke(&self, what: impl fmt::Display) {
         self.note(format_args!("## {what}"));
         self.lock().broken.push(what.to_string());
+    }
+
+    /// Keeps that the operator deletes a Secret of this owner that it could have written to.
+    pub fn deletes(&self, secret: String, owner: String) {
+        self.lock().deleted.insert(secret, (owner, Instant::now()));
+    }
+
+    /// When the operator deleted a Secret of this owner that it could have written to.
+    pub fn deleted(&self, secret: &str, owner: &str) -> Option<Instant> {
+        self.lock().deleted.get(secret).filter(|(of, _)| of == owner).map(|(_, at)| *at)
     }
 
     /// What happened that never may.

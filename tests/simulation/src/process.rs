@@ -1,7 +1,7 @@
 //! A process of the operator: it is started, ends in peace, dies at any await, or loses the network.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -92,6 +92,8 @@ pub struct Replica {
     name: String,
     process: Option<Process>,
     cut_off: Arc<AtomicBool>,
+    /// The one that runs, or ran last.
+    operator: Arc<Mutex<Operator>>,
     /// Each pod is another one.
     starts: u32,
 }
@@ -106,12 +108,24 @@ struct Process {
 impl Replica {
     /// A replica that is not started yet.
     pub fn new(site: Arc<Site>, name: &str) -> Self {
-        Self { site, name: name.to_owned(), process: None, cut_off: Arc::default(), starts: 0 }
+        Self {
+            site,
+            name: name.to_owned(),
+            process: None,
+            cut_off: Arc::default(),
+            operator: Arc::default(),
+            starts: 0,
+        }
     }
 
     /// True while it has a process.
     pub fn is_up(&self) -> bool {
         self.process.as_ref().is_some_and(|process| !process.task.is_finished())
+    }
+
+    /// What whoever scrapes it gets; nothing if it is not up.
+    pub fn measured(&self) -> Option<String> {
+        self.is_up().then(|| self.operator.lock().unwrap_or_else(PoisonError::into_inner).measured())
     }
 
     /// Starts a pod, if there is none.
@@ -126,6 +140,7 @@ impl Replica {
             name: self.name.clone(),
             host: format!("{}-{}", self.name, self.starts),
             cut_off: Arc::clone(&self.cut_off),
+            operator: Arc::clone(&self.operator),
             over: over.clone(),
             shutdown: shutdown.clone(),
         };
@@ -163,6 +178,7 @@ struct Pod {
     name: String,
     host: String,
     cut_off: Arc<AtomicBool>,
+    operator: Arc<Mutex<Operator>>,
     over: CancellationToken,
     shutdown: CancellationToken,
 }
@@ -177,6 +193,7 @@ impl Pod {
                 cut_off: Arc::clone(&self.cut_off),
             });
             let operator = Operator::default();
+            self.operator.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&operator);
             let surroundings = Surroundings {
                 client: to_kubernetes::client(&site.cluster, &site.network, &life),
                 api_server: None,

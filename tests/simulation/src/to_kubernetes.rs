@@ -16,13 +16,16 @@ use tower::{BoxError, service_fn};
 
 use crate::check::condition;
 use crate::kubernetes::{
-    Accept, Body, Call, Cluster, Refusal, Verb, check_media, kind, now, refused, review, reviewed, streamed,
+    Accept, Body, Call, Cluster, Id, Refusal, Verb, check_media, kind, now, refused, review, reviewed, streamed,
 };
 use crate::network::{Answer, Cut, KUBERNETES, Network, Reached, Server};
 use crate::process::Life;
 
 /// A Lease that was renewed so lately is held.
 const FRESH: Duration = Duration::from_secs(10);
+
+/// So soon after a Secret was deleted it is made again by one and the same pass.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// A client of one process.
 pub fn client(cluster: &Cluster, network: &Network, life: &Arc<Life>) -> Client {
@@ -84,6 +87,7 @@ async fn call(
     if is_write && call.kind.name != "Lease" {
         network.tried_to_write(&line);
         only_the_leader_writes(&cluster, &network, life.name(), &line);
+        secrets_stay(&cluster, &network, &call, &line);
     }
     if matches!(call.verb, Verb::List | Verb::Watch) && network.is_forbidden(call.kind.name) {
         sleep(fate.wait).await;
@@ -146,6 +150,32 @@ pub(crate) fn only_the_leader_writes(cluster: &Cluster, network: &Network, repli
     let holder = text("holderIdentity");
     if fresh && !holder.is_empty() && !holder.starts_with(replica) {
         network.broke(format_args!("{line}, and {holder} leads"));
+    }
+}
+
+/// What can be written to is not deleted and made again: whoever pulls in between gets nothing.
+fn secrets_stay(cluster: &Cluster, network: &Network, call: &Call, line: &str) {
+    let owner = |secret: &Value| secret["metadata"]["ownerReferences"][0]["uid"].as_str().map(str::to_owned);
+    let of = |name: &str| format!("{}/{name}", call.namespace.as_deref().unwrap_or_default());
+    match (call.kind.name, call.verb) {
+        ("Secret", Verb::Delete) => {
+            let name = call.name.as_deref().unwrap_or_default();
+            let id = Id::new(kind("Secret"), call.namespace.as_deref().unwrap_or_default(), name);
+            let stored = cluster.store().get(&id).cloned();
+            let writable =
+                |secret: &Value| secret["immutable"] != true && secret["type"] == "kubernetes.io/dockerconfigjson";
+            if let Some(owner) = stored.filter(|secret| writable(secret)).and_then(|secret| owner(&secret)) {
+                network.deletes(of(name), owner);
+            }
+        }
+        ("Secret", Verb::Create) => {
+            let name = call.body["metadata"]["name"].as_str().unwrap_or_default();
+            let deleted = owner(&call.body).and_then(|owner| network.deleted(&of(name), &owner));
+            if deleted.is_some_and(|at| at.elapsed() < AT_ONCE) {
+                network.broke(format_args!("{line}, which could have been written to and was deleted for that"));
+            }
+        }
+        _ => {}
     }
 }
 

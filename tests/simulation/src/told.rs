@@ -10,7 +10,7 @@ use crate::logins::Login;
 use crate::world::{HOSTS, World};
 
 /// A clock that is so much off is told of, in milliseconds.
-const SKEW: u64 = 5 * 60 * 1_000;
+pub(crate) const SKEW: u64 = 5 * 60 * 1_000;
 /// Notices of a registry that say nothing of whether it works.
 const NOTICES: [&str; 3] = ["RegistryHostChanged", "RobotsLeftBehind", "ClockSkew"];
 
@@ -146,7 +146,9 @@ impl World {
                 wrong.push(format!("k: {id} has {count} accounts, and says {told}"));
             }
             wrong.extend(self.mistold_of_former(number));
+            wrong.extend(self.mistold_of_its_host(number));
         }
+        wrong.extend(self.mismeasured());
         wrong
     }
 
@@ -160,6 +162,18 @@ impl World {
         let names = former.as_array().into_iter().flatten().filter_map(|former| former["url"].as_str());
         let named = names.into_iter().any(|url| left["message"].as_str().unwrap_or_default().contains(url));
         (told != first.is_some() || (told && !named)).then(|| format!("k: {id} left {former}, and says {left}"))
+    }
+
+    /// A registry that says that Harbor names another host than Secrets have, where it names this one, or none.
+    fn mistold_of_its_host(&self, number: usize) -> Option<Violation> {
+        let id = Self::registry(number);
+        let registry = self.cluster.store().get(&id).filter(|stored| !is_deleting(stored)).cloned()?;
+        let host = registry["status"]["registryHost"].as_str().unwrap_or_default();
+        let said =
+            self.harbor(self.harbor_of_registry(number)).external_url().trim_start_matches("https://").to_owned();
+        let told = condition(&registry, "RegistryHostChanged");
+        (told["status"] == "True" && said == host)
+            .then(|| format!("k: {id} has {host} as its Harbor says, and says {told}"))
     }
 
     /// The accounts that name a registry.

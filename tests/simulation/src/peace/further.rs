@@ -4,7 +4,7 @@
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use super::{insistent, is_long, poor_login, refused, restarts, scraped, secrets, unreadable, waiting};
+use super::{insistent, is_long, listed, poor_login, refused, restarts, scraped, secrets, unreadable, waiting};
 use crate::actions::any;
 use crate::chance;
 use crate::check::Violation;
@@ -30,6 +30,7 @@ enum Chapter {
     PoorLogin,
     Scraped,
     LongOutage,
+    Listed,
 }
 
 /// Some of them, in any order; the first that is not served ends it.
@@ -48,6 +49,7 @@ pub(super) async fn chapters(world: &mut World, machine: &Machine) -> Vec<Violat
         Chapter::PoorLogin,
         Chapter::Scraped,
         Chapter::LongOutage,
+        Chapter::Listed,
     ];
     let count = if is_long(world.seed) { MORE_CHAPTERS } else { CHAPTERS };
     for _ in 0..count {
@@ -86,6 +88,7 @@ impl Chapter {
             Self::PoorLogin => poor_login::poor_login(world, machine, random).await,
             Self::Scraped => scraped::scraped(world).await,
             Self::LongOutage => waiting::long_outage(world, machine, accounts, random).await,
+            Self::Listed => listed::listed(world, one).await,
         }
     }
 }

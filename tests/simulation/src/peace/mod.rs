@@ -19,6 +19,7 @@ use crate::world::{HOSTS, World};
 mod affairs;
 mod further;
 mod insistent;
+mod listed;
 mod moves;
 mod poor_login;
 mod refused;

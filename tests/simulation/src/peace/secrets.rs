@@ -119,10 +119,19 @@ pub(super) async fn of_others(world: &mut World) -> Vec<Violation> {
         if world.cluster.store().get(secret).cloned() != before {
             wrong.push(format!("c: {account} wants {secret}, and changed it"));
         }
+        if secret.name == "theirs" {
+            // Nothing tells of a Secret that is not ours: it is looked at again.
+            drop(world.delete(secret));
+            sleep(world.poll + SOON).await;
+            let stored = world.stored(&account);
+            if condition(&stored, "Ready")["reason"] != "Published" {
+                wrong.push(format!("k: {secret} is gone, and {account} says {}", condition(&stored, "Synced")));
+            }
+        }
         drop(world.delete(&account));
         sleep(GONE).await;
         if world.cluster.store().get(&account).is_some() {
-            wrong.push(format!("k: {account} has nothing, and does not go"));
+            wrong.push(format!("k: {account} does not go"));
         }
     }
     drop(world.patch(&World::registry(1), &json!({"spec": {"tls": null}})));

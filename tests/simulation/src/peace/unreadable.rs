@@ -28,6 +28,7 @@ pub(super) async fn unreadable(world: &mut World, machine: &Machine, one: usize)
     }
     sleep(SOON).await;
     let mut wrong: Vec<Violation> = ids.iter().flat_map(|(id, field)| untold(world, id, field)).collect();
+    wrong.extend(uncounted(world, &ids));
     if !world.logs_in(one, &world.account(one).unwrap_or_default()) {
         wrong.push(format!("b: {} cannot be read, and its credential does not log in any more", ids[0].0));
     }
@@ -45,6 +46,13 @@ pub(super) async fn unreadable(world: &mut World, machine: &Machine, one: usize)
         return wrong;
     }
     not_settled(world, "what can be read again", Instant::now(), AFTER_OUTAGES).await
+}
+
+/// Kinds of these objects that the metrics do not have as such that cannot be read.
+fn uncounted(world: &World, ids: &[(Id, &str)]) -> Option<Violation> {
+    let told = world.unreadable_kinds()?;
+    let missing = ids.iter().find(|(id, _)| !told.contains(id.kind().name))?;
+    Some(format!("k: {} cannot be read, and the metrics count {told:?}", missing.0))
 }
 
 /// Where an object that cannot be read does not say so: in its conditions, or by an event of it. Either names the object and the

@@ -71,7 +71,7 @@ pub(super) async fn deleted_without_login(world: &mut World, machine: &Machine, 
         return vec![format!("a: {id} is gone without a login that could delete its robot")];
     };
     let said = condition(&account, "Ready")["message"].as_str().unwrap_or_default().to_owned();
-    if !said.contains("spec.deletionPolicy: Retain") {
+    if !said.contains("spec.deletionPolicy: Retain") || !said.contains("a login that works") {
         return vec![format!("k: {id} waits for a login, and does not say what else helps: {said}")];
     }
     world.write_logins(world.harbor_of(one));
