@@ -9,7 +9,7 @@ use crate::world::{HOSTS, World};
 
 /// The account that a robot's mark names, by its path: one that was made again takes over what the former one of its name
 /// left. `None` for a robot that nobody owns, or not any more.
-fn owner(description: &str) -> Option<&str> {
+pub(crate) fn owner(description: &str) -> Option<&str> {
     let inside = inside_mark(description)?;
     let mut words = inside.split(' ').skip(1);
     let path = words.next()?.strip_prefix("simulated/")?;

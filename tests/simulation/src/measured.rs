@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::{Violation, condition, moment};
 use crate::kubernetes::is_deleting;
+use crate::left::owner;
 use crate::logins::{Login, ROBOT};
 use crate::told::SKEW;
 use crate::world::{HOSTS, World};
@@ -24,10 +25,8 @@ impl World {
         let Some(samples) = self.scraped() else { return Vec::new() };
         let mut wanted = self.accounts_by_state();
         wanted.insert("earliest_expiry_timestamp_seconds".to_owned(), self.first_expiry());
-        let skewed = HOSTS
-            .iter()
-            .enumerate()
-            .any(|(harbor, _)| self.harbor(harbor).state().clock.ahead_ms().unsigned_abs() > SKEW);
+        let is_skewed = |harbor| self.harbor(harbor).state().clock.ahead_ms().unsigned_abs() > SKEW;
+        let skewed = (0..HOSTS.len()).any(is_skewed);
         if !self.our_clock_was_set && !skewed {
             wanted.insert("overdue_renewals".to_owned(), Some(0));
         }
@@ -87,12 +86,10 @@ impl World {
 
     fn unmanaged_at_most(&self, harbor: usize) -> i64 {
         let state = self.harbor(harbor).state();
-        let is_managed =
-            |description: &str| description.contains("[harbor-robots.io/v1 ") && !description.contains(" retained]");
         let login = (self.logins[harbor] == Login::Robot).then_some(ROBOT);
         let unmanaged = state.robots.all_listed().filter(|(name, id)| {
             let robot = state.robots.get(**id);
-            Some(name.as_str()) != login && robot.is_some_and(|robot| !is_managed(&robot.row.description))
+            Some(name.as_str()) != login && robot.is_some_and(|robot| owner(&robot.row.description).is_none())
         });
         i64::try_from(unmanaged.count()).unwrap_or(i64::MAX)
     }

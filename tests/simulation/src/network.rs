@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::chance::Chance;
+use crate::kubernetes::Id;
 
 /// What becomes of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -348,13 +349,13 @@ impl Network {
     }
 
     /// Keeps that the operator deletes a Secret of this owner that it could have written to.
-    pub fn deletes(&self, secret: String, owner: String) {
-        self.lock().deleted.insert(secret, (owner, Instant::now()));
+    pub fn deletes(&self, secret: &Id, owner: String) {
+        self.lock().deleted.insert(secret.to_string(), (owner, Instant::now()));
     }
 
     /// When the operator deleted a Secret of this owner that it could have written to.
-    pub fn deleted(&self, secret: &str, owner: &str) -> Option<Instant> {
-        self.lock().deleted.get(secret).filter(|(of, _)| of == owner).map(|(_, at)| *at)
+    pub fn deleted(&self, secret: &Id, owner: &str) -> Option<Instant> {
+        self.lock().deleted.get(&secret.to_string()).filter(|(of, _)| of == owner).map(|(_, at)| *at)
     }
 
     /// What happened that never may.

@@ -156,16 +156,15 @@ pub(crate) fn only_the_leader_writes(cluster: &Cluster, network: &Network, repli
 /// What can be written to is not deleted and made again: whoever pulls in between gets nothing.
 fn secrets_stay(cluster: &Cluster, network: &Network, call: &Call, line: &str) {
     let owner = |secret: &Value| secret["metadata"]["ownerReferences"][0]["uid"].as_str().map(str::to_owned);
-    let of = |name: &str| format!("{}/{name}", call.namespace.as_deref().unwrap_or_default());
+    let of = |name: &str| Id::new(kind("Secret"), call.namespace.as_deref().unwrap_or_default(), name);
     match (call.kind.name, call.verb) {
         ("Secret", Verb::Delete) => {
-            let name = call.name.as_deref().unwrap_or_default();
-            let id = Id::new(kind("Secret"), call.namespace.as_deref().unwrap_or_default(), name);
+            let id = of(call.name.as_deref().unwrap_or_default());
             let stored = cluster.store().get(&id).cloned();
             let writable =
                 |secret: &Value| secret["immutable"] != true && secret["type"] == "kubernetes.io/dockerconfigjson";
             if let Some(owner) = stored.filter(|secret| writable(secret)).and_then(|secret| owner(&secret)) {
-                network.deletes(of(name), owner);
+                network.deletes(&id, owner);
             }
         }
         ("Secret", Verb::Create) => {

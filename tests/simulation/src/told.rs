@@ -164,13 +164,12 @@ impl World {
         (told != first.is_some() || (told && !named)).then(|| format!("k: {id} left {former}, and says {left}"))
     }
 
-    /// A registry that says that Harbor names another host than Secrets have, where it names this one, or none.
+    /// A registry that says that Harbor names another host than Secrets have, where it names this very one.
     fn mistold_of_its_host(&self, number: usize) -> Option<Violation> {
         let id = Self::registry(number);
         let registry = self.cluster.store().get(&id).filter(|stored| !is_deleting(stored)).cloned()?;
         let host = registry["status"]["registryHost"].as_str().unwrap_or_default();
-        let said =
-            self.harbor(self.harbor_of_registry(number)).external_url().trim_start_matches("https://").to_owned();
+        let said = self.harbor(self.harbor_of_registry(number)).external_url().trim_start_matches("https://");
         let told = condition(&registry, "RegistryHostChanged");
         (told["status"] == "True" && said == host)
             .then(|| format!("k: {id} has {host} as its Harbor says, and says {told}"))

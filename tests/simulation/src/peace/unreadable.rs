@@ -48,7 +48,7 @@ pub(super) async fn unreadable(world: &mut World, machine: &Machine, one: usize)
     not_settled(world, "what can be read again", Instant::now(), AFTER_OUTAGES).await
 }
 
-/// Kinds of these objects that the metrics do not have as such that cannot be read.
+/// One of these objects whose kind the metrics do not count among what cannot be read.
 fn uncounted(world: &World, ids: &[(Id, &str)]) -> Option<Violation> {
     let told = world.unreadable_kinds()?;
     let missing = ids.iter().find(|(id, _)| !told.contains(id.kind().name))?;
