@@ -39,6 +39,11 @@ impl Gate {
         Self::default()
     }
 
+    /// Lets nothing pass.
+    pub fn closed() -> Self {
+        Self::of(Nobody)
+    }
+
     /// Lets pass what `authority` says.
     pub fn of(authority: impl Authority) -> Self {
         Self(Some(Arc::new(authority)))
@@ -60,6 +65,15 @@ impl Gate {
             }
         });
         timeout_at(until, in_time).await.unwrap_or(Err(Refusal::TimedOut))
+    }
+}
+
+/// Never lets a request leave.
+struct Nobody;
+
+impl Authority for Nobody {
+    fn hold(&self) -> BoxFuture<'_, Option<Duration>> {
+        Box::pin(std::future::ready(None))
     }
 }
 
@@ -90,6 +104,7 @@ mod tests {
         assert_eq!(gate.pass(async { 2 }).await, Ok(2));
         assert_eq!(gate.pass(async { 3 }).await, Err(Refusal::NotLeading));
         assert_eq!(Gate::open().pass(async { 4 }).await, Ok(4));
+        assert_eq!(Gate::closed().pass(async { 5 }).await, Err(Refusal::NotLeading));
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use crate::doctor::DoctorArgs;
 use crate::fleet::FleetArgs;
 use crate::import::ImportArgs;
 use crate::output::Format;
+use crate::plan::PlanArgs;
 use crate::target::Target;
 
 const EXAMPLES: &str = "\
@@ -68,6 +69,11 @@ pub(crate) enum Command {
     /// Show one account: its robots, Secrets, ServiceAccounts, events, and what comes next.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Say what manifests would do to robots and Secrets, and who would lose what, without doing any of it.
+    ///
+    /// The operator's own decisions, made here: it reads the accounts, their Secrets and Harbor as they are, and changes nothing.
+    #[command(after_help = PLAN_EXAMPLES)]
+    Plan(PlanArgs),
     /// Replace credentials gently: what is in use works on for the overlap.
     #[command(after_help = REFRESH_EXAMPLES)]
     Refresh(AccountsArgs),
@@ -178,6 +184,16 @@ pub(crate) struct AccountsArgs {
     #[arg(long, default_value = "5m", value_parser = duration, value_name = "DURATION")]
     pub timeout: Duration,
 }
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  kubectl robots plan -f accounts.yaml          # accounts, registries with their grants, namespaces
+  git show main:registry.yaml | kubectl robots plan -f -
+  kubectl robots plan ci -n team-a              # what the operator does next
+  kubectl robots plan ci -n team-a --delete     # what deleting it would do
+
+You need the right to read the accounts, their Secrets, and the registry's login. The API server checks each manifest without
+storing it, as with --dry-run=server. It exits with 3 if something could not be done as it is written.";
 
 const REFRESH_EXAMPLES: &str = "\
 Examples:

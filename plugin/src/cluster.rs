@@ -1,13 +1,17 @@
 //! The API server, asked with the rights of whoever runs this.
 
 use futures::{Stream, StreamExt as _, stream};
-use harbor_robot_operator::api::{Account, GROUP, ObjectName, RobotAccount, SystemRobotAccount};
+use harbor_robot_operator::api::{
+    Account, ClusterHarborRegistry, GROUP, ObjectName, RegistryObject, RobotAccount, SystemRobotAccount,
+};
 use harbor_robot_operator::cluster::{self, client, within};
 use harbor_robot_operator::decode::{Lenient, Unreadable};
 use harbor_robot_operator::gate::Gate;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
-use kube::api::{ListParams, ObjectList, PatchParams, PostParams, Request};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ListMeta, ObjectMeta};
+use kube::api::{Api, ListParams, ObjectList, PatchParams, PostParams, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::PartialObjectMeta;
 use kube::{Client, Config, Resource};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -65,6 +69,21 @@ impl Cluster {
         } else {
             format!("RobotAccount {} in the namespace {}", target.name, self.namespace)
         }
+    }
+
+    /// The registries of the cluster.
+    pub(crate) async fn registries(&self) -> Result<Vec<Listed<RegistryObject>>, cluster::Error> {
+        let api = Api::<Lenient<ClusterHarborRegistry>>::all(self.client.clone());
+        let found = within(api.list(&ListParams::default())).await?;
+        Ok(found.items.into_iter().map(|item| item.into_result().map(RegistryObject::from)).collect())
+    }
+
+    /// All namespaces, without what is in them.
+    pub(crate) async fn namespaces(&self) -> Result<Vec<ObjectMeta>, cluster::Error> {
+        let api: Api<Lenient<PartialObjectMeta<Namespace>>> = Api::all(self.client.clone());
+        let found = within(api.list(&ListParams::default())).await?;
+        let readable = found.items.into_iter().filter_map(|item| item.into_result().ok());
+        Ok(readable.map(|namespace| namespace.metadata).collect())
     }
 
     /// The RobotAccounts of the scope, page by page.

@@ -81,7 +81,7 @@ pub(crate) async fn run(cluster: &Cluster, args: &DoctorArgs) -> Result<ExitCode
     let accounts = all_accounts(cluster, &mut findings).await;
     if let Some(accounts) = &accounts {
         findings.extend(accounts::check(accounts));
-        findings.extend(grants::check(&cluster.client, &registries, accounts).await);
+        findings.extend(grants::check(cluster, &registries, accounts).await);
     }
     findings.sort_by_key(|finding| finding.level);
     let mut out = io::stdout().lock();

@@ -7,17 +7,15 @@ use std::sync::Arc;
 
 use clap::{ArgGroup, Args};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use harbor_robot_operator::api::{ClusterHarborRegistry, InvalidName, ObjectName, RegistryKey, RegistryObject};
+use harbor_robot_operator::api::{InvalidName, ObjectName, RegistryKey, RegistryObject};
 use harbor_robot_operator::clock::Steady;
 use harbor_robot_operator::cluster::login::{self, Trust};
-use harbor_robot_operator::cluster::{registries, within};
-use harbor_robot_operator::decode::Lenient;
+use harbor_robot_operator::cluster::registries;
 use harbor_robot_operator::domain::patterns;
 use harbor_robot_operator::domain::robot::{Home, Robot};
 use harbor_robot_operator::gate::Gate;
 use harbor_robot_operator::registry;
 use harbor_robot_operator::registry::harbor::{Client, Config, Reach, Room, Timeouts};
-use kube::api::{Api, ListParams};
 use secrecy::SecretString;
 use url::Url;
 
@@ -146,13 +144,10 @@ impl LoginArgs {
 
 /// The registry of the cluster that is of this Harbor: it knows the cluster's name in marks, and the operator's login.
 async fn registry_of(cluster: &Cluster, url: &Url) -> Option<RegistryObject> {
-    let api = Api::<Lenient<ClusterHarborRegistry>>::all(cluster.client.clone());
-    let found = within(api.list(&ListParams::default())).await.ok()?;
-    let mut registries = found.items.into_iter().filter_map(|item| item.into_result().ok());
-    let is_there = |registry: &ClusterHarborRegistry| {
-        registry.spec.url.parse::<Url>().is_ok_and(|other| other.origin() == url.origin())
-    };
-    registries.find(is_there).map(RegistryObject::from)
+    let found = cluster.registries().await.ok()?;
+    let is_there =
+        |registry: &RegistryObject| registry.spec.url.parse::<Url>().is_ok_and(|other| other.origin() == url.origin());
+    found.into_iter().filter_map(Result::ok).find(is_there)
 }
 
 /// A Harbor that can be asked.

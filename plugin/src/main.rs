@@ -18,9 +18,11 @@ mod harbor;
 mod import;
 mod list;
 mod output;
+mod plan;
 mod status;
 mod target;
 mod times;
+mod tree;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -68,6 +70,7 @@ async fn run(cli: &Cli) -> Result<ExitCode, Error> {
         }
         Command::Suspend(args) => actions::run(&cluster, &Action::Suspend, args).await,
         Command::Resume(args) => actions::run(&cluster, &Action::Resume, args).await,
+        Command::Plan(args) => plan::run(&cluster, args).await,
         Command::Export(args) => export::run(&cluster, args).await,
         Command::Fleet(args) => fleet::run(&cluster, args).await,
         Command::Import(args) => import::run(&cluster, args).await,

@@ -2,7 +2,7 @@
 
 mod gather;
 mod next;
-mod tree;
+mod value;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::output::{Format, Screen, write_value};
 use crate::target::shown;
 use crate::times::{age, moment};
+use crate::tree::Node;
 use gather::{Around, SecretFound};
-use tree::Node;
 
 pub(crate) async fn run(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode, Error> {
     let account = cluster.account(&args.account).await?;
@@ -27,7 +27,7 @@ pub(crate) async fn run(cluster: &Cluster, args: &StatusArgs) -> Result<ExitCode
     let mut out = io::stdout().lock();
     match args.output {
         Some(format @ (Format::Json | Format::Yaml)) => {
-            write_value(&mut out, format, &tree::value(&account, &around, now))?;
+            write_value(&mut out, format, &value::of(&account, &around, now))?;
         }
         Some(Format::Name) => writeln!(out, "{}", shown(&account))?,
         None | Some(Format::Wide) => tree(&account, &around, now).write(&mut out, &Screen::of_stdout())?,

@@ -3,6 +3,7 @@
 //! it by `enqueue`.
 
 pub mod accounts;
+pub mod dry_run;
 pub mod enqueue;
 pub mod figures;
 pub mod gaps;

@@ -22,7 +22,7 @@ pub use capabilities::Capabilities;
 pub use counts::{Counts, Unmanaged, is_unmanaged};
 pub use former::check_former;
 pub use login_robot::{LoginRobot, place, place_of};
-pub use probe::{in_use, probe};
+pub use probe::{in_use, look, probe};
 pub use projects::{FRESH, projects, refresh as refresh_projects};
 pub use served::ServedRegistry;
 #[cfg(test)]

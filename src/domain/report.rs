@@ -83,6 +83,12 @@ pub struct Facts<'a> {
     pub now: RegistryTime,
 }
 
+/// What blocks the plan, as the status tells it.
+pub fn hindrance(facts: &Facts<'_>) -> Option<Failure> {
+    let (reason, message) = blocked::told(facts, facts.plan.blocker?);
+    Some(Failure::lasting(reason, message))
+}
+
 /// The new status and the moment (registry time) to look again without an event.
 pub fn report(facts: &Facts<'_>) -> (AccountStatus, Option<RegistryTime>) {
     let Facts { observed, plan, outcome, .. } = facts;

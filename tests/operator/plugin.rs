@@ -3,6 +3,7 @@
 mod harbor;
 mod import;
 mod page;
+mod plan;
 
 use std::process::Command;
 

@@ -3,29 +3,22 @@
 use std::collections::BTreeMap;
 
 use harbor_robot_operator::api::{Account, AccountSpec, Grant, RegistryKind, RegistryObject};
-use harbor_robot_operator::cluster::within;
-use harbor_robot_operator::decode::Lenient;
 use harbor_robot_operator::domain::grants::{Origin, entries};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Client;
-use kube::api::{Api, ListParams};
-use kube::core::PartialObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Finding, Level};
+use crate::cluster::Cluster;
 
 /// Labels of each namespace.
 type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
 
-pub(super) async fn check(client: &Client, registries: &[RegistryObject], accounts: &[Account]) -> Vec<Finding> {
-    let api: Api<Lenient<PartialObjectMeta<Namespace>>> = Api::all(client.clone());
-    let namespaces = match within(api.list(&ListParams::default())).await {
-        Ok(found) => found.items.into_iter().filter_map(|item| item.into_result().ok()),
+pub(super) async fn check(cluster: &Cluster, registries: &[RegistryObject], accounts: &[Account]) -> Vec<Finding> {
+    let namespaces = match cluster.namespaces().await {
+        Ok(found) => found,
         Err(error) => return vec![Finding::unknown("grants", &error)],
     };
-    let labelled = |found: PartialObjectMeta<Namespace>| {
-        (found.metadata.name.unwrap_or_default(), found.metadata.labels.unwrap_or_default())
-    };
-    found(&namespaces.map(labelled).collect(), registries, accounts)
+    let labelled = |found: ObjectMeta| (found.name.unwrap_or_default(), found.labels.unwrap_or_default());
+    found(&namespaces.into_iter().map(labelled).collect(), registries, accounts)
 }
 
 fn found(namespaces: &Namespaces, registries: &[RegistryObject], accounts: &[Account]) -> Vec<Finding> {

@@ -4,6 +4,7 @@ mod ending;
 pub(super) mod errors;
 mod events;
 mod execute;
+mod foresee;
 mod gather;
 mod own_login;
 mod pass;
@@ -12,6 +13,7 @@ mod remember;
 mod restart;
 mod wish;
 
+pub use foresee::{Foreseen, foresee};
 use pass::Pass;
 pub use pass::pass;
 pub use remember::{gone, observe};

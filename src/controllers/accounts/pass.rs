@@ -23,7 +23,7 @@ use crate::domain::pace;
 use crate::domain::plan::{self, Blocker, Situation};
 use crate::domain::report::{self, Facts, Failure};
 use crate::domain::secret_entries::SecretEntry;
-use crate::domain::spread;
+use crate::domain::spread::{self, Row};
 use crate::engine::{Cause, Outcome};
 
 /// One account in one pass.
@@ -51,10 +51,10 @@ pub(super) struct Pass<'a> {
     pub(super) from_event: bool,
 }
 
-struct Planned {
-    gathered: gather::Gathered,
-    situation: Situation,
-    plan: plan::Plan,
+pub(super) struct Planned {
+    pub(super) gathered: gather::Gathered,
+    pub(super) situation: Situation,
+    pub(super) plan: plan::Plan,
 }
 
 /// One pass over an account.
@@ -145,9 +145,7 @@ impl Pass<'_> {
 
     async fn run(mut self) -> Result<Outcome, Outcome> {
         let status = self.account.status.clone().unwrap_or_default();
-        // A person's edit of the spec is served whenever it comes, and so are projects that come and go.
-        let edited = status.observed_generation != self.account.metadata.generation
-            || (status.robot.is_some() && status.projects != self.desired.projects);
+        let edited = self.is_edited(&status);
         // What a sweep saw of these is as good as a list of their own.
         let swept = self.ctx.index.get(self.key).is_some_and(|entry| entry.renamed || entry.home_fails);
         let planned = match self.gather_and_plan(edited, self.cause == Cause::Timer || swept).await {
@@ -158,14 +156,8 @@ impl Pass<'_> {
         if self.from_event && plan.needs_the_account() && !self.is_the_latest().await? {
             return Ok(Outcome::Again);
         }
-        // A robot is neither made for a part of the wish, nor for nothing; one that there is goes on with the rest.
-        let has_robot = situation.all_ours().next().is_some();
-        if let Some(failure) = self.unknown.clone()
-            && plan.grants()
-            && (!has_robot || self.desired.permissions.is_empty())
-        {
-            let lost = !situation.credential_works();
-            return self.stopped(gather::Stop::Wish { failure, lost }).await;
+        if let Some(stop) = self.would_do_a_part(&planned) {
+            return self.stopped(stop).await;
         }
         let names: Vec<&str> = plan.steps.iter().map(|step| step.name()).collect();
         tracing::debug!(account = %self.key, steps = names.join(" "), blocker = ?plan.blocker, "planned");
@@ -184,29 +176,30 @@ impl Pass<'_> {
         Box::pin(self.conclude(&planned, &status, done)).await
     }
 
+    /// A person's edit of the spec is served whenever it comes, and so are projects that come and go.
+    pub(super) fn is_edited(&self, status: &AccountStatus) -> bool {
+        status.observed_generation != self.account.metadata.generation
+            || (status.robot.is_some() && status.projects != self.desired.projects)
+    }
+
+    /// A robot is neither made for a part of the wish, nor for nothing; one that there is goes on with the rest.
+    pub(super) fn would_do_a_part(&self, Planned { situation, plan, .. }: &Planned) -> Option<gather::Stop> {
+        let has_robot = situation.all_ours().next().is_some();
+        let would = plan.grants() && (!has_robot || self.desired.permissions.is_empty());
+        let failure = self.unknown.clone().filter(|_| would)?;
+        Some(gather::Stop::Wish { failure, lost: !situation.credential_works() })
+    }
+
     /// Says in the status what came of it, and remembers what was left.
     async fn conclude(mut self, planned: &Planned, status: &AccountStatus, done: Done) -> Result<Outcome, Outcome> {
         let Planned { gathered, situation, plan } = planned;
-        let object = &self.registry.object;
-        let (name, url) = (object.name().to_owned(), Some(object.spec.url.clone()));
-        let facts = Facts {
-            status,
-            generation: self.account.metadata.generation,
-            namespace: &self.secret_namespace,
-            registry: PinnedRegistry { kind: object.kind, name, url },
-            desired: &self.desired,
-            observed: &gathered.observed,
-            plan,
-            blocked_by: self.blocked_by(plan, gathered),
-            spread: done.rows.as_deref(),
-            outcome: &done.outcome,
-            now: self.registry_now(),
-        };
+        let facts = self.facts(planned, status, &done.outcome, done.rows.as_deref());
+        let now = facts.now;
         let (next, wake) = report::report(&facts);
         let next = self.unless_home_fails(next);
         let paced = gathered.held_until(situation).filter(|_| plan.blocker == Some(Blocker::RepairsPaused));
         let wake = wake.into_iter().chain(gathered.wake).chain(paced).min();
-        let wake = wake.map(|at| self.ctx.instant_of(at, facts.now));
+        let wake = wake.map(|at| self.ctx.instant_of(at, now));
         let wake = [wake, done.wake, self.unwatched(plan, gathered)].into_iter().flatten().min();
         let held_back = plan.blocker == Some(Blocker::LoginCannotUpdate) || self.unknown.is_some();
         // What waited for a namespace that could not be written to need not any longer.
@@ -226,8 +219,33 @@ impl Pass<'_> {
         Ok(done.next.unwrap_or(Outcome::Settled { wake }))
     }
 
+    /// What a report of the plan depends on.
+    pub(super) fn facts<'f>(
+        &'f self,
+        Planned { gathered, plan, .. }: &'f Planned,
+        status: &'f AccountStatus,
+        outcome: &'f report::Outcome,
+        spread: Option<&'f [Row]>,
+    ) -> Facts<'f> {
+        let object = &self.registry.object;
+        let (name, url) = (object.name().to_owned(), Some(object.spec.url.clone()));
+        Facts {
+            status,
+            generation: self.account.metadata.generation,
+            namespace: &self.secret_namespace,
+            registry: PinnedRegistry { kind: object.kind, name, url },
+            desired: &self.desired,
+            observed: &gathered.observed,
+            plan,
+            blocked_by: self.blocked_by(plan, gathered),
+            spread,
+            outcome,
+            now: self.registry_now(),
+        }
+    }
+
     /// Reads and plans; what is remembered is read after all where a plan would change it.
-    async fn gather_and_plan(&self, edited: bool, trusting: bool) -> Result<Planned, gather::Stop> {
+    pub(super) async fn gather_and_plan(&self, edited: bool, trusting: bool) -> Result<Planned, gather::Stop> {
         let planned = self.plan(self.gather(trusting).await?, edited);
         if planned.gathered.from_memory && !planned.plan.only_adds() {
             return Ok(self.plan(self.gather(false).await?, edited));
@@ -346,7 +364,7 @@ impl Pass<'_> {
         AccountSecret { client: &ctx.client, namespace, template }
     }
 
-    fn is_suspended(&self) -> bool {
+    pub(super) fn is_suspended(&self) -> bool {
         let all = self.registry.object.spec.suspend.unwrap_or_default();
         all || (self.account.is_suspended() && !self.exceeds_grants())
     }

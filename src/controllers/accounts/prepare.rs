@@ -10,8 +10,17 @@ use crate::api::{Account, AccountSpec, RegistryKey};
 use crate::cluster::objects::{self, Version};
 use crate::controllers::registries::{ServedRegistry, resolve};
 use crate::controllers::{Context, Key, WaitFor};
+use crate::domain::desired::Desired;
 use crate::domain::report::Failure;
 use crate::engine::{Cause, Outcome};
+
+/// Why there is no pass.
+pub(super) enum Unserved {
+    /// It is told by the account.
+    Failure(Failure),
+    /// This is no matter of ours, or cannot be told now.
+    Ended(Outcome),
+}
 
 /// Makes a pass ready; `Err` = what it comes to where there is nothing to read and to plan.
 pub(super) async fn prepare<'a>(
@@ -22,24 +31,44 @@ pub(super) async fn prepare<'a>(
     from_event: bool,
     shown: Version,
 ) -> Result<Pass<'a>, Outcome> {
-    let registry_name = match resolve::resolve(&ctx.registries, &account) {
-        Ok(name) => name,
-        Err(failure) => return Err(without_registry(ctx, key, account, &failure).await),
-    };
-    let registry = match find_registry(ctx, key, &account, &registry_name).await? {
+    match registry_and_wish(ctx, key, &account, shown).await {
+        Ok((registry, desired)) => begin(ctx, key, account, registry, desired, (cause, from_event)),
+        Err(Unserved::Failure(failure)) => Err(without_registry(ctx, key, account, &failure).await),
+        Err(Unserved::Ended(outcome)) => Err(outcome),
+    }
+}
+
+/// The account's registry, and what the account wants of it.
+pub(super) async fn registry_and_wish(
+    ctx: &Arc<Context>,
+    key: &Key,
+    account: &Account,
+    shown: Version,
+) -> Result<(Arc<ServedRegistry>, Desired), Unserved> {
+    let name = resolve::resolve(&ctx.registries, account).map_err(Unserved::Failure)?;
+    let registry = match find_registry(ctx, key, account, &name).await.map_err(Unserved::Ended)? {
         Ok(registry) => registry,
         Err(failure) => {
-            remember::remember(ctx, key, &account, &registry_name, shown);
-            return Err(without_registry(ctx, key, account, &failure).await);
+            remember::remember(ctx, key, account, &name, shown);
+            return Err(Unserved::Failure(failure));
         }
     };
     let listed = registry.session.projects.clone().unwrap_or_default();
-    let desired = match wish(ctx, &account, &registry, &listed) {
-        Ok(desired) => desired,
-        Err(failure) => return Err(without_registry(ctx, key, account, &failure).await),
-    };
+    let desired = wish(ctx, account, &registry, &listed).map_err(Unserved::Failure)?;
     // All accounts of a registry share its key.
-    remember::remember(ctx, key, &account, &registry.key, shown);
+    remember::remember(ctx, key, account, &registry.key, shown);
+    Ok((registry, desired))
+}
+
+/// A pass in which nothing was read yet.
+pub(super) fn begin<'a>(
+    ctx: &'a Arc<Context>,
+    key: &'a Key,
+    account: Account,
+    registry: Arc<ServedRegistry>,
+    desired: Desired,
+    (cause, from_event): (Cause, bool),
+) -> Result<Pass<'a>, Outcome> {
     let (secret_namespace, copies_wanted) = match (&account.spec, &key.namespace) {
         (AccountSpec::Project(_), Some(namespace)) => (namespace.clone(), None),
         // No API server has a RobotAccount outside every namespace.

@@ -73,6 +73,15 @@ pub async fn probe(ctx: &Arc<Context>, name: &RegistryKey) -> Outcome {
     }
 }
 
+/// Logs in and keeps in memory what is found out, or what stands in the way. Nothing is written anywhere.
+pub async fn look(ctx: &Arc<Context>, name: &RegistryKey) {
+    let Some(state) = ctx.registries.get(name) else { return };
+    let asked = Arc::clone(&state.object);
+    if let Some(answer) = login::ask(ctx, &state).await {
+        record(ctx, name, &asked, answer);
+    }
+}
+
 /// Takes over what was found out; false if the object asks for another server by now, of which the answer says nothing.
 fn record(ctx: &Context, name: &RegistryKey, asked: &RegistryObject, answer: Answer) -> bool {
     let has_accounts = ctx.index.count(name) > 0;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 
-use harbor_robot_world::{ControlPlane, eventually, workspace_root};
+use harbor_robot_world::{ControlPlane, eventually, scratch, workspace_root};
 use serde_json::json;
 
 use super::robots;
@@ -57,8 +58,19 @@ fn without_times(text: &str) -> Vec<String> {
     text.lines().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// What a command of the page says in the scene.
-async fn said(scene: &Scene, command: &str) -> String {
+/// The last manifest of a text, in the words of the scene, as a file.
+fn file_of(scene: &Scene, text: &str) -> PathBuf {
+    let (_, manifest) = text.rsplit_once("```yaml\n").expect("a manifest comes before it is planned with");
+    let (manifest, _) = manifest.split_once(FENCE).expect("a block ends");
+    let manifest =
+        manifest.replace("name: main", &format!("name: {}", scene.registry)).replace("team-a", &scene.namespace);
+    let path = scratch().unwrap().join("accounts.yaml");
+    fs::write(&path, manifest).unwrap();
+    path
+}
+
+/// What a command of the page says in the scene; `before`: the page up to it.
+async fn said(scene: &Scene, command: &str, before: &str) -> String {
     // What the page leaves to the reader to see happen.
     if command.starts_with("refresh") {
         scene.harbor.advance(2 * MINUTE).await.unwrap();
@@ -68,8 +80,10 @@ async fn said(scene: &Scene, command: &str) -> String {
         .replace("-n team-a", "")
         .replace("team-a", &scene.namespace)
         .replace("--registry main", &format!("--registry {}", scene.registry));
+    let file = words.contains("accounts.yaml").then(|| file_of(scene, before).display().to_string());
+    let words = words.replace("accounts.yaml", &file.unwrap_or_default());
     let mut args: Vec<&str> = words.split_whitespace().collect();
-    if command.starts_with("fleet") || command.starts_with("import") {
+    if ["fleet", "import", "plan"].iter().any(|asks_harbor| command.starts_with(asks_harbor)) {
         args.extend(["--allow-http", "--cluster-resource-namespace", &scene.system]);
     }
     if command.starts_with("doctor") {
@@ -110,7 +124,7 @@ async fn the_page_shows_what_the_plugin_says() {
     while let Some((before, after)) = rest.split_once(PROMPT) {
         let (block, further) = after.split_once(FENCE).expect("a block ends");
         let (command, shown) = block.split_once('\n').expect("a block has an output");
-        let found = said(&scene, command).await;
+        let found = said(&scene, command, &format!("{written}{before}")).await;
         if std::env::var_os(WRITE).is_none() {
             assert_eq!(
                 without_times(shown),

@@ -1,44 +1,37 @@
-//! How the tree of an account looks, and the same as a value.
+//! Lines that hang below one another.
 
 use std::io::{self, Write};
 
-use harbor_robot_operator::api::{Account, RegistryTime};
-use serde_json::{Value, json};
-
-use super::gather::Around;
-use super::next;
-use crate::attention::{self, Need};
 use crate::output::{Screen, Tone, printable};
-use crate::target::shown;
 
 /// A line, and what hangs below it.
-pub(super) struct Node {
+pub(crate) struct Node {
     text: String,
-    pub(super) tone: Tone,
+    pub(crate) tone: Tone,
     children: Vec<Self>,
 }
 
 impl Node {
-    pub(super) fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self::toned(text, Tone::Plain)
     }
 
-    pub(super) fn toned(text: String, tone: Tone) -> Self {
+    pub(crate) fn toned(text: String, tone: Tone) -> Self {
         Self { text, tone, children: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, child: Self) {
+    pub(crate) fn push(&mut self, child: Self) {
         self.children.push(child);
     }
 
     /// A heading without anything below it says nothing.
-    pub(super) fn push_if_any(&mut self, child: Self) {
+    pub(crate) fn push_if_any(&mut self, child: Self) {
         if !child.children.is_empty() {
             self.push(child);
         }
     }
 
-    pub(super) fn write(&self, out: &mut impl Write, screen: &Screen) -> io::Result<()> {
+    pub(crate) fn write(&self, out: &mut impl Write, screen: &Screen) -> io::Result<()> {
         writeln!(out, "{}", screen.paint(&printable(&self.text), self.tone))?;
         self.write_children(out, screen, "")
     }
@@ -52,23 +45,6 @@ impl Node {
         }
         Ok(())
     }
-}
-
-/// What the tree says, for programs.
-pub(super) fn value(account: &Account, around: &Around, now: RegistryTime) -> Value {
-    let attention = attention::of(account);
-    json!({
-        "account": shown(account),
-        "kind": account.kind(),
-        "inOrder": attention.need == Need::Nothing,
-        "reason": attention.reason,
-        "message": attention.message,
-        "status": account.status,
-        "secrets": around.secrets,
-        "events": around.events,
-        "problems": around.problems,
-        "next": next::steps(account, now),
-    })
 }
 
 #[cfg(test)]
