@@ -85,6 +85,11 @@ impl Tracked {
     /// Notes the version that a pass read. `before`: [`Self::seen`] when it began to read, so that what comes meanwhile
     /// stays news.
     pub fn read(&mut self, version: Version, before: Version) {
+        if self.seen == Version::NONE && !self.is_left() {
+            // Whether a watch showed it before anybody kept that, nobody knows: whatever comes now is looked at.
+            *self = Self::found(version);
+            return;
+        }
         self.news &= self.seen != before;
         self.leave(version);
     }

@@ -56,6 +56,19 @@ fn what_comes_while_a_pass_reads_stays_news() {
     assert!(tracked.is_quiet());
 }
 
+/// A Secret of a former account of the same name, which the watch showed while that was there.
+#[test]
+fn what_goes_is_news_also_if_it_was_shown_before_anybody_kept_that() {
+    let mut tracked = Tracked::default();
+    tracked.read(version(1), tracked.seen());
+    assert!(tracked.is_quiet());
+    assert!(!tracked.observe(version(1), Shown::Event), "as it was read");
+    assert!(tracked.observe(version(2), Shown::Deleted));
+    let mut tracked = Tracked::default();
+    tracked.read(version(1), tracked.seen());
+    assert!(tracked.observe(version(2), Shown::Deleted));
+}
+
 #[test]
 fn a_picture_is_the_latest_only_if_nothing_of_ours_is_still_to_come() {
     let mut tracked = left(1);

@@ -156,6 +156,8 @@ impl Run<'_, '_> {
         if plan.blocker.is_none() && !self.observed.deleting && !self.done.live.is_absent() {
             let wanted = self.pass.entries_in(&self.pass.secret_namespace).to_vec();
             self.enter_service_accounts(&wanted).await?;
+        } else if self.pass.lists_what_is_gone() && self.done.live.is_absent() {
+            self.enter_service_accounts(&[]).await?;
         }
         // A namespace that comes gets the credential that works now, unless the first Secret is not to be relied on.
         let held =

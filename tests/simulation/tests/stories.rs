@@ -9,11 +9,19 @@ use std::time::Duration;
 use harbor_robot_simulation::actions::{Action, Damage, Edit, Event, Place, Tamper};
 use harbor_robot_simulation::run::{Settings, run};
 
+/// A seed in whose world Secrets are not watched.
+const UNWATCHED: u64 = 3;
+
 /// Seconds and events.
 fn settles(story: &[(u64, Action)]) {
+    settles_in(1, story);
+}
+
+/// In the world of a seed.
+fn settles_in(seed: u64, story: &[(u64, Action)]) {
     let event = |(at, action): &(u64, Action)| Event { at: Duration::from_secs(*at), action: action.clone() };
     let story: Vec<Event> = story.iter().map(event).collect();
-    let outcome = run(&Settings { seed: 1, trace: true, story: Some(story.clone()), ..Settings::default() });
+    let outcome = run(&Settings { seed, trace: true, story: Some(story.clone()), ..Settings::default() });
     assert_eq!(outcome.happened.len(), story.len(), "every event happens");
     assert!(outcome.violations.is_empty(), "{:#?}\n{}", outcome.violations, outcome.log.join("\n"));
 }
@@ -129,4 +137,19 @@ fn a_robot_that_is_taken_back_with_an_own_password_is_not_overdue() {
             (300, Action::Edit(0, Edit::Retain(false))),
         ]);
     }
+}
+
+/// Secrets are not watched in this world, and what was recorded of their places was gone: the entries in ServiceAccounts beside
+/// the copies stayed.
+#[test]
+fn an_account_whose_status_was_emptied_leaves_no_entry_of_its_copies() {
+    settles_in(
+        UNWATCHED,
+        &[
+            (60, Action::Stop(0)),
+            (61, Action::Damage(4, Damage::Status)),
+            (62, Action::Delete(4)),
+            (63, Action::Start(0)),
+        ],
+    );
 }

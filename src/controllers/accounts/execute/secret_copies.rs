@@ -157,6 +157,10 @@ impl Pass<'_> {
             places.extend(index.namespaces());
         }
         places.extend(index.copied_to(self.key));
+        if self.is_deleting() {
+            // A status that somebody wiped tells of none.
+            places.extend(self.copies_wanted.iter().flatten().map(|(name, _)| name.clone()));
+        }
         places
     }
 

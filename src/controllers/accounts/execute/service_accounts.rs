@@ -204,6 +204,14 @@ impl Pass<'_> {
         Ok(untouched)
     }
 
+    /// True if the account publishes nothing and this process has entered a Secret of it, as that of a former account of its name
+    /// that the garbage collector took afterwards.
+    pub(super) fn lists_what_is_gone(&self) -> bool {
+        let (ctx, namespace) = (self.ctx, &self.secret_namespace);
+        let entered = |entry: &SecretEntry| ctx.index.has_served(self.key, namespace, &entry.service_account);
+        !self.desired.enabled && !self.is_deleting() && self.entries_in(namespace).iter().any(entered)
+    }
+
     /// True if a Secret of the account's is, or was, there as far as its status knows.
     pub(super) fn had_secret_in(&self, namespace: &str) -> bool {
         let mut recorded = self.account.status.iter().flat_map(|status| &status.secret_refs);
