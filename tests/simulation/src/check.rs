@@ -271,6 +271,16 @@ impl World {
         })
     }
 
+    /// True if what does not hold is of an account that keeps to less than it asks for, since another try of what Harbor
+    /// refused would cost a credential that is promised to pods: it takes two looks at Harbor, an hour apart.
+    pub fn is_settled_on_less(&self, wrong: &Violation) -> bool {
+        (0..self.wishes.len()).any(|number| {
+            let account = self.account(number).unwrap_or_default();
+            let less = condition(&account, "Synced")["reason"] == "PermissionUnknown";
+            wrong.contains(&self.wishes[number].id().to_string()) && less && account["status"]["previous"].is_object()
+        })
+    }
+
     /// True if anything that an account's Secrets hold logs in, with whatever rights.
     pub(crate) fn logs_in(&self, number: usize, account: &Value) -> bool {
         let (wish, state) = (&self.wishes[number], self.harbor(self.harbor_of(number)).state());

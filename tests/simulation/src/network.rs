@@ -128,7 +128,7 @@ struct Inner {
     slow: Option<Instant>,
     /// Objects of this kind the operator may neither list nor watch.
     forbidden: Option<&'static str>,
-    /// Until when a watch may be dead without that anybody knows.
+    /// Until when a watch may be dead without that anybody knows, or an event under way.
     deaf_until: Instant,
 }
 
@@ -205,7 +205,9 @@ impl Network {
 
     /// For so long what watches have to tell is held back.
     pub fn hold_events(&self, time: Duration) {
-        self.lock().held = Some(Instant::now() + time);
+        let mut inner = self.lock();
+        let until = Instant::now() + time;
+        (inner.held, inner.deaf_until) = (Some(until), inner.deaf_until.max(until));
     }
 
     /// What is held back never comes, and the watches end instead.
@@ -328,7 +330,8 @@ impl Network {
             let cut = [Cut::End, Cut::Reset, Cut::Silence][random.random_range(0..3)];
             if self.happens(&name, format_args!("{line} (number {number}) is cut off: {cut:?}")) {
                 if matches!(cut, Cut::Silence) {
-                    self.lock().deaf_until = Instant::now() + DEAD_WATCH;
+                    let mut inner = self.lock();
+                    inner.deaf_until = inner.deaf_until.max(Instant::now() + DEAD_WATCH);
                 }
                 return Err(cut);
             }
@@ -336,7 +339,10 @@ impl Network {
         if late {
             let seconds = random.random_range(1..90);
             if self.happens(&name, format_args!("{line} (number {number}) comes {seconds} s late")) {
-                return Ok(Duration::from_secs(seconds));
+                let late = Duration::from_secs(seconds);
+                let mut inner = self.lock();
+                inner.deaf_until = inner.deaf_until.max(Instant::now() + late);
+                return Ok(late);
             }
         }
         Ok(usual.max(held))
@@ -351,6 +357,11 @@ impl Network {
     /// Keeps that the operator deletes a Secret of this owner that it could have written to.
     pub fn deletes(&self, secret: &Id, owner: String) {
         self.lock().deleted.insert(secret.to_string(), (owner, Instant::now()));
+    }
+
+    /// The operator looks whether there is such a Secret.
+    pub fn looks_again(&self, secret: &Id) {
+        self.lock().deleted.remove(&secret.to_string());
     }
 
     /// When the operator deleted a Secret of this owner that it could have written to.

@@ -53,10 +53,13 @@ impl World {
                 }
                 continue;
             }
+            // One that came back into its account's hands after somebody had taken its mark away is an older robot of it.
+            let name = &robot.row.name;
+            let was_unmarked = self.unmarked.iter().any(|robot| robot.harbor == *harbor && robot.name == *name);
             let status = &account["status"];
             let (robot, wish) = (robot.row.id, self.wishes[*number].id());
             let known = ["robot", "previous"].into_iter().any(|field| status[field]["id"] == robot);
-            if revoked.is_some() && revoked.as_deref() == account["metadata"]["uid"].as_str() {
+            if revoked.is_some() && !was_unmarked && revoked.as_deref() == account["metadata"]["uid"].as_str() {
                 wrong.push(format!("b: {user} was revoked by {wish}, and logs in"));
             } else if !known {
                 wrong.push(format!("b: {user} was published by {wish}, which does not know it any more, and logs in"));

@@ -18,7 +18,7 @@ use crate::logins::Login;
 use crate::machine::Machine;
 use crate::network::{Name, Network, Reached, Weather};
 use crate::peace;
-use crate::world::{ORPHAN_AFTER, World};
+use crate::world::{ORPHAN_AFTER, PATROL, World};
 
 /// After the last repair everything is as it should be within so long and a poll.
 const SETTLE: Duration = Duration::from_mins(1);
@@ -37,7 +37,7 @@ const SHORT_QUIET: Duration = Duration::from_mins(3);
 /// At most so many times as long is waited for what is due.
 const LONGEST_OVERLAPS: u32 = 8;
 /// Of both replicas: what polls, sweeps and leases cost, and not more.
-const CALLS_IN_PEACE: u64 = 1_200;
+const CALLS_IN_PEACE: u64 = 1_500;
 /// Before the first misfortune.
 const PROLOGUE: Duration = Duration::from_secs(20);
 /// How often the API server's controllers have a look, in milliseconds.
@@ -259,12 +259,19 @@ async fn calm(world: &mut World, machine: &Machine) -> Vec<Violation> {
         for wrong in &wrong {
             network.note(format_args!("-- not yet: {wrong}"));
         }
-        // What belongs to nobody is deleted after a while, if it is still there at a second look.
+        // What belongs to nobody is deleted after a while, if it is still there at a second look. Where no account is, the
+        // first look is a patrol's.
         let orphans = wrong.iter().all(|wrong| wrong.starts_with("a: robots at "));
-        let orphans = if orphans { ORPHAN_AFTER + world.poll } else { Duration::ZERO };
+        let orphans = if orphans { PATROL + ORPHAN_AFTER + world.poll } else { Duration::ZERO };
+        let settled_on = wrong.iter().all(|wrong| world.is_settled_on_less(wrong));
+        let settled_on = if settled_on { LESSONS } else { Duration::ZERO };
         let contested = if world.is_contested() { CONTESTED } else { Duration::ZERO };
-        let late = repaired.max(network.deaf_until()) + SETTLE + world.poll + patience.max(orphans).max(contested);
-        if Instant::now() > late || (is_settled && patience.is_zero()) || begun.elapsed() > LESSONS * 2 {
+        let late = repaired.max(network.deaf_until())
+            + SETTLE
+            + world.poll
+            + patience.max(orphans).max(contested)
+            + settled_on;
+        if Instant::now() > late || (is_settled && patience.is_zero()) || begun.elapsed() > LESSONS * 3 {
             return wrong;
         }
         // A namespace on its way out is made again once it is gone, and what is missing in Git's eyes is applied.
@@ -284,7 +291,7 @@ async fn stirs(world: &World) -> Vec<Violation> {
     let network = &world.network;
     network.note("-- settled");
     // What sweeps count is told by the next one.
-    sleep(world.poll + LOOK_AGAIN).await;
+    sleep_until(network.deaf_until().max(Instant::now()) + world.poll + LOOK_AGAIN).await;
     let quiet = if world.poll > SHORT_QUIET || world.seed.is_multiple_of(5) { QUIET } else { SHORT_QUIET };
     for _ in 0..LONGEST_OVERLAPS {
         if !world.something_is_due_within(quiet) {

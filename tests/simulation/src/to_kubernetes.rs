@@ -87,8 +87,8 @@ async fn call(
     if is_write && call.kind.name != "Lease" {
         network.tried_to_write(&line);
         only_the_leader_writes(&cluster, &network, life.name(), &line);
-        secrets_stay(&cluster, &network, &call, &line);
     }
+    secrets_stay(&cluster, &network, &call, &line);
     if matches!(call.verb, Verb::List | Verb::Watch) && network.is_forbidden(call.kind.name) {
         sleep(fate.wait).await;
         let text = format!("{} is forbidden: User \"operator\" cannot list resource", call.kind.plural);
@@ -153,7 +153,8 @@ pub(crate) fn only_the_leader_writes(cluster: &Cluster, network: &Network, repli
     }
 }
 
-/// What can be written to is not deleted and made again: whoever pulls in between gets nothing.
+/// What can be written to is not deleted and made again by one pass: whoever pulls in between gets nothing. A pass that looks
+/// anew may find that the account is permitted again.
 fn secrets_stay(cluster: &Cluster, network: &Network, call: &Call, line: &str) {
     let owner = |secret: &Value| secret["metadata"]["ownerReferences"][0]["uid"].as_str().map(str::to_owned);
     let of = |name: &str| Id::new(kind("Secret"), call.namespace.as_deref().unwrap_or_default(), name);
@@ -167,6 +168,7 @@ fn secrets_stay(cluster: &Cluster, network: &Network, call: &Call, line: &str) {
                 network.deletes(&id, owner);
             }
         }
+        ("Secret", Verb::Get) => network.looks_again(&of(call.name.as_deref().unwrap_or_default())),
         ("Secret", Verb::Create) => {
             let name = call.body["metadata"]["name"].as_str().unwrap_or_default();
             let deleted = owner(&call.body).and_then(|owner| network.deleted(&of(name), &owner));

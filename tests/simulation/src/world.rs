@@ -37,6 +37,9 @@ pub const PROJECTS: [&str; 3] = ["team-a", "team-b", "shared"];
 /// What `--orphan-after` says.
 pub(crate) const ORPHAN_AFTER: Duration = Duration::from_mins(1);
 
+/// What `--patrol-every` says.
+pub(crate) const PATROL: Duration = Duration::from_mins(5);
+
 const FLAGS: [&str; 8] = [
     "--leader-elect",
     "--cluster-name=simulated",

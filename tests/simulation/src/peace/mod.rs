@@ -14,6 +14,7 @@ use crate::kubernetes::{Id, kind};
 use crate::logins::Login;
 use crate::machine::Machine;
 use crate::network::Network;
+use crate::run::LESSONS;
 use crate::world::{HOSTS, World};
 
 mod affairs;
@@ -60,7 +61,10 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     }
     let one = any(&mut random, &accounts);
     drop(world.network.take_idle());
-    let mut wrong = moves::homecoming(world, machine).await;
+    let mut wrong = logins_suffice(world).await;
+    if wrong.is_empty() {
+        wrong = moves::homecoming(world, machine).await;
+    }
     if wrong.is_empty() {
         wrong = affairs::some(world, machine, &accounts, one).await;
     }
@@ -73,6 +77,25 @@ pub async fn serves_at_once(world: &mut World, machine: &Machine) -> Vec<Violati
     }
     wrong.extend(idle(world));
     wrong
+}
+
+/// What an account asks for and a robot's login cannot do shows only once something has to be done.
+async fn logins_suffice(world: &mut World) -> Vec<Violation> {
+    let version = world.cluster.store().version();
+    (0..HOSTS.len()).for_each(|harbor| world.allow_updates(harbor));
+    world.apply_all();
+    // So does what an older Harbor did not know: which version it is the operator asks once an hour.
+    let last_known = |world: &World, number: usize| {
+        let told = world.stored(&World::registry(number))["status"]["harborVersion"].take();
+        let version = world.harbor(world.harbor_of_registry(number)).state().version.to_string();
+        told.as_str().is_none_or(|told| told.contains(&version))
+    };
+    if !(0..HOSTS.len()).all(|number| last_known(world, number)) {
+        sleep(LESSONS).await;
+    } else if world.cluster.store().version() == version {
+        return Vec::new();
+    }
+    not_settled(world, "a login that may update", Instant::now(), AFTER_OUTAGES).await
 }
 
 /// Changes that changed nothing. What puts a password of the user's own choice right in Harbor publishes the same again.
@@ -397,7 +420,8 @@ async fn retained(world: &mut World, machine: &Machine, one: usize) -> Vec<Viola
 async fn not_settled(world: &World, what: &str, since: Instant, time: Duration) -> Vec<Violation> {
     sleep_until(since + time).await;
     let latest = Instant::now() + LONGEST_PACE;
-    let is_paced = |wrong: &Violation| world.is_of_a_paced_account(wrong);
+    // What somebody took out three times in a row is left alone for ten minutes, which the account tells.
+    let is_paced = |wrong: &Violation| world.is_of_a_paced_account(wrong) || world.is_contested();
     let (paced, mut wrong): (Vec<_>, Vec<_>) = world.settled().into_iter().partition(is_paced);
     if !paced.is_empty() {
         while Instant::now() < latest && world.settled().iter().any(is_paced) {
