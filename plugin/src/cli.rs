@@ -108,7 +108,8 @@ pub(crate) enum Command {
     Uninstall(UninstallArgs),
     /// Print a script that completes these commands in a shell.
     ///
-    /// It completes `kubectl-robots …`, with a hyphen.
+    /// It completes `kubectl-robots …`, with a hyphen. For `kubectl robots …` kubectl asks a program `kubectl_complete-robots`: make
+    /// a link of that name to this one, anywhere in your PATH.
     Completion {
         /// Which shell.
         shell: Shell,

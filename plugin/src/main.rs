@@ -10,6 +10,7 @@ mod attention;
 mod bootstrap;
 mod cli;
 mod cluster;
+mod complete;
 mod doctor;
 mod error;
 mod export;
@@ -36,6 +37,9 @@ use cluster::Cluster;
 use error::Error;
 
 fn main() -> ExitCode {
+    if complete::is_asked_for() {
+        return complete::run();
+    }
     match block_on(&Cli::parse()) {
         Ok(code) => code,
         // Whoever reads has read enough, as `head` does.

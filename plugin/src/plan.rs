@@ -46,6 +46,9 @@ pub(crate) struct PlanArgs {
     /// Accept registries at http://, as an operator with this flag does.
     #[arg(long)]
     pub allow_http: bool,
+    /// Log in also at URLs that no registry of the cluster has, but a manifest: whoever wrote it decides where the login goes.
+    #[arg(long)]
+    pub trust_urls: bool,
     /// How it is printed.
     #[arg(long, short, value_enum, value_name = "FORM")]
     pub output: Option<Format>,
@@ -157,6 +160,13 @@ async fn look(surroundings: &Surroundings, asked: Asked) -> Outlook {
         }
     };
     let mut outlook = Outlook::of(&asked, Some(registry.to_string()));
+    if surroundings.distrusted.contains(&registry) {
+        outlook.hindered_by(Failure::lasting("NotAsked", format!(
+            "registry {registry} of the manifest has another URL than the one in the cluster, to which its login was not sent: if you \
+             trust it, repeat it with --trust-urls"
+        )));
+        return outlook;
+    }
     match surroundings.dry_run.plan(asked.account.clone()).await {
         Ok(foreseen) => {
             outlook.changes = words::changes(&asked.account, &foreseen);

@@ -7,7 +7,7 @@ mod plan;
 
 use std::process::Command;
 
-use harbor_robot_world::{ControlPlane, Output, Profile, program, run};
+use harbor_robot_world::{ControlPlane, Output, Profile, program, rig, run, scratch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -129,6 +129,33 @@ async fn a_list_has_harbors_columns_and_begins_with_what_needs_somebody() {
         refused.stderr
     );
     assert!(refused.stderr.contains("User \"nobody\" cannot list resource"), "{}", refused.stderr);
+}
+
+/// kubectl itself runs the program of that name, and hands on what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_completes_commands_and_accounts() {
+    let scene = Scene::new(Setting::default()).await;
+    for name in ["ci", "cd", "web"] {
+        scene.account(name, json!({})).await;
+    }
+    let folder = scratch().unwrap();
+    let plugin = program("kubectl-robots", Profile::Dev).unwrap();
+    for name in ["kubectl-robots", "kubectl_complete-robots"] {
+        std::os::unix::fs::symlink(&plugin, folder.join(name)).unwrap();
+    }
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let complete = |words: &[&str]| {
+        let mut kubectl = Command::new(rig().unwrap());
+        kubectl.args(["kubectl", "__complete", "robots"]).args(words);
+        kubectl.env("PATH", &path).env("KUBECONFIG", &scene.plane.kubeconfig);
+        let said = run(kubectl, b"").ok().unwrap();
+        said.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(complete(&["sta"]), ["status", ":4"]);
+    assert_eq!(complete(&["status", "-n", &scene.namespace, "c"]), ["cd", "ci", ":4"]);
+    assert_eq!(complete(&["list", "-o", "j"]), ["json", ":4"]);
+    assert_eq!(complete(&["plan", "-f", ""]), [":0"]);
+    assert_eq!(complete(&["status", "-n", "there-is-none", "c"]), [":4"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,13 @@
 //! Manifests as the API server would store them: it checks each one and fills its defaults in, as with `--dry-run=server`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
 use harbor_robot_operator::api::{
-    Account, ClusterHarborRegistry, GROUP, HarborRegistry, ObjectName, RegistryObject, RobotAccount, SystemRobotAccount,
+    Account, ClusterHarborRegistry, GROUP, HarborRegistry, ObjectName, RegistryKey, RegistryObject, RobotAccount,
+    SystemRobotAccount,
 };
 use harbor_robot_operator::cluster::{self, explain, within};
 use harbor_robot_operator::controllers::index::Namespace;
@@ -30,6 +32,8 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub(super) struct Manifests {
     pub(super) accounts: Vec<Asked>,
     pub(super) registries: Vec<RegistryObject>,
+    /// Those of them whose URL and certificates are not what the cluster has: only the manifest says that a login may go there.
+    pub(super) elsewhere: BTreeSet<RegistryKey>,
     pub(super) namespaces: Vec<(String, Namespace)>,
     /// What the API server does not take.
     pub(super) refused: Vec<Outlook>,
@@ -41,6 +45,8 @@ type Kind = (&'static str, bool);
 /// An object as it would be stored.
 struct Stored<K> {
     object: K,
+    /// The same as it is now.
+    live: Option<Value>,
     /// Why the API server did not look at it, if it did not.
     unchecked: Option<String>,
 }
@@ -118,7 +124,7 @@ impl Manifests {
         K: Resource<DynamicType = ()> + DeserializeOwned,
         Account: From<K>,
     {
-        if let Some(Stored { object, unchecked }) = self.stored::<K>(cluster, kind, document, delete).await? {
+        if let Some(Stored { object, unchecked, .. }) = self.stored::<K>(cluster, kind, document, delete).await? {
             self.accounts.push(Asked { account: object.into(), notes: unchecked.into_iter().collect() });
         }
         Ok(())
@@ -134,8 +140,13 @@ impl Manifests {
             note(&format!("left out: {word} {name}, which stays until none of its accounts is left"));
             return Ok(());
         }
-        if let Some(Stored { object, unchecked }) = self.stored::<K>(cluster, kind, document, delete).await? {
+        if let Some(Stored { object, live, unchecked }) = self.stored::<K>(cluster, kind, document, delete).await? {
             let object = RegistryObject::from(object);
+            // With other certificates another server may answer at the same URL.
+            let tls = serde_json::to_value(&object.spec.tls).unwrap_or_default();
+            let is_there =
+                live.is_some_and(|live| live["spec"]["url"] == *object.spec.url && live["spec"]["tls"] == tls);
+            self.elsewhere.extend(object.key().ok().filter(|_| !is_there));
             if let Some(why) = unchecked {
                 note(&format!("{word} {}: {why}", object.name()));
             }
@@ -172,7 +183,7 @@ impl Manifests {
         let live = live(cluster, &path, &name)
             .await
             .map_err(|error| Error::Kubernetes(format!("cannot read {kind} {shown}"), error))?;
-        let (mut object, unchecked) = match (live, delete) {
+        let (mut object, unchecked) = match (live.clone(), delete) {
             (Some(live), true) => (live, None),
             (None, true) => {
                 let failure = Failure::lasting("ObjectNotFound", "there is none");
@@ -192,7 +203,7 @@ impl Manifests {
         let read: Lenient<K> =
             serde_json::from_value(object).map_err(|error| Error::Refused(format!("{kind} {shown}: {error}")))?;
         match read.into_result() {
-            Ok(object) => Ok(Some(Stored { object, unchecked })),
+            Ok(object) => Ok(Some(Stored { object, live, unchecked })),
             Err(object) => {
                 self.refused.push(Outlook::refused(kind, shown, Failure::lasting("InvalidSpec", explain(&object))));
                 Ok(None)

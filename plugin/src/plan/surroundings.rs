@@ -22,6 +22,8 @@ const AT_ONCE: usize = 4;
 /// What the plans of accounts are made with.
 pub(super) struct Surroundings {
     pub(super) dry_run: DryRun,
+    /// Registries that are not asked, since whoever wrote a manifest may want a login that is not his.
+    pub(super) distrusted: BTreeSet<RegistryKey>,
 }
 
 impl Surroundings {
@@ -52,8 +54,9 @@ impl Surroundings {
             }
         }
         see_namespaces(cluster, &dry_run, manifests).await;
-        stream::iter(&wanted).for_each_concurrent(AT_ONCE, |key| dry_run.log_in(key)).await;
-        Ok(Self { dry_run })
+        let distrusted = if args.trust_urls { BTreeSet::new() } else { manifests.elsewhere.clone() };
+        stream::iter(wanted.difference(&distrusted)).for_each_concurrent(AT_ONCE, |key| dry_run.log_in(key)).await;
+        Ok(Self { dry_run, distrusted })
     }
 }
 

@@ -314,7 +314,15 @@ async fn accounts_of_the_system_and_registries_of_namespaces_are_foreseen_too() 
         "spec": {"url": scene.harbor.url, "auth": {"secretRef": {"name": "own-login"}}},
     });
     let uses_it = manifest(&scene, "ci", &json!({"registryRef": {"kind": "HarborRegistry", "name": "own"}}));
-    let found = plan(&scene, &["-o", "json"], &[uses_it.clone(), registry]);
+    // Whoever wrote the manifest must not get the login by that.
+    let calls = scene.harbor.call_counts().await.unwrap().total;
+    let distrusted = plan(&scene, &["-o", "json"], &[uses_it.clone(), registry.clone()]);
+    assert_eq!(distrusted.code, Some(3), "{distrusted:?}");
+    assert!(
+        told(distrusted)[0][0].starts_with(&format!("NotAsked: registry {ns}/own of the manifest has another URL"))
+    );
+    assert_eq!(scene.harbor.call_counts().await.unwrap().total, calls, "nobody was asked");
+    let found = plan(&scene, &["-o", "json", "--trust-urls"], &[uses_it.clone(), registry]);
     assert_eq!(found.code, Some(0), "{found:?}");
     let made = format!("robot robot${ns}+ci: made; expires 30 days from then; may repository:pull in {ns}");
     assert_eq!(told(found), [[made, format!("Secret {ns}/ci: made")]]);
