@@ -85,6 +85,9 @@ impl Pass<'_> {
         if deleting && self.registry.trouble_for(true).is_none() && self.exceeds_grants() {
             self.desired.retain = false;
         }
+        if let Some(failure) = self.comes_too_late() {
+            return Err(Stop::Wish { failure, lost: false });
+        }
         if !deleting {
             let found = self.find_projects().await?;
             self.leave_out(found);

@@ -109,9 +109,7 @@ async fn reconcile(
     if deleting && pass.registry.trouble_for(true).is_none() && pass.exceeds_grants() {
         pass.desired.retain = false;
     }
-    if !finalizer && pass.registry.is_deleting() {
-        let message = format!("registry {} is being deleted and takes no new accounts", pass.registry.key);
-        let failure = Failure::lasting("RegistryDeleting", message);
+    if let Some(failure) = pass.comes_too_late() {
         let outcome = without_registry(ctx, key, pass.account, &failure).await;
         ctx.index.remove(key);
         return Ok(outcome);
@@ -132,6 +130,15 @@ async fn reconcile(
 }
 
 impl Pass<'_> {
+    /// Why a registry on its way out does not serve the account.
+    pub(super) fn comes_too_late(&self) -> Option<Failure> {
+        let is_new = !objects::has_finalizer(&self.account.metadata, keys::FINALIZER_ROBOT);
+        (is_new && self.registry.is_deleting()).then(|| {
+            let message = format!("registry {} is being deleted and takes no new accounts", self.registry.key);
+            Failure::lasting("RegistryDeleting", message)
+        })
+    }
+
     /// Sweeps cannot list the home of an account that is at rest: it says why, and nothing is asked for it.
     fn home_fails(&self) -> Option<Failure> {
         let entry = self.ctx.index.get(self.key).filter(|entry| entry.home_fails)?;

@@ -18,9 +18,9 @@ struct Condition {
     own: bool,
     differs: bool,
     confirmed: bool,
-    /// The other robot of ours, if it is newer.
+    /// The other robot of ours, if it is newer and no record says that it was replaced.
     orphan: Option<Slot>,
-    /// The other robot of ours, if it is older.
+    /// The other robot of ours, if it is older, or was replaced by the record.
     older: Option<Slot>,
     /// It is the previous, status says so, and its overlap is over.
     overlap_ended: bool,
@@ -31,9 +31,11 @@ fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
     let dark = robot.disabled || robot.age == Age::Expired;
     let refused = named && !x.untouched(slot) && !dark && x.login_works == Some(false);
     let other = x.ours(slot.other()).map(|_| slot.other());
-    let older = other.filter(|&other| !x.is_newer(other));
+    // What status records as the previous is promised to pods: Harbor's clock may have been ahead when it was made, or set back
+    // since.
     let recorded = other.is_some_and(|other| x.recorded.previous == Named::Alive(other))
         && x.recorded.current == Named::Alive(slot);
+    let older = other.filter(|&other| recorded || !x.is_newer(other));
     Condition {
         slot,
         robot,
@@ -44,7 +46,7 @@ fn examine(x: &Situation, slot: Slot, robot: SlotView) -> Condition {
         own: x.own == CustomPassword::Differs && x.enabled,
         differs: robot.differs || robot.disabled == x.enabled,
         confirmed: x.untouched(slot) || (named && !dark && x.login_works == Some(true)),
-        orphan: other.filter(|&other| x.is_newer(other)),
+        orphan: other.filter(|&other| older != Some(other)),
         older,
         overlap_ended: recorded && x.recorded.overlap_ended,
     }

@@ -335,6 +335,18 @@ fn row_16_revoke_and_rights_that_shrink_leave_no_overlap() {
 }
 
 #[test]
+fn row_24_a_previous_on_record_keeps_its_overlap_although_harbors_clock_was_set_back_since_it_was_made() {
+    let set_back = Situation { second_is_newer: !in_overlap().second_is_newer, ..in_overlap() };
+    let recorded = in_overlap().recorded;
+    assert_eq!(expect(set_back, &[]).previous, expect(in_overlap(), &[]).previous);
+    let ended = Situation { recorded: Recorded { overlap_ended: true, ..recorded }, ..set_back };
+    assert!(matches!(plan(&ended).steps[..], [Delete(_, Why::OverlapEnded)]));
+    // Of a robot that no record names nothing was promised.
+    let unrecorded = Situation { recorded: Recorded { previous: Named::Nothing, ..recorded }, ..set_back };
+    assert!(plan(&unrecorded).steps.contains(&Delete(B, Why::Orphan)));
+}
+
+#[test]
 fn row_17_an_orphan_makes_room() {
     let steps = [Fence, Delete(B, Why::Orphan), Create(B), Publish(New)];
     expect(with_token(cut_off()), &steps);
