@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::world::{ORPHAN_AFTER, World};
 
 /// So long what was granted outlives its grant.
-const DELAY: Duration = Duration::from_mins(5);
+pub(super) const DELAY: Duration = Duration::from_mins(5);
 
 /// An account goes without the operator: its robot is counted, and deleted where that is asked for.
 pub(super) async fn orphaned(
