@@ -12,9 +12,12 @@ use std::process::ExitCode;
 use clap::{ArgGroup, Args};
 use futures::{StreamExt as _, stream};
 use harbor_robot_operator::api::{Account, ObjectName, RegistryKey};
+use harbor_robot_operator::controllers::accounts::SUSPENDED;
 use harbor_robot_operator::domain::report::Failure;
+use harbor_robot_operator::registry::harbor::PrivateHost;
 use serde::Serialize;
 
+use crate::attention;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::output::{Format, Screen, Tone, counted, note, write_value};
@@ -46,9 +49,18 @@ pub(crate) struct PlanArgs {
     /// Accept registries at http://, as an operator with this flag does.
     #[arg(long)]
     pub allow_http: bool,
-    /// Log in also at URLs that no registry of the cluster has, but a manifest: whoever wrote it decides where the login goes.
+    /// Log in also where a manifest of a registry says other than the cluster: its URL, certificates or login. Whoever wrote it
+    /// decides which login is sent where.
     #[arg(long)]
     pub trust_urls: bool,
+    /// Hosts that HarborRegistry objects of namespaces may name although their addresses are not on the internet, as the
+    /// operator's flag of this name.
+    #[arg(long, env = "PRIVATE_REGISTRY_HOSTS", value_delimiter = ',', value_name = "HOST[:PORT],…")]
+    pub private_registry_hosts: Vec<PrivateHost>,
+    /// The name of this cluster in the marks of its robots [default: as a ClusterHarborRegistry tells it, else the UID of
+    /// kube-system].
+    #[arg(long, env = "CLUSTER_NAME", value_name = "NAME")]
+    pub cluster_name: Option<String>,
     /// How it is printed.
     #[arg(long, short, value_enum, value_name = "FORM")]
     pub output: Option<Format>,
@@ -94,7 +106,7 @@ impl Outlook {
         for Change { object, says, ends } in &self.changes {
             root.push(Node::toned(format!("{object}: {says}"), if *ends { Tone::Warning } else { Tone::Plain }));
         }
-        if self.changes.is_empty() && self.reason.is_none() {
+        if self.changes.is_empty() && self.reason.is_none() && self.notes.is_empty() {
             root.push(Node::new("nothing: it is as asked for".to_owned()));
         }
         for note in &self.notes {
@@ -107,15 +119,18 @@ impl Outlook {
 pub(crate) async fn run(cluster: &Cluster, args: &PlanArgs) -> Result<ExitCode, Error> {
     let mut manifests = manifests::read(cluster, args).await?;
     for target in &args.accounts {
-        manifests.accounts.push(Asked::of(cluster.account(target).await?));
+        let asked = Asked::of(cluster.account(target).await?);
+        // What a manifest says of it comes before what there is.
+        if !manifests.accounts.iter().any(|other| other.is_same(&asked.account)) {
+            manifests.accounts.push(asked);
+        }
     }
     if args.delete {
         accounts::delete(&mut manifests.accounts);
     }
     let registries: Vec<RegistryKey> = manifests.registries.iter().filter_map(|registry| registry.key().ok()).collect();
     let others = accounts::others(cluster, &registries, &manifests.accounts).await?;
-    let everybody = || manifests.accounts.iter().chain(&others).map(|asked| &asked.account);
-    let surroundings = Surroundings::find(cluster, args, &manifests, everybody()).await?;
+    let surroundings = Surroundings::find(cluster, args, &manifests).await?;
     // Accounts that nobody asked about are of interest only where a registry that was asked about is theirs.
     let concerned = |account: &Account| {
         surroundings.dry_run.registry_of(account).is_ok_and(|registry| registries.contains(&registry))
@@ -162,19 +177,25 @@ async fn look(surroundings: &Surroundings, asked: Asked) -> Outlook {
     let mut outlook = Outlook::of(&asked, Some(registry.to_string()));
     if surroundings.distrusted.contains(&registry) {
         outlook.hindered_by(Failure::lasting("NotAsked", format!(
-            "registry {registry} of the manifest has another URL than the one in the cluster, to which its login was not sent: if you \
-             trust it, repeat it with --trust-urls"
+            "registry {registry} of the manifest is not there yet, or has another URL, other certificates or another login than in \
+                 the cluster: no login was sent; if you trust the manifest, repeat it with --trust-urls"
         )));
         return outlook;
     }
     match surroundings.dry_run.plan(asked.account.clone()).await {
         Ok(foreseen) => {
-            outlook.changes = words::changes(&asked.account, &foreseen);
+            outlook.changes = words::changes(&asked.account, &foreseen, surroundings.knows_namespaces);
             if let Some(failure) = foreseen.hindrance {
                 outlook.hindered_by(failure);
             }
         }
+        Err(failure) if failure.reason == SUSPENDED => outlook.notes.push(failure.message),
         Err(failure) => outlook.hindered_by(failure),
+    }
+    // What was so before, of an account that nobody asked about, is no news.
+    let same = outlook.reason.is_some_and(|reason| attention::of(&asked.account).reason == reason);
+    if !asked.by_name && same && outlook.changes.is_empty() {
+        (outlook.reason, outlook.message) = (None, None);
     }
     outlook
 }

@@ -12,12 +12,20 @@ use crate::output::note;
 /// An account as it would be.
 pub(super) struct Asked {
     pub(super) account: Account,
+    /// Somebody asked about it, and not only about its registry.
+    pub(super) by_name: bool,
     pub(super) notes: Vec<String>,
 }
 
 impl Asked {
     pub(super) fn of(account: Account) -> Self {
-        Self { account, notes: Vec::new() }
+        Self { account, by_name: true, notes: Vec::new() }
+    }
+
+    pub(super) fn is_same(&self, other: &Account) -> bool {
+        let place =
+            |account: &Account| (account.kind(), account.metadata.namespace.clone(), account.metadata.name.clone());
+        place(&self.account) == place(other)
     }
 }
 
@@ -37,16 +45,12 @@ pub(super) async fn others(
     if registries.is_empty() {
         return Ok(Vec::new());
     }
-    let is_asked = |account: &Account| {
-        let place =
-            |account: &Account| (account.kind(), account.metadata.namespace.clone(), account.metadata.name.clone());
-        asked.iter().any(|other| place(&other.account) == place(account))
-    };
+    let is_asked = |account: &Account| asked.iter().any(|other| other.is_same(account));
     let all: Vec<Listed<Account>> = cluster.all_accounts().try_collect().await?;
     let mut others = Vec::new();
     for listed in all {
         match listed {
-            Ok(account) if !is_asked(&account) => others.push(Asked::of(account)),
+            Ok(account) if !is_asked(&account) => others.push(Asked { by_name: false, ..Asked::of(account) }),
             Ok(_) => {}
             Err(object) => note(&format!("left out: {object}")),
         }

@@ -32,7 +32,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub(super) struct Manifests {
     pub(super) accounts: Vec<Asked>,
     pub(super) registries: Vec<RegistryObject>,
-    /// Those of them whose URL and certificates are not what the cluster has: only the manifest says that a login may go there.
+    /// Those of them whose URL, certificates or login are not what the cluster has: only the manifest says what is sent where.
     pub(super) elsewhere: BTreeSet<RegistryKey>,
     pub(super) namespaces: Vec<(String, Namespace)>,
     /// What the API server does not take.
@@ -69,10 +69,13 @@ fn documents(file: &Path) -> Result<Vec<Value>, Error> {
     let refused = |error: &dyn std::fmt::Display| Error::Refused(format!("{}: {error}", file.display()));
     let mut text = String::new();
     if file.as_os_str() == "-" {
-        io::stdin().take(LARGEST).read_to_string(&mut text).map_err(|error| refused(&error))?;
+        io::stdin().take(LARGEST + 1).read_to_string(&mut text).map_err(|error| refused(&error))?;
     } else {
         let opened = File::open(file).map_err(|error| refused(&error))?;
-        opened.take(LARGEST).read_to_string(&mut text).map_err(|error| refused(&error))?;
+        opened.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| refused(&error))?;
+    }
+    if text.len() as u64 > LARGEST {
+        return Err(refused(&format!("more than {LARGEST} bytes: plan it in parts")));
     }
     let found: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| refused(&error))?;
     let mut objects = Vec::new();
@@ -125,7 +128,9 @@ impl Manifests {
         Account: From<K>,
     {
         if let Some(Stored { object, unchecked, .. }) = self.stored::<K>(cluster, kind, document, delete).await? {
-            self.accounts.push(Asked { account: object.into(), notes: unchecked.into_iter().collect() });
+            let asked = Asked { notes: unchecked.into_iter().collect(), ..Asked::of(object.into()) };
+            self.accounts.retain(|other| !other.is_same(&asked.account));
+            self.accounts.push(asked);
         }
         Ok(())
     }
@@ -142,10 +147,14 @@ impl Manifests {
         }
         if let Some(Stored { object, live, unchecked }) = self.stored::<K>(cluster, kind, document, delete).await? {
             let object = RegistryObject::from(object);
-            // With other certificates another server may answer at the same URL.
-            let tls = serde_json::to_value(&object.spec.tls).unwrap_or_default();
-            let is_there =
-                live.is_some_and(|live| live["spec"]["url"] == *object.spec.url && live["spec"]["tls"] == tls);
+            // With other certificates another server may answer at the same URL, and another Secret may be another Harbor's login.
+            let (tls, auth) = (serde_json::to_value(&object.spec.tls), serde_json::to_value(&object.spec.auth));
+            let is_there = live.is_some_and(|live| {
+                let spec = &live["spec"];
+                let same =
+                    |field: &str, value: serde_json::Result<Value>| value.is_ok_and(|value| spec[field] == value);
+                spec["url"] == *object.spec.url && same("tls", tls) && same("auth", auth)
+            });
             self.elsewhere.extend(object.key().ok().filter(|_| !is_there));
             if let Some(why) = unchecked {
                 note(&format!("{word} {}: {why}", object.name()));
@@ -196,6 +205,11 @@ impl Manifests {
                     self.refused.push(Outlook::refused(kind, shown, Failure::lasting("InvalidSpec", message)));
                     return Ok(None);
                 }
+                Err(Unchecked::Not(why)) if names_another(live.as_ref(), &document) => {
+                    let text = format!("registryRef, project and name of an account cannot be changed; {why}");
+                    self.refused.push(Outlook::refused(kind, shown, Failure::lasting("NotAsked", text)));
+                    return Ok(None);
+                }
                 Err(Unchecked::Not(why)) => (by_hand(live.as_ref(), &document), Some(why)),
             },
         };
@@ -223,9 +237,27 @@ async fn live(cluster: &Cluster, path: &str, name: &str) -> Result<Option<Value>
     }
 }
 
+/// An object that is not there has neither a UID nor a status, whatever the manifest says: both tell what belongs to it.
+fn new(document: &Value) -> Value {
+    let mut object = document.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.remove("status");
+    }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|field, _| matches!(field.as_str(), "name" | "namespace" | "labels" | "annotations"));
+    }
+    object
+}
+
+/// True if the API server would refuse the change of an account for another registry, project or robot.
+fn names_another(live: Option<&Value>, document: &Value) -> bool {
+    let Some(live) = live else { return false };
+    ["registryRef", "project", "name"].iter().any(|field| live["spec"][*field] != document["spec"][*field])
+}
+
 /// What is there with the manifest's spec, labels and annotations: what a tool makes of it that owns the whole spec.
 fn merged(live: Option<&Value>, document: &Value) -> Value {
-    let Some(live) = live else { return document.clone() };
+    let Some(live) = live else { return new(document) };
     let mut object = live.clone();
     object["spec"] = document["spec"].clone();
     for field in ["labels", "annotations"] {
@@ -278,5 +310,7 @@ async fn checked(cluster: &Cluster, path: &str, name: &str, object: Value) -> Re
 
 /// True if the object is refused, and not whoever asks.
 fn is_of_the_object(status: &kube::core::Status) -> bool {
-    matches!(status.code, 400 | 422) || (status.code == 403 && status.message.contains("denied request"))
+    let says_no_dry_run = status.message.contains("does not support dry run");
+    (matches!(status.code, 400 | 422) && !says_no_dry_run)
+        || (status.code == 403 && status.message.contains("denied request"))
 }

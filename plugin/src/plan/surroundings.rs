@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
-use harbor_robot_operator::api::{Account, RegistryKey, RegistryObject};
+use harbor_robot_operator::api::{RegistryKey, RegistryObject};
 use harbor_robot_operator::cluster::{self, namespaces, registries};
 use harbor_robot_operator::controllers::dry_run::DryRun;
 use harbor_robot_operator::controllers::index::Namespace;
@@ -16,6 +16,8 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::output::note;
 
+/// What the API server writes on each namespace.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Registries that are asked together.
 const AT_ONCE: usize = 4;
 
@@ -24,26 +26,27 @@ pub(super) struct Surroundings {
     pub(super) dry_run: DryRun,
     /// Registries that are not asked, since whoever wrote a manifest may want a login that is not his.
     pub(super) distrusted: BTreeSet<RegistryKey>,
+    /// Whoever asks may list them.
+    pub(super) knows_namespaces: bool,
 }
 
 impl Surroundings {
-    pub(super) async fn find<'a>(
-        cluster: &Cluster,
-        args: &PlanArgs,
-        manifests: &Manifests,
-        accounts: impl Iterator<Item = &'a Account>,
-    ) -> Result<Self, Error> {
+    pub(super) async fn find(cluster: &Cluster, args: &PlanArgs, manifests: &Manifests) -> Result<Self, Error> {
         let mut known: BTreeMap<RegistryKey, RegistryObject> = BTreeMap::new();
-        for registry in of_the_cluster(cluster).await?.into_iter().chain(manifests.registries.iter().cloned()) {
+        for registry in of_the_cluster(cluster).await? {
             known.extend(registry.key().ok().map(|key| (key, registry)));
         }
-        let name = known.values().find_map(|registry| registry.status.as_ref()?.cluster_name.clone());
-        let dry_run = DryRun::new(cluster.client.clone(), settings(args, cluster_name(cluster, name).await?)?);
+        let told = known.values().find_map(|registry| registry.status.as_ref()?.cluster_name.clone());
+        let name = cluster_name(cluster, args.cluster_name.clone().or(told)).await?;
+        let dry_run = DryRun::new(cluster.client.clone(), settings(args, name));
+        let wished = manifests.registries.iter().filter_map(|registry| Some((registry.key().ok()?, registry.clone())));
+        known.extend(wished.clone());
         for (key, registry) in &known {
             dry_run.see_registry(key, registry.clone());
         }
-        let wanted = accounts.filter_map(|account| dry_run.registry_of(account).ok());
-        let wanted: BTreeSet<RegistryKey> = wanted.collect();
+        let of_accounts = manifests.accounts.iter().filter_map(|asked| dry_run.registry_of(&asked.account).ok());
+        // Those of other accounts are nobody's question.
+        let wanted: BTreeSet<RegistryKey> = of_accounts.chain(wished.map(|(key, _)| key)).collect();
         for key in wanted.iter().filter(|key| !known.contains_key(*key)) {
             let what = || format!("cannot read registry {key}");
             let found =
@@ -53,10 +56,10 @@ impl Surroundings {
                 dry_run.see_registry(key, registry);
             }
         }
-        see_namespaces(cluster, &dry_run, manifests).await;
+        let knows_namespaces = see_namespaces(cluster, &dry_run, manifests).await;
         let distrusted = if args.trust_urls { BTreeSet::new() } else { manifests.elsewhere.clone() };
         stream::iter(wanted.difference(&distrusted)).for_each_concurrent(AT_ONCE, |key| dry_run.log_in(key)).await;
-        Ok(Self { dry_run, distrusted })
+        Ok(Self { dry_run, distrusted, knows_namespaces })
     }
 }
 
@@ -83,13 +86,17 @@ async fn cluster_name(cluster: &Cluster, told: Option<String>) -> Result<String,
     Ok(uid.map_err(|error| Error::Kubernetes(what(), error))?.unwrap_or_default())
 }
 
-async fn see_namespaces(cluster: &Cluster, dry_run: &DryRun, manifests: &Manifests) {
-    match cluster.namespaces().await {
+/// True if they could be listed. Labels of a manifest are added to those that a namespace has.
+async fn see_namespaces(cluster: &Cluster, dry_run: &DryRun, manifests: &Manifests) -> bool {
+    let mut all: BTreeMap<String, Namespace> = BTreeMap::new();
+    let listed = cluster.namespaces().await;
+    let knows = listed.is_ok();
+    match listed {
         Ok(found) => {
             for metadata in found {
                 let (labels, terminating) =
                     (metadata.labels.unwrap_or_default(), metadata.deletion_timestamp.is_some());
-                dry_run.see_namespace(metadata.name.as_deref().unwrap_or_default(), &Namespace { labels, terminating });
+                all.insert(metadata.name.unwrap_or_default(), Namespace { labels, terminating });
             }
         }
         Err(error) => note(&format!(
@@ -97,14 +104,19 @@ async fn see_namespaces(cluster: &Cluster, dry_run: &DryRun, manifests: &Manifes
         )),
     }
     for (name, namespace) in &manifests.namespaces {
+        let seen = all.entry(name.clone()).or_default();
+        seen.labels.extend(namespace.labels.clone());
+        seen.labels.insert(NAME_LABEL.to_owned(), name.clone());
+    }
+    for (name, namespace) in &all {
         dry_run.see_namespace(name, namespace);
     }
+    knows
 }
 
-/// What an operator is usually started with, on a machine from which one reaches what the person reaches.
-fn settings(args: &PlanArgs, cluster_name: String) -> Result<Settings, Error> {
-    let anywhere = "*".parse().map_err(|error| Error::Refused(format!("{error}")))?;
-    Ok(Settings {
+/// What an operator is usually started with.
+fn settings(args: &PlanArgs, cluster_name: String) -> Settings {
+    Settings {
         resource_namespace: args.cluster_resource_namespace.clone(),
         cluster_name,
         namespaces: Vec::new(),
@@ -113,7 +125,7 @@ fn settings(args: &PlanArgs, cluster_name: String) -> Result<Settings, Error> {
         watch_secrets: true,
         allow_http: args.allow_http,
         tenants: Tenants {
-            private_hosts: vec![anywhere],
+            private_hosts: args.private_registry_hosts.clone(),
             denied: Vec::new(),
             poll_interval: Duration::from_mins(1),
             requests_per_second: 10,
@@ -125,5 +137,5 @@ fn settings(args: &PlanArgs, cluster_name: String) -> Result<Settings, Error> {
         abandon_after: Duration::from_mins(10),
         settle_after: Duration::ZERO,
         concurrency: AT_ONCE,
-    })
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use harbor_robot_operator::api::Account;
+use harbor_robot_operator::api::{Account, AccountSpec};
 use harbor_robot_operator::controllers::accounts::Foreseen;
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::plan::{Blocker, Purpose, Step, Target, Why};
@@ -16,6 +16,9 @@ use crate::times::{moment, span};
 /// So many permissions of a robot are told one by one.
 const PERMISSIONS_TOLD: usize = 12;
 
+/// A status names no more Secrets than that.
+const PLACES_RECORDED: usize = 100;
+
 /// What becomes of one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Change {
@@ -27,12 +30,9 @@ pub(super) struct Change {
 }
 
 /// What the next pass does, and what follows from that.
-pub(super) fn changes(account: &Account, foreseen: &Foreseen) -> Vec<Change> {
-    let mut told = Told { foreseen, changes: Vec::new() };
-    if foreseen.suspended {
-        told.add("account".to_owned(), "nothing is done while it, or its registry, is suspended", false);
-        return told.changes;
-    }
+/// `knows_namespaces`: which ones there are is known, and so where copies go.
+pub(super) fn changes(account: &Account, foreseen: &Foreseen, knows_namespaces: bool) -> Vec<Change> {
+    let mut told = Told { foreseen, knows_namespaces, changes: Vec::new() };
     for step in &foreseen.plan.steps {
         told.step(*step);
     }
@@ -42,6 +42,7 @@ pub(super) fn changes(account: &Account, foreseen: &Foreseen) -> Vec<Change> {
 
 struct Told<'a> {
     foreseen: &'a Foreseen,
+    knows_namespaces: bool,
     changes: Vec<Change>,
 }
 
@@ -55,7 +56,9 @@ impl Told<'_> {
             // Of the operator's own housekeeping nobody notices anything.
             Step::AddFinalizer | Step::Fence | Step::Update(Target::New, _) | Step::Refresh(Target::New) => {}
             Step::Create(slot) => {
-                let text = format!("made; {}; may {}", self.lifetime(), may(&self.foreseen.desired.permissions));
+                let desired = &self.foreseen.desired;
+                let disabled = if desired.enabled { "" } else { ", disabled" };
+                let text = format!("made{disabled}; {}; may {}", self.lifetime(), may(&desired.permissions));
                 self.add(self.robot(slot), text, false);
             }
             Step::Update(Target::Seen(slot), purpose) => self.update(slot, purpose),
@@ -64,8 +67,11 @@ impl Told<'_> {
                 self.add(self.robot(slot), text, true);
             }
             Step::Delete(slot, why) => {
+                let now = self.foreseen.now;
+                let logs_in = |robot: &Robot| !robot.disabled && robot.expiration_time.is_none_or(|at| at > now);
+                let works = self.foreseen.robots[slot.index()].as_ref().is_some_and(logs_in);
                 // An orphan's secret is published nowhere.
-                let ends = !matches!(why, Why::Orphan | Why::Dead | Why::OverlapEnded);
+                let ends = works && !matches!(why, Why::Orphan | Why::OverlapEnded);
                 self.add(self.robot(slot), format!("deleted, since {}", reason(why)), ends);
             }
             Step::Publish(_) if self.foreseen.secret_is_absent => self.add(self.secret(), "made", false),
@@ -119,12 +125,18 @@ impl Told<'_> {
                     format!("{} after the grant went (grantRevocationDelay)", span(delay)),
                     false,
                 );
+                if plan.steps.contains(&Step::DeleteSecret) {
+                    self.all_places_end(account);
+                }
             }
             return;
         }
         if is_deleted {
-            if !desired.retain && !self.foreseen.secret_is_absent {
-                self.add(self.secret(), "deleted with the account", true);
+            if !desired.retain {
+                if self.foreseen.secret_is_ours {
+                    self.add(self.secret(), "deleted with the account", true);
+                }
+                self.all_places_end(account);
             }
             return;
         }
@@ -143,13 +155,30 @@ impl Told<'_> {
             self.add("account".to_owned(), "its renewal waits for the end of the overlap that is under way", false);
         }
         if plan.blocker.is_none() {
-            self.entries();
+            self.entries(account);
             self.places(account);
         }
     }
 
-    fn entries(&mut self) {
+    /// With the first Secret its copies go, and the entries that name it.
+    fn all_places_end(&mut self, account: &Account) {
+        let (namespace, name) = (&self.foreseen.secret_namespace, &self.foreseen.desired.secret.name);
+        let first = (namespace.to_string(), name.to_string());
+        for place in recorded_places(account).into_iter().filter(|place| *place != first) {
+            self.add(format!("Secret {}/{}", place.0, place.1), "deleted", true);
+        }
+        for entry in &self.foreseen.entries {
+            let object = format!("ServiceAccount {}", entry.service_account);
+            self.add(object, format!("does not name the Secret in {} any more", entry.list), true);
+        }
+    }
+
+    /// Of copies each has entries of its own beside it, which only their Secrets tell of.
+    fn entries(&mut self, account: &Account) {
         let Foreseen { desired, entries, .. } = self.foreseen;
+        if matches!(account.spec, AccountSpec::System(_)) {
+            return;
+        }
         for entry in desired.entries.iter().filter(|entry| !entries.contains(entry)) {
             let object = format!("ServiceAccount {}", entry.service_account);
             self.add(object, format!("names the Secret in {}", entry.list), false);
@@ -163,21 +192,21 @@ impl Told<'_> {
     /// Secrets under other names and in other namespaces than before.
     fn places(&mut self, account: &Account) {
         let Foreseen { desired, copies, secret_namespace, .. } = self.foreseen;
-        let named = account.status.as_ref().map(|status| status.secret_refs.as_slice()).unwrap_or_default();
-        let before: BTreeSet<(&str, &str)> =
-            named.iter().map(|secret| (secret.namespace.as_str(), secret.name.as_str())).collect();
-        let now: BTreeSet<(&str, &str)> = std::iter::once(secret_namespace)
-            .chain(copies)
-            .map(|namespace| (namespace.as_str(), desired.secret.name.as_str()))
-            .collect();
-        // The first one is told by the step that makes it. A status names a hundred Secrets and no more.
-        let further = before.len() < 100;
-        for (namespace, name) in
-            now.difference(&before).filter(|(place, _)| further && *place != secret_namespace.as_str())
-        {
-            self.add(format!("Secret {namespace}/{name}"), "made", false);
+        let name = desired.secret.name.to_string();
+        let before = recorded_places(account);
+        let further = before.len() < PLACES_RECORDED;
+        for (namespace, is_there) in copies {
+            if further && !before.contains(&(namespace.to_string(), name.clone())) {
+                let says = if *is_there { "made" } else { "made once the namespace is there" };
+                self.add(format!("Secret {namespace}/{name}"), says, false);
+            }
         }
-        for (namespace, name) in before.difference(&now) {
+        let stays = |(namespace, of): &(String, String)| {
+            let wanted = copies.iter().map(|(namespace, _)| namespace).chain([secret_namespace]);
+            *of == name && (wanted.into_iter().any(|wanted| *wanted == **namespace) || !self.knows_namespaces)
+        };
+        let gone: Vec<_> = before.iter().filter(|place| !stays(place)).cloned().collect();
+        for (namespace, name) in gone {
             self.add(format!("Secret {namespace}/{name}"), "deleted", true);
         }
     }
@@ -207,6 +236,12 @@ impl Told<'_> {
     }
 }
 
+/// Where the status says that Secrets are, and by which names.
+fn recorded_places(account: &Account) -> BTreeSet<(String, String)> {
+    let named = account.status.as_ref().map(|status| status.secret_refs.as_slice()).unwrap_or_default();
+    named.iter().map(|secret| (secret.namespace.clone(), secret.name.clone())).collect()
+}
+
 fn reason(why: Why) -> &'static str {
     match why {
         Why::OverlapEnded => "its overlap has ended",
@@ -215,7 +250,7 @@ fn reason(why: Why) -> &'static str {
         Why::AccountDeleted => "the account is deleted",
         Why::NotPermitted => "no grant allows it any more",
         Why::Orphan => "it is what a rotation left that was cut off",
-        Why::Dead => "nobody can log in with it any more",
+        Why::Dead => "nobody knows its secret, or it cannot log in any more",
     }
 }
 

@@ -252,7 +252,8 @@ impl Pass<'_> {
         let nothing_recorded = status.is_none_or(|status| status.robot.is_none() && status.previous.is_none());
         // The finalizer comes after the first grant check and before the first call, so without it, without a record
         // and without a Secret from a former life nothing of ours is in Harbor. If something is, POST says so (409).
-        if !gathered.observed.finalizer && nothing_recorded && gathered.live.is_absent() && !deleting {
+        let is_new = !gathered.observed.finalizer && nothing_recorded && gathered.live.is_absent() && !deleting;
+        if is_new && !self.looks_ahead {
             return Ok(());
         }
         let names = Slot::BOTH.map(|slot| slot.name(&self.desired.base_name));

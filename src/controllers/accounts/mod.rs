@@ -13,7 +13,7 @@ mod remember;
 mod restart;
 mod wish;
 
-pub use foresee::{Foreseen, foresee};
+pub use foresee::{Foreseen, SUSPENDED, foresee};
 use pass::Pass;
 pub use pass::pass;
 pub use remember::{gone, observe};

@@ -49,6 +49,8 @@ pub(super) struct Pass<'a> {
     pub(super) cause: Cause,
     /// The account is as an event brought it, which another leader's last write may have overtaken.
     pub(super) from_event: bool,
+    /// Nothing is tried: what a pass finds out by trying is looked up, as far as that can be.
+    pub(super) looks_ahead: bool,
 }
 
 pub(super) struct Planned {

@@ -92,6 +92,7 @@ pub(super) fn begin<'a>(
         unknown: None,
         cause,
         from_event,
+        looks_ahead: false,
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) fn by_pattern(spec: &AccountSpec) -> bool {
 }
 
 /// The projects that a system account names itself.
-fn selected(spec: &AccountSpec) -> impl Iterator<Item = &str> {
+pub(super) fn selected(spec: &AccountSpec) -> impl Iterator<Item = &str> {
     let projects = match spec {
         AccountSpec::Project(_) => None,
         AccountSpec::System(spec) => spec.projects.as_ref(),

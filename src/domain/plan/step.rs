@@ -177,6 +177,13 @@ impl Plan {
         })
     }
 
+    /// True if a step changes anything in Harbor.
+    pub fn changes_robots(&self) -> bool {
+        let changes =
+            |step: &Step| matches!(step, Step::Create(_) | Step::Update(..) | Step::Refresh(_) | Step::Delete(..));
+        self.steps.iter().any(changes)
+    }
+
     /// True if something is given up for a credential that is published later in this plan: whether it can be is found out
     /// before.
     pub fn gives_up_for_another(&self) -> bool {

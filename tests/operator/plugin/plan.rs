@@ -154,7 +154,9 @@ async fn a_rotation_and_an_end_are_foreseen_with_who_is_refused_when() {
     assert_eq!(told(missing), [["ObjectNotFound: there is none"]]);
     let suspended =
         plan(&scene, &["-o", "json"], &[manifest(&scene, "ci", &json!({"suspend": true, "disabled": true}))]);
-    assert_eq!(told(suspended), [["account: nothing is done while it, or its registry, is suspended"]]);
+    assert_eq!(suspended.code, Some(0));
+    let note = "nothing is done while it, or its registry, is suspended";
+    assert_eq!(json_of(suspended)[0]["notes"], json!([note]));
     // Whether a robot's login may update robots is found out by trying.
     let disabled = plan(&scene, &["-o", "json"], &[manifest(&scene, "ci", &json!({"disabled": true}))]);
     assert_eq!(told(disabled), [[format!("{first}: disabled: whoever logs in with it is refused")]]);
@@ -298,7 +300,7 @@ async fn accounts_of_the_system_and_registries_of_namespaces_are_foreseen_too() 
     let expected = json!([[
         format!("robot robot${ns}: made; expires 30 days from then; may repository:pull in {ns}"),
         format!("Secret {system}/pull: made"),
-        "Secret not-there-yet/pull: made",
+        "Secret not-there-yet/pull: made once the namespace is there",
         format!("Secret {ns}/pull: made"),
     ]]);
     assert_eq!(json!(told(found)), expected);
@@ -319,13 +321,54 @@ async fn accounts_of_the_system_and_registries_of_namespaces_are_foreseen_too() 
     let distrusted = plan(&scene, &["-o", "json"], &[uses_it.clone(), registry.clone()]);
     assert_eq!(distrusted.code, Some(3), "{distrusted:?}");
     assert!(
-        told(distrusted)[0][0].starts_with(&format!("NotAsked: registry {ns}/own of the manifest has another URL"))
+        told(distrusted)[0][0]
+            .starts_with(&format!("NotAsked: registry {ns}/own of the manifest is not there yet, or"))
     );
     assert_eq!(scene.harbor.call_counts().await.unwrap().total, calls, "nobody was asked");
-    let found = plan(&scene, &["-o", "json", "--trust-urls"], &[uses_it.clone(), registry]);
+    let found = plan(
+        &scene,
+        &["-o", "json", "--trust-urls", "--private-registry-hosts", "127.*,localhost"],
+        &[uses_it.clone(), registry],
+    );
     assert_eq!(found.code, Some(0), "{found:?}");
     let made = format!("robot robot${ns}+ci: made; expires 30 days from then; may repository:pull in {ns}");
     assert_eq!(told(found), [[made, format!("Secret {ns}/ci: made")]]);
     let without = told(plan(&scene, &["-o", "json"], &[uses_it]));
     assert_eq!(without, [["RegistryNotFound: HarborRegistry own does not exist in this namespace"]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_claims_to_be_another_object_or_has_another_login_is_not_believed() {
+    let scene = Scene::new(Setting::default()).await;
+    let ns = &scene.namespace;
+    scene.account("ci", json!({})).await;
+    let victim = scene.settled("ci").await;
+    scene.stranger("taken", "made in the page").await;
+    // With its UID and its status, for its Secret.
+    let mut evil = manifest(&scene, "evil", &json!({"secret": {"name": "ci"}}));
+    evil["metadata"]["uid"] = json!(victim.metadata.uid);
+    evil["metadata"]["finalizers"] = json!(["harbor-robots.io/robot"]);
+    evil["status"] = serde_json::to_value(&victim.status).unwrap();
+    let found = told(plan(&scene, &["-o", "json"], &[evil]));
+    assert!(found[0][0].starts_with("SecretNotOwned: "), "{found:?}");
+
+    // What is in Harbor already, of whom nobody knows.
+    let taken = manifest(&scene, "taken", &json!({}));
+    let found = plan(&scene, &["-o", "json"], &[taken]);
+    assert_eq!(found.code, Some(3), "{found:?}");
+    assert!(told(found)[0][0].starts_with("NameTaken: "));
+    let adopted = manifest(&scene, "taken", &json!({"adoptionPolicy": "IfUnowned"}));
+    let found = told(plan(&scene, &["-o", "json"], &[adopted]));
+    let robot = format!("robot robot${ns}+taken");
+    assert!(found[0].iter().any(|line| line.starts_with(&format!("{robot}: taken over"))), "{found:?}");
+    let refreshed =
+        format!("{robot}: gets another secret; whoever logs in with the one that it has is refused from then on");
+    assert!(found[0].contains(&refreshed), "{found:?}");
+
+    // Another Secret of the operator's namespace, which may be another Harbor's login.
+    let mut registry = serde_json::to_value(scene.registries().get(&scene.registry).await.unwrap()).unwrap();
+    registry["metadata"] = json!({"name": scene.registry});
+    registry["spec"]["auth"]["secretRef"]["name"] = json!("another");
+    let found = told(plan(&scene, &["-o", "json"], &[registry]));
+    assert!(found[0][0].starts_with(&format!("NotAsked: registry {} of the manifest", scene.registry)), "{found:?}");
 }
