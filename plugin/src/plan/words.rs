@@ -7,6 +7,7 @@ use harbor_robot_operator::controllers::accounts::Foreseen;
 use harbor_robot_operator::domain::permissions::{Access, AccessSet};
 use harbor_robot_operator::domain::plan::{Blocker, Purpose, Step, Target, Why};
 use harbor_robot_operator::domain::robot::{Home, Lifetime, Permissions, Robot, Scope};
+use harbor_robot_operator::domain::secret_entries::SecretEntry;
 use harbor_robot_operator::domain::slots::Slot;
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -168,9 +169,13 @@ impl Told<'_> {
             self.add(format!("Secret {}/{}", place.0, place.1), "deleted", true);
         }
         for entry in &self.foreseen.entries {
-            let object = format!("ServiceAccount {}", entry.service_account);
-            self.add(object, format!("does not name the Secret in {} any more", entry.list), true);
+            self.unlisted(entry);
         }
+    }
+
+    fn unlisted(&mut self, entry: &SecretEntry) {
+        let object = format!("ServiceAccount {}", entry.service_account);
+        self.add(object, format!("does not name the Secret in {} any more", entry.list), true);
     }
 
     /// Of copies each has entries of its own beside it, which only their Secrets tell of.
@@ -184,8 +189,7 @@ impl Told<'_> {
             self.add(object, format!("names the Secret in {}", entry.list), false);
         }
         for entry in entries.iter().filter(|entry| !desired.entries.contains(entry)) {
-            let object = format!("ServiceAccount {}", entry.service_account);
-            self.add(object, format!("does not name the Secret in {} any more", entry.list), true);
+            self.unlisted(entry);
         }
     }
 

@@ -8,7 +8,7 @@ use super::gather::Stop;
 use super::pass::Planned;
 use super::prepare::{self, Unserved};
 use super::{Pass, errors, wish};
-use crate::api::{Account, Delay, ObjectName, RegistryKey, RegistryTime};
+use crate::api::{Account, ObjectName, RegistryKey, RegistryTime};
 use crate::cluster::objects::Version;
 use crate::controllers::Context;
 use crate::domain::desired::Desired;
@@ -69,22 +69,11 @@ pub async fn foresee(ctx: &Arc<Context>, account: Account) -> Result<Foreseen, F
     let begun = prepare::begin(ctx, &key, account, registry, desired, (Cause::Change, false));
     let mut pass = begun.map_err(|_| elsewhere())?;
     pass.looks_ahead = true;
-    let revocation_delay = pass.registry.grant_revocation_delay();
-    pass.see_past_the_delay();
     let planned = Box::pin(pass.look_ahead()).await.map_err(|stop| pass.why(stop))?;
-    Ok(pass.foreseen(planned, revocation_delay))
+    Ok(pass.foreseen(planned))
 }
 
 impl Pass<'_> {
-    /// What is not granted any more is left alone for a while; what comes then is what people want to know.
-    fn see_past_the_delay(&mut self) {
-        let mut registry = (*self.registry).clone();
-        let mut object = (*registry.object).clone();
-        object.spec.grant_revocation_delay = Some(Delay("0s".to_owned()));
-        registry.object = Arc::new(object);
-        self.registry = Arc::new(registry);
-    }
-
     async fn look_ahead(&mut self) -> Result<Planned, Stop> {
         let deleting = self.is_deleting();
         if !deleting && self.is_suspended() {
@@ -166,7 +155,7 @@ impl Pass<'_> {
         }
     }
 
-    fn foreseen(self, planned: Planned, revocation_delay: Duration) -> Foreseen {
+    fn foreseen(self, planned: Planned) -> Foreseen {
         let (status, outcome) = (self.account.status.clone().unwrap_or_default(), report::Outcome::default());
         let facts = self.facts(&planned, &status, &outcome, None);
         let now = facts.now;
@@ -183,7 +172,7 @@ impl Pass<'_> {
             secret_is_ours: planned.gathered.live.is_ours(),
             copies: copies.filter(|(name, _)| *name != self.secret_namespace).collect(),
             entries: planned.gathered.live.entries(),
-            revocation_delay,
+            revocation_delay: self.registry.grant_revocation_delay(),
             robots: planned.gathered.observed.robots,
             plan: planned.plan,
             secret_namespace: self.secret_namespace,

@@ -132,6 +132,13 @@ struct Inner {
     deaf_until: Instant,
 }
 
+impl Inner {
+    /// Some watch may not tell of what happens within that time before it has passed.
+    fn is_deaf_for(&mut self, time: Duration) {
+        self.deaf_until = self.deaf_until.max(Instant::now() + time);
+    }
+}
+
 /// What of the operator was reached.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Reached {
@@ -206,8 +213,8 @@ impl Network {
     /// For so long what watches have to tell is held back.
     pub fn hold_events(&self, time: Duration) {
         let mut inner = self.lock();
-        let until = Instant::now() + time;
-        (inner.held, inner.deaf_until) = (Some(until), inner.deaf_until.max(until));
+        inner.held = Some(Instant::now() + time);
+        inner.is_deaf_for(time);
     }
 
     /// What is held back never comes, and the watches end instead.
@@ -330,8 +337,7 @@ impl Network {
             let cut = [Cut::End, Cut::Reset, Cut::Silence][random.random_range(0..3)];
             if self.happens(&name, format_args!("{line} (number {number}) is cut off: {cut:?}")) {
                 if matches!(cut, Cut::Silence) {
-                    let mut inner = self.lock();
-                    inner.deaf_until = inner.deaf_until.max(Instant::now() + DEAD_WATCH);
+                    self.lock().is_deaf_for(DEAD_WATCH);
                 }
                 return Err(cut);
             }
@@ -340,8 +346,7 @@ impl Network {
             let seconds = random.random_range(1..90);
             if self.happens(&name, format_args!("{line} (number {number}) comes {seconds} s late")) {
                 let late = Duration::from_secs(seconds);
-                let mut inner = self.lock();
-                inner.deaf_until = inner.deaf_until.max(Instant::now() + late);
+                self.lock().is_deaf_for(late);
                 return Ok(late);
             }
         }

@@ -37,7 +37,8 @@ impl Pass<'_> {
                 let text = format!("registry {}: {refusal}", self.registry.key);
                 gathered.refusal = Some(("NotPermitted", text));
                 gathered.observed.permit = Permit::Refused;
-                if gathered.observed.finalizer {
+                // Whoever looks ahead wants to know what comes after the delay.
+                if gathered.observed.finalizer && !self.looks_ahead {
                     self.check_revocation(gathered);
                 }
             }
