@@ -38,6 +38,10 @@ pub struct RobotRecord {
     pub creation_time: RegistryTime,
     /// Harbor's update time after the operator's own last write. A later one means that somebody else changed it.
     pub update_time: Option<RegistryTime>,
+    /// The beginning of the checksum of the credential that logged in then. If the Secret holds another one, the operator tries
+    /// that one.
+    #[schemars(length(max = 16))]
+    pub credential_checksum: Option<String>,
     /// When the credential expires. Absent: never.
     pub expiration_time: Option<RegistryTime>,
 }

@@ -15,7 +15,7 @@ fn account() -> Value {
         "observedGeneration": 3, "registry": {"kind": "ClusterHarborRegistry", "name": "main", "url": "https://h"},
         "robot": {
             "id": 7, "name": "robot$p+ci", "creationTime": "2026-01-01T00:00:00.123Z", "updateTime": "2026-01-01T00:00:00.2Z",
-            "expirationTime": "2026-02-01T00:00:00Z",
+            "credentialChecksum": "0123456789abcdef", "expirationTime": "2026-02-01T00:00:00Z",
         },
         "previous": {"id": 6, "name": "robot$p+ci.b", "creationTime": "2026-01-01T00:00:00Z", "revocationTime": "2026-01-02T00:00:00Z"},
         "renewalTime": "2026-01-20T00:00:00Z", "lastRotationTime": "2026-01-01T00:00:00Z", "handledRefresh": "1",

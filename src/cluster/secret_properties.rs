@@ -197,7 +197,7 @@ proptest! {
         secret_template::write(&mut secret, &template, &credential, None);
         let (account, rest) = secret_template::summarize(&secret).unwrap();
         prop_assert_eq!((account.system, account.name.as_str()), (false, "ci"));
-        prop_assert!(rest.intact);
+        prop_assert!(rest.checksum.is_some());
         prop_assert_eq!(rest.template, Some(template.digest(expiration_time)));
         prop_assert_eq!(rest.robot, Some((credential.robot.id, credential.robot.creation_time)));
     }

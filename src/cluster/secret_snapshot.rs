@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use super::objects::{Version, other_manager};
 use super::secret_owner;
 use super::secret_template::{self, Credential, SecretTemplate};
-use crate::domain::observed::{RobotRef, SecretSeen};
+use crate::domain::observed::{Checksum, RobotRef, SecretSeen};
 use crate::domain::robot::Robot;
 use crate::domain::secret_entries::SecretEntry;
 
@@ -34,10 +34,15 @@ impl SecretSnapshot {
         });
         SecretSeen::Ours {
             robot: self.robot_named.clone(),
-            intact: self.credential.is_some(),
+            checksum: self.checksum(),
             current_form,
             handled: secret_template::handled(secret),
         }
+    }
+
+    /// Of the credential in it, if that is ours and whole.
+    pub fn checksum(&self) -> Option<Checksum> {
+        self.object.as_ref().filter(|_| self.credential.is_some()).and_then(secret_template::noted_checksum)
     }
 
     /// True if there is no Secret of that name.

@@ -20,7 +20,7 @@ use super::secret_owner::{SecretAccount, account_text, annotation, label};
 use crate::api::{RegistryTime, keys};
 use crate::domain::desired::SecretWish;
 use crate::domain::digest;
-use crate::domain::observed::{RobotRef, Tokens};
+use crate::domain::observed::{Checksum, RobotRef, Tokens};
 use crate::domain::secret_entries::SecretEntry;
 
 /// The only type we write.
@@ -109,8 +109,8 @@ pub struct SecretSummary {
     pub version: Version,
     /// The robot it names.
     pub robot: Option<(i64, RegistryTime)>,
-    /// Its credential fits the checksum.
-    pub intact: bool,
+    /// Of its credential, if that fits and nothing has to be made anew.
+    pub checksum: Option<Checksum>,
     /// See [`SecretTemplate::digest`].
     pub template: Option<u64>,
 }
@@ -129,7 +129,7 @@ pub fn summarize(secret: &Secret) -> Option<(SecretAccount, SecretSummary)> {
     let rest = SecretSummary {
         version: Version::of(&secret.metadata),
         robot: robot(secret).map(|robot| (robot.id, robot.creation_time)),
-        intact: credential.is_some() && is_writable(secret),
+        checksum: noted_checksum(secret).filter(|_| credential.is_some() && is_writable(secret)),
         template: credential.and_then(|credential| found(secret, uid, &credential)),
     };
     Some((account, rest))
@@ -330,6 +330,11 @@ pub fn robot(secret: &Secret) -> Option<RobotRef> {
         name: annotation(secret, keys::ANNOTATION_ROBOT_NAME)?.to_owned(),
         creation_time: annotation(secret, keys::ANNOTATION_ROBOT_CREATED)?.parse().ok()?,
     })
+}
+
+/// The checksum that was written beside the credential, whether or not it fits.
+pub fn noted_checksum(secret: &Secret) -> Option<Checksum> {
+    Checksum::read(annotation(secret, keys::ANNOTATION_CHECKSUM)?)
 }
 
 /// The tokens that its publish served.

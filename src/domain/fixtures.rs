@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::catalogue::Unknown;
 use super::desired::{Desired, SecretWish};
 use super::mark::{self, Identity};
-use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
+use super::observed::{Checksum, PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
 use super::permissions::Access;
 use super::plan::{CustomPassword, Permit, Situation, Strategy};
 use super::robot::{Home, Lifetime, Permissions, Robot, Scope};
@@ -96,12 +96,23 @@ pub(super) fn record(robot: &Robot) -> RobotRecord {
     RobotRecord {
         robot: reference(robot),
         update_time: Some(robot.update_time),
+        checksum: Some(checksum()),
         expiration_time: robot.expiration_time,
     }
 }
 
+/// Of whatever is published.
+pub(super) fn checksum() -> Checksum {
+    Checksum::read("c0ffee00c0ffee00").unwrap()
+}
+
 pub(super) fn secret_of(robot: &Robot) -> SecretSeen {
-    SecretSeen::Ours { robot: Some(reference(robot)), intact: true, current_form: true, handled: Tokens::default() }
+    SecretSeen::Ours {
+        robot: Some(reference(robot)),
+        checksum: Some(checksum()),
+        current_form: true,
+        handled: Tokens::default(),
+    }
 }
 
 pub(super) fn refresh(token: &str) -> Tokens {

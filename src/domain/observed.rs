@@ -1,5 +1,7 @@
 //! What a pass read: robots, Secret and status, before they are compared with the wish.
 
+use std::fmt;
+
 use jiff::SignedDuration;
 
 use crate::api::RegistryTime;
@@ -24,6 +26,25 @@ impl RobotRef {
     }
 }
 
+/// Tells one credential from another: the beginning of the checksum that is written beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Checksum(u64);
+
+impl Checksum {
+    /// Reads it from the checksum itself or from what [`Display`](fmt::Display) made of it; `None` if that is neither.
+    pub fn read(text: &str) -> Option<Self> {
+        u64::from_str_radix(text.get(..DIGITS)?, 16).ok().map(Self)
+    }
+}
+
+const DIGITS: usize = 16;
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0DIGITS$x}", self.0)
+    }
+}
+
 /// Status' record of a robot of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RobotRecord {
@@ -31,6 +52,8 @@ pub struct RobotRecord {
     pub robot: RobotRef,
     /// Harbor's `update_time` after our own last write, confirmed by a login; `None` = not known.
     pub update_time: Option<RegistryTime>,
+    /// The credential that logged in then; `None` = not known.
+    pub checksum: Option<Checksum>,
     /// `None` = never.
     pub expiration_time: Option<RegistryTime>,
 }
@@ -80,8 +103,8 @@ pub enum SecretSeen {
     Ours {
         /// The robot in its annotations.
         robot: Option<RobotRef>,
-        /// The credential has the checksum written beside it, and its user name is the robot's.
-        intact: bool,
+        /// Of the credential, if it is whole: it has the checksum written beside it, and its user name is the robot's.
+        checksum: Option<Checksum>,
         /// Everything around the credential is as wanted.
         current_form: bool,
         /// Tokens served by the publish that wrote it.
@@ -90,6 +113,14 @@ pub enum SecretSeen {
 }
 
 impl SecretSeen {
+    /// Of the credential in it, if that is ours and whole.
+    pub fn checksum(&self) -> Option<Checksum> {
+        match self {
+            Self::Ours { checksum, .. } => *checksum,
+            Self::Absent | Self::Foreign => None,
+        }
+    }
+
     /// The tokens that the publish served which wrote it; `None` if it is not ours.
     pub fn handled(&self) -> Option<&Tokens> {
         match self {
@@ -115,9 +146,12 @@ pub fn is_same_update(known: RegistryTime, robot: &Robot) -> bool {
     known == robot.update_time || (fresh(known) && fresh(robot.update_time))
 }
 
-/// True if nobody wrote to the robot since we recorded `updated_at`.
-pub fn is_untouched(record: &RobotRecord, robot: &Robot) -> bool {
-    record.robot.is(robot) && record.update_time.is_some_and(|known| is_same_update(known, robot))
+/// True if nobody wrote to the robot since a login with this very credential worked. Either may become an older one by
+/// itself: Harbor is restored, or somebody puts an older Secret back.
+pub fn is_untouched(record: &RobotRecord, robot: &Robot, published: Option<Checksum>) -> bool {
+    record.robot.is(robot)
+        && record.update_time.is_some_and(|known| is_same_update(known, robot))
+        && (published.is_some() && record.checksum == published)
 }
 
 #[cfg(test)]
@@ -130,11 +164,31 @@ mod tests {
     fn a_robot_that_was_written_to_is_told_from_one_that_never_was_even_if_the_clock_was_set_back() {
         let made = robot(Slot::A, 0);
         let record = record(&made);
-        assert!(is_untouched(&record, &made));
+        let is_untouched = |robot: &Robot| is_untouched(&record, robot, record.checksum);
+        assert!(is_untouched(&made));
         let by_a_millisecond = at(0) + SignedDuration::from_millis(1);
-        assert!(is_untouched(&record, &Robot { update_time: by_a_millisecond, ..made.clone() }));
+        assert!(is_untouched(&Robot { update_time: by_a_millisecond, ..made.clone() }));
         for seconds in [1, 3_600, -1, -3_600] {
-            assert!(!is_untouched(&record, &Robot { update_time: at(seconds), ..made.clone() }), "{seconds}");
+            assert!(!is_untouched(&Robot { update_time: at(seconds), ..made.clone() }), "{seconds}");
         }
+    }
+
+    #[test]
+    fn a_credential_that_was_never_tried_says_nothing_about_an_untouched_robot() {
+        let made = robot(Slot::A, 0);
+        let record = record(&made);
+        for other in [None, Checksum::read("0123456789abcdef")] {
+            assert!(!is_untouched(&record, &made, other), "{other:?}");
+        }
+        assert!(!is_untouched(&RobotRecord { checksum: None, ..record.clone() }, &made, record.checksum));
+        assert!(!is_untouched(&RobotRecord { checksum: None, ..record }, &made, None));
+    }
+
+    #[test]
+    fn a_checksum_is_read_from_the_whole_of_it_and_from_its_own_text() {
+        let whole = "00ff00ff00ff00ffdeadbeefdeadbeefdeadbeefdeadbeefdeadbeefdeadbeef";
+        let read = Checksum::read(whole).unwrap();
+        assert_eq!((read.to_string().as_str(), Checksum::read(&read.to_string())), (&whole[..16], Some(read)));
+        assert_eq!(["", "00ff", "no checksum at all", "€€€€€€"].map(Checksum::read), [None; 4]);
     }
 }

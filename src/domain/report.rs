@@ -4,7 +4,7 @@ use crate::api::RegistryTime;
 
 use super::conditions::{self, State, Verdict};
 use super::desired::Desired;
-use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, Tokens, is_same_update};
+use super::observed::{Checksum, PreviousRecord, Recorded, RobotRecord, RobotRef, Tokens, is_same_update};
 use super::plan::{Blocker, Plan, Purpose, Step, Strategy, Target};
 use super::robot::Robot;
 use super::situation::{self, Observed};
@@ -26,6 +26,8 @@ pub struct Outcome {
     pub robot: Option<Robot>,
     /// The credential was written into the Secret.
     pub published: bool,
+    /// Of the credential that is in the Secret now, if it is whole.
+    pub checksum: Option<Checksum>,
     /// Whether a login has worked since `robot` was written to (PUT, PATCH); `None` if it was not.
     pub proof: Option<bool>,
     /// The picture changed under the plan after it had published: what comes of the rest is for the next pass to see.
@@ -129,12 +131,19 @@ fn record(status: &mut AccountStatus, facts: &Facts<'_>) {
     let confirmed = outcome.proof.unwrap_or(plan.confirmed || outcome.published);
     let before = observed.recorded.current.as_ref();
     status.robot = robot.map(|robot| {
-        let known = before.filter(|record| record.robot.is(robot)).and_then(|record| record.update_time);
+        let before = before.filter(|record| record.robot.is(robot));
+        let known = before.and_then(|record| record.update_time);
+        let (update_time, checksum) = if confirmed {
+            (Some(settled_update_time(known, robot)), outcome.checksum)
+        } else {
+            (known, before.and_then(|record| record.checksum))
+        };
         crate::api::RobotRecord {
             id: robot.id,
             name: robot.name.clone(),
             creation_time: robot.creation_time,
-            update_time: if confirmed { Some(settled_update_time(known, robot)) } else { known },
+            update_time,
+            credential_checksum: checksum.map(|checksum| checksum.to_string()),
             expiration_time: robot.expiration_time,
         }
     });
@@ -226,6 +235,7 @@ pub fn recorded(status: &AccountStatus) -> Recorded {
         current: status.robot.as_ref().map(|robot| RobotRecord {
             robot: reference(robot.id, &robot.name, robot.creation_time),
             update_time: robot.update_time,
+            checksum: robot.credential_checksum.as_deref().and_then(Checksum::read),
             expiration_time: robot.expiration_time,
         }),
         previous: status.previous.as_ref().map(|robot| PreviousRecord {

@@ -85,15 +85,20 @@ impl Observed {
             secret: match &self.secret {
                 SecretSeen::Absent => SecretView::Absent,
                 SecretSeen::Foreign => SecretView::Foreign,
-                SecretSeen::Ours { robot, intact, current_form, .. } => {
-                    SecretView::Ours { names: self.named(robot.as_ref()), intact: *intact, current_form: *current_form }
-                }
+                SecretSeen::Ours { robot, checksum, current_form, .. } => SecretView::Ours {
+                    names: self.named(robot.as_ref()),
+                    intact: checksum.is_some(),
+                    current_form: *current_form,
+                },
             },
             recorded: plan::Recorded {
                 current: self.named(record.map(|record| &record.robot)),
                 previous: self.named(self.recorded.previous.as_ref().map(|record| &record.robot)),
                 overlap_ended: self.overlap_ended(desired),
-                untouched: self.current().zip(record).is_some_and(|(robot, record)| is_untouched(record, robot)),
+                untouched: self
+                    .current()
+                    .zip(record)
+                    .is_some_and(|(robot, record)| is_untouched(record, robot, self.secret.checksum())),
             },
             login_works: self.login_works,
             token: self.token_is_served_now(desired),

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::desired::Desired;
-use super::fixtures::{desired, reference, refresh, robot, secret_of};
+use super::fixtures::{checksum, desired, reference, refresh, robot, secret_of};
 use super::observed::{PreviousRecord, Recorded, RobotRecord, RobotRef, SecretSeen, Tokens};
 use super::plan::{self, CustomPassword, Permit, Plan, Situation, Step, Strategy as Rotates, Target};
 use super::report::{self, Facts, Outcome};
@@ -74,7 +74,12 @@ fn recorded(robots: &[Option<Robot>; 2], records: &Records) -> Recorded {
     let gone = |creation_time| RobotRef { id: 7, creation_time, name: "robot$team-a+ci".to_owned() };
     let named = |slot: bool, else_created| robots[usize::from(slot)].as_ref().map_or(gone(else_created), reference);
     Recorded {
-        current: which.map(|slot| RobotRecord { robot: named(slot, creation_time), update_time, expiration_time }),
+        current: which.map(|slot| RobotRecord {
+            robot: named(slot, creation_time),
+            update_time,
+            checksum: Some(checksum()),
+            expiration_time,
+        }),
         previous: which.map(|slot| PreviousRecord { robot: named(!slot, previously), revocation_time }),
         last_rotation,
         expires_after: Some("30d".to_owned()).filter(|_| update_time.is_some()),
@@ -91,7 +96,7 @@ fn outcome(plan: &Plan, robots: &[Option<Robot>; 2], born: &Robot) -> Outcome {
         }),
         None => None,
     };
-    Outcome { robot, published: plan.publishes(), ..Outcome::default() }
+    Outcome { robot, published: plan.publishes(), checksum: Some(checksum()), ..Outcome::default() }
 }
 
 fn judge(wish: &Desired, observed: &Observed, status: &AccountStatus, born: &Robot, after: RegistryTime) {

@@ -36,7 +36,7 @@ impl Pass<'_> {
     /// Gathering ended early: says why and waits for the right thing.
     pub(super) async fn stopped(mut self, stop: gather::Stop) -> Result<Outcome, Outcome> {
         let of_harbor = matches!(stop, gather::Stop::Registry(_) | gather::Stop::Trouble(_));
-        let (mut failure, next, lost) = self.reason(stop).await?;
+        let (mut failure, next, lost) = Box::pin(self.reason(stop)).await?;
         let next = self.once(next);
         if next == Outcome::Again {
             return Ok(next);

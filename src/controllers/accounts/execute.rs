@@ -315,7 +315,7 @@ impl Run<'_, '_> {
         let target = plan.current.and_then(|target| self.slot_of(target));
         let secret_outdated = self.written.is_some() && {
             let seen = self.done.live.seen(&self.first_secret().template, self.robots.iter().flatten());
-            matches!(seen, SecretSeen::Ours { intact: true, current_form: false, .. })
+            matches!(seen, SecretSeen::Ours { checksum: Some(_), current_form: false, .. })
         };
         let done = &mut self.done;
         let outcome = &mut done.outcome;
@@ -327,6 +327,7 @@ impl Run<'_, '_> {
         if let Some(message) = done.rows.as_deref().and_then(summary) {
             outcome.undone = Some(Failure::lasting("NamespacesFailed", message));
         }
+        outcome.checksum = done.live.checksum();
         outcome.robot = target.and_then(|slot| self.robots[slot.index()].clone());
         outcome.proof = target.filter(|_| self.written == target).map(|_| self.proven);
         done.secret_outdated = secret_outdated;

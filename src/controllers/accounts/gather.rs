@@ -227,7 +227,7 @@ impl Pass<'_> {
     fn check_contests(&self, gathered: &mut Gathered, shown: Version) {
         let disturbed = match gathered.observed.secret {
             SecretSeen::Absent => true,
-            SecretSeen::Ours { intact, current_form, .. } => !intact || !current_form,
+            SecretSeen::Ours { checksum, current_form, .. } => checksum.is_none() || !current_form,
             SecretSeen::Foreign => false,
         };
         let version = gathered.live.version();

@@ -15,6 +15,7 @@ use crate::controllers::{Context, Key};
 use crate::domain::conditions;
 use crate::domain::desired::Desired;
 use crate::domain::grants::{self, Origin};
+use crate::domain::observed::Checksum;
 use crate::domain::report;
 use crate::domain::robot::Robot;
 use crate::domain::situation;
@@ -55,6 +56,8 @@ struct Settled {
     slots: u64,
     /// Which robot's credential is published, and the digest of how.
     published: ((i64, RegistryTime), u64),
+    /// The credential that is known to work.
+    checksum: Option<Checksum>,
     wake: Option<RegistryTime>,
     now: RegistryTime,
 }
@@ -62,7 +65,8 @@ struct Settled {
 impl Settled {
     /// True if the Secret is as it should be.
     fn is_in(&self, secret: &SecretSummary) -> bool {
-        secret.intact && secret.robot.zip(secret.template) == Some(self.published)
+        let works = secret.checksum.is_some() && secret.checksum == self.checksum;
+        works && secret.robot.zip(secret.template) == Some(self.published)
     }
 }
 
@@ -117,14 +121,16 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
         untouched: &[],
     };
     let now = registry.registry_now(ctx.now());
-    let renewal = situation::renewal_time(&desired, &report::recorded(status), &robot);
+    let recorded = report::recorded(status);
+    let renewal = situation::renewal_time(&desired, &recorded, &robot);
     let due = [renewal, record.expiration_time].into_iter().flatten().min();
     if due.is_some_and(|at| at <= now) || status.renewal_time != renewal {
         return None;
     }
     let slots = digest_of(&alone(robot));
     let published = ((record.id, record.creation_time), template.digest(record.expiration_time));
-    Some(Settled { registry: registry.key.clone(), slots, published, wake: due, now, desired })
+    let checksum = recorded.current.and_then(|record| record.checksum);
+    Some(Settled { registry: registry.key.clone(), slots, published, checksum, wake: due, now, desired })
 }
 
 /// The robots of an account with one robot that is as wished, if the last pass left it so and no sweep since found

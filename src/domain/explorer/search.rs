@@ -206,7 +206,6 @@ pub(super) fn explore(config: &Config) -> Report {
         let calm = undisturbed(&world);
         if world.late.is_none()
             && !world.is_gone()
-            && !world.ghost.unseen
             && settled.insert(key(&calm))
             && let Err(what) = settle(config, &calm)
         {

@@ -212,10 +212,9 @@ fn publish(world: &mut World, number: usize, target: Target) -> Violation {
     let credential =
         if operator.made.robot == robot { operator.made } else { Credential { robot, ..Credential::default() } };
     world.secret = Some(Secret { credential, intact: true, token: operator.token, ..Secret::default() });
+    world.publish_what_no_status_knows(robot);
     let (works, status) = (world.works(), world.account.status);
     let ghost = &mut world.ghost;
-    ghost.unseen &= operator.disturbed;
-    ghost.unseen |= operator.disturbed && !works && world.leader != number;
     let again = operator.only_for_token && ghost.ever_published && ghost.token >= operator.token;
     let only_record = operator.restored || (operator.disturbed && status.current != ghost.published.robot);
     if !matches!(robot, Name::Alive(_)) && only_record {

@@ -69,9 +69,6 @@ pub(super) struct Ghost {
     pub(super) ever_published: bool,
     /// Harbor was restored after the last list of an account that is being deleted.
     pub(super) restored_too_late: bool,
-    /// Harbor was restored while a password was on its way from a PATCH into status, or a former leader published one
-    /// that another PATCH had overtaken.
-    pub(super) unseen: bool,
     pub(super) token: u8,
 }
 
@@ -235,6 +232,15 @@ impl World {
         }
     }
 
+    /// The Secret holds another credential of this robot than the one that a status knows to have logged in.
+    pub(super) fn publish_what_no_status_knows(&mut self, robot: Name) {
+        self.each_status(&mut |status| {
+            if status.current == robot {
+                (status.untouched, status.untouched_in_backup) = (false, false);
+            }
+        });
+    }
+
     /// The robot gets another password: one of the account's own, or (0) one that nobody else holds.
     pub(super) fn resecret(&mut self, slot: Slot, own: u8) {
         self.each_credential(&mut |credential| {
@@ -304,13 +310,6 @@ impl World {
             (operator.restored, operator.revived) = (true, [true; 2]);
         }
         self.late = None;
-        let Status { current, untouched, .. } = self.account.status;
-        let secret = self.secret.map(|secret| secret.credential);
-        let behind = secret.is_some_and(|credential| credential.robot == current && !credential.right);
-        let patched = self.operators.iter().any(|operator| {
-            operator.made.robot == current && !operator.made.right && operator.moves.iter().any(Option::is_some)
-        });
-        self.ghost.unseen |= untouched && (behind || patched);
         let removes = Move::Take(Step::RemoveFinalizer);
         self.ghost.restored_too_late |= self.operators.iter().any(|operator| operator.moves.contains(&Some(removes)));
     }

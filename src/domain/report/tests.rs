@@ -3,7 +3,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::api::conditions::SYNCED;
 use crate::api::{PermissionRecord, RegistryKind};
-use crate::domain::fixtures::{View, at, days, desired, others_mark, refresh, revoke, robot, secret_of};
+use crate::domain::fixtures::{View, at, checksum, days, desired, others_mark, refresh, revoke, robot, secret_of};
 use crate::domain::observed::SecretSeen;
 use crate::domain::pace;
 use crate::domain::plan::{self, Permit, Strategy};
@@ -34,7 +34,7 @@ fn pass_by(
     let view = View { recorded: recorded(status), ..view.clone() };
     let observed = view.observed();
     let plan = planned(&observed.situation(wish));
-    let outcome = outcome(&plan);
+    let outcome = Outcome { checksum: Some(checksum()), ..outcome(&plan) };
     report(&Facts {
         status,
         generation: Some(3),
@@ -267,6 +267,20 @@ fn the_update_time_is_recorded_only_after_a_login() {
     let mut disabled = touched(None);
     disabled.first().disabled = true;
     assert_eq!(update_time(&disabled, Some(true)), Some(at(50)), "no login before, but one after it was enabled");
+}
+
+#[test]
+fn the_credential_is_recorded_only_after_a_login() {
+    let former = "0123456789abcdef";
+    let mut before = settled_status();
+    before.robot.as_mut().unwrap().credential_checksum = Some(former.to_owned());
+    let noted = |login_works| {
+        let view = View { login_works, ..View::settled() };
+        let (status, _) = pass(&view, &before, &desired(), went_well(&view, 0));
+        status.robot.unwrap().credential_checksum.unwrap()
+    };
+    assert_eq!(noted(Some(true)), checksum().to_string());
+    assert_eq!(noted(None), former);
 }
 
 #[test]

@@ -92,6 +92,7 @@ mod tests {
             name: "robot$p+ci".to_owned(),
             creation_time: at(0),
             update_time: None,
+            credential_checksum: None,
             expiration_time: Some(at(10_000)),
         };
         let ready = Verdict::new(kinds::READY, State::True, "Published", "");

@@ -190,6 +190,7 @@ fn nobody_touched_a_robot_whose_update_time_is_the_recorded_one() {
     assert!(untouched(|view| view.first().update_time = at(0) + SignedDuration::from_millis(10)));
     assert!(!untouched(|view| view.first().update_time = at(0) + SignedDuration::from_millis(11)));
     assert!(!untouched(|view| view.recorded.current.as_mut().unwrap().update_time = None));
+    assert!(!untouched(|view| view.recorded.current.as_mut().unwrap().checksum = None));
     assert!(!untouched(|view| view.first().id += 1));
     let mut later = View::settled();
     later.first().update_time = at(5);

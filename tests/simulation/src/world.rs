@@ -83,6 +83,8 @@ pub struct World {
     pub wishes: Vec<Wish>,
     /// A backup of etcd, and when it was made.
     pub backup: Option<(Instant, Backup)>,
+    /// Backups of single Secrets: what is written back of them.
+    pub copies: BTreeMap<Id, Value>,
     /// Whose login the operator has at each Harbor.
     pub logins: [Login; 2],
     /// Its present password.
@@ -167,6 +169,7 @@ impl World {
             replicas,
             wishes: wishes(login),
             backup: None,
+            copies: BTreeMap::new(),
             logins: [login, Login::Administrator],
             passwords,
             strangers: Vec::new(),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use harbor_robot_simulation::actions::{Action, Damage, Edit, Event, Place, Tamper};
+use harbor_robot_simulation::actions::{Action, Damage, Edit, Event, Place, Spoil, Tamper};
 use harbor_robot_simulation::run::{Settings, run};
 
 /// A seed in whose world Secrets are not watched.
@@ -152,4 +152,22 @@ fn an_account_whose_status_was_emptied_leaves_no_entry_of_its_copies() {
             (63, Action::Start(0)),
         ],
     );
+}
+
+/// It was whole, and its robot untouched since the login that was on record, which another credential had made.
+#[test]
+fn an_older_copy_of_a_secret_that_is_put_back_is_replaced() {
+    let story = |restart: &[(u64, Action)]| {
+        let mut story = vec![
+            (50, Action::Edit(0, Edit::InPlace(true))),
+            (60, Action::Spoil(0, Spoil::Older)),
+            (130, Action::Edit(0, Edit::Refresh(1))),
+            (200, Action::Spoil(0, Spoil::Older)),
+        ];
+        story.extend_from_slice(restart);
+        story.sort_by_key(|(at, _)| *at);
+        settles(&story);
+    };
+    story(&[]);
+    story(&[(195, Action::Stop(0)), (210, Action::Start(0))]);
 }

@@ -25,7 +25,8 @@ impl Run<'_, '_> {
             permissions: desired.permissions.clone(),
         };
         let CreatedRobot { id, name, secret, creation_time, expiration_time } = self.client()?.create(&wish).await?;
-        let record = RobotRecord { id, name, creation_time, update_time: None, expiration_time };
+        let record =
+            RobotRecord { id, name, creation_time, update_time: None, credential_checksum: None, expiration_time };
         self.robots[slot.index()] = Some(expected(&self.pass.desired, &record));
         self.created = Some(slot);
         let identity = robot_identity(id, creation_time);

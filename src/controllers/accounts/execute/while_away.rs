@@ -11,6 +11,7 @@ use crate::api::{AccountStatus, ObjectName, conditions as kinds};
 use crate::cluster::secret_template::Credential;
 use crate::cluster::secrets::SecretSnapshot;
 use crate::domain::conditions;
+use crate::domain::observed::Checksum;
 use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread::{self, Row};
 
@@ -103,7 +104,10 @@ impl Pass<'_> {
             }
         };
         let held = live.credential.clone()?;
-        let same = held.robot.id == recorded.id && held.robot.creation_time == recorded.creation_time;
+        let noted = recorded.credential_checksum.as_deref().and_then(Checksum::read);
+        let same = held.robot.id == recorded.id
+            && held.robot.creation_time == recorded.creation_time
+            && live.checksum() == noted;
         let held = Credential { expiration_time: recorded.expiration_time, ..held };
         same.then_some((live, held))
     }

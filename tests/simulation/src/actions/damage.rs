@@ -33,11 +33,13 @@ pub enum Spoil {
     Disown,
     /// It is made immutable.
     Freeze,
+    /// A tool backs it up, or puts back what it has.
+    Older,
 }
 
 impl Spoil {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Delete,
         Self::Corrupt,
         Self::Empty,
@@ -50,14 +52,15 @@ impl Spoil {
         Self::Unannotate,
         Self::Disown,
         Self::Freeze,
+        Self::Older,
     ];
 
     /// The record of the entries in ServiceAccounts may go with it.
     pub(super) fn loses_records(self) -> bool {
-        matches!(self, Self::Delete | Self::Unannotate)
+        matches!(self, Self::Delete | Self::Unannotate | Self::Older)
     }
 
-    pub(super) fn run(self, world: &World, account: usize) {
+    pub(super) fn run(self, world: &mut World, account: usize) {
         let Some(id) = world.secret_of(account) else { return };
         let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
         let patch = match self {
@@ -73,6 +76,10 @@ impl Spoil {
             Self::Unannotate => json!({"metadata": {"annotations": null}}),
             Self::Disown => json!({"metadata": {"ownerReferences": null}}),
             Self::Freeze => json!({"immutable": true}),
+            Self::Older => match world.copies.remove(&id) {
+                Some(older) => older,
+                None => return world.copy(id),
+            },
         };
         drop(world.patch(&id, &patch));
     }
@@ -237,6 +244,16 @@ impl World {
         }
         let data = base64::engine::general_purpose::STANDARD.encode(config.to_string());
         drop(self.patch(id, &json!({"data": {".dockerconfigjson": data}})));
+    }
+
+    /// What a tool that restores backups would write back; it makes no owners.
+    fn copy(&mut self, id: Id) {
+        let Some(stored) = self.cluster.store().get(&id).cloned() else { return };
+        let meta = &stored["metadata"];
+        let kept = json!({
+            "data": stored["data"], "metadata": {"labels": meta["labels"], "annotations": meta["annotations"]},
+        });
+        self.copies.insert(id, kept);
     }
 
     /// A person writes something else under the keys that an account asks for.
