@@ -1,16 +1,18 @@
 //! Between the operator and the two servers: how long a call takes, whether it arrives, and whether its answer does.
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt as _;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::chance::Chance;
-use crate::kubernetes::Id;
+use kept::Kept;
+pub use kept::Reached;
 
 /// What becomes of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,17 +109,7 @@ struct Inner {
     happened: Vec<(Duration, Name, String)>,
     log: Option<Vec<String>>,
     digest: u64,
-    calls: u64,
-    /// The calls since somebody listened.
-    heard: Option<Vec<String>>,
-    /// Changes that were asked for and changed nothing.
-    idle: Vec<String>,
-    /// Changes that the operator asked for, but for its Lease.
-    writes: Vec<String>,
-    broken: Vec<String>,
-    /// Secrets that could have been written to and were deleted, with their owner's UID and when.
-    deleted: BTreeMap<String, (String, Instant)>,
-    reached: Reached,
+    kept: Kept,
     /// Until when nothing gets to a server: `KUBERNETES`, or a Harbor's host.
     away: BTreeMap<String, Instant>,
     /// Until when no watch tells anything.
@@ -139,29 +131,6 @@ impl Inner {
     }
 }
 
-/// What of the operator was reached.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Reached {
-    /// Reasons of accounts' conditions.
-    pub reasons: BTreeSet<String>,
-    /// Reasons of registries' conditions.
-    pub registries: BTreeSet<String>,
-    /// Reasons of events.
-    pub events: BTreeSet<String>,
-    /// Verbs and kinds, methods and paths without what tells objects apart.
-    pub calls: BTreeSet<String>,
-}
-
-impl Reached {
-    /// And what others reached.
-    pub fn extend(&mut self, other: Self) {
-        self.reasons.extend(other.reasons);
-        self.registries.extend(other.registries);
-        self.events.extend(other.events);
-        self.calls.extend(other.calls);
-    }
-}
-
 /// The network of one run.
 #[derive(Clone)]
 pub struct Network {
@@ -179,13 +148,7 @@ impl Network {
             happened: Vec::new(),
             log: keep_log.then(Vec::new),
             digest: 0,
-            calls: 0,
-            heard: None,
-            idle: Vec::new(),
-            writes: Vec::new(),
-            broken: Vec::new(),
-            deleted: BTreeMap::new(),
-            reached: Reached::default(),
+            kept: Kept::default(),
             away: BTreeMap::new(),
             held: None,
             lost: None,
@@ -281,10 +244,7 @@ impl Network {
     /// What becomes of a call; `line` says which.
     pub fn fate(&self, server: Server, line: &str, is_write: bool) -> Fate {
         let mut inner = self.lock();
-        inner.calls += 1;
-        if let Some(heard) = &mut inner.heard {
-            heard.push(line.to_owned());
-        }
+        inner.kept.call(line);
         let (mut random, number) = inner.chance.next(line);
         let mut usual = Duration::from_micros(random.random_range(500..30_000));
         if inner.slow.is_some_and(|until| until > Instant::now()) {
@@ -351,77 +311,6 @@ impl Network {
             }
         }
         Ok(usual.max(held))
-    }
-
-    /// Something happened that never may.
-    pub fn broke(&self, what: impl fmt::Display) {
-        self.note(format_args!("## {what}"));
-        self.lock().broken.push(what.to_string());
-    }
-
-    /// Keeps that the operator deletes a Secret of this owner that it could have written to.
-    pub fn deletes(&self, secret: &Id, owner: String) {
-        self.lock().deleted.insert(secret.to_string(), (owner, Instant::now()));
-    }
-
-    /// The operator looks whether there is such a Secret.
-    pub fn looks_again(&self, secret: &Id) {
-        self.lock().deleted.remove(&secret.to_string());
-    }
-
-    /// When the operator deleted a Secret of this owner that it could have written to.
-    pub fn deleted(&self, secret: &Id, owner: &str) -> Option<Instant> {
-        self.lock().deleted.get(&secret.to_string()).filter(|(of, _)| of == owner).map(|(_, at)| *at)
-    }
-
-    /// What happened that never may.
-    pub fn broken(&self) -> Vec<String> {
-        self.lock().broken.clone()
-    }
-
-    /// Keeps what was reached.
-    pub fn reach(&self, note: impl FnOnce(&mut Reached)) {
-        note(&mut self.lock().reached);
-    }
-
-    /// What was reached.
-    pub fn reached(&self) -> Reached {
-        self.lock().reached.clone()
-    }
-
-    /// Keeps that a change was asked for, whatever becomes of it.
-    pub fn tried_to_write(&self, line: &str) {
-        self.lock().writes.push(line.to_owned());
-    }
-
-    /// From now on calls are kept.
-    pub fn listen(&self) {
-        self.lock().heard = Some(Vec::new());
-    }
-
-    /// The calls since [`Self::listen`], which are kept no longer.
-    pub fn heard(&self) -> Vec<String> {
-        self.lock().heard.take().unwrap_or_default()
-    }
-
-    /// Keeps that a change was asked for and done, and changed nothing.
-    pub fn changed_nothing(&self, line: &str) {
-        self.lock().idle.push(line.to_owned());
-    }
-
-    /// The changes that changed nothing, since the last time.
-    pub fn take_idle(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().idle)
-    }
-
-    /// How many calls were made.
-    pub fn calls(&self) -> u64 {
-        self.lock().calls
-    }
-
-    /// The changes that the operator asked for, but for its Lease, since the last time.
-    pub fn take_writes(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().writes)
     }
 
     /// One line of the log.
