@@ -1,6 +1,7 @@
 //! What comes about with nobody's edit: time that passes at Harbor, and what a pass tells of itself.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -53,6 +54,8 @@ pub(super) async fn refreshed(world: &mut World, machine: &Machine, one: usize) 
     if !wrong.is_empty() {
         return wrong;
     }
+    // The event may be under way when the status is there.
+    sleep(Duration::from_secs(1)).await;
     let (id, account) = (world.wishes[one].id(), world.account(one).unwrap_or_default());
     let status = &account["status"];
     let name = status["robot"]["name"].as_str().unwrap_or_default();
