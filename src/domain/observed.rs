@@ -58,6 +58,13 @@ pub struct RobotRecord {
     pub expiration_time: Option<RegistryTime>,
 }
 
+impl RobotRecord {
+    /// True if it was the published credential that logged in.
+    pub fn confirms(&self, published: Option<Checksum>) -> bool {
+        published.is_some() && self.checksum == published
+    }
+}
+
 /// Status' record of the robot that was replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreviousRecord {
@@ -151,7 +158,7 @@ pub fn is_same_update(known: RegistryTime, robot: &Robot) -> bool {
 pub fn is_untouched(record: &RobotRecord, robot: &Robot, published: Option<Checksum>) -> bool {
     record.robot.is(robot)
         && record.update_time.is_some_and(|known| is_same_update(known, robot))
-        && (published.is_some() && record.checksum == published)
+        && record.confirms(published)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Pass;
 use super::remember::remember;
 use super::wish::wish;
-use crate::api::{Account, RegistryKey, RegistryTime, RobotRecord, conditions as kinds, keys};
+use crate::api::{self, Account, RegistryKey, RegistryTime, conditions as kinds, keys};
 use crate::cluster::objects::{self, Version};
 use crate::cluster::secret_template::{SecretSummary, SecretTemplate};
 use crate::controllers::index::{robot_digest, robot_identity, slots_digest};
@@ -15,7 +15,7 @@ use crate::controllers::{Context, Key};
 use crate::domain::conditions;
 use crate::domain::desired::Desired;
 use crate::domain::grants::{self, Origin};
-use crate::domain::observed::Checksum;
+use crate::domain::observed::{RobotRecord, RobotRef};
 use crate::domain::report;
 use crate::domain::robot::Robot;
 use crate::domain::situation;
@@ -39,7 +39,7 @@ pub(super) fn settle(ctx: &Arc<Context>, key: &Key, account: &Account) -> bool {
         entry.left_unfinished = false;
         entry.slots = Some(known.slots);
         // What status says; the first sweep finds the robot as expected, mark included, or has the account looked at.
-        let ((id, creation_time), _) = known.published;
+        let RobotRef { id, creation_time, .. } = known.record.robot;
         (entry.marked, entry.mark_seen) = ([robot_identity(id, creation_time), 0], false);
         entry.secret.accept();
         entry.wake = wake;
@@ -54,10 +54,10 @@ struct Settled {
     registry: RegistryKey,
     desired: Desired,
     slots: u64,
-    /// Which robot's credential is published, and the digest of how.
-    published: ((i64, RegistryTime), u64),
-    /// The credential that is known to work.
-    checksum: Option<Checksum>,
+    /// Which robot's credential is published, and which one is known to work.
+    record: RobotRecord,
+    /// See [`SecretTemplate::digest`].
+    template: u64,
     wake: Option<RegistryTime>,
     now: RegistryTime,
 }
@@ -65,8 +65,10 @@ struct Settled {
 impl Settled {
     /// True if the Secret is as it should be.
     fn is_in(&self, secret: &SecretSummary) -> bool {
-        let works = secret.checksum.is_some() && secret.checksum == self.checksum;
-        works && secret.robot.zip(secret.template) == Some(self.published)
+        let RobotRef { id, creation_time, .. } = self.record.robot;
+        self.record.confirms(secret.checksum)
+            && secret.robot == Some((id, creation_time))
+            && secret.template == Some(self.template)
     }
 }
 
@@ -128,9 +130,9 @@ fn settled(ctx: &Context, key: &Key, account: &Account) -> Option<Settled> {
         return None;
     }
     let slots = digest_of(&alone(robot));
-    let published = ((record.id, record.creation_time), template.digest(record.expiration_time));
-    let checksum = recorded.current.and_then(|record| record.checksum);
-    Some(Settled { registry: registry.key.clone(), slots, published, checksum, wake: due, now, desired })
+    let template = template.digest(record.expiration_time);
+    let record = recorded.current?;
+    Some(Settled { registry: registry.key.clone(), slots, record, template, wake: due, now, desired })
 }
 
 /// The robots of an account with one robot that is as wished, if the last pass left it so and no sweep since found
@@ -161,7 +163,7 @@ fn digest_of(robots: &[Option<Robot>; 2]) -> u64 {
 }
 
 /// The robot that Harbor holds if nothing happened since this record was made.
-pub(super) fn expected(desired: &Desired, record: &RobotRecord) -> Robot {
+pub(super) fn expected(desired: &Desired, record: &api::RobotRecord) -> Robot {
     Robot {
         id: record.id,
         name: record.name.clone(),

@@ -11,7 +11,7 @@ use crate::api::{AccountStatus, ObjectName, conditions as kinds};
 use crate::cluster::secret_template::Credential;
 use crate::cluster::secrets::SecretSnapshot;
 use crate::domain::conditions;
-use crate::domain::observed::Checksum;
+use crate::domain::report;
 use crate::domain::secret_entries::SecretEntry;
 use crate::domain::spread::{self, Row};
 
@@ -90,7 +90,7 @@ impl Pass<'_> {
         let ready = conditions::is_true(&status.conditions, kinds::READY);
         let disabled = conditions::since(&status.conditions, kinds::READY, "Disabled").is_some();
         let here = status.registry.as_ref().and_then(|pinned| pinned.url.as_deref());
-        let recorded = status.robot.as_ref().filter(|_| ready && !disabled)?;
+        let recorded = report::recorded(status).current.filter(|_| ready && !disabled)?;
         if here != Some(&self.registry.object.spec.url)
             || recorded.expiration_time.is_some_and(|at| at <= self.registry_now())
         {
@@ -104,10 +104,9 @@ impl Pass<'_> {
             }
         };
         let held = live.credential.clone()?;
-        let noted = recorded.credential_checksum.as_deref().and_then(Checksum::read);
-        let same = held.robot.id == recorded.id
-            && held.robot.creation_time == recorded.creation_time
-            && live.checksum() == noted;
+        let same = held.robot.id == recorded.robot.id
+            && held.robot.creation_time == recorded.robot.creation_time
+            && recorded.confirms(live.checksum());
         let held = Credential { expiration_time: recorded.expiration_time, ..held };
         same.then_some((live, held))
     }
